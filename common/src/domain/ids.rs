@@ -1,0 +1,122 @@
+//! Typed ids: a prefix and a UUIDv7 in lower-case Crockford base32, so `job_06f…` sorts by the time it was made.
+//!
+//! The text form is 26 characters after the prefix. Parsing accepts exactly what `Display` gives; anything else is
+//! not an id, and the API answers 404 for it.
+
+use std::{fmt, str::FromStr, sync::LazyLock};
+
+use data_encoding::{Encoding, Specification};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    #[expect(clippy::expect_used, reason = "the alphabet is a constant of 32 distinct symbols")]
+    specification.encoding().expect("Crockford's alphabet is a valid base32 alphabet")
+});
+
+/// The text is not an id of the wanted type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnId;
+
+fn parse(prefix: &str, text: &str) -> Result<Uuid, NotAnId> {
+    let body = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or(NotAnId)?;
+    let bytes = BASE32.decode(body.as_bytes()).map_err(|_| NotAnId)?;
+    Uuid::from_slice(&bytes).map_err(|_| NotAnId)
+}
+
+macro_rules! typed_id {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id, later than every id this process made before it.
+            #[expect(clippy::new_without_default, reason = "every id is new: a default would mislead")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), BASE32.encode(self.0.as_bytes()))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(|_| serde::de::Error::custom(concat!("not a ", $prefix, "_ id")))
+            }
+        }
+    )*};
+}
+
+typed_id! {
+    UserId = "user";
+    /// A conversation.
+    SessionId = "sess";
+    MessageId = "msg";
+    JobId = "job";
+    ProjectId = "proj";
+    /// One login: the family its refresh tokens belong to.
+    LoginId = "login";
+    RefreshId = "ref";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn text_and_back(bytes in any::<[u8; 16]>()) {
+            let id = JobId(Uuid::from_bytes(bytes));
+            prop_assert_eq!(id.to_string().parse::<JobId>(), Ok(id));
+        }
+
+        #[test]
+        fn text_sorts_as_the_id_does(a in any::<[u8; 16]>(), b in any::<[u8; 16]>()) {
+            let (a, b) = (JobId(Uuid::from_bytes(a)), JobId(Uuid::from_bytes(b)));
+            prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
+        }
+
+        #[test]
+        fn what_parses_prints_the_same(text in "(job_)?[0-9a-zA-Z_]{0,30}") {
+            if let Ok(id) = text.parse::<JobId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn another_types_id_is_not_ours() {
+        assert_eq!(UserId::new().to_string().parse::<JobId>(), Err(NotAnId));
+    }
+}

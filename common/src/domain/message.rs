@@ -1,0 +1,46 @@
+//! One turn of a session.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{JobId, MessageId};
+
+/// Tokens as the provider counted them, or as we estimated when it gave no figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Usage {
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub total_tokens: i64,
+}
+
+impl Usage {
+    pub fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
+        Self { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+    }
+}
+
+/// A message as the history shows it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Message {
+    #[schema(value_type = String, example = "msg_01jd3kq7g0e5r8x2y4z6a8b0cm")]
+    pub id: MessageId,
+    /// `user` or `assistant`.
+    #[schema(example = "assistant")]
+    pub role: String,
+    pub content: String,
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    pub usage: Option<Usage>,
+    #[schema(value_type = Option<String>)]
+    pub job_id: Option<JobId>,
+    /// `complete`, `cancelled` (the words so far are kept) or `failed` (see the job's error).
+    #[schema(example = "complete")]
+    pub status: String,
+    #[schema(value_type = Option<Object>)]
+    pub feedback: Option<serde_json::Value>,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// A message holds at most this many characters.
+pub const MESSAGE_MAX: usize = 32_000;

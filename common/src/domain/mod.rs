@@ -1,0 +1,8 @@
+//! Plain types, no IO.
+
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod message;
+pub mod session;
+pub mod user;
