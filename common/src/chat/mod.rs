@@ -1,0 +1,5 @@
+//! What a model is shown: the system prompt and the turns that fit, and how a title is asked for.
+
+pub mod title;
+pub mod tokens;
+pub mod window;

@@ -1,0 +1,70 @@
+//! The context window: the system prompt always, then the newest turns that fit the budget, then the question.
+
+use super::tokens;
+use crate::{
+    providers::{ChatMessage, Role},
+    store::messages::Turn,
+};
+
+/// Tokens each message costs besides its text.
+const OVERHEAD: usize = 4;
+
+/// Builds the request from turns that come newest first, the first of them being the question. Turns are taken whole,
+/// as long as they fit; the question is always in. Failed answers are left out, empty cancelled ones too.
+pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMessage> {
+    let mut left = budget.saturating_sub(tokens::estimate(system) + OVERHEAD);
+    let mut chosen: Vec<ChatMessage> = Vec::new();
+    for turn in newest_first {
+        if turn.status == "failed" || turn.content.is_empty() {
+            continue;
+        }
+        let cost = tokens::estimate(&turn.content) + OVERHEAD;
+        if cost > left && !chosen.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(cost);
+        let role = if turn.role == "assistant" { Role::Assistant } else { Role::User };
+        chosen.push(ChatMessage { role, content: turn.content.clone() });
+    }
+    chosen.push(ChatMessage { role: Role::System, content: system.to_owned() });
+    chosen.reverse();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn turn(role: &str, content: &str, status: &str) -> Turn {
+        Turn { role: role.to_owned(), content: content.to_owned(), status: status.to_owned(), seq: 0 }
+    }
+
+    #[test]
+    fn the_newest_turns_that_fit_stay() {
+        let turns = [
+            turn("user", "question", "complete"),
+            turn("assistant", "", "failed"),
+            turn("user", "earlier", "complete"),
+            turn("assistant", &"long ".repeat(100), "complete"),
+            turn("user", "oldest", "complete"),
+        ];
+        let texts: Vec<String> = build("system", &turns, 40).into_iter().map(|message| message.content).collect();
+        assert_eq!(texts, ["system", "earlier", "question"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_question_is_always_there_and_the_budget_kept(
+            lengths in proptest::collection::vec(1usize..400, 1..20),
+            budget in 0usize..500,
+        ) {
+            let turns: Vec<Turn> = lengths.iter().map(|n| turn("user", &"x".repeat(*n), "complete")).collect();
+            let messages = build("s", &turns, budget);
+            prop_assert_eq!(&messages[messages.len() - 1].content, &turns[0].content);
+            let cost = |m: &ChatMessage| tokens::estimate(&m.content) + OVERHEAD;
+            let total: usize = messages.iter().map(cost).sum();
+            prop_assert!(total <= budget.max(cost(&messages[0]) + cost(&messages[messages.len() - 1])));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What every handler and job may reach. Made once, cloned cheaply.
+
+use std::sync::Arc;
+
+use crate::{
+    auth::Auth,
+    clock,
+    depth::Depths,
+    events::{EventLog, FinalWatch},
+    limits::Limits,
+    providers::Providers,
+    settings::Settings,
+    store::{Db, jobs::Ready},
+    telemetry::metrics::METRICS,
+    wire::Wire,
+};
+
+#[derive(Clone)]
+pub struct Context {
+    pub settings: Arc<Settings>,
+    pub db: Db,
+    pub wire: Arc<dyn Wire>,
+    pub events: Arc<dyn EventLog>,
+    pub limits: Arc<dyn Limits>,
+    pub providers: Providers,
+    pub finals: FinalWatch,
+    pub auth: Arc<Auth>,
+    pub depths: Depths,
+}
+
+impl Context {
+    /// Puts ready jobs on the wire: call it after the commit. A failure costs time, not the job: the sweeper announces
+    /// what was forgotten. A job that is due later is announced then.
+    pub async fn announce(&self, ready: impl IntoIterator<Item = Ready>) {
+        let now = clock::now();
+        let (due, later): (Vec<Ready>, Vec<Ready>) = ready.into_iter().partition(|ready| ready.run_at <= now);
+        if !due.is_empty()
+            && let Err(error) = self.wire.announce(&due).await
+        {
+            METRICS.wire_errors.with_label_values(&["announce"]).inc();
+            tracing::debug!(%error, "not announced, the sweeper will");
+        }
+        for ready in later {
+            let wire = Arc::clone(&self.wire);
+            let wait = (ready.run_at - now).to_std().unwrap_or_default();
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                let _swept_later = wire.announce(&[ready]).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The one error of the service: a stable code, a sentence for a person, and a private cause.
+//!
+//! `detail` goes to the client and never holds anything internal; `source` is logged once, at the edge, and never
+//! sent. `Code::ALL` is the table behind docs/errors.md.
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $status:literal $name:literal $title:literal;)*) => {
+        /// A stable name for what went wrong. Clients may switch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[doc = $doc])+ $variant,)* }
+
+        impl Code {
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            pub fn as_str(self) -> &'static str { match self { $(Code::$variant => $name),* } }
+            pub fn status(self) -> u16 { match self { $(Code::$variant => $status),* } }
+            pub fn title(self) -> &'static str { match self { $(Code::$variant => $title),* } }
+            /// When it is given, for docs/errors.md.
+            pub fn meaning(self) -> &'static str { match self { $(Code::$variant => concat!($($doc),+)),* } }
+        }
+    };
+}
+
+codes! {
+    /// The request could not be read: not JSON, not UTF-8, a broken header.
+    Malformed = 400 "malformed_request" "Malformed request";
+    /// `limit`, `skip`, `cursor`, `page` or another query parameter is not what it must be.
+    BadQuery = 400 "invalid_query" "Invalid query parameter";
+    /// No access token, or one that is not valid any more.
+    Unauthorized = 401 "unauthorized" "Not signed in";
+    /// Unknown account or wrong password: the answer is the same.
+    BadCredentials = 401 "invalid_credentials" "Sign-in failed";
+    /// The refresh token is unknown, expired, or was used before (then its whole family is revoked).
+    BadRefreshToken = 401 "invalid_refresh_token" "Sign-in expired";
+    /// Signed in, but not allowed.
+    Forbidden = 403 "forbidden" "Not allowed";
+    /// There is no such thing, or it is another user's.
+    NotFound = 404 "not_found" "Not found";
+    /// The path exists, but not with this method.
+    MethodNotAllowed = 405 "method_not_allowed" "Method not allowed";
+    /// Something with this name exists already.
+    Conflict = 409 "conflict" "Conflict";
+    /// An account with this email or username exists already.
+    Taken = 409 "already_taken" "Already taken";
+    /// The first request with this `Idempotency-Key` is still running.
+    IdempotencyRunning = 409 "idempotency_in_progress" "Still in progress";
+    /// The session is answering another message and `on_busy` is `reject`.
+    SessionBusy = 409 "session_busy" "Session busy";
+    /// The job's state does not allow this.
+    WrongState = 409 "wrong_state" "Wrong state";
+    /// The body is larger than this route takes.
+    TooLarge = 413 "body_too_large" "Body too large";
+    /// The body's `Content-Type` is not one this route takes.
+    UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type";
+    /// The request was read, but a field's value is not allowed; see `errors`.
+    Invalid = 422 "validation_failed" "Validation failed";
+    /// This `Idempotency-Key` was used with another body.
+    IdempotencyMismatch = 422 "idempotency_mismatch" "Idempotency key reused";
+    /// The provider refused the request for good: retrying cannot help.
+    ProviderRefused = 502 "provider_refused" "Provider refused the request";
+    /// More requests than the limit allows; see `Retry-After`.
+    RateLimited = 429 "rate_limited" "Too many requests";
+    /// A fault of ours. The `request_id` finds it in the logs.
+    Internal = 500 "internal_error" "Internal error";
+    /// A job failed in a way that is neither the request's nor a provider's fault.
+    JobFailed = 500 "job_failed" "Job failed";
+    /// The job's process died each time it ran.
+    JobCrashed = 500 "job_crashed" "Job crashed";
+    /// The model provider failed.
+    ProviderFailed = 502 "provider_failed" "Provider failed";
+    /// The model provider limits our rate.
+    ProviderRateLimited = 502 "provider_rate_limited" "Provider rate limit";
+    /// The model provider does not accept our key or has no such model.
+    ProviderMisconfigured = 502 "provider_misconfigured" "Provider misconfigured";
+    /// The queue is full: the service refuses work it could not do in time.
+    Overloaded = 503 "overloaded" "Overloaded";
+    /// The database, or another thing we need, is not reachable now.
+    Unavailable = 503 "unavailable" "Unavailable";
+    /// The model provider did not answer in time.
+    ProviderTimeout = 504 "provider_timeout" "Provider timed out";
+}
+
+impl Code {
+    pub fn from_name(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+}
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    #[schema(example = "message")]
+    pub field: String,
+    #[schema(example = "must not be empty")]
+    pub message: String,
+}
+
+#[derive(Debug)]
+pub struct Error {
+    pub code: Code,
+    pub detail: String,
+    pub errors: Vec<FieldError>,
+    /// Seconds after which a retry makes sense.
+    pub retry_after: Option<u64>,
+    source: Option<Source>,
+}
+
+impl Error {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, source: None }
+    }
+
+    /// There is no such `what`, or it is somebody else's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+
+    /// One field is not what it must be; `message` completes the sentence "`field` …".
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        let detail: Vec<_> = errors.iter().map(|error| format!("`{}` {}", error.field, error.message)).collect();
+        Self { errors, ..Self::new(Code::Invalid, detail.join("; ") + ".") }
+    }
+
+    pub fn internal(source: impl Into<Source>) -> Self {
+        Self::new(Code::Internal, "Something went wrong on our side. The request id finds it in our logs.")
+            .because(source)
+    }
+
+    pub fn unavailable(what: &str, source: impl Into<Source>) -> Self {
+        Self::new(Code::Unavailable, format!("The {what} is not reachable now. Try again shortly."))
+            .because(source)
+            .retry_after(2)
+    }
+
+    pub fn because(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The problem as JSON (RFC 9457), as jobs keep it and `error` events carry it.
+    pub fn problem(&self, request_id: Option<&str>) -> serde_json::Value {
+        let mut problem = serde_json::json!({
+            "type": "about:blank",
+            "title": self.code.title(),
+            "status": self.code.status(),
+            "detail": self.detail,
+            "code": self.code.as_str(),
+            "request_id": request_id,
+        });
+        if !self.errors.is_empty() {
+            problem["errors"] = serde_json::json!(self.errors);
+        }
+        problem
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)?;
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+/// Whether the database itself was out of reach, as opposed to refusing a statement.
+pub fn database_is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        // Shutdown, crash recovery, start-up, lost connection, too many clients, read-only standby.
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == "25006"
+        }),
+        _ => false,
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if database_is_away(&error) { Error::unavailable("database", error) } else { Error::internal(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_distinct() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_problem_tells_the_client_nothing_internal() {
+        let error = Error::internal(std::io::Error::other("password authentication failed for user rapport"));
+        assert!(!error.problem(Some("r")).to_string().contains("rapport"));
+        assert!(error.to_string().contains("password authentication failed"));
+    }
+}

@@ -1,0 +1,198 @@
+//! Reading a job's events: what was, what comes, and making good what the log lost.
+//!
+//! The reader subscribes, then reads the log, then goes on live. An event is given only when it directly follows the
+//! last one; otherwise the log is read again. If the log itself has a hole (Redis was wiped), the reader gives a
+//! `reset` and the answer so far from the ledger's checkpoint, then goes on. If the ledger says the job is final and
+//! the log has no final event, it is made from the ledger.
+
+use std::time::Duration;
+
+use async_stream::stream;
+use futures::Stream;
+use serde_json::{Value, json};
+
+use super::Live;
+use crate::{
+    Context, Error, Result,
+    domain::{
+        event::{Event, EventId},
+        ids::{JobId, UserId},
+        job::{Job, JobStatus},
+    },
+    error::Code,
+    store,
+    telemetry::metrics::METRICS,
+};
+
+/// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
+pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl Stream<Item = Event> + Send {
+    stream! {
+        let mut last = after.max(EventId::JOB);
+        // Without the live feed the ledger still ends the stream.
+        let mut live = ctx.events.subscribe(job).await.ok();
+        let watched = ctx.finals.watch(job);
+        let mut ended = ledger_says_final(&ctx, user, job).await;
+        loop {
+            for event in ctx.events.read_after(job, last).await.unwrap_or_default() {
+                if event.id <= last {
+                    continue;
+                }
+                if !event.id.follows(last) && !event.is_final() {
+                    for made in fill_hole(&ctx, job, last, event.id).await {
+                        last = made.id;
+                        yield made;
+                    }
+                    if event.id <= last {
+                        continue;
+                    }
+                }
+                last = event.id;
+                let is_final = event.is_final();
+                yield event;
+                if is_final {
+                    return;
+                }
+            }
+            if ended {
+                if let Ok(Some(event)) = final_event(&ctx, user, job).await {
+                    // Whoever has seen the final event, real or made, has seen all.
+                    if event.id > last && !already_final(&ctx, job, after).await {
+                        METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+                        yield event;
+                    }
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await; // the database is away
+            }
+            // Live until something is missing.
+            loop {
+                let next = async {
+                    match live.as_mut() {
+                        Some(live) => live.next().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    live = next => match live {
+                        Live::Event(event) if event.id <= last => {}
+                        Live::Event(event) if event.id.follows(last) => {
+                            last = event.id;
+                            let is_final = event.is_final();
+                            yield Event::clone(&event);
+                            if is_final {
+                                return;
+                            }
+                        }
+                        Live::Event(_) | Live::Reread => break,
+                    },
+                    () = watched.is_final() => {
+                        ended = true;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits until a user's job is final, at most for `wait`.
+pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration) -> Result<Option<Job>> {
+    let deadline = tokio::time::Instant::now() + wait;
+    let mut live = ctx.events.subscribe(job).await.ok();
+    let watched = ctx.finals.watch(job);
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let found = store::jobs::get(&mut conn, user, job).await?;
+        drop(conn);
+        let Some(found) = found else { return Ok(None) };
+        if found.status.is_final() || tokio::time::Instant::now() >= deadline {
+            return Ok(Some(found));
+        }
+        let ended = async {
+            loop {
+                match live.as_mut() {
+                    Some(live) => match live.next().await {
+                        Live::Event(event) if event.is_final() => return,
+                        Live::Event(_) => {}
+                        Live::Reread => return,
+                    },
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = watched.is_final() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+    }
+}
+
+/// Whether `after` itself was the final event of the log.
+async fn already_final(ctx: &Context, job: JobId, after: EventId) -> bool {
+    if after.n == 0 {
+        return false;
+    }
+    let before = EventId::new(after.attempt, after.n - 1);
+    let events = ctx.events.read_after(job, before).await.unwrap_or_default();
+    events.first().is_some_and(|event| event.id == after && event.is_final())
+}
+
+async fn ledger_says_final(ctx: &Context, user: UserId, job: JobId) -> bool {
+    let Ok(mut conn) = ctx.db.read().await else { return false };
+    matches!(store::jobs::get(&mut conn, user, job).await, Ok(Some(job)) if job.status.is_final())
+}
+
+/// A `reset` and the answer so far, when events between `last` and `first` are lost. Waits for a checkpoint that
+/// reaches `first`; empty when the answer ended meanwhile or a new attempt began (its own first event then says so).
+async fn fill_hole(ctx: &Context, job: JobId, last: EventId, first: EventId) -> Vec<Event> {
+    METRICS.events.with_label_values(&["lost"]).inc();
+    loop {
+        let Ok(mut conn) = ctx.db.read().await else { return Vec::new() };
+        let Ok(Some(partial)) = store::jobs::partial(&mut conn, job).await else { return Vec::new() };
+        drop(conn);
+        if partial.is_final || partial.attempt != first.attempt {
+            // The number before the one that comes next: the client drops what it has and takes what follows.
+            return vec![Event::new(last, "reset", json!({"reason": "events_lost"}))];
+        }
+        if partial.n + 1 >= first.n {
+            let id = EventId::new(partial.attempt, partial.n);
+            return vec![
+                // Under the last seen number: a client cut off right here asks again and gets both again.
+                Event::new(last, "reset", json!({"reason": "events_lost"})),
+                Event::new(id, "token", json!({"delta": partial.text, "index": partial.n})),
+            ];
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn final_event(ctx: &Context, user: UserId, id: JobId) -> Result<Option<Event>> {
+    let mut conn = ctx.db.read().await?;
+    let job = store::jobs::get(&mut conn, user, id).await?;
+    Ok(job.and_then(|job| final_event_of(&job)))
+}
+
+/// The final event as the ledger has it, under the highest number of the last attempt.
+pub fn final_event_of(job: &Job) -> Option<Event> {
+    let id = EventId::last_of(job.attempt);
+    let (name, data) = final_name_and_data(job.status, job.result.as_ref(), job.error.as_ref())?;
+    Some(Event::new(id, name, data))
+}
+
+/// What the last event of a job says.
+pub fn final_name_and_data(
+    status: JobStatus,
+    result: Option<&Value>,
+    error: Option<&Value>,
+) -> Option<(&'static str, Value)> {
+    match status {
+        JobStatus::Succeeded => Some(("done", result.cloned().unwrap_or_else(|| json!({})))),
+        JobStatus::Cancelled => Some(("done", result.cloned().unwrap_or_else(|| json!({"finish_reason": "cancelled"})))),
+        JobStatus::Failed => {
+            let unknown = || Error::new(Code::JobFailed, "The job failed.").problem(None);
+            Some(("error", error.cloned().unwrap_or_else(unknown)))
+        }
+        JobStatus::Queued | JobStatus::Running => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! Tells waiting readers when the ledger says a job is final, whatever happened to its events.
+//!
+//! One query a tick for all jobs somebody waits for. This is the safety net: the final event normally comes first.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    domain::ids::JobId,
+    store::{Db, ledger},
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// Ids in one query.
+const BATCH: usize = 2_000;
+
+type Waiting = Mutex<HashMap<JobId, (usize, Arc<Notify>)>>;
+
+#[derive(Clone)]
+pub struct FinalWatch {
+    waiting: Arc<Waiting>,
+}
+
+impl FinalWatch {
+    /// Must be called inside a Tokio runtime: it starts the task that asks.
+    pub fn start(db: Db) -> Self {
+        let waiting: Arc<Waiting> = Arc::default();
+        let weak = Arc::downgrade(&waiting);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(waiting) = weak.upgrade() else { return };
+                let ids: Vec<JobId> = waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+                for batch in ids.chunks(BATCH) {
+                    let Ok(mut conn) = db.read().await else { break };
+                    let Ok(done) = ledger::which_are_final(&mut conn, batch).await else { break };
+                    let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (_, bell) in done.iter().filter_map(|id| waiting.get(id)) {
+                        bell.notify_waiters();
+                    }
+                }
+            }
+        });
+        Self { waiting }
+    }
+
+    pub fn watch(&self, job: JobId) -> Watched {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, bell) = waiting.entry(job).or_default();
+        *count += 1;
+        Watched { job, bell: Arc::clone(bell), waiting: Arc::clone(&self.waiting) }
+    }
+}
+
+/// One reader's interest in a job.
+pub struct Watched {
+    job: JobId,
+    bell: Arc<Notify>,
+    waiting: Arc<Waiting>,
+}
+
+impl Watched {
+    /// Returns when the ledger said, after this call, that the job is final. It says so again every second.
+    pub async fn is_final(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, _)) = waiting.get_mut(&self.job) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.job);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What jobs carry.
+
+pub mod payload;

@@ -1,0 +1,76 @@
+//! Payloads: a wire format. They hold ids and choices, never text; a field, once released, keeps its meaning, and new
+//! ones have defaults. The fixtures in the tests are what released versions wrote.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Error, Result,
+    domain::{
+        ids::{MessageId, SessionId},
+        job::Job,
+    },
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatPayload {
+    /// The user's message.
+    pub message_id: MessageId,
+    /// Its place in the session; the answer's is the next.
+    pub seq: i64,
+    /// The id the answer will have, whichever attempt writes it.
+    pub answer_id: MessageId,
+    pub provider: String,
+    pub model: Option<String>,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<u32>,
+    #[serde(default)]
+    pub enable_memory: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TitlePayload {
+    pub session_id: SessionId,
+    pub provider: String,
+}
+
+/// What a probe does: for measurements and fault tests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProbePayload {
+    /// Waits so long before it ends.
+    pub sleep_ms: u64,
+    /// Ends the whole process, without a word.
+    pub abort: bool,
+    /// Fails, for good or so that it is tried again.
+    pub fail: Option<String>,
+}
+
+/// Reads a job's payload. An unreadable one can never run: the job must fail.
+pub fn read<T: DeserializeOwned>(job: &Job) -> Result<T> {
+    serde_json::from_value(job.payload.clone()).map_err(|error| Error::internal(format!("payload: {error}")))
+}
+
+pub fn write<T: Serialize>(payload: &T) -> Result<Value> {
+    serde_json::to_value(payload).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads<T: DeserializeOwned>(fixture: &str) {
+        assert!(serde_json::from_str::<T>(fixture).is_ok(), "{fixture}");
+    }
+
+    #[test]
+    fn released_payloads_can_still_be_read() {
+        // 0.1
+        reads::<ChatPayload>(
+            r#"{"message_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t4","seq":1,"answer_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t8",
+                "provider":"auto","model":null,"temperature":0.5,"max_tokens":100}"#,
+        );
+        reads::<TitlePayload>(r#"{"session_id":"sess_06dqz6ef8swq1bnx1rc6a2k8t4","provider":"mock"}"#);
+        reads::<ProbePayload>(r#"{"sleep_ms":5}"#);
+    }
+}

@@ -1,0 +1,86 @@
+//! The mock provider: deterministic, offline, streaming word by word, with faults on demand.
+//!
+//! It runs in process (`provider: mock`), and its [`plan`] also drives `rapport mock-provider`, which serves it over
+//! HTTP in OpenAI's form.
+
+mod directives;
+pub mod plan;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_stream::try_stream;
+use async_trait::async_trait;
+
+use super::{ChatEvent, ChatRequest, ChatStream, ErrorClass, Provider, ProviderError};
+use crate::{chat::tokens, domain::message::Usage, telemetry::trace::TraceContext};
+use plan::{Plan, plan};
+
+pub struct Mock {
+    delay: Duration,
+    calls: Calls,
+}
+
+impl Mock {
+    pub fn new(delay: Duration) -> Self {
+        Self { delay, calls: Calls::default() }
+    }
+}
+
+/// Counts calls that belong together, for `/fail CODE xN`.
+#[derive(Clone, Default)]
+pub struct Calls(Arc<Mutex<HashMap<u128, u32>>>);
+
+impl Calls {
+    /// How many calls of the same trace came before this one.
+    pub fn before(&self, trace: Option<&str>) -> u32 {
+        let Some(trace) = trace.and_then(TraceContext::parse) else { return 0 };
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() > 100_000 {
+            calls.clear();
+        }
+        let count = calls.entry(trace.trace_id).or_default();
+        *count += 1;
+        *count - 1
+    }
+}
+
+#[async_trait]
+impl Provider for Mock {
+    fn name(&self) -> &str {
+        "mock"
+    }
+
+    fn default_model(&self) -> &str {
+        "mock-1"
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let Plan { words, delay, fail } = plan(&request.messages);
+        if let Some(fail) = fail
+            && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)
+        {
+            let class = ErrorClass::of_status(fail.status);
+            return Err(ProviderError::new("mock", class, format!("/fail {}", fail.status)));
+        }
+        let delay = delay.unwrap_or(self.delay);
+        let limit = request.max_tokens.map_or(usize::MAX, |max| max as usize);
+        let prompt_tokens = request.messages.iter().map(|message| tokens::estimate(&message.content)).sum::<usize>();
+        Ok(Box::pin(try_stream! {
+            let finish = if words.len() > limit { "length" } else { "stop" };
+            let mut said = 0;
+            for word in words.into_iter().take(limit) {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                said += 1;
+                yield ChatEvent::Delta(word);
+            }
+            yield ChatEvent::Usage(Usage::new(prompt_tokens as i64, said));
+            yield ChatEvent::Finish(finish.to_owned());
+        }))
+    }
+}

@@ -1,0 +1,124 @@
+//! What the mock will say: decided by rules from the conversation alone, so the same question gets the same answer.
+
+use std::time::Duration;
+
+use super::directives::{self, Directive};
+use crate::{
+    chat::title::TITLE_INSTRUCTION,
+    providers::{ChatMessage, Role},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fail {
+    pub status: u16,
+    /// Only the first so many calls; `None` is every one.
+    pub times: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// With their spaces, so that joining them gives the answer.
+    pub words: Vec<String>,
+    /// Between words, when the message says so.
+    pub delay: Option<Duration>,
+    pub fail: Option<Fail>,
+}
+
+pub fn plan(messages: &[ChatMessage]) -> Plan {
+    let last = |role: Role| messages.iter().rev().find(|m| m.role == role).map_or("", |m| m.content.as_str());
+    let (system, user) = (last(Role::System), last(Role::User));
+    if system.starts_with(TITLE_INSTRUCTION) {
+        return Plan { words: words_of(&title_for(user)), delay: Some(Duration::ZERO), fail: None };
+    }
+    let mut plan = Plan { words: Vec::new(), delay: None, fail: None };
+    let mut said = false;
+    for directive in directives::parse(user) {
+        match directive {
+            Directive::Echo(text) => plan.words.extend(words_of(&text)),
+            Directive::Tokens(n) => plan.words.extend((1..=n).map(|i| if i == 1 { "w1".to_owned() } else { format!(" w{i}") })),
+            Directive::System => plan.words.extend(words_of(system)),
+            Directive::Delay(ms) => {
+                plan.delay = Some(Duration::from_millis(ms));
+                continue;
+            }
+            Directive::Fail { status, times } => {
+                plan.fail = Some(Fail { status, times });
+                continue;
+            }
+            // Without tools on offer the model can only talk about it.
+            Directive::Tool { name, .. } => plan.words.extend(words_of(&format!("I have no tool called {name}."))),
+        }
+        said = true;
+    }
+    if !said {
+        plan.words = words_of(&small_talk(user, messages));
+    }
+    plan
+}
+
+fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
+    let turns = messages.iter().filter(|message| message.role == Role::User).count();
+    let quoted: String = user.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+    let lower = quoted.to_lowercase();
+    if ["hi", "hello", "hey"].iter().any(|word| lower.split(|c: char| !c.is_alphanumeric()).next() == Some(word)) {
+        return "Hello! I am the built-in mock model: I run offline and answer by simple rules. What can I do for you?"
+            .to_owned();
+    }
+    format!("You said: \"{quoted}\" (message {turns} of this conversation). I am the built-in mock model; set an API key to talk to a real one.")
+}
+
+fn title_for(text: &str) -> String {
+    const DULL: [&str; 24] = [
+        "the", "a", "an", "and", "or", "of", "to", "in", "is", "are", "i", "you", "my", "me", "please", "can", "what", "how", "do",
+        "does", "it", "for", "on", "with",
+    ];
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    let words: Vec<String> =
+        text.split_whitespace().map(bare).filter(|word| !word.is_empty() && !DULL.contains(&word.to_lowercase().as_str())).take(5).collect();
+    let title = if words.is_empty() { "New conversation".to_owned() } else { words.join(" ") };
+    let mut letters = title.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+/// Cuts a text into words, each with the spaces before it.
+pub fn words_of(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut in_word = false;
+    for c in text.chars() {
+        if c.is_whitespace() && in_word || words.is_empty() {
+            words.push(String::new());
+            in_word = false;
+        }
+        in_word |= !c.is_whitespace();
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ask(user: &str) -> Plan {
+        let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
+        plan(&[message(Role::System, "Be kind."), message(Role::User, user)])
+    }
+
+    #[test]
+    fn directives_decide() {
+        assert_eq!(ask("/echo one two /tokens 2").words.concat(), "one twow1 w2");
+        assert_eq!(ask("/system").words.concat(), "Be kind.");
+        assert_eq!(ask("/fail 500 x1 /echo hi").fail, Some(Fail { status: 500, times: Some(1) }));
+        assert!(ask("what is up?").words.concat().contains("what is up?"));
+    }
+
+    proptest! {
+        #[test]
+        fn words_join_to_the_text(text in "[a-z \\n\u{e9}]{0,40}") {
+            prop_assert_eq!(words_of(&text).concat(), text);
+        }
+    }
+}

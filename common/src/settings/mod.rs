@@ -1,0 +1,303 @@
+//! Configuration: environment variables (and an optional `.env`), read once into one struct a concern.
+//!
+//! `__` nests, lists are JSON. Every problem is reported, not only the first. `.env.example` documents every key, and
+//! a test compares the two.
+
+mod env;
+mod secret_key;
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::secret::Secret;
+pub use env::Env;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub host: String,
+    pub port: u16,
+    pub data_dir: PathBuf,
+    /// `postgres://…`, or `None` for the SQLite file at `sqlite_path`.
+    pub postgres_url: Option<Secret>,
+    pub sqlite_path: PathBuf,
+    pub redis_url: Option<Secret>,
+    pub auth: Auth,
+    pub cors: Cors,
+    pub rate_limit: RateLimit,
+    /// How many proxies in front of us may be believed about `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    pub log: Log,
+    pub queue: Queue,
+    /// How long a stopping process lets running work finish.
+    pub shutdown_grace: Duration,
+    pub chat: Chat,
+    pub events_retention: Duration,
+    pub ai: Ai,
+}
+
+#[derive(Debug, Clone)]
+pub struct Auth {
+    pub secret_key: Secret,
+    /// Where the key came from, for `doctor`.
+    pub secret_key_origin: String,
+    pub previous_key: Option<Secret>,
+    pub access_token: Duration,
+    pub refresh_token: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Cors {
+    pub allowed_origins: Vec<String>,
+    pub allow_credentials: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit {
+    /// Per user (or address, when nobody is signed in); 0 means no limit.
+    pub requests_per_minute: u32,
+    pub burst: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub json: bool,
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Queue {
+    /// Jobs that may wait in one queue before new ones are refused.
+    pub max_depth: u64,
+    pub lease: Duration,
+    pub sweep: Duration,
+    pub max_attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Chat {
+    /// How long `POST /chat` waits for the answer before it gives the job instead.
+    pub wait: Duration,
+    /// Tokens of history and system prompt sent to the model.
+    pub context_tokens: usize,
+    pub system_prompt: String,
+    /// What the application is, appended to the system prompt.
+    pub app_info: String,
+}
+
+/// One OpenAI-compatible endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub name: &'static str,
+    pub base_url: String,
+    pub keys: Vec<Secret>,
+    pub model: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Ai {
+    /// The order in which `auto` tries providers.
+    pub order: Vec<String>,
+    pub endpoints: Vec<Endpoint>,
+    pub connect_timeout: Duration,
+    pub first_byte_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Between two words of the in-process mock provider.
+    pub mock_delay: Duration,
+}
+
+/// The providers that speak OpenAI's chat completions: name, variable, base URL, model, whether a key is needed.
+const ENDPOINTS: [(&str, &str, &str, &str, bool); 4] = [
+    ("openai", "OPENAI", "https://api.openai.com/v1", "gpt-4o-mini", true),
+    ("openrouter", "OPEN_ROUTER", "https://openrouter.ai/api/v1", "openai/gpt-4o-mini", true),
+    ("groq", "GROQ", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", true),
+    ("ollama", "OLLAMA", "http://127.0.0.1:11434/v1", "llama3.2", false),
+];
+
+/// Reads the settings, or says everything that is wrong with them, one problem a line.
+pub fn load(env: &mut Env) -> Result<Settings, String> {
+    let data_dir = PathBuf::from(env.text("DATA_DIR", "./data"));
+    let database_url = env.optional("DATABASE_URL");
+    let (postgres_url, sqlite_path) = match database_url.as_deref() {
+        None => (None, data_dir.join("rapport.db")),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            (Some(Secret::new(url)), data_dir.join("rapport.db"))
+        }
+        Some(url) if url.starts_with("sqlite:") => {
+            let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+            (None, PathBuf::from(path.split('?').next().unwrap_or_default()))
+        }
+        Some(_) => {
+            env.problem("DATABASE_URL must begin with postgres:// or sqlite://");
+            (None, data_dir.join("rapport.db"))
+        }
+    };
+    let redis_url = env.optional("REDIS_URL").map(Secret::new);
+    let auth = auth(env, &data_dir, database_url.is_some());
+    let settings = Settings {
+        host: env.text("HOST", "127.0.0.1"),
+        port: env.number("PORT", 8000, 0..=65_535) as u16,
+        postgres_url,
+        sqlite_path,
+        redis_url,
+        auth,
+        cors: Cors {
+            allowed_origins: env.list("CORS__ALLOWED_ORIGINS", &[]),
+            allow_credentials: env.flag("CORS__ALLOW_CREDENTIALS", false),
+        },
+        rate_limit: RateLimit {
+            requests_per_minute: env.number("RATE_LIMIT__REQUESTS_PER_MINUTE", 60, 0..=1_000_000) as u32,
+            burst: env.number("RATE_LIMIT__BURST_SIZE", 10, 1..=1_000_000) as u32,
+        },
+        trusted_proxies: env.number("TRUSTED_PROXIES", 0, 0..=16) as usize,
+        log: log(env),
+        queue: Queue {
+            max_depth: env.number("QUEUE__MAX_DEPTH", 50_000, 1..=100_000_000),
+            lease: env.seconds("QUEUE__LEASE_SECONDS", 15.0, 1.0..=3_600.0),
+            sweep: env.seconds("QUEUE__SWEEP_SECONDS", 2.0, 0.1..=600.0),
+            max_attempts: env.number("QUEUE__MAX_ATTEMPTS", 3, 1..=100) as u32,
+        },
+        shutdown_grace: env.seconds("SHUTDOWN_GRACE", 30.0, 1.0..=3_600.0),
+        chat: Chat {
+            wait: env.seconds("CHAT__WAIT_SECONDS", 60.0, 0.0..=120.0),
+            context_tokens: env.number("CHAT__CONTEXT_TOKENS", 8_000, 256..=2_000_000) as usize,
+            system_prompt: env.text("CHAT__SYSTEM_PROMPT", "You are a helpful, friendly assistant. Answer briefly and plainly."),
+            app_info: env.text("CHAT__APP_INFO", ""),
+        },
+        events_retention: env.seconds("EVENTS__RETENTION_SECONDS", 3_600.0, 1.0..=604_800.0),
+        ai: ai(env),
+        data_dir,
+    };
+    if settings.cors.allow_credentials && settings.cors.allowed_origins.iter().any(|origin| origin == "*") {
+        env.problem("CORS__ALLOW_CREDENTIALS cannot be combined with the origin \"*\": name the origins");
+    }
+    match env.problems() {
+        [] => Ok(settings),
+        problems => Err(problems.join("\n")),
+    }
+}
+
+fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool) -> Auth {
+    let given = env.optional("SECRET_KEY");
+    let (secret_key, secret_key_origin) = match secret_key::resolve(given.as_deref(), data_dir, database_given) {
+        Ok(found) => found,
+        Err(problem) => {
+            env.problem(&problem);
+            (Secret::new(""), String::new())
+        }
+    };
+    let previous_key = env.optional("SECRET_KEY_PREVIOUS").map(Secret::new);
+    if let Some(problem) = previous_key.as_ref().and_then(|key| secret_key::problem(key.expose())) {
+        env.problem(&format!("SECRET_KEY_PREVIOUS {problem}"));
+    }
+    Auth {
+        secret_key,
+        secret_key_origin,
+        previous_key,
+        access_token: Duration::from_secs(60 * env.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=10_080)),
+        refresh_token: Duration::from_secs(86_400 * env.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=3_650)),
+    }
+}
+
+fn log(env: &mut Env) -> Log {
+    use std::io::IsTerminal;
+    let format = env.text("LOG_FORMAT", if std::io::stderr().is_terminal() { "pretty" } else { "json" });
+    if format != "json" && format != "pretty" {
+        env.problem("LOG_FORMAT must be json or pretty");
+    }
+    Log { json: format == "json", filter: env.text("RUST_LOG", "info") }
+}
+
+fn ai(env: &mut Env) -> Ai {
+    let mut endpoints = Vec::new();
+    for (name, variable, base_url, model, needs_key) in ENDPOINTS {
+        let given_url = env.optional(&format!("AI_SERVICES__{variable}_BASE_URL"));
+        let mut keys: Vec<Secret> = Vec::new();
+        keys.extend(env.optional(&format!("AI_SERVICES__{variable}_API_KEY")).map(Secret::new));
+        for number in 1..=9 {
+            keys.extend(env.optional(&format!("AI_SERVICES__{variable}_API_KEY_{number}")).map(Secret::new));
+        }
+        let model = env.text(&format!("AI_SERVICES__{variable}_MODEL"), model);
+        // A provider with neither key nor its own base URL is not offered.
+        let configured = if needs_key { !keys.is_empty() || given_url.is_some() } else { given_url.is_some() };
+        if configured {
+            let base_url = given_url.unwrap_or_else(|| base_url.to_owned()).trim_end_matches('/').to_owned();
+            if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
+                env.problem(&format!("AI_SERVICES__{variable}_BASE_URL must begin with http:// or https://"));
+            }
+            endpoints.push(Endpoint { name, base_url, keys, model });
+        }
+    }
+    let order = env.list("AI_SERVICES__ORDER", &["openai", "openrouter", "groq", "ollama", "mock"]);
+    for name in &order {
+        if name != "mock" && !ENDPOINTS.iter().any(|endpoint| endpoint.0 == name) {
+            env.problem(&format!("AI_SERVICES__ORDER names {name:?}, which is no provider"));
+        }
+    }
+    Ai {
+        order,
+        endpoints,
+        connect_timeout: env.seconds("AI_SERVICES__CONNECT_TIMEOUT", 5.0, 0.1..=60.0),
+        first_byte_timeout: env.seconds("AI_SERVICES__FIRST_BYTE_TIMEOUT", 60.0, 0.1..=600.0),
+        idle_timeout: env.seconds("AI_SERVICES__IDLE_TIMEOUT", 30.0, 0.1..=600.0),
+        mock_delay: Duration::from_millis(env.number("AI_SERVICES__MOCK_TOKEN_DELAY_MS", 15, 0..=60_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_from(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+        load(&mut Env::from_pairs(pairs.iter().map(|(key, value)| (key.to_string(), value.to_string()))))
+    }
+
+    const KEY: (&str, &str) = ("SECRET_KEY", "0f2c8a5de91b7746a3c8d5e0f1b2937c");
+
+    #[test]
+    fn every_key_is_documented_in_the_example() {
+        let mut env = Env::from_pairs([(KEY.0.to_owned(), KEY.1.to_owned())]);
+        load(&mut env).unwrap();
+        let example = include_str!("../../../.env.example");
+        let documented: std::collections::BTreeSet<&str> = example
+            .lines()
+            .filter_map(|line| line.trim_start_matches("# ").trim_start_matches('#').split_once('='))
+            .map(|(key, _)| key)
+            .filter(|key| key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+            .collect();
+        let read: std::collections::BTreeSet<&str> = env.keys_read().collect();
+        let numbered = |key: &&&str| !key.trim_end_matches(char::is_numeric).ends_with("_API_KEY_");
+        let missing: Vec<_> = read.difference(&documented).filter(numbered).collect();
+        let stale: Vec<_> = documented.difference(&read).filter(numbered).collect();
+        assert!(missing.is_empty(), "not in .env.example: {missing:?}");
+        assert!(stale.is_empty(), "in .env.example but never read: {stale:?}");
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let problems = load_from(&[("PORT", "x"), ("QUEUE__LEASE_SECONDS", "-1"), ("SECRET_KEY", "short")]).unwrap_err();
+        for key in ["PORT", "QUEUE__LEASE_SECONDS", "SECRET_KEY"] {
+            assert!(problems.contains(key), "{problems}");
+        }
+    }
+
+    #[test]
+    fn dangerous_combinations_are_refused() {
+        let problems =
+            load_from(&[KEY, ("CORS__ALLOWED_ORIGINS", r#"["*"]"#), ("CORS__ALLOW_CREDENTIALS", "true")]).unwrap_err();
+        assert!(problems.contains("CORS__ALLOW_CREDENTIALS"));
+        assert!(load_from(&[("DATABASE_URL", "postgres://x")]).unwrap_err().contains("SECRET_KEY"));
+    }
+
+    #[test]
+    fn a_provider_needs_a_key_or_its_own_address() {
+        let none = load_from(&[KEY]).unwrap();
+        assert!(none.ai.endpoints.is_empty());
+        let two = load_from(&[
+            KEY,
+            ("AI_SERVICES__OPENAI_BASE_URL", "http://127.0.0.1:9/v1/"),
+            ("AI_SERVICES__GROQ_API_KEY_1", "k"),
+        ])
+        .unwrap();
+        let found: Vec<_> = two.ai.endpoints.iter().map(|e| (e.name, e.base_url.as_str())).collect();
+        assert_eq!(found, [("openai", "http://127.0.0.1:9/v1"), ("groq", "https://api.groq.com/openai/v1")]);
+    }
+}

@@ -1,0 +1,45 @@
+//! `Idempotency-Key`s: what the first request with a key made. Kept for 24 hours.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::db::{Conn, Tx, execute, fetch_optional};
+use crate::error::Result;
+
+const INSERT: &str = "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
+    on conflict (owner, key) do nothing";
+const FORGET_OLD: &str = "delete from idempotency_keys where owner = $1 and key = $2 and created_at < $3";
+const GET: &str = "select request_hash, target from idempotency_keys where owner = $1 and key = $2";
+const PRUNE: &str = "delete from idempotency_keys where created_at < $1";
+
+pub(super) const SQL: &[&str] = &[INSERT, FORGET_OLD, GET, PRUNE];
+
+/// How long a key is remembered.
+pub const KEPT: TimeDelta = TimeDelta::hours(24);
+
+#[derive(sqlx::FromRow)]
+pub struct First {
+    pub request_hash: Vec<u8>,
+    /// The id of what the first request made.
+    pub target: String,
+}
+
+/// Remembers that this key made `target`, or gives what the first request with it made. In the same transaction as
+/// what is made, so that key and thing exist together or not at all; a concurrent request waits for its end.
+pub async fn claim(
+    tx: &mut Tx,
+    owner: &str,
+    key: &str,
+    request_hash: &[u8],
+    target: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<First>, sqlx::Error> {
+    execute!(tx, FORGET_OLD, owner, key, now - KEPT)?;
+    if execute!(tx, INSERT, owner, key, request_hash, target, now)? == 1 {
+        return Ok(None);
+    }
+    fetch_optional!(First, tx, GET, owner, key)
+}
+
+pub async fn prune(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(conn, PRUNE, now - KEPT)
+}

@@ -1,0 +1,241 @@
+//! Jobs as their owners see them, and putting new ones in. What workers do to them is in [`super::ledger`].
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional};
+use crate::{
+    domain::{
+        ids::{JobId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus, Lane},
+    },
+    error::Result,
+};
+
+macro_rules! columns {
+    () => {
+        "id, kind, queue, user_id, session_id, payload, status, attempt, max_attempts, quarantine, cancel_requested, run_at, \
+         progress, result, error, trace, created_at, started_at, finished_at"
+    };
+}
+pub(super) use columns;
+
+const INSERT: &str = "insert into jobs
+    (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, priority, run_at, dedupe_key, trace,
+     created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13)
+    on conflict (dedupe_key) where status in ('queued', 'running') do nothing";
+const GET: &str = concat!("select ", columns!(), " from jobs where id = $1 and user_id = $2");
+const LIST: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
+      order by id desc limit $5 offset $6"
+);
+const REQUEST_CANCEL: &str =
+    "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and status = 'running'";
+const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
+    where id = $1 and user_id = $2 and status = 'queued'";
+const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
+const RETRY: &str = "update jobs set status = 'queued', run_at = $3, error = null, finished_at = null, quarantine = $5,
+        cancel_requested = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
+    where id = $1 and user_id = $2 and status = 'failed'";
+const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
+const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
+      and status = 'queued' and session_order is not null order by session_order limit 1";
+const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and user_id = $2
+      and status in ('queued', 'running') and session_order is not null order by session_order";
+
+pub(super) const SQL: &[&str] = &[
+    INSERT, GET, LIST, REQUEST_CANCEL, CANCEL_QUEUED, SET_RESULT, RETRY, PARTIAL, NEXT_IN_SESSION, OPEN_IN_SESSION,
+];
+
+#[derive(sqlx::FromRow)]
+pub(super) struct Row {
+    id: JobId,
+    kind: String,
+    queue: String,
+    user_id: Option<UserId>,
+    session_id: Option<SessionId>,
+    payload: Json<Value>,
+    status: String,
+    attempt: i64,
+    max_attempts: i64,
+    quarantine: bool,
+    cancel_requested: bool,
+    run_at: DateTime<Utc>,
+    progress: Option<Json<Value>>,
+    result: Option<Json<Value>>,
+    error: Option<Json<Value>>,
+    trace: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    pub(super) fn job(self) -> Result<Job, sqlx::Error> {
+        let bad = |error: String| sqlx::Error::Decode(error.into());
+        Ok(Job {
+            id: self.id,
+            kind: self.kind.parse().map_err(bad)?,
+            queue: self.queue.parse().map_err(bad)?,
+            user_id: self.user_id,
+            session_id: self.session_id,
+            payload: self.payload.0,
+            status: self.status.parse().map_err(bad)?,
+            attempt: self.attempt as u32,
+            max_attempts: self.max_attempts as u32,
+            quarantine: self.quarantine,
+            cancel_requested: self.cancel_requested,
+            run_at: self.run_at,
+            progress: self.progress.map(|json| json.0),
+            result: self.result.map(|json| json.0),
+            error: self.error.map(|json| json.0),
+            trace: self.trace,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+        })
+    }
+}
+
+/// A job about to be put into the ledger.
+pub struct NewJob {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub user: Option<UserId>,
+    pub session: Option<SessionId>,
+    /// Its place among the session's jobs that run one at a time; `None` for one that waits for no other.
+    pub session_order: Option<i64>,
+    pub payload: Value,
+    pub max_attempts: u32,
+    /// Lower runs first; 0 is ordinary.
+    pub priority: i64,
+    pub run_at: DateTime<Utc>,
+    /// While a job with this key is queued or running, another is not put in.
+    pub dedupe_key: Option<String>,
+    pub trace: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What the wire needs to know of a job that became ready.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ready {
+    pub id: JobId,
+    pub lane: Lane,
+    pub priority: i64,
+    pub run_at: DateTime<Utc>,
+}
+
+/// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
+pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
+    let ready =
+        Ready { id: job.id, lane: Lane::normal(job.kind.queue()), priority: job.priority, run_at: job.run_at };
+    let inserted = execute!(
+        tx,
+        INSERT,
+        job.id,
+        job.kind.as_str(),
+        job.kind.queue().as_str(),
+        job.user,
+        job.session,
+        job.session_order,
+        Json(&job.payload),
+        i64::from(job.max_attempts),
+        job.priority,
+        job.run_at,
+        &job.dedupe_key,
+        &job.trace,
+        job.created_at
+    )?;
+    if inserted == 1 {
+        crate::telemetry::metrics::METRICS.jobs_enqueued.with_label_values(&[job.kind.as_str()]).inc();
+    }
+    Ok((inserted == 1).then_some(ready))
+}
+
+pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option<Job>, sqlx::Error> {
+    fetch_optional!(Row, q, GET, id, user)?.map(Row::job).transpose()
+}
+
+pub async fn list(
+    q: &mut impl Querier,
+    user: UserId,
+    status: Option<JobStatus>,
+    kind: Option<JobKind>,
+    before: Option<JobId>,
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
+    let (status, kind) = (status.map(JobStatus::as_str), kind.map(JobKind::as_str));
+    fetch_all!(Row, q, LIST, user, status, kind, before, limit, skip)?.into_iter().map(Row::job).collect()
+}
+
+/// Asks the worker of a running job to stop. `false` when it is not running.
+pub async fn request_cancel(conn: &mut Conn, user: UserId, id: JobId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, REQUEST_CANCEL, id, user, true)? == 1)
+}
+
+/// Ends a job that no worker has. `false` when it is not queued.
+pub async fn cancel_queued(tx: &mut Tx, user: UserId, id: JobId, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, CANCEL_QUEUED, id, user, now, true)? == 1)
+}
+
+pub async fn set_result(tx: &mut Tx, user: UserId, id: JobId, result: &Value) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_RESULT, id, user, Json(result)).map(drop)
+}
+
+/// Puts a failed job back, with `attempts` more attempts and a new place in its session. `false` when it is not failed.
+pub async fn retry(
+    tx: &mut Tx,
+    user: UserId,
+    id: JobId,
+    attempts: u32,
+    order: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, RETRY, id, user, now, i64::from(attempts), false, order)? == 1)
+}
+
+/// The answer so far, as last written down.
+pub struct Partial {
+    pub text: String,
+    /// The number of the last event in it.
+    pub n: u32,
+    pub attempt: u32,
+    pub is_final: bool,
+}
+
+/// For readers that were already shown to own the job.
+pub async fn partial(q: &mut impl Querier, id: JobId) -> Result<Option<Partial>, sqlx::Error> {
+    type Columns = (Option<String>, Option<i64>, i64, String);
+    Ok(fetch_optional!(Columns, q, PARTIAL, id)?.map(|(text, n, attempt, status)| Partial {
+        text: text.unwrap_or_default(),
+        n: n.unwrap_or(0) as u32,
+        attempt: attempt as u32,
+        is_final: status.parse().is_ok_and(JobStatus::is_final),
+    }))
+}
+
+/// The next job of a session that waits for its turn.
+pub async fn next_in_session(q: &mut impl Querier, session: SessionId) -> Result<Option<Ready>, sqlx::Error> {
+    type Columns = (JobId, bool, String, i64, DateTime<Utc>);
+    fetch_optional!(Columns, q, NEXT_IN_SESSION, session)?
+        .map(|(id, quarantine, queue, priority, run_at)| {
+            let queue = queue.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))?;
+            Ok(Ready { id, lane: Lane { queue, quarantine }, priority, run_at })
+        })
+        .transpose()
+}
+
+/// The jobs that answer, or wait to answer, in a session.
+pub async fn open_in_session(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Vec<JobId>, sqlx::Error> {
+    Ok(fetch_all!((JobId,), q, OPEN_IN_SESSION, session, user)?.into_iter().map(|row| row.0).collect())
+}

@@ -1,0 +1,234 @@
+//! What workers do to jobs: claim, renew, settle, sweep.
+//!
+//! Every statement that ends an attempt is fenced: it names the job, the attempt and `status = 'running'`. A worker
+//! that lost its lease finds no such row, and its transaction is dropped with everything in it. So a job may run
+//! twice, but it takes effect once.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{
+    db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional},
+    jobs::{Ready, Row, columns},
+};
+use crate::{
+    domain::{
+        ids::JobId,
+        job::{Job, JobStatus, Lane, Queue},
+    },
+    error::Result,
+};
+
+/// No earlier job of the same session is open.
+macro_rules! unblocked {
+    () => {
+        "(j.session_order is null or not exists (select 1 from jobs e where e.session_id = j.session_id \
+         and e.session_order < j.session_order and e.status in ('queued', 'running') and e.session_order is not null))"
+    };
+}
+
+const CLAIM: &str = concat!(
+    "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = $2, worker = $3, started_at = $4, \
+     partial = null, partial_n = null where id = $1 and status = 'queued' and run_at <= $4 and ",
+    unblocked!(),
+    " returning ",
+    columns!()
+);
+const RENEW: &str = "update jobs set lease_until = $2 where worker = $1 and status = 'running' returning id, attempt";
+const CANCELLED: &str =
+    "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
+const SETTLE: &str = "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
+        worker = null, partial = null, partial_n = null, quarantine = $7
+    where id = $1 and attempt = $2 and status = 'running'";
+const RETRY_LATER: &str = "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null,
+        quarantine = $5
+    where id = $1 and attempt = $2 and status = 'running'";
+const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
+        lease_until = null, worker = null
+    where id = $1 and attempt = $2 and status = 'running'";
+const CHECKPOINT: &str = "update jobs set partial = $3, partial_n = $4
+    where id = $1 and attempt = $2 and status = 'running'";
+const DUE: &str = concat!(
+    "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
+    unblocked!(),
+    " order by priority, run_at limit $3"
+);
+const DUE_IN_LANE: &str = concat!(
+    "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2
+      and quarantine = $4 and ",
+    unblocked!(),
+    " order by priority, run_at limit $3"
+);
+const EXPIRED: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where status = 'running' and lease_until < $1 order by lease_until limit 500"
+);
+const RECLAIM: &str = "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, quarantine = $5,
+        error = $6
+    where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
+const BURY: &str = "update jobs set status = 'failed', error = $3, finished_at = $4, lease_until = null, worker = null,
+        partial = null, partial_n = null
+    where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
+const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
+const FINAL_PG: &str = "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";
+const FINAL_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
+    and status in ('succeeded', 'failed', 'cancelled')";
+
+/// All but the two texts of one query that cannot be the same on both databases.
+pub(super) const SQL: &[&str] = &[
+    CLAIM, RENEW, CANCELLED, SETTLE, RETRY_LATER, HAND_BACK, CHECKPOINT, DUE, DUE_IN_LANE, EXPIRED, RECLAIM, BURY, DEPTHS,
+];
+/// The only query with a text for each database: a list of ids as a value.
+pub const FINAL_SQL: (&str, &str) = (FINAL_PG, FINAL_LITE);
+
+/// Takes a job for `worker` until `lease_until`. `None`: somebody has it, it is not due, or an earlier one of its session
+/// is still open.
+pub async fn claim(
+    conn: &mut Conn,
+    id: JobId,
+    worker: &str,
+    lease_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Option<Job>, sqlx::Error> {
+    match fetch_optional!(Row, conn, CLAIM, id, lease_until, worker, now) {
+        Ok(row) => row.map(Row::job).transpose(),
+        // Another job of the session was claimed in the same instant: the index let one through.
+        Err(error) if super::violated(&error).is_some() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Extends the leases of all that `worker` runs; gives what it still has.
+pub async fn renew(
+    conn: &mut Conn,
+    worker: &str,
+    lease_until: DateTime<Utc>,
+) -> Result<HashMap<JobId, u32>, sqlx::Error> {
+    let rows = fetch_all!((JobId, i64), conn, RENEW, worker, lease_until)?;
+    Ok(rows.into_iter().map(|(id, attempt)| (id, attempt as u32)).collect())
+}
+
+/// Which of `worker`'s running jobs somebody asked to stop.
+pub async fn cancelled(conn: &mut Conn, worker: &str) -> Result<Vec<(JobId, u32)>, sqlx::Error> {
+    let rows = fetch_all!((JobId, i64), conn, CANCELLED, worker)?;
+    Ok(rows.into_iter().map(|(id, attempt)| (id, attempt as u32)).collect())
+}
+
+/// Ends a job. `false`: the attempt is not running any more, and nothing else may commit.
+pub async fn settle(
+    tx: &mut Tx,
+    id: JobId,
+    attempt: u32,
+    status: JobStatus,
+    result: Option<&Value>,
+    error: Option<&Value>,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let changed = execute!(
+        tx,
+        SETTLE,
+        id,
+        i64::from(attempt),
+        status.as_str(),
+        result.map(Json),
+        error.map(Json),
+        now,
+        false
+    )?;
+    Ok(changed == 1)
+}
+
+/// Puts a job back to run again at `run_at`, with the error of this attempt on it.
+pub async fn retry_later(
+    tx: &mut Tx,
+    id: JobId,
+    attempt: u32,
+    run_at: DateTime<Utc>,
+    error: &Value,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, RETRY_LATER, id, i64::from(attempt), run_at, Json(error), false)? == 1)
+}
+
+/// Puts a job back because its worker is stopping: the attempt does not count.
+pub async fn hand_back(tx: &mut Tx, id: JobId, attempt: u32, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, HAND_BACK, id, i64::from(attempt), now)? == 1)
+}
+
+/// Writes the answer so far down. `false`: the attempt is not running any more.
+pub async fn checkpoint(conn: &mut Conn, id: JobId, attempt: u32, text: &str, n: u32) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, CHECKPOINT, id, i64::from(attempt), text, i64::from(n))? == 1)
+}
+
+type ReadyColumns = (JobId, bool, String, i64, DateTime<Utc>);
+
+fn ready((id, quarantine, queue, priority, run_at): ReadyColumns) -> Option<Ready> {
+    Some(Ready { id, lane: Lane { queue: queue.parse().ok()?, quarantine }, priority, run_at })
+}
+
+/// Jobs of a queue that were due before `before` and could run.
+pub async fn due(
+    q: &mut impl Querier,
+    queue: Queue,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Ready>, sqlx::Error> {
+    let rows = fetch_all!(ReadyColumns, q, DUE, queue.as_str(), before, limit)?;
+    Ok(rows.into_iter().filter_map(ready).collect())
+}
+
+/// The same for one lane: how workers find work while the wire is away.
+pub async fn due_in_lane(
+    q: &mut impl Querier,
+    lane: Lane,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Ready>, sqlx::Error> {
+    let rows = fetch_all!(ReadyColumns, q, DUE_IN_LANE, lane.queue.as_str(), now, limit, lane.quarantine)?;
+    Ok(rows.into_iter().filter_map(ready).collect())
+}
+
+/// Running jobs whose lease ended.
+pub async fn expired(q: &mut impl Querier, now: DateTime<Utc>) -> Result<Vec<Job>, sqlx::Error> {
+    fetch_all!(Row, q, EXPIRED, now)?.into_iter().map(Row::job).collect()
+}
+
+/// Fails a job whose lease ended. `false`: the lease was renewed, or the job ended meanwhile.
+pub async fn bury(tx: &mut Tx, id: JobId, attempt: u32, now: DateTime<Utc>, error: &Value) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now)? == 1)
+}
+
+/// Puts a job whose worker died back, into quarantine. `false`: its lease was renewed or it ended meanwhile.
+pub async fn reclaim(
+    conn: &mut Conn,
+    id: JobId,
+    attempt: u32,
+    now: DateTime<Utc>,
+    error: &Value,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, RECLAIM, id, i64::from(attempt), now, now, true, Json(error))? == 1)
+}
+
+/// How much waits: queue, number of jobs, when the oldest was due.
+pub async fn depths(q: &mut impl Querier) -> Result<Vec<(String, i64, Option<DateTime<Utc>>)>, sqlx::Error> {
+    fetch_all!((String, i64, Option<DateTime<Utc>>), q, DEPTHS)
+}
+
+/// Which of these jobs are final. For readers that were already shown to own them.
+pub async fn which_are_final(q: &mut impl Querier, ids: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
+    use super::db::Raw;
+    let rows: Vec<(JobId,)> = match q.raw() {
+        Raw::Pg(c) => {
+            let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+            sqlx::query_as(FINAL_PG).bind(ids).fetch_all(c).await?
+        }
+        Raw::Lite(c) => {
+            let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+            sqlx::query_as(FINAL_LITE).bind(Json(ids)).fetch_all(c).await?
+        }
+    };
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}

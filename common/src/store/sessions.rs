@@ -1,0 +1,189 @@
+//! Sessions: conversations of one user.
+
+use chrono::{DateTime, Utc};
+
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use crate::{
+    clock,
+    domain::{
+        ids::{ProjectId, SessionId, UserId},
+        session::Session,
+    },
+    error::Result,
+};
+
+macro_rules! columns {
+    () => {
+        "id, user_id, title, project_id, message_count, status, is_pinned, parent_session_id, created_at, updated_at"
+    };
+}
+
+const INSERT: &str = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
+    values ($1, $2, $3, $4, $5, $6, $6)";
+const GET: &str =
+    concat!("select ", columns!(), " from sessions where id = $1 and user_id = $2 and status <> 'deleted'");
+const TAKE_SEQ: &str = "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
+    where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2";
+const TAKE_ORDER: &str = "update sessions set next_seq = next_seq + 1, updated_at = $3
+    where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 1";
+const COUNT_MESSAGE: &str = "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
+const SET_TITLE: &str = "update sessions set title = $3, title_source = $4, updated_at = $5
+    where id = $1 and user_id = $2 and status <> 'deleted'";
+const TITLE_FROM_WORDS: &str = "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
+const TITLE_FROM_MODEL: &str =
+    "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
+const SET_STATUS: &str = "update sessions set status = $3, updated_at = $4
+    where id = $1 and user_id = $2 and status <> 'deleted'";
+const SET_PINNED: &str = "update sessions set is_pinned = $3, updated_at = $4
+    where id = $1 and user_id = $2 and status <> 'deleted'";
+const LIST: &str = concat!(
+    "select ",
+    columns!(),
+    " from sessions s where user_id = $1
+      and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
+      and ($3 is null or project_id = $3)
+      and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
+           where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))
+      and (is_pinned, updated_at, id) < ($5, $6, $7)
+      order by is_pinned desc, updated_at desc, id desc limit $8 offset $9"
+);
+const COUNT: &str = "select count(*) from sessions s where user_id = $1
+      and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
+      and ($3 is null or project_id = $3)
+      and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
+           where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))";
+const RECENT: &str = "select s.id as session_id, s.title, s.updated_at, (select m.content from messages m
+        where m.session_id = s.id and m.user_id = $1 order by m.seq desc limit 1) as last_message
+    from sessions s where s.user_id = $1 and s.status <> 'deleted'
+    order by s.updated_at desc, s.id desc limit $2 offset $3";
+const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
+
+pub(super) const SQL: &[&str] = &[
+    INSERT, GET, TAKE_SEQ, TAKE_ORDER, COUNT_MESSAGE, SET_TITLE, TITLE_FROM_WORDS, TITLE_FROM_MODEL, SET_STATUS, SET_PINNED,
+    LIST, COUNT, RECENT, DELETE,
+];
+
+pub async fn insert(
+    tx: &mut Tx,
+    id: SessionId,
+    user: UserId,
+    title: &str,
+    title_source: &str,
+    project: Option<ProjectId>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, INSERT, id, user, title, title_source, project, now).map(drop)
+}
+
+pub async fn get(q: &mut impl Querier, user: UserId, id: SessionId) -> Result<Option<Session>, sqlx::Error> {
+    fetch_optional!(Session, q, GET, id, user)
+}
+
+/// Takes the next two places of a session: the user message's and its answer's. `None` when the user has no such
+/// session. The session's row stays locked until the transaction ends, so places commit in order.
+pub async fn take_seq(tx: &mut Tx, user: UserId, id: SessionId, now: DateTime<Utc>) -> Result<Option<i64>, sqlx::Error> {
+    Ok(fetch_optional!((i64,), tx, TAKE_SEQ, id, user, now)?.map(|row| row.0))
+}
+
+/// Takes one place in the session's order without a message: for a job that runs again.
+pub async fn take_order(
+    tx: &mut Tx,
+    user: UserId,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, sqlx::Error> {
+    Ok(fetch_optional!((i64,), tx, TAKE_ORDER, id, user, now)?.map(|row| row.0))
+}
+
+pub async fn count_message(tx: &mut Tx, id: SessionId, by: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, COUNT_MESSAGE, id, by, now).map(drop)
+}
+
+pub async fn title_from_words(tx: &mut Tx, id: SessionId, title: &str) -> Result<(), sqlx::Error> {
+    execute!(tx, TITLE_FROM_WORDS, id, title).map(drop)
+}
+
+/// The title job's: never over one that the user gave.
+pub async fn title_from_model(tx: &mut Tx, id: SessionId, title: &str) -> Result<(), sqlx::Error> {
+    execute!(tx, TITLE_FROM_MODEL, id, title).map(drop)
+}
+
+/// What a user may change of a session.
+#[derive(Debug, Default)]
+pub struct Change {
+    pub title: Option<String>,
+    pub is_pinned: Option<bool>,
+    pub status: Option<String>,
+}
+
+/// `false` when the user has no such session.
+pub async fn change(tx: &mut Tx, user: UserId, id: SessionId, change: &Change) -> Result<bool, sqlx::Error> {
+    let now = clock::now();
+    let mut found = get(tx, user, id).await?.is_some();
+    if let Some(title) = &change.title {
+        found &= execute!(tx, SET_TITLE, id, user, title, "user", now)? == 1;
+    }
+    if let Some(is_pinned) = change.is_pinned {
+        found &= execute!(tx, SET_PINNED, id, user, is_pinned, now)? == 1;
+    }
+    if let Some(status) = &change.status {
+        found &= execute!(tx, SET_STATUS, id, user, status, now)? == 1;
+    }
+    Ok(found)
+}
+
+pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, DELETE, id, user)? == 1)
+}
+
+/// Which sessions a list wants.
+pub struct Filter {
+    /// A status, or `all`.
+    pub status: String,
+    pub project: Option<ProjectId>,
+    /// Words that the title or a message contains.
+    pub q: Option<String>,
+}
+
+/// Where a page begins: after this (pinned, updated, id), in descending order.
+pub type Cursor = (bool, DateTime<Utc>, SessionId);
+
+pub async fn list(
+    q: &mut impl Querier,
+    user: UserId,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: i64,
+    skip: i64,
+) -> Result<(Vec<Session>, i64), sqlx::Error> {
+    let pattern = filter.q.as_deref().map(super::contains_pattern);
+    let end_of_time = || DateTime::<Utc>::from_timestamp(253_402_300_799, 0).unwrap_or_default();
+    let (pinned, updated, id) =
+        after.unwrap_or_else(|| (true, end_of_time(), SessionId(uuid::Uuid::from_bytes([0xff; 16]))));
+    let Filter { status, project, .. } = filter;
+    let page = fetch_all!(Session, q, LIST, user, status, project, &pattern, pinned, updated, id, limit, skip)?;
+    let total = fetch_one!((i64,), q, COUNT, user, status, project, &pattern)?.0;
+    Ok((page, total))
+}
+
+/// One line of `GET /history`.
+#[derive(serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub struct Recent {
+    #[schema(value_type = String)]
+    pub session_id: SessionId,
+    pub title: String,
+    pub last_message: Option<String>,
+    #[serde(with = "clock::rfc3339_millis")]
+    pub updated_at: DateTime<Utc>,
+}
+
+pub async fn recent(
+    q: &mut impl Querier,
+    user: UserId,
+    limit: i64,
+    skip: i64,
+) -> Result<(Vec<Recent>, i64), sqlx::Error> {
+    let items = fetch_all!(Recent, q, RECENT, user, limit, skip)?;
+    let total = fetch_one!((i64,), q, COUNT, user, "all", None::<ProjectId>, None::<String>)?.0;
+    Ok((items, total))
+}

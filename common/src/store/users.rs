@@ -1,0 +1,125 @@
+//! Accounts, logins (token families) and refresh tokens.
+
+use chrono::{DateTime, Utc};
+
+use super::db::{Querier, Tx, execute, fetch_optional};
+use crate::{
+    domain::{
+        ids::{LoginId, RefreshId, UserId},
+        user::User,
+    },
+    error::Result,
+};
+
+const INSERT: &str = "insert into users (id, email, username, name, password_hash, created_at, updated_at)
+    values ($1, $2, $3, $4, $5, $6, $6)";
+const GET: &str = "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
+const BY_NAME: &str = "select id, password_hash, is_active, token_version from users where email = $1 or username = $1";
+const AUTH_STATE: &str = "select u.is_active, u.token_version, u.role, l.revoked_at is null as login_lives
+    from users u join logins l on l.user_id = u.id where u.id = $1 and l.id = $2";
+const INSERT_LOGIN: &str = "insert into logins (id, user_id, created_at) values ($1, $2, $3)";
+const REVOKE_LOGIN: &str = "update logins set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null";
+const REVOKE_ALL: &str = "update logins set revoked_at = $2 where user_id = $1 and revoked_at is null";
+const RAISE_VERSION: &str = "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
+const INSERT_REFRESH: &str = "insert into refresh_tokens (id, login_id, token_hash, expires_at, created_at)
+    values ($1, $2, $3, $4, $5)";
+const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is not null as used, l.user_id,
+        l.revoked_at is not null as revoked, u.is_active, u.token_version
+    from refresh_tokens r join logins l on l.id = r.login_id join users u on u.id = l.user_id
+    where r.token_hash = $1";
+const USE_REFRESH: &str = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
+
+pub(super) const SQL: &[&str] = &[
+    INSERT, GET, BY_NAME, AUTH_STATE, INSERT_LOGIN, REVOKE_LOGIN, REVOKE_ALL, RAISE_VERSION, INSERT_REFRESH, FIND_REFRESH,
+    USE_REFRESH,
+];
+
+pub struct NewUser {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub username: Option<String>,
+    pub name: Option<String>,
+    pub password_hash: String,
+    pub created_at: DateTime<Utc>,
+}
+
+pub async fn insert(tx: &mut Tx, user: &NewUser) -> Result<(), sqlx::Error> {
+    let NewUser { id, email, username, name, password_hash, created_at } = user;
+    execute!(tx, INSERT, id, email, username, name, password_hash, created_at).map(drop)
+}
+
+pub async fn get(q: &mut impl Querier, id: UserId) -> Result<Option<User>, sqlx::Error> {
+    fetch_optional!(User, q, GET, id)
+}
+
+/// What a sign-in needs to know about an account.
+#[derive(sqlx::FromRow)]
+pub struct Credentials {
+    pub id: UserId,
+    pub password_hash: String,
+    pub is_active: bool,
+    pub token_version: i64,
+}
+
+/// Finds an account by its email or its username, both in their stored (normalised) form.
+pub async fn by_name(q: &mut impl Querier, name: &str) -> Result<Option<Credentials>, sqlx::Error> {
+    fetch_optional!(Credentials, q, BY_NAME, name)
+}
+
+/// What decides whether an access token is still good.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct AuthState {
+    pub is_active: bool,
+    pub token_version: i64,
+    pub role: String,
+    pub login_lives: bool,
+}
+
+pub async fn auth_state(q: &mut impl Querier, id: UserId, login: LoginId) -> Result<Option<AuthState>, sqlx::Error> {
+    fetch_optional!(AuthState, q, AUTH_STATE, id, login)
+}
+
+pub async fn insert_login(tx: &mut Tx, id: LoginId, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, INSERT_LOGIN, id, user, now).map(drop)
+}
+
+pub async fn revoke_login(tx: &mut Tx, id: LoginId, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, REVOKE_LOGIN, id, user, now).map(drop)
+}
+
+/// Ends every login and every access token of a user.
+pub async fn revoke_all(tx: &mut Tx, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, REVOKE_ALL, user, now)?;
+    execute!(tx, RAISE_VERSION, user, now).map(drop)
+}
+
+pub async fn insert_refresh(
+    tx: &mut Tx,
+    login: LoginId,
+    hash: &[u8],
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, INSERT_REFRESH, RefreshId::new(), login, hash, expires_at, now).map(drop)
+}
+
+#[derive(sqlx::FromRow)]
+pub struct Refresh {
+    pub id: RefreshId,
+    pub login_id: LoginId,
+    pub expires_at: DateTime<Utc>,
+    pub used: bool,
+    pub user_id: UserId,
+    pub revoked: bool,
+    pub is_active: bool,
+    pub token_version: i64,
+}
+
+pub async fn find_refresh(tx: &mut Tx, hash: &[u8]) -> Result<Option<Refresh>, sqlx::Error> {
+    fetch_optional!(Refresh, tx, FIND_REFRESH, hash)
+}
+
+/// Marks a refresh token used. `false` when another request was faster.
+pub async fn use_refresh(tx: &mut Tx, id: RefreshId, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, USE_REFRESH, id, now)? == 1)
+}

@@ -1,0 +1,134 @@
+//! Every metric, declared once. Labels are bounded: routes are templates, never paths; no user, job or worker names.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+};
+
+use crate::domain::job::Queue;
+
+/// From one hop of the queue to the longest answer.
+const SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+pub struct Metrics {
+    registry: Registry,
+    /// Answered HTTP requests.
+    pub requests: IntCounterVec,
+    pub request_seconds: HistogramVec,
+    /// Streams open now, by transport (`sse`, `websocket`).
+    pub open_streams: IntGaugeVec,
+    pub jobs_enqueued: IntCounterVec,
+    /// Ended attempts by kind and outcome (`succeeded`, `failed`, `cancelled`, `retried`, `handed_back`, `lost`).
+    pub job_attempts: IntCounterVec,
+    pub job_seconds: HistogramVec,
+    /// From the job's due time to its handler's start.
+    pub job_wait_seconds: HistogramVec,
+    pub jobs_running: IntGaugeVec,
+    pub queue_depth: IntGaugeVec,
+    pub queue_oldest_seconds: IntGaugeVec,
+    pub reclaimed: IntCounterVec,
+    pub first_token_seconds: HistogramVec,
+    pub tokens: IntCounterVec,
+    pub provider_errors: IntCounterVec,
+    pub events: IntCounterVec,
+    pub wire_errors: IntCounterVec,
+    pub pool_connections: IntGaugeVec,
+    pub rate_limited: IntCounterVec,
+}
+
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+impl Metrics {
+    fn new() -> Self {
+        let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        register(&registry, prometheus::process_collector::ProcessCollector::for_self());
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            #[expect(clippy::expect_used, reason = "names and labels are constants of this file")]
+            let vec = IntCounterVec::new(Opts::new(name, help), labels).expect("a valid metric");
+            register(&registry, vec.clone());
+            vec
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            #[expect(clippy::expect_used, reason = "names and labels are constants of this file")]
+            let vec = IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid metric");
+            register(&registry, vec.clone());
+            vec
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            #[expect(clippy::expect_used, reason = "names and labels are constants of this file")]
+            let vec = HistogramVec::new(options, labels).expect("a valid metric");
+            register(&registry, vec.clone());
+            vec
+        };
+        let metrics = Self {
+            requests: counter("rapport_http_requests_total", "Answered HTTP requests.", &["route", "method", "status"]),
+            request_seconds: histogram(
+                "rapport_http_request_seconds",
+                "Time to the response's head.",
+                &["route", "method"],
+            ),
+            open_streams: gauge("rapport_open_streams", "Streams open now.", &["transport"]),
+            jobs_enqueued: counter("rapport_jobs_enqueued_total", "Jobs accepted.", &["kind"]),
+            job_attempts: counter("rapport_job_attempts_total", "Ended attempts of jobs.", &["kind", "outcome"]),
+            job_seconds: histogram("rapport_job_seconds", "Time one attempt of a job ran.", &["kind"]),
+            job_wait_seconds: histogram(
+                "rapport_job_wait_seconds",
+                "From the time a job was due to its handler's start.",
+                &["kind"],
+            ),
+            jobs_running: gauge("rapport_jobs_running", "Jobs this process runs now.", &["queue"]),
+            queue_depth: gauge("rapport_queue_depth", "Jobs that wait in the ledger.", &["queue"]),
+            queue_oldest_seconds: gauge(
+                "rapport_queue_oldest_seconds",
+                "Age of the oldest due job in the ledger.",
+                &["queue"],
+            ),
+            reclaimed: counter("rapport_jobs_reclaimed_total", "Jobs taken back from dead workers.", &["kind"]),
+            first_token_seconds: histogram(
+                "rapport_first_token_seconds",
+                "From the attempt's start to the provider's first word.",
+                &["provider"],
+            ),
+            tokens: counter(
+                "rapport_tokens_total",
+                "Tokens by provider, model and direction.",
+                &["provider", "model", "direction"],
+            ),
+            provider_errors: counter(
+                "rapport_provider_errors_total",
+                "Provider errors by class.",
+                &["provider", "class"],
+            ),
+            events: counter("rapport_events_total", "Stream events by fate.", &["fate"]),
+            wire_errors: counter("rapport_wire_errors_total", "Failed operations on the wire.", &["operation"]),
+            pool_connections: gauge("rapport_pool_connections", "Database connections.", &["pool", "state"]),
+            rate_limited: counter("rapport_rate_limited_total", "Refused requests.", &["class"]),
+            registry,
+        };
+        for queue in Queue::ALL {
+            // A drained queue reports 0, not nothing.
+            metrics.queue_depth.with_label_values(&[queue.as_str()]).set(0);
+            metrics.queue_oldest_seconds.with_label_values(&[queue.as_str()]).set(0);
+            metrics.jobs_running.with_label_values(&[queue.as_str()]).set(0);
+        }
+        metrics
+    }
+
+    /// Everything in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut buffer = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut buffer) {
+            tracing::error!(%error, "metrics could not be rendered");
+        }
+        String::from_utf8(buffer).unwrap_or_default()
+    }
+}
+
+fn register(registry: &Registry, collector: impl Collector + 'static) {
+    #[expect(clippy::expect_used, reason = "every name in this file is used once")]
+    registry.register(Box::new(collector)).expect("metric names are distinct");
+}

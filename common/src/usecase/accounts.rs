@@ -1,0 +1,194 @@
+//! Registering, signing in, staying signed in, signing out.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    Context, Error, Result,
+    auth::{Caller, random_token, token_hash},
+    clock,
+    domain::{
+        ids::{LoginId, UserId},
+        user::{User, normalise_email, normalise_username, password_problem},
+    },
+    error::{Code, FieldError},
+    store::{self, Tx, users::NewUser},
+};
+
+/// What a sign-in gives.
+pub struct SignedIn {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Seconds the access token is good for.
+    pub expires_in: u64,
+    pub user: User,
+}
+
+#[derive(Debug, Default)]
+pub struct Registration {
+    pub email: Option<String>,
+    pub username: Option<String>,
+    pub password: String,
+    pub name: Option<String>,
+    /// The caller's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+}
+
+struct Checked {
+    email: Option<String>,
+    username: Option<String>,
+    name: Option<String>,
+}
+
+fn check(registration: &Registration) -> Result<Checked> {
+    let mut errors = Vec::new();
+    let mut problem = |field: &str, message: &str| {
+        errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+    };
+    let present = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let email = present(&registration.email).and_then(|text| {
+        let email = normalise_email(&text);
+        if email.is_none() {
+            problem("email", "is not a valid address");
+        }
+        email
+    });
+    let username = present(&registration.username).and_then(|text| {
+        let username = normalise_username(&text);
+        if username.is_none() {
+            problem("username", "must be 3 to 50 letters, digits, `_`, `.` or `-`");
+        }
+        username
+    });
+    if present(&registration.email).is_none() && present(&registration.username).is_none() {
+        problem("email", "or `username` must be given");
+    }
+    let name = present(&registration.name);
+    if name.as_ref().is_some_and(|name| name.chars().count() > 100 || name.chars().any(char::is_control)) {
+        problem("name", "must be at most 100 characters, without control characters");
+    }
+    if let Some(message) = password_problem(&registration.password) {
+        problem("password", message);
+    }
+    if errors.is_empty() { Ok(Checked { email, username, name }) } else { Err(Error::fields(errors)) }
+}
+
+/// Makes an account and signs it in. `true` when this answers a repeated request with the same key.
+pub async fn register(ctx: &Context, registration: Registration) -> Result<(SignedIn, bool)> {
+    let Checked { email, username, name } = check(&registration)?;
+    let password_hash = ctx.auth.passwords.hash(&registration.password).await?;
+    let now = clock::now();
+    let id = UserId::new();
+    let mut tx = ctx.db.begin().await?;
+    if let Some(key) = &registration.idempotency_key {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default().into_bytes();
+        let hash = ctx.auth.digest(&[
+            &text(&email),
+            &text(&username),
+            &text(&name),
+            registration.password.as_bytes(),
+        ]);
+        let first = store::idempotency::claim(&mut tx, "register", key, &hash, &id.to_string(), now).await?;
+        if let Some(first) = first {
+            if first.request_hash != hash {
+                return Err(idempotency_mismatch());
+            }
+            let id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no user"))?;
+            let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("account"))?;
+            let signed_in = sign_in(ctx, tx, user, 0, now).await?;
+            return Ok((signed_in, true));
+        }
+    }
+    let new = NewUser { id, email, username, name, password_hash, created_at: now };
+    store::users::insert(&mut tx, &new).await.map_err(taken)?;
+    let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new account is gone"))?;
+    Ok((sign_in(ctx, tx, user, 0, now).await?, false))
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    let detail = match store::violated(&error).as_deref() {
+        Some("users_email") => "An account with this email exists already.",
+        Some("users_username") => "This username is taken.",
+        _ => return error.into(),
+    };
+    Error::new(Code::Taken, detail)
+}
+
+pub fn idempotency_mismatch() -> Error {
+    Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
+}
+
+async fn sign_in(ctx: &Context, mut tx: Tx, user: User, version: i64, now: DateTime<Utc>) -> Result<SignedIn> {
+    let login = LoginId::new();
+    store::users::insert_login(&mut tx, login, user.id, now).await?;
+    issue(ctx, tx, user, login, version, now).await
+}
+
+/// Gives a login its next pair of tokens, and commits.
+async fn issue(
+    ctx: &Context,
+    mut tx: Tx,
+    user: User,
+    login: LoginId,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<SignedIn> {
+    let refresh_token = random_token()?;
+    let expires_at = now + ctx.auth.refresh_ttl;
+    store::users::insert_refresh(&mut tx, login, &token_hash(&refresh_token), expires_at, now).await?;
+    let access_token = ctx.auth.keys.issue(user.id, login, version, now)?;
+    tx.commit().await?;
+    Ok(SignedIn { access_token, refresh_token, expires_in: ctx.auth.keys.ttl.as_secs(), user })
+}
+
+/// Signs in by email or username. Unknown accounts and wrong passwords look the same and take the same time.
+pub async fn login(ctx: &Context, name: &str, password: &str) -> Result<SignedIn> {
+    let refused = || Error::new(Code::BadCredentials, "Unknown account or wrong password.");
+    let normalised = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
+    let found = match &normalised {
+        Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
+        None => None,
+    };
+    let hash = found.as_ref().map(|found| found.password_hash.clone());
+    // A password beyond the limit cannot be right, and hashing megabytes is work for nothing.
+    let plausible = if password.chars().count() <= 128 { password } else { "" };
+    let good = ctx.auth.passwords.verify(plausible, hash).await?;
+    let found = found.filter(|found| good && found.is_active).ok_or_else(refused)?;
+    let mut tx = ctx.db.begin().await?;
+    let user = store::users::get(&mut tx, found.id).await?.ok_or_else(refused)?;
+    sign_in(ctx, tx, user, found.token_version, clock::now()).await
+}
+
+/// Trades a refresh token for a new pair. A token that was used before was stolen, or its thief's was: the whole
+/// login ends.
+pub async fn refresh(ctx: &Context, token: &str) -> Result<SignedIn> {
+    let refused = || Error::new(Code::BadRefreshToken, "The refresh token is not valid (any more). Sign in again.");
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    let found = store::users::find_refresh(&mut tx, &token_hash(token)).await?.ok_or_else(refused)?;
+    if found.revoked || !found.is_active || found.expires_at <= now {
+        return Err(refused());
+    }
+    if found.used || !store::users::use_refresh(&mut tx, found.id, now).await? {
+        store::users::revoke_login(&mut tx, found.login_id, found.user_id, now).await?;
+        tx.commit().await?;
+        ctx.auth.forget(found.user_id);
+        tracing::warn!(user = %found.user_id, "a refresh token was used twice: its login is revoked");
+        return Err(refused());
+    }
+    let user = store::users::get(&mut tx, found.user_id).await?.ok_or_else(refused)?;
+    issue(ctx, tx, user, found.login_id, found.token_version, now).await
+}
+
+/// Ends this login, or all of the user's.
+pub async fn logout(ctx: &Context, caller: &Caller, all: bool) -> Result<()> {
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    if all {
+        store::users::revoke_all(&mut tx, caller.user, now).await?;
+    } else {
+        store::users::revoke_login(&mut tx, caller.login, caller.user, now).await?;
+    }
+    tx.commit().await?;
+    ctx.auth.forget(caller.user);
+    Ok(())
+}

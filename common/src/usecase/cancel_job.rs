@@ -1,0 +1,71 @@
+//! Cancelling a job. A waiting one ends here; a running one is asked to stop, and ends when its worker has.
+
+use super::finish_chat::{Answer, insert_answer, reply};
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        event::{Event, EventId},
+        ids::{JobId, UserId},
+        job::{Job, JobKind},
+        message::Usage,
+    },
+    error::Code,
+    events::follow,
+    jobs::payload::{self, ChatPayload},
+    store,
+};
+
+/// Gives the job as it is after the request: `cancelled`, or `running` with the wish noted.
+pub async fn cancel_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
+    // Twice, because a waiting job may start, and a running one be put back, between looking and asking.
+    for _ in 0..2 {
+        let found = store::jobs::get(&mut ctx.db.read().await?, user, id).await?;
+        let job = found.ok_or_else(|| Error::not_found("job"))?;
+        if job.status.is_final() {
+            let detail = format!("The job is {} already.", job.status.as_str());
+            return Err(Error::new(Code::WrongState, detail));
+        }
+        if store::jobs::request_cancel(&mut ctx.db.relaxed().await?, user, id).await? || cancel_waiting(ctx, user, &job).await? {
+            let now = store::jobs::get(&mut ctx.db.read().await?, user, id).await?;
+            return now.ok_or_else(|| Error::not_found("job"));
+        }
+    }
+    Err(Error::new(Code::WrongState, "The job is changing its state. Try again.").retry_after(1))
+}
+
+async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> {
+    let mut tx = ctx.db.begin().await?;
+    if !store::jobs::cancel_queued(&mut tx, user, job.id, clock::now()).await? {
+        return Ok(false);
+    }
+    let mut next = None;
+    if let (JobKind::Chat, Some(session)) = (job.kind, job.session_id) {
+        let payload: ChatPayload = payload::read(job)?;
+        let nothing = Answer {
+            content: String::new(),
+            provider: String::new(),
+            model: String::new(),
+            usage: Usage::default(),
+            finish_reason: "cancelled".to_owned(),
+            cancelled: true,
+        };
+        insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
+        store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;
+        next = store::jobs::next_in_session(&mut tx, session).await?;
+    }
+    tx.commit().await?;
+    ctx.announce(next).await;
+    let done = store::jobs::get(&mut ctx.db.read().await?, user, job.id).await?;
+    if let Some((name, data)) =
+        done.and_then(|job| follow::final_name_and_data(job.status, job.result.as_ref(), job.error.as_ref()))
+    {
+        let event = Event::new(EventId::last_of(job.attempt), name, data);
+        // Readers that miss it are told by the ledger.
+        let _told = if job.kind == JobKind::Chat {
+            ctx.events.append(job.id, &[event]).await
+        } else {
+            ctx.events.notify(job.id, &event).await
+        };
+    }
+    Ok(true)
+}

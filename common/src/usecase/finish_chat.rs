@@ -1,0 +1,121 @@
+//! Ending a chat job: the answer and the job's final state commit in one fenced transaction, or neither does.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{JobId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus},
+        message::Usage,
+    },
+    jobs::payload::{self, ChatPayload, TitlePayload},
+    store::{
+        self, Tx,
+        jobs::{NewJob, Ready},
+        messages::NewMessage,
+    },
+};
+
+/// What a model said, whole or up to where it was stopped.
+pub struct Answer {
+    pub content: String,
+    pub provider: String,
+    pub model: String,
+    pub usage: Usage,
+    pub finish_reason: String,
+    /// It was stopped on request.
+    pub cancelled: bool,
+}
+
+/// The session and owner every chat job has.
+pub fn whose(job: &Job) -> Result<(UserId, SessionId)> {
+    job.user_id.zip(job.session_id).ok_or_else(|| Error::internal("a chat job without user or session"))
+}
+
+/// The 200 body of `POST /chat`, which is also the data of `done` and the job's result.
+pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
+    json!({
+        "message_id": payload.answer_id,
+        "session_id": job.session_id,
+        "job_id": job.id,
+        "reply": answer.content,
+        "model": answer.model,
+        "provider": answer.provider,
+        "usage": answer.usage,
+        "memories_used": 0,
+        "tool_calls": [],
+        "finish_reason": answer.finish_reason,
+        "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+    })
+}
+
+/// Stores the answer. `None`: this attempt has lost the job, and nothing was stored.
+pub async fn finish_chat(ctx: &Context, job: &Job, payload: &ChatPayload, answer: &Answer) -> Result<Option<Value>> {
+    let (_, session) = whose(job)?;
+    let now = clock::now();
+    let result = reply(job, payload, answer);
+    let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
+    let mut tx = ctx.db.begin().await?;
+    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, now).await? {
+        return Ok(None);
+    }
+    let message_status = if answer.cancelled { "cancelled" } else { "complete" };
+    insert_answer(&mut tx, job, payload, message_status, answer).await?;
+    // The first answer of a session asks for a title.
+    let title = if payload.seq == 1 && !answer.cancelled { enqueue_title(ctx, &mut tx, job, payload).await? } else { None };
+    let next = store::jobs::next_in_session(&mut tx, session).await?;
+    tx.commit().await?;
+    ctx.announce(next.into_iter().chain(title)).await;
+    Ok(Some(result))
+}
+
+/// Puts the answer in its place, right after its question.
+pub(super) async fn insert_answer(
+    tx: &mut Tx,
+    job: &Job,
+    payload: &ChatPayload,
+    status: &str,
+    answer: &Answer,
+) -> Result<()> {
+    let (user, session) = whose(job)?;
+    let now = clock::now();
+    let known = !answer.provider.is_empty();
+    let message = NewMessage {
+        id: payload.answer_id,
+        session,
+        user,
+        job: job.id,
+        seq: payload.seq + 1,
+        role: "assistant",
+        content: &answer.content,
+        status,
+        provider: known.then_some(answer.provider.as_str()),
+        model: known.then_some(answer.model.as_str()),
+        usage: known.then_some(answer.usage),
+        created_at: now,
+    };
+    store::messages::insert(tx, message).await?;
+    store::sessions::count_message(tx, session, 1, now).await?;
+    Ok(())
+}
+
+async fn enqueue_title(ctx: &Context, tx: &mut Tx, job: &Job, payload: &ChatPayload) -> Result<Option<Ready>> {
+    let (user, session) = whose(job)?;
+    let now = clock::now();
+    let title = NewJob {
+        id: JobId::new(),
+        kind: JobKind::Title,
+        user: Some(user),
+        session: Some(session),
+        session_order: None,
+        payload: payload::write(&TitlePayload { session_id: session, provider: payload.provider.clone() })?,
+        max_attempts: ctx.settings.queue.max_attempts,
+        priority: 0,
+        run_at: now,
+        dedupe_key: Some(format!("title:{session}")),
+        trace: job.trace.clone(),
+        created_at: now,
+    };
+    Ok(store::jobs::enqueue(tx, title).await?)
+}

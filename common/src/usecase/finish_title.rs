@@ -1,0 +1,35 @@
+//! Ending a title job: the title and the job's state commit together. A title the user gave stays.
+
+use serde_json::json;
+
+use crate::{
+    Context, Result, clock,
+    domain::{
+        ids::SessionId,
+        job::{Job, JobStatus},
+    },
+    store,
+};
+
+/// `false`: this attempt has lost the job.
+pub async fn finish_title(ctx: &Context, job: &Job, session: SessionId, title: Option<&str>) -> Result<bool> {
+    let result = json!({"session_id": session, "title": title});
+    let mut tx = ctx.db.begin().await?;
+    let settled = store::ledger::settle(
+        &mut tx,
+        job.id,
+        job.attempt,
+        JobStatus::Succeeded,
+        Some(&result),
+        None,
+        clock::now(),
+    );
+    if !settled.await? {
+        return Ok(false);
+    }
+    if let Some(title) = title {
+        store::sessions::title_from_model(&mut tx, session, title).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,10 @@
+//! What changes data: one transaction each, with its jobs enqueued in it, announced after the commit.
+
+pub mod accounts;
+pub mod cancel_job;
+pub mod end_job;
+pub mod finish_chat;
+pub mod finish_title;
+pub mod retry_job;
+pub mod send_message;
+pub mod sessions;

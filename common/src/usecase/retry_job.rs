@@ -1,0 +1,33 @@
+//! Running a failed job again, on its owner's wish. A failed answer is taken away: the new one gets its place.
+
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{JobId, UserId},
+        job::{Job, JobKind, Lane},
+    },
+    error::Code,
+    store::{self, jobs::Ready},
+};
+
+pub async fn retry_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    let found = store::jobs::get(&mut tx, user, id).await?;
+    let job = found.ok_or_else(|| Error::not_found("job"))?;
+    let mut order = None;
+    if let (JobKind::Chat, Some(session)) = (job.kind, job.session_id) {
+        // To the end of the session's queue: what was sent meanwhile keeps its turn.
+        order = store::sessions::take_order(&mut tx, user, session, now).await?;
+        let removed = store::messages::delete_failed_answer(&mut tx, user, id).await?;
+        store::sessions::count_message(&mut tx, session, -(removed as i64), now).await?;
+    }
+    if !store::jobs::retry(&mut tx, user, id, ctx.settings.queue.max_attempts, order, now).await? {
+        let detail = format!("Only a failed job can be retried; this one is {}.", job.status.as_str());
+        return Err(Error::new(Code::WrongState, detail));
+    }
+    let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("job"))?;
+    tx.commit().await?;
+    ctx.announce([Ready { id, lane: Lane::normal(job.queue), priority: 0, run_at: now }]).await;
+    Ok(job)
+}

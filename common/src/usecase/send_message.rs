@@ -1,0 +1,196 @@
+//! Accepting a message: it and the job that answers it commit together, so an accepted message has an answer coming.
+
+use crate::{
+    Context, Error, Result,
+    auth::Caller,
+    clock,
+    domain::{
+        ids::{JobId, MessageId, ProjectId, SessionId},
+        job::{JobKind, Queue},
+        message::MESSAGE_MAX,
+        session::first_words,
+    },
+    error::{Code, FieldError},
+    jobs::payload::{self, ChatPayload},
+    providers,
+    store::{self, Tx, jobs::NewJob, messages::NewMessage},
+};
+
+/// What to do with a message for a session that is answering another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnBusy {
+    /// Wait its turn.
+    #[default]
+    Queue,
+    Reject,
+    /// Cancel what runs and waits, then answer this one.
+    Interrupt,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NewChat {
+    pub message: String,
+    pub session: Option<SessionId>,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
+    pub enable_memory: Option<bool>,
+    pub on_busy: OnBusy,
+    /// The caller's `Idempotency-Key` and the request's body, to tell a repeat from a mistake.
+    pub idempotency: Option<(String, Vec<u8>)>,
+    pub trace: Option<String>,
+}
+
+/// An accepted message.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    pub job: JobId,
+    pub session: SessionId,
+    pub message: MessageId,
+    /// It was accepted before, under the same `Idempotency-Key`.
+    pub replayed: bool,
+}
+
+fn check(chat: &NewChat) -> Result<()> {
+    let mut errors = Vec::new();
+    let mut problem = |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+    let length = chat.message.trim().chars().count();
+    if length == 0 {
+        problem("message", "must not be empty".to_owned());
+    }
+    if length > MESSAGE_MAX {
+        problem("message", format!("must be at most {MESSAGE_MAX} characters, and has {length}"));
+    }
+    if chat.message.contains('\0') {
+        problem("message", "must not contain a NUL character".to_owned());
+    }
+    if let Some(provider) = &chat.provider
+        && !providers::NAMES.contains(&provider.as_str())
+    {
+        problem("provider", format!("must be one of {}", providers::NAMES.join(", ")));
+    }
+    if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0')) {
+        problem("model", "must be 1 to 200 characters".to_owned());
+    }
+    if chat.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+        problem("temperature", "must be between 0 and 2".to_owned());
+    }
+    if chat.max_tokens.is_some_and(|max| !(1..=1_000_000).contains(&max)) {
+        problem("max_tokens", "must be between 1 and 1000000".to_owned());
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+}
+
+/// Accepts a message, in a new session when none is named.
+pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Result<Accepted> {
+    check(&chat)?;
+    let provider = chat.provider.clone().unwrap_or_else(|| "auto".to_owned());
+    if providers::RESERVED.contains(&provider.as_str()) || ctx.providers.get(&provider).is_none() {
+        return Err(Error::field("provider", format!("{provider} is not configured here")));
+    }
+    ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
+    let now = clock::now();
+    let job = JobId::new();
+    let mut tx = ctx.db.begin().await?;
+    if let Some(first) = repeated(ctx, &mut tx, caller, &chat, job).await? {
+        return Ok(first);
+    }
+    let text = chat.message.trim();
+    let (session, busy) = match chat.session {
+        Some(session) => {
+            let busy = if chat.on_busy == OnBusy::Queue {
+                Vec::new()
+            } else {
+                store::jobs::open_in_session(&mut tx, caller.user, session).await?
+            };
+            (session, busy)
+        }
+        None => {
+            let session = SessionId::new();
+            let title = first_words(text);
+            store::sessions::insert(&mut tx, session, caller.user, &title, "words", None::<ProjectId>, now).await?;
+            (session, Vec::new())
+        }
+    };
+    if chat.on_busy == OnBusy::Reject && !busy.is_empty() {
+        return Err(Error::new(Code::SessionBusy, "The session is answering another message.").retry_after(1));
+    }
+    let seq = store::sessions::take_seq(&mut tx, caller.user, session, now).await?;
+    let seq = seq.ok_or_else(|| Error::not_found("session"))?;
+    if seq == 1 && chat.session.is_some() {
+        store::sessions::title_from_words(&mut tx, session, &first_words(text)).await?;
+    }
+    let message = MessageId::new();
+    let payload = ChatPayload {
+        message_id: message,
+        seq,
+        answer_id: MessageId::new(),
+        provider,
+        model: chat.model,
+        temperature: chat.temperature,
+        max_tokens: chat.max_tokens.map(|max| max as u32),
+        enable_memory: chat.enable_memory,
+    };
+    let new = NewJob {
+        id: job,
+        kind: JobKind::Chat,
+        user: Some(caller.user),
+        session: Some(session),
+        session_order: Some(seq),
+        payload: payload::write(&payload)?,
+        max_attempts: ctx.settings.queue.max_attempts,
+        priority: 0,
+        run_at: now,
+        dedupe_key: None,
+        trace: chat.trace,
+        created_at: now,
+    };
+    let ready = store::jobs::enqueue(&mut tx, new).await?;
+    let question = NewMessage {
+        id: message,
+        session,
+        user: caller.user,
+        job,
+        seq,
+        role: "user",
+        content: text,
+        status: "complete",
+        provider: None,
+        model: None,
+        usage: None,
+        created_at: now,
+    };
+    store::messages::insert(&mut tx, question).await?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
+    for open in busy {
+        // Ended meanwhile: just as well.
+        let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
+    }
+    Ok(Accepted { job, session, message, replayed: false })
+}
+
+/// What the first request with this key made, if there was one.
+async fn repeated(
+    ctx: &Context,
+    tx: &mut Tx,
+    caller: &Caller,
+    chat: &NewChat,
+    job: JobId,
+) -> Result<Option<Accepted>> {
+    let Some((key, body)) = &chat.idempotency else { return Ok(None) };
+    let owner = caller.user.to_string();
+    let hash = ctx.auth.digest(&[b"chat", body]);
+    let first = store::idempotency::claim(tx, &owner, key, &hash, &job.to_string(), clock::now()).await?;
+    let Some(first) = first else { return Ok(None) };
+    if first.request_hash != hash {
+        return Err(super::accounts::idempotency_mismatch());
+    }
+    let job: JobId = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no job"))?;
+    let gone = || Error::not_found("job: what the first request made has been deleted");
+    let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
+    let payload: ChatPayload = payload::read(&found)?;
+    let session = found.session_id.ok_or_else(gone)?;
+    Ok(Some(Accepted { job, session, message: payload.message_id, replayed: true }))
+}

@@ -1,0 +1,92 @@
+//! Making, changing and deleting sessions.
+
+use super::cancel_job::cancel_job;
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{SessionId, UserId},
+        session::{Session, TITLE_MAX},
+    },
+    store::{self, sessions::Change},
+};
+
+fn check_title(title: &str) -> Result<()> {
+    let length = title.chars().count();
+    if title.trim().is_empty() || length > TITLE_MAX || title.chars().any(char::is_control) {
+        return Err(Error::field("title", format!("must be 1 to {TITLE_MAX} characters, without control characters")));
+    }
+    Ok(())
+}
+
+/// Makes an empty session. `true` when this answers a repeated request with the same key.
+pub async fn create(
+    ctx: &Context,
+    user: UserId,
+    title: Option<&str>,
+    idempotency: Option<(String, Vec<u8>)>,
+) -> Result<(Session, bool)> {
+    if let Some(title) = title {
+        check_title(title)?;
+    }
+    let now = clock::now();
+    let mut id = SessionId::new();
+    let mut tx = ctx.db.begin().await?;
+    let mut replayed = false;
+    if let Some((key, body)) = idempotency {
+        let hash = ctx.auth.digest(&[b"session", &body]);
+        let owner = user.to_string();
+        if let Some(first) = store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await? {
+            if first.request_hash != hash {
+                return Err(super::accounts::idempotency_mismatch());
+            }
+            id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no session"))?;
+            replayed = true;
+        }
+    }
+    if !replayed {
+        let source = if title.is_some() { "user" } else { "none" };
+        let title = title.map(str::trim).unwrap_or_default();
+        store::sessions::insert(&mut tx, id, user, title, source, None, now).await?;
+    }
+    let session = store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+    tx.commit().await?;
+    Ok((session, replayed))
+}
+
+pub async fn change(ctx: &Context, user: UserId, id: SessionId, change: Change) -> Result<Session> {
+    if let Some(title) = &change.title {
+        check_title(title)?;
+    }
+    if let Some(status) = &change.status
+        && !["active", "archived"].contains(&status.as_str())
+    {
+        return Err(Error::field("status", "must be active or archived (DELETE deletes)"));
+    }
+    let change = Change { title: change.title.map(|title| title.trim().to_owned()), ..change };
+    let mut tx = ctx.db.begin().await?;
+    if !store::sessions::change(&mut tx, user, id, &change).await? {
+        return Err(Error::not_found("session"));
+    }
+    let session = store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+    tx.commit().await?;
+    Ok(session)
+}
+
+/// Deletes a session with its messages and jobs. What runs in it is stopped first, so that its provider is not paid
+/// for an answer nobody will read; a worker that comes too late finds no row to write to.
+pub async fn delete(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
+    let mut conn = ctx.db.read().await?;
+    if store::sessions::get(&mut conn, user, id).await?.is_none() {
+        return Err(Error::not_found("session"));
+    }
+    let open = store::jobs::open_in_session(&mut conn, user, id).await?;
+    drop(conn);
+    for job in open {
+        let _ended = cancel_job(ctx, user, job).await;
+    }
+    let mut tx = ctx.db.begin().await?;
+    if !store::sessions::delete(&mut tx, user, id).await? {
+        return Err(Error::not_found("session"));
+    }
+    tx.commit().await
+}
