@@ -1,1 +1,109 @@
+//! Jobs out: a worker process takes jobs from the wire, runs them, and ends them in the ledger.
+//!
+//! Around the handlers (`jobs/`, one file a kind) run a few small tasks a process: a feeder a lane, the heartbeat that
+//! renews all leases in one statement, the watcher for cancelled jobs, and the sweeper.
 
+mod answer_log;
+mod backend;
+mod cancels;
+mod feeder;
+mod heartbeat;
+mod jobs;
+mod outcome;
+mod running;
+mod runner;
+mod service;
+mod sweeper;
+
+use std::{sync::Arc, time::Duration};
+
+use apalis::prelude::WorkerBuilder;
+use rand::Rng;
+use rapport_common::{
+    Context, clock,
+    domain::job::{Lane, Queue},
+    store,
+};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use backend::LedgerBackend;
+use running::{Running, Stop};
+use service::JobService;
+
+/// What one worker process shares among its tasks.
+pub struct Runtime {
+    pub ctx: Context,
+    /// Unique to this start of this process: `host-pid-random`.
+    pub name: String,
+    pub running: Running,
+    /// Set when the process is to take no more jobs.
+    pub stopping: CancellationToken,
+}
+
+pub struct Options {
+    pub queues: Vec<Queue>,
+    /// Jobs that run at once, per queue.
+    pub concurrency: usize,
+}
+
+fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "host".to_owned());
+    let random: u32 = rand::rng().random();
+    format!("{}-{}-{random:08x}", host.trim(), std::process::id())
+}
+
+/// Runs jobs until `stopping`, then finishes or hands back what runs, within the grace, and returns.
+pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
+    let grace = ctx.settings.shutdown_grace;
+    let runtime = Arc::new(Runtime { ctx, name: name(), running: Running::default(), stopping: stopping.clone() });
+    tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");
+    // These outlive the last job: its lease must be renewed and its cancellation heard.
+    let attendants = CancellationToken::new();
+    let mut attending = JoinSet::new();
+    attending.spawn(heartbeat::run(Arc::clone(&runtime), options.queues.clone(), options.concurrency, attendants.clone()));
+    attending.spawn(cancels::run(Arc::clone(&runtime), attendants.clone()));
+    attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
+
+    let mut lanes = JoinSet::new();
+    for &queue in &options.queues {
+        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::normal(queue), options.concurrency));
+        // Alone, so that a job which kills its process takes no innocents along.
+        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::quarantine(queue), 1));
+    }
+    stopping.cancelled().await;
+    tracing::info!(worker = runtime.name, running = runtime.running.len(), "worker stops taking jobs");
+    let patience = grace.saturating_sub(Duration::from_secs(2)).max(grace / 2);
+    let all_done = async { while lanes.join_next().await.is_some() {} };
+    tokio::pin!(all_done);
+    if tokio::time::timeout(patience, &mut all_done).await.is_err() {
+        runtime.running.stop_all(Stop::HandBack);
+        if tokio::time::timeout(grace - patience, &mut all_done).await.is_err() {
+            tracing::warn!(worker = runtime.name, "some jobs did not let go: their leases will end");
+        }
+    }
+    attendants.cancel();
+    while attending.join_next().await.is_some() {}
+    if let Ok(mut conn) = runtime.ctx.db.relaxed().await {
+        let _pruned_later = store::workers::leave(&mut conn, &runtime.name).await;
+    }
+    tracing::info!(worker = runtime.name, at = %clock::now(), "worker stopped");
+}
+
+/// One lane: a feeder that takes ids from the wire, and an apalis worker that runs them.
+async fn run_lane(runtime: Arc<Runtime>, lane: Lane, concurrency: usize) {
+    let (tickets, backend) = LedgerBackend::new();
+    let slots = Arc::new(Semaphore::new(concurrency));
+    let feeder = tokio::spawn(feeder::run(Arc::clone(&runtime), lane, slots, tickets));
+    let label = if lane.quarantine { "-quarantine" } else { "" };
+    let worker = WorkerBuilder::new(format!("{}-{}{label}", runtime.name, lane.queue))
+        .backend(backend)
+        .build(JobService(Arc::clone(&runtime)));
+    if let Err(error) = worker.run().await {
+        // Our backend never gives an error, so this is the runtime's own end.
+        tracing::error!(%error, queue = %lane.queue, "the worker's runtime ended");
+    }
+    if let Err(error) = feeder.await {
+        tracing::error!(%error, queue = %lane.queue, "the feeder ended badly");
+    }
+}

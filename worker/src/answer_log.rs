@@ -1,0 +1,114 @@
+//! Writes an answer's events as it grows.
+//!
+//! The first words go out at once; after that, what arrives within 15 ms goes out together, so a fast model costs few
+//! writes. About once a second the text so far is written to the ledger, so that losing the event log costs its readers
+//! a `reset` and a snapshot, not the answer. A log that is away costs nothing but its events: the count goes on, the
+//! readers see the hole and use the snapshot.
+
+use std::time::Duration;
+
+use rapport_common::{
+    Context,
+    domain::{
+        event::{Event, EventId},
+        job::Job,
+    },
+    events::EventsError,
+    store,
+    telemetry::metrics::METRICS,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+const COALESCE: Duration = Duration::from_millis(15);
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
+/// The attempt is not the job's any more.
+#[derive(Debug)]
+pub struct Lost;
+
+pub struct AnswerLog<'a> {
+    ctx: &'a Context,
+    job: &'a Job,
+    /// The number of the last event.
+    n: u32,
+    pub text: String,
+    /// How much of `text` is in the log.
+    logged: usize,
+    last_write: Option<Instant>,
+    checkpointed: Instant,
+}
+
+impl<'a> AnswerLog<'a> {
+    /// Opens the attempt's events; a later attempt begins with a `reset`.
+    pub async fn open(ctx: &'a Context, job: &'a Job) -> Result<Self, Lost> {
+        let mut log =
+            Self { ctx, job, n: 0, text: String::new(), logged: 0, last_write: None, checkpointed: Instant::now() };
+        if job.attempt > 1 {
+            let code = job.error.as_ref().and_then(|error| error["code"].as_str()).unwrap_or("worker_stopped");
+            log.append("reset", json!({"reason": code})).await?;
+        }
+        Ok(log)
+    }
+
+    pub async fn append(&mut self, name: &str, data: Value) -> Result<(), Lost> {
+        self.n += 1;
+        let event = Event::new(EventId::new(self.job.attempt, self.n), name, data);
+        match self.ctx.events.append(self.job.id, &[event]).await {
+            Ok(()) => {
+                METRICS.events.with_label_values(&["written"]).inc();
+                Ok(())
+            }
+            Err(EventsError::Stale) => {
+                METRICS.events.with_label_values(&["stale"]).inc();
+                Err(Lost)
+            }
+            Err(EventsError::Away(error)) => {
+                METRICS.events.with_label_values(&["dropped"]).inc();
+                tracing::debug!(%error, "event not written");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes some words; writes them now or with what follows.
+    pub async fn push(&mut self, delta: &str) -> Result<(), Lost> {
+        self.text.push_str(delta);
+        if self.due().is_some_and(|due| due <= Instant::now()) { self.flush().await } else { Ok(()) }
+    }
+
+    /// When what waits must be written; `None` when nothing waits.
+    pub fn due(&self) -> Option<Instant> {
+        if self.logged == self.text.len() {
+            return None;
+        }
+        Some(self.last_write.map_or_else(Instant::now, |last| last + COALESCE))
+    }
+
+    pub async fn flush(&mut self) -> Result<(), Lost> {
+        if self.logged < self.text.len() {
+            let delta = self.text[self.logged..].to_owned();
+            self.logged = self.text.len();
+            self.last_write = Some(Instant::now());
+            let index = self.n + 1;
+            self.append("token", json!({"delta": delta, "index": index})).await?;
+        }
+        if self.checkpointed.elapsed() >= CHECKPOINT {
+            self.checkpoint().await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), Lost> {
+        self.checkpointed = Instant::now();
+        let Ok(mut conn) = self.ctx.db.relaxed().await else { return Ok(()) };
+        match store::ledger::checkpoint(&mut conn, self.job.id, self.job.attempt, &self.text, self.n).await {
+            Ok(false) => Err(Lost),
+            Ok(true) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "no checkpoint");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Feeds one lane: waits for a free slot, then for an id on the wire, and hands both to the lane's worker.
+//!
+//! While the wire is away the feeder asks the ledger itself, at least once a second: slower, but nothing stops.
+
+use std::{sync::Arc, time::Duration};
+
+use rand::Rng;
+use rapport_common::{
+    clock,
+    domain::{ids::JobId, job::Lane},
+    store::{self, jobs::Ready},
+    telemetry::metrics::METRICS,
+    wire::Receiver,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::{Runtime, backend::Ticket};
+
+/// Ids taken from the wire at once.
+const BATCH: usize = 16;
+/// How long one wait on the wire lasts; also how long a stopping worker may take to notice.
+const WAIT: Duration = Duration::from_secs(1);
+
+pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
+    let mut receiver: Option<Box<dyn Receiver>> = None;
+    while !runtime.stopping.is_cancelled() {
+        let Some(mut free) = take_slots(&runtime, &slots).await else { break };
+        let ids = next_ids(&runtime, lane, &mut receiver, free.len()).await;
+        if runtime.stopping.is_cancelled() {
+            give_back(&runtime, lane, &ids).await;
+            break;
+        }
+        for job in ids {
+            let Some(slot) = free.pop() else { break };
+            let ticket = Ticket { job, lane, _slot: Arc::new(slot) };
+            if tickets.send(ticket).await.is_err() {
+                return; // the lane's worker is gone; the sweeper announces what we took
+            }
+        }
+    }
+}
+
+/// At least one slot, and more if they are free; `None` when the process is stopping.
+async fn take_slots(runtime: &Runtime, slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
+    let first = tokio::select! {
+        () = runtime.stopping.cancelled() => return None,
+        slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
+    };
+    let mut free = vec![first];
+    while free.len() < BATCH {
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { break };
+        free.push(slot);
+    }
+    Some(free)
+}
+
+async fn next_ids(
+    runtime: &Runtime,
+    lane: Lane,
+    receiver: &mut Option<Box<dyn Receiver>>,
+    max: usize,
+) -> Vec<JobId> {
+    let open = match receiver {
+        Some(open) => Ok(open),
+        None => runtime.ctx.wire.receiver(lane).await.map(|opened| receiver.insert(opened)),
+    };
+    let popped = match open {
+        Ok(open) => open.pop(max, WAIT).await,
+        Err(error) => Err(error),
+    };
+    match popped {
+        Ok(ids) => ids,
+        Err(error) => {
+            METRICS.wire_errors.with_label_values(&["pop"]).inc();
+            tracing::debug!(%error, queue = %lane.queue, "the wire is away, asking the ledger");
+            ask_ledger(runtime, lane, max).await
+        }
+    }
+}
+
+async fn ask_ledger(runtime: &Runtime, lane: Lane, max: usize) -> Vec<JobId> {
+    let due = async {
+        let mut conn = runtime.ctx.db.read().await?;
+        store::ledger::due_in_lane(&mut conn, lane, clock::now(), max as i64).await
+    };
+    let ids: Vec<JobId> = due.await.map(|due| due.into_iter().map(|ready| ready.id).collect()).unwrap_or_default();
+    if ids.len() < max {
+        let rest = Duration::from_millis(rand::rng().random_range(100..400));
+        tokio::select! {
+            () = runtime.stopping.cancelled() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+    ids
+}
+
+/// What was taken while the process began to stop goes to the others.
+async fn give_back(runtime: &Runtime, lane: Lane, ids: &[JobId]) {
+    let run_at = clock::now();
+    runtime.ctx.announce(ids.iter().map(|&id| Ready { id, lane, priority: 0, run_at })).await;
+}

@@ -1,0 +1,89 @@
+//! Gives a session a short title, asked of the model.
+
+use futures::StreamExt;
+use rapport_common::{
+    Context, Error,
+    chat::title,
+    domain::{
+        ids::UserId,
+        job::Job,
+    },
+    jobs::payload::{self, TitlePayload},
+    providers::{ChatEvent, ChatRequest, ProviderError},
+    store,
+    usecase::finish_title::finish_title,
+};
+use serde_json::json;
+
+use crate::{
+    outcome::Outcome,
+    runner::persist_for,
+    running::{Stop, StopSignal, stopped},
+};
+
+/// Enough for six words, and a bound on a model that does not stop.
+const TOKENS: u32 = 40;
+
+pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
+    tokio::select! {
+        stop = stopped(&mut signal) => match stop {
+            Stop::Cancelled => Outcome::Cancelled,
+            Stop::Lost => Outcome::Lost,
+            Stop::HandBack => Outcome::HandBack,
+        },
+        outcome = make_title(ctx, job) => outcome,
+    }
+}
+
+async fn make_title(ctx: &Context, job: &Job) -> Outcome {
+    let payload: TitlePayload = match payload::read(job) {
+        Ok(payload) => payload,
+        Err(error) => return Outcome::Fail(error),
+    };
+    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("a title job without user")) };
+    let first = match first_message(ctx, user, &payload).await {
+        Ok(first) => first,
+        Err(error) => return Outcome::Retry(error, None),
+    };
+    let title = match first {
+        None => None, // the session is gone
+        Some(first) => match ask(ctx, job, &payload.provider, &first).await {
+            Ok(answer) => title::clean(&answer),
+            Err(error) if error.class.is_transient() => return Outcome::Retry(error.public(), error.retry_after),
+            Err(error) => return Outcome::Fail(error.public()),
+        },
+    };
+    let finished = persist_for(ctx.settings.queue.lease, || {
+        finish_title(ctx, job, payload.session_id, title.as_deref())
+    });
+    match finished.await {
+        Some(true) => Outcome::Done(json!({"session_id": payload.session_id, "title": title})),
+        _ => Outcome::Lost,
+    }
+}
+
+async fn first_message(ctx: &Context, user: UserId, payload: &TitlePayload) -> Result<Option<String>, Error> {
+    let mut conn = ctx.db.read().await?;
+    let (messages, _) = store::messages::page(&mut conn, user, payload.session_id, 0, 1, 0).await?;
+    Ok(messages.into_iter().next().map(|message| message.content))
+}
+
+async fn ask(ctx: &Context, job: &Job, provider: &str, first: &str) -> Result<String, ProviderError> {
+    let provider = ctx.providers.get(provider).or_else(|| ctx.providers.get("auto"));
+    let Some(provider) = provider else { return Ok(String::new()) };
+    let request = ChatRequest {
+        model: None,
+        messages: title::prompt(first),
+        temperature: Some(0.2),
+        max_tokens: Some(TOKENS),
+        trace: job.trace.clone(),
+    };
+    let mut stream = provider.chat(request).await?;
+    let mut answer = String::new();
+    while let Some(event) = stream.next().await {
+        if let ChatEvent::Delta(text) = event? {
+            answer.push_str(&text);
+        }
+    }
+    Ok(answer)
+}

@@ -1,0 +1,175 @@
+//! Runs one job: claim, handler, end in the ledger, final event.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures::FutureExt;
+use rapport_common::{
+    Error, Result, clock,
+    domain::{
+        event::{Event, EventId},
+        job::{Job, JobKind, JobStatus},
+    },
+    error::Code,
+    events::follow::final_name_and_data,
+    store,
+    telemetry::metrics::METRICS,
+    usecase::end_job,
+};
+use serde_json::{Value, json};
+use tracing::Instrument;
+
+use crate::{
+    Runtime,
+    backend::Ticket,
+    jobs,
+    outcome::{Outcome, backoff},
+};
+
+/// A quarantined job that has not killed the process within this is taken for innocent: the next may start.
+const PROBATION: Duration = Duration::from_secs(1);
+
+pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
+    let job = match claim(&runtime, &ticket).await {
+        Ok(Some(job)) => job,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::debug!(%error, job = %ticket.job, "not claimed, the sweeper announces it again");
+            return;
+        }
+    };
+    let trace_id = job.trace.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default().to_owned();
+    let span = tracing::info_span!("job", job_id = %job.id, kind = %job.kind, attempt = job.attempt, trace_id);
+    run_claimed(&runtime, ticket, job).instrument(span).await;
+}
+
+async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
+    let now = clock::now();
+    let lease_until = now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
+    let mut conn = runtime.ctx.db.relaxed().await?;
+    Ok(store::ledger::claim(&mut conn, ticket.job, &runtime.name, lease_until, now).await?)
+}
+
+async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
+    let (guard, signal) = runtime.running.enter(job.id, job.attempt);
+    let queue = job.queue.as_str();
+    METRICS.jobs_running.with_label_values(&[queue]).inc();
+    let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
+    METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
+    if ticket.lane.quarantine {
+        tokio::spawn(async move {
+            tokio::time::sleep(PROBATION).await;
+            drop(ticket);
+        });
+    }
+    let started = tokio::time::Instant::now();
+    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal)).catch_unwind().await;
+    let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
+    let word = end(runtime, &job, outcome).await;
+    drop(guard);
+    METRICS.jobs_running.with_label_values(&[queue]).dec();
+    METRICS.job_seconds.with_label_values(&[job.kind.as_str()]).observe(started.elapsed().as_secs_f64());
+    METRICS.job_attempts.with_label_values(&[job.kind.as_str(), word]).inc();
+    tracing::debug!(outcome = word, millis = started.elapsed().as_millis() as u64, "attempt ended");
+}
+
+/// Ends the attempt in the ledger as the handler chose; gives the metric's word for it.
+async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
+    let ctx = &runtime.ctx;
+    match outcome {
+        Outcome::Done(data) => {
+            if job.kind != JobKind::Chat {
+                tell_waiting(runtime, job, "done", &data).await;
+            }
+            "succeeded"
+        }
+        Outcome::Retry(error, at_least) if job.attempt < job.max_attempts => {
+            tracing::warn!(%error, "attempt failed, to be tried again");
+            let wait = backoff(job, at_least);
+            let put_back = persist(runtime, || end_job::retry_later(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "retried" } else { "lost" }
+        }
+        Outcome::Retry(error, _) | Outcome::Fail(error) => {
+            tracing::warn!(%error, "job failed");
+            match persist(runtime, || end_job::fail_job(ctx, job, &error)).await.flatten() {
+                Some(problem) => {
+                    tell_end(runtime, job, JobStatus::Failed, None, Some(&problem)).await;
+                    "failed"
+                }
+                None => "lost",
+            }
+        }
+        Outcome::Cancelled => {
+            if persist(runtime, || end_job::cancel_running(ctx, job)).await == Some(true) {
+                tell_end(runtime, job, JobStatus::Cancelled, None, None).await;
+                "cancelled"
+            } else {
+                "lost"
+            }
+        }
+        Outcome::HandBack => {
+            let handed = persist(runtime, || end_job::hand_back(ctx, job)).await;
+            if handed == Some(true) { "handed_back" } else { "lost" }
+        }
+        Outcome::Lost => {
+            tracing::info!("another worker has the job: what this one did does not count");
+            "lost"
+        }
+    }
+}
+
+/// Does something in the database for as long as the lease may last: a restarting database must not turn finished work
+/// into lost work. Safe to repeat, because everything here is fenced.
+pub async fn persist<T, F>(runtime: &Runtime, action: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    persist_for(runtime.ctx.settings.queue.lease, action).await
+}
+
+pub async fn persist_for<T, F>(patience: Duration, action: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        match action().await {
+            Ok(done) => return Some(done),
+            Err(error) if error.code == Code::Unavailable && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the attempt's end could not be stored: its lease will end");
+                return None;
+            }
+        }
+    }
+}
+
+async fn tell_end(runtime: &Runtime, job: &Job, status: JobStatus, result: Option<&Value>, error: Option<&Value>) {
+    if let Some((name, data)) = final_name_and_data(status, result, error) {
+        tell(&runtime.ctx, job, name, &data).await;
+    }
+}
+
+async fn tell_waiting(runtime: &Runtime, job: &Job, name: &str, data: &Value) {
+    tell(&runtime.ctx, job, name, data).await;
+}
+
+/// The final event of a job that ended without its handler's own: kept for chats, only shown for others. Readers that
+/// miss it are told by the ledger.
+pub async fn tell(ctx: &rapport_common::Context, job: &Job, name: &str, data: &Value) {
+    let mut data = data.clone();
+    if name == "error" {
+        data["job_id"] = json!(job.id);
+    }
+    let event = Event::new(EventId::last_of(job.attempt), name, data);
+    let told = if job.kind == JobKind::Chat {
+        ctx.events.append(job.id, &[event]).await
+    } else {
+        ctx.events.notify(job.id, &event).await
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "final event not shown");
+    }
+}

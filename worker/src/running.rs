@@ -1,0 +1,89 @@
+//! What this process runs now, and how to stop it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use rapport_common::domain::ids::JobId;
+use tokio::sync::watch;
+
+/// Why a running job must stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Its user asked.
+    Cancelled,
+    /// Another worker has it, or it is gone: nothing it does can count.
+    Lost,
+    /// This process is stopping: put it back.
+    HandBack,
+}
+
+/// A handler's ear for [`Stop`].
+pub type StopSignal = watch::Receiver<Option<Stop>>;
+
+/// Waits until the job must stop.
+pub async fn stopped(signal: &mut StopSignal) -> Stop {
+    let stop = signal.wait_for(Option::is_some).await.ok().and_then(|stop| *stop);
+    match stop {
+        Some(stop) => stop,
+        None => std::future::pending().await, // nobody can stop it any more
+    }
+}
+
+#[derive(Default)]
+pub struct Running(Mutex<HashMap<JobId, (u32, watch::Sender<Option<Stop>>)>>);
+
+impl Running {
+    /// Notes that a job runs; forgotten when the guard is dropped.
+    pub fn enter(&self, job: JobId, attempt: u32) -> (Guard<'_>, StopSignal) {
+        let (sender, receiver) = watch::channel(None);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, (attempt, sender));
+        (Guard { running: self, job, attempt }, receiver)
+    }
+
+    /// Stops one attempt of a job. The first reason counts, except that a lost job is lost.
+    pub fn stop(&self, job: JobId, attempt: u32, stop: Stop) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, sender)) = running.get(&job).filter(|(running, _)| *running == attempt) {
+            sender.send_if_modified(|now| {
+                let new = now.is_none() || (stop == Stop::Lost && *now != Some(Stop::Lost));
+                if new {
+                    *now = Some(stop);
+                }
+                new
+            });
+        }
+    }
+
+    pub fn stop_all(&self, stop: Stop) {
+        for (job, attempt) in self.attempts() {
+            self.stop(job, attempt, stop);
+        }
+    }
+
+    pub fn attempts(&self) -> Vec<(JobId, u32)> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().map(|(job, (attempt, _))| (*job, *attempt)).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+pub struct Guard<'a> {
+    running: &'a Running,
+    job: JobId,
+    attempt: u32,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A later attempt of the same job may run here already.
+        if running.get(&self.job).is_some_and(|(attempt, _)| *attempt == self.attempt) {
+            running.remove(&self.job);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The sweeper: makes good whatever was forgotten, on one code path, with no input but the ledger.
+//!
+//! Every worker process runs it, a few seconds apart. It does two things:
+//!
+//! - It announces jobs that are due and that nothing stands before: new ones whose API process died between commit and
+//!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
+//!   already is harmless.
+//! - It takes back running jobs whose lease ended: their worker was killed, paused or cut off. The attempt counts. The
+//!   job runs again in the quarantine lane, or fails when it was its last attempt: a job that kills its worker each
+//!   time ends up dead, with its error on it, and the queue goes on.
+//!
+//! Several sweepers at once do no harm: every change is fenced by the attempt and the lease.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use rand::Rng;
+use rapport_common::{
+    Error, Result, clock,
+    domain::{
+        ids::JobId,
+        job::{Job, Lane, Queue},
+    },
+    error::Code,
+    store::{self, jobs::Ready},
+    telemetry::metrics::METRICS,
+    usecase::end_job,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Runtime, runner::tell};
+
+/// Jobs announced in one sweep.
+const BATCH: i64 = 5_000;
+/// With this many on the wire the workers have enough to do: only the oldest few are announced again.
+const PLENTY: u64 = 1_000;
+const OLDEST: i64 = 200;
+/// A job announced this recently is left to the wire.
+const FRESH: TimeDelta = TimeDelta::milliseconds(1_000);
+/// Sweeps between two prunings of old rows.
+const PRUNE_EVERY: u32 = 500;
+
+pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
+    let period = runtime.ctx.settings.queue.sweep;
+    let mut sweeps = 0u32;
+    loop {
+        let rest = period.mul_f64(rand::rng().random_range(0.75..=1.0));
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+        if let Err(error) = sweep(&runtime).await {
+            tracing::warn!(%error, "sweep failed");
+        }
+        if sweeps.is_multiple_of(PRUNE_EVERY)
+            && let Err(error) = prune(&runtime).await
+        {
+            tracing::warn!(%error, "pruning failed");
+        }
+        sweeps = sweeps.wrapping_add(1);
+    }
+}
+
+async fn sweep(runtime: &Runtime) -> Result<()> {
+    take_back(runtime).await?;
+    for queue in Queue::ALL {
+        announce_due(runtime, queue).await?;
+    }
+    Ok(())
+}
+
+async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<()> {
+    // While the wire is away the workers ask the ledger themselves.
+    let Ok(depth) = runtime.ctx.wire.depth(Lane::normal(queue)).await else { return Ok(()) };
+    let limit = if depth >= PLENTY { OLDEST } else { BATCH };
+    let mut conn = runtime.ctx.db.read().await?;
+    let due = store::ledger::due(&mut conn, queue, clock::now() - FRESH, limit).await?;
+    drop(conn);
+    runtime.ctx.announce(due).await;
+    Ok(())
+}
+
+async fn take_back(runtime: &Runtime) -> Result<()> {
+    let now = clock::now();
+    let mut conn = runtime.ctx.db.read().await?;
+    let expired = store::ledger::expired(&mut conn, now).await?;
+    drop(conn);
+    for job in expired {
+        let error = Error::new(Code::JobCrashed, format!("The worker of attempt {} died or was cut off.", job.attempt));
+        if job.cancel_requested || job.attempt < job.max_attempts {
+            reclaim(runtime, &job, &error).await?;
+        } else {
+            bury(runtime, &job).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn reclaim(runtime: &Runtime, job: &Job, error: &Error) -> Result<()> {
+    let now = clock::now();
+    let mut conn = runtime.ctx.db.relaxed().await?;
+    let reclaimed = store::ledger::reclaim(&mut conn, job.id, job.attempt, now, &error.problem(None)).await?;
+    drop(conn);
+    if !reclaimed {
+        return Ok(());
+    }
+    METRICS.reclaimed.with_label_values(&[job.kind.as_str()]).inc();
+    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, "taken back from a dead worker");
+    if let (true, Some(user)) = (job.cancel_requested, job.user_id) {
+        // It was to be cancelled: nobody needs it run again.
+        rapport_common::usecase::cancel_job::cancel_job(&runtime.ctx, user, job.id).await?;
+        return Ok(());
+    }
+    let ready: (JobId, Lane) = (job.id, Lane::quarantine(job.queue));
+    runtime.ctx.announce([Ready { id: ready.0, lane: ready.1, priority: 0, run_at: now }]).await;
+    Ok(())
+}
+
+async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
+    let detail = format!("The job's worker died in each of its {} attempts.", job.attempt);
+    let error = Error::new(Code::JobCrashed, detail);
+    if let Some(problem) = end_job::bury_job(&runtime.ctx, job, &error, clock::now()).await? {
+        tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");
+        METRICS.job_attempts.with_label_values(&[job.kind.as_str(), "failed"]).inc();
+        tell(&runtime.ctx, job, "error", &problem).await;
+    }
+    Ok(())
+}
+
+async fn prune(runtime: &Runtime) -> Result<()> {
+    let now = clock::now();
+    let mut conn = runtime.ctx.db.relaxed().await?;
+    store::idempotency::prune(&mut conn, now).await?;
+    let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
+    store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;
+    Ok(())
+}
