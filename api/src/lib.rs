@@ -1,1 +1,14 @@
+//! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
+mod error;
+mod extract;
+mod handlers;
+mod layers;
+mod openapi;
+mod routes;
+mod server;
+mod state;
+mod stream;
+
+pub use openapi::document;
+pub use server::serve;

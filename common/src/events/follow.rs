@@ -128,6 +128,13 @@ pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration)
     }
 }
 
+/// Whether a final job has nothing after `after`: its reader has seen the end.
+pub async fn is_over(ctx: &Context, job: &Job, after: EventId) -> bool {
+    job.status.is_final()
+        && after > EventId::JOB
+        && (after >= EventId::last_of(job.attempt) || already_final(ctx, job.id, after).await)
+}
+
 /// Whether `after` itself was the final event of the log.
 async fn already_final(ctx: &Context, job: JobId, after: EventId) -> bool {
     if after.n == 0 {

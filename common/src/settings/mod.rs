@@ -19,6 +19,8 @@ pub struct Settings {
     /// `postgres://…`, or `None` for the SQLite file at `sqlite_path`.
     pub postgres_url: Option<Secret>,
     pub sqlite_path: PathBuf,
+    /// Connections to PostgreSQL that one process may open for durable work; half as many more for the rest.
+    pub database_pool: u32,
     pub redis_url: Option<Secret>,
     pub auth: Auth,
     pub cors: Cors,
@@ -137,6 +139,7 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         port: env.number("PORT", 8000, 0..=65_535) as u16,
         postgres_url,
         sqlite_path,
+        database_pool: env.number("DATABASE_POOL_SIZE", 12, 2..=1_000) as u32,
         redis_url,
         auth,
         cors: Cors {

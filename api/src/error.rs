@@ -1,0 +1,61 @@
+//! The only way a failure leaves: `application/problem+json`.
+//!
+//! A handler's error becomes an empty response that carries the error; the outermost layer, which knows the request's
+//! id, logs it once and writes the body.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rapport_common::{Error, error::Code};
+
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+#[derive(Debug)]
+pub struct Failure(pub Error);
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+#[derive(Clone)]
+struct Carried(Arc<Error>);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::from_u16(self.0.code.status()).unwrap_or_default().into_response();
+        response.extensions_mut().insert(Carried(Arc::new(self.0)));
+        response
+    }
+}
+
+/// Writes the body of a response that carries an error; others pass.
+pub fn render(response: Response, request_id: &str) -> Response {
+    let Some(Carried(error)) = response.extensions().get::<Carried>().cloned() else { return response };
+    match error.code.status() {
+        500.. => tracing::error!(%error, "request failed"),
+        _ => tracing::debug!(%error, "request refused"),
+    }
+    let mut problem = (response.status(), Json(error.problem(Some(request_id)))).into_response();
+    let headers = problem.headers_mut();
+    for (name, value) in response.headers() {
+        headers.append(name.clone(), value.clone());
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if error.code == Code::Unauthorized {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if matches!(error.code, Code::SessionBusy | Code::IdempotencyMismatch) {
+        // OpenAI's SDKs retry 409 by themselves; these a retry cannot mend.
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
+    problem
+}

@@ -1,0 +1,64 @@
+//! Who is calling. A layer authenticates each request once; handlers that take [`Caller`] need somebody.
+
+use std::sync::Arc;
+
+use axum::{extract::FromRequestParts, http::HeaderMap, http::request::Parts};
+use rapport_common::{Error, auth, error::Code};
+
+use crate::{error::Failure, state::AppState};
+
+/// What the authentication layer found.
+#[derive(Clone)]
+pub enum Identity {
+    Nobody,
+    Somebody(auth::Caller),
+    /// A token was given and is not good.
+    Refused(Arc<Error>),
+}
+
+/// Somebody with a good access token.
+pub struct Caller(pub auth::Caller);
+
+/// The token of an `Authorization: Bearer` header. Two such headers are an attack or a mistake: refused.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let refused = |detail: &str| Error::new(Code::Unauthorized, detail);
+    let mut values = headers.get_all("authorization").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused("There is more than one Authorization header."));
+    }
+    let text = value.to_str().map_err(|_| refused("The Authorization header is unreadable."))?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(refused("The Authorization header must be `Bearer` and an access token."));
+    }
+    Ok(Some(token.trim()))
+}
+
+pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Identity {
+    let token = match bearer(headers) {
+        Ok(None) => return Identity::Nobody,
+        Ok(Some(token)) => token,
+        Err(error) => return Identity::Refused(Arc::new(error)),
+    };
+    match state.ctx.auth.caller(&state.ctx.db, token).await {
+        Ok(caller) => Identity::Somebody(caller),
+        Err(error) => Identity::Refused(Arc::new(error)),
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
+        match parts.extensions.get::<Identity>() {
+            Some(Identity::Somebody(caller)) => Ok(Self(caller.clone())),
+            Some(Identity::Refused(error)) => {
+                let mut again = Error::new(error.code, error.detail.clone()).because(error.to_string());
+                again.retry_after = error.retry_after;
+                Err(Failure(again))
+            }
+            _ => Err(Failure(Error::new(Code::Unauthorized, "This needs an access token: sign in first."))),
+        }
+    }
+}

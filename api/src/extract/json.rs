@@ -1,0 +1,138 @@
+//! JSON bodies: unreadable is 400, readable but wrong is 422 with the field's name.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    http::{HeaderMap, header},
+};
+use rapport_common::{Error, error::Code};
+use serde::de::DeserializeOwned;
+use tokio::time::{Duration, timeout};
+
+use crate::{error::Failure, state::AppState};
+
+/// A client may take so long to send its body.
+const BODY: Duration = Duration::from_secs(30);
+
+pub struct Json<T>(pub T);
+
+/// The value and the bytes it came from.
+pub struct Raw<T>(pub T, pub Bytes);
+
+/// A form (OAuth2's password grant) or JSON.
+pub struct JsonOrForm<T>(pub T);
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+async fn bytes(request: Request, state: &AppState) -> Result<Bytes, Error> {
+    match timeout(BODY, Bytes::from_request(request, state)).await {
+        Err(_) => Err(Error::new(Code::Malformed, "The body did not arrive in time.")),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(BytesRejection::FailedToBufferBody(rejection)))
+            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE =>
+        {
+            Err(Error::new(Code::TooLarge, "The body is larger than this route takes."))
+        }
+        Ok(Err(_)) => Err(Error::new(Code::Malformed, "The body could not be read.")),
+    }
+}
+
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize::<_, T>(&mut *deserializer);
+    let value = parsed.map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() {
+            let (field, message) = field_and_message(&path, &inner.to_string());
+            Error::field(&field, message)
+        } else {
+            Error::new(Code::Malformed, format!("The body is not valid JSON: {inner}."))
+        }
+    })?;
+    deserializer.end().map_err(|error| Error::new(Code::Malformed, format!("The body is not valid JSON: {error}.")))?;
+    Ok(value)
+}
+
+/// serde says "missing field `x`" under the path of what lacks it; people look for `x`.
+fn field_and_message(path: &str, message: &str) -> (String, String) {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return (name.to_owned(), "is required".to_owned());
+    }
+    let field = if path == "." { "body" } else { path };
+    (field.to_owned(), format!("has the wrong type: {message}"))
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let Raw(value, _) = Raw::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Raw<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        if !is_json(&media_type(request.headers())) {
+            let detail = "The body must be JSON, with `Content-Type: application/json`.";
+            return Err(Failure(Error::new(Code::UnsupportedMediaType, detail)));
+        }
+        let bytes = bytes(request, state).await?;
+        Ok(Self(parse(&bytes)?, bytes))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let media_type = media_type(request.headers());
+        if media_type == "application/x-www-form-urlencoded" {
+            let bytes = bytes(request, state).await?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| Error::new(Code::Malformed, "The form is not UTF-8."))?;
+            let uri = format!("/?{text}").parse().map_err(|_| Error::new(Code::Malformed, "The form is unreadable."))?;
+            let form = axum::extract::Query::<T>::try_from_uri(&uri);
+            let form = form.map_err(|error| Error::field("form", format!("is incomplete: {}", error.body_text())))?;
+            return Ok(Self(form.0));
+        }
+        let Raw(value, _) = Raw::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Body {
+        #[expect(dead_code)]
+        message: String,
+        #[expect(dead_code)]
+        temperature: Option<f64>,
+    }
+
+    #[test]
+    fn unreadable_and_wrong_are_told_apart() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for bad in ["", "{", "nul", "{\"message\":\"\\ud800\"}", "{\"message\":\"x\"} {}", &deep] {
+            assert_eq!(parse::<Body>(bad.as_bytes()).unwrap_err().code, Code::Malformed, "{bad:.40}");
+        }
+        let missing = parse::<Body>(b"{}").unwrap_err();
+        assert_eq!((missing.code, missing.errors[0].field.as_str()), (Code::Invalid, "message"));
+        let wrong = parse::<Body>(br#"{"message":"x","temperature":"hot"}"#).unwrap_err();
+        assert_eq!((wrong.code, wrong.errors[0].field.as_str()), (Code::Invalid, "temperature"));
+    }
+}

@@ -1,0 +1,213 @@
+//! Accounts: register, sign in, stay signed in, sign out.
+
+use std::time::Duration;
+
+use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use rapport_common::{
+    Error, auth,
+    domain::user::User,
+    store,
+    usecase::accounts::{self, Registration, SignedIn},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, IdempotencyKey, Json, JsonOrForm},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct RegisterBody {
+    /// A valid address; this or `username` must be given.
+    #[schema(example = "ann@example.com")]
+    email: Option<String>,
+    /// 3-50 of letters, digits and `_.-`, compared without case.
+    #[schema(example = "ann")]
+    username: Option<String>,
+    /// 8-128 characters with an upper-case letter, a lower-case letter and a digit.
+    #[schema(example = "Correct-horse-1")]
+    password: String,
+    #[schema(example = "Ann Lee")]
+    name: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct LoginBody {
+    /// An email or a username.
+    #[serde(alias = "email")]
+    #[schema(example = "ann@example.com")]
+    username: String,
+    #[schema(example = "Correct-horse-1")]
+    password: String,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct RefreshBody {
+    refresh_token: String,
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct LogoutBody {
+    /// End every login of this account.
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Tokens {
+    access_token: String,
+    refresh_token: String,
+    #[schema(example = "bearer")]
+    token_type: &'static str,
+    /// Seconds.
+    #[schema(example = 1800)]
+    expires_in: u64,
+    user: User,
+}
+
+impl From<SignedIn> for Tokens {
+    fn from(signed_in: SignedIn) -> Self {
+        let SignedIn { access_token, refresh_token, expires_in, user } = signed_in;
+        Self { access_token, refresh_token, token_type: "bearer", expires_in, user }
+    }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Message {
+    message: &'static str,
+}
+
+/// Make an account
+///
+/// It is signed in at once.
+#[utoipa::path(post, path = "/auth/register", tag = "accounts", request_body = RegisterBody, security(()),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The account and its tokens", body = Tokens),
+              (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
+pub async fn register(
+    State(state): State<AppState>,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
+    Json(body): Json<RegisterBody>,
+) -> Result<impl IntoResponse> {
+    let RegisterBody { email, username, password, name } = body;
+    let registration = Registration { email, username, password, name, idempotency_key };
+    let (signed_in, replayed) = accounts::register(&state.ctx, registration).await?;
+    let mut response = (StatusCode::CREATED, Answer(Tokens::from(signed_in))).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// Sign in
+///
+/// As JSON or as a form (OAuth2's password grant). An unknown account and a wrong password get the same answer in the
+/// same time.
+#[utoipa::path(post, path = "/auth/login", tag = "accounts", security(()),
+    request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "Tokens", body = Tokens)))]
+pub async fn login(State(state): State<AppState>, JsonOrForm(body): JsonOrForm<LoginBody>) -> Result<Answer<Tokens>> {
+    Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password).await?.into()))
+}
+
+/// Sign in (OAuth2's name for it)
+#[utoipa::path(post, path = "/auth/token", tag = "accounts", security(()),
+    request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "Tokens", body = Tokens)))]
+pub async fn token(state: State<AppState>, body: JsonOrForm<LoginBody>) -> Result<Answer<Tokens>> {
+    login(state, body).await
+}
+
+/// Trade a refresh token for new tokens
+///
+/// Each refresh token works once. One that is used again ends the login it belongs to.
+#[utoipa::path(post, path = "/auth/refresh", tag = "accounts", request_body = RefreshBody, security(()),
+    responses((status = 200, description = "New tokens", body = Tokens)))]
+pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody>) -> Result<Answer<Tokens>> {
+    Ok(Answer(accounts::refresh(&state.ctx, &body.refresh_token).await?.into()))
+}
+
+/// Sign out
+///
+/// Ends this login; with `{"all": true}` every login of the account.
+#[utoipa::path(post, path = "/auth/logout", tag = "accounts", request_body = Option<LogoutBody>,
+    responses((status = 200, description = "Signed out", body = Message)))]
+pub async fn logout(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    request: axum::extract::Request,
+) -> Result<Answer<Message>> {
+    use axum::extract::FromRequest;
+    let has_body = request.headers().contains_key("content-type");
+    let body = if has_body { Json::<LogoutBody>::from_request(request, &state).await?.0 } else { LogoutBody::default() };
+    accounts::logout(&state.ctx, &caller, body.all).await?;
+    Ok(Answer(Message { message: "Signed out." }))
+}
+
+/// Who am I?
+#[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
+pub async fn me(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<User>> {
+    let user = store::users::get(&mut state.ctx.db.read().await?, caller.user).await?;
+    Ok(Answer(user.ok_or_else(|| Error::not_found("account"))?))
+}
+
+/// Who am I? (another name for it)
+#[utoipa::path(get, path = "/users/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
+pub async fn users_me(state: State<AppState>, caller: Caller) -> Result<Answer<User>> {
+    me(state, caller).await
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Ticket {
+    /// For `?token=` of a WebSocket or event stream; good once.
+    ticket: String,
+    /// Seconds.
+    #[schema(example = 30)]
+    expires_in: u64,
+}
+
+/// Get a ticket for a WebSocket
+///
+/// A browser cannot set headers on a WebSocket: the ticket goes into its URL instead of the access token, works once,
+/// and only for 30 seconds.
+#[utoipa::path(post, path = "/auth/ws-ticket", tag = "accounts",
+    responses((status = 200, description = "A ticket", body = Ticket)))]
+pub async fn ws_ticket(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<Ticket>> {
+    Ok(Answer(Ticket { ticket: tickets::issue(&state, &caller)?, expires_in: tickets::GOOD_FOR.as_secs() }))
+}
+
+/// Tickets: `<caller>.<expiry>.<nonce>.<mac>`, checked by their MAC, spent in the limits.
+pub mod tickets {
+    use super::*;
+    use data_encoding::BASE64URL_NOPAD;
+    use rapport_common::{clock, error::Code};
+
+    pub const GOOD_FOR: Duration = Duration::from_secs(30);
+
+    fn mac(state: &AppState, claims: &str) -> String {
+        BASE64URL_NOPAD.encode(&state.ctx.auth.digest(&[b"ws-ticket", claims.as_bytes()]))
+    }
+
+    pub fn issue(state: &AppState, caller: &auth::Caller) -> Result<String> {
+        let expiry = clock::now().timestamp() + GOOD_FOR.as_secs() as i64;
+        let claims = format!("{}.{}.{expiry}.{}", caller.user, caller.login, auth::random_token()?);
+        let mac = mac(state, &claims);
+        Ok(format!("{claims}.{mac}"))
+    }
+
+    /// Spends a ticket; `None` when the text has not a ticket's form.
+    pub async fn spend(state: &AppState, text: &str) -> Option<Result<auth::Caller>> {
+        let (claims, given) = text.rsplit_once('.')?;
+        let [user, login, expiry, _nonce] = claims.split('.').collect::<Vec<_>>()[..] else { return None };
+        let (user, login) = (user.parse().ok()?, login.parse().ok()?);
+        let refused = || Error::new(Code::Unauthorized, "The ticket is not valid (any more).");
+        let good = mac(state, claims) == given && expiry.parse::<i64>().is_ok_and(|expiry| expiry > clock::now().timestamp());
+        if !good {
+            return Some(Err(refused().into()));
+        }
+        Some(match state.ctx.limits.once(&format!("ticket:{given}"), GOOD_FOR * 2).await {
+            Ok(true) => Ok(auth::Caller { user, login, role: String::new() }),
+            Ok(false) => Err(refused().into()),
+            Err(error) => Err(Error::unavailable("ticket store", error).into()),
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! Sending a message: wait for the answer, get a job, or stream.
+
+use std::time::Duration;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rapport_common::{
+    Error,
+    auth,
+    domain::{
+        event::EventId,
+        ids::SessionId,
+        job::{Job, JobStatus},
+        message::Usage,
+    },
+    error::Code,
+    events::follow::wait_final,
+    store,
+    usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::jobs::JobView;
+use crate::{
+    error::{Failure, Result},
+    extract::{Caller, IdempotencyKey, Prefer, Query, Raw, Trace},
+    state::AppState,
+    stream::{self, sse},
+};
+
+/// A message to answer.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+pub struct ChatBody {
+    /// 1-32000 characters after trimming.
+    #[schema(example = "Hello! What can you do?")]
+    pub message: String,
+    /// The conversation; none starts a new one.
+    pub session_id: Option<String>,
+    pub project_id: Option<String>,
+    /// `auto`, or a configured provider.
+    #[schema(example = "auto")]
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    /// 0-2.
+    #[schema(minimum = 0, maximum = 2)]
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
+    pub enable_memory: Option<bool>,
+    /// Names of tools, `auto` or `none`. No tool is configured in this version: none is offered.
+    #[schema(value_type = Option<Object>)]
+    pub tools: Option<Value>,
+    /// When the session is answering another message: `queue` (default), `reject` (409) or `interrupt`.
+    #[schema(example = "queue")]
+    pub on_busy: Option<String>,
+}
+
+/// The answer, as it is stored.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ChatReply {
+    #[schema(example = "msg_06dqz6ef8swq1bnx1rc6a2k8t4")]
+    message_id: String,
+    session_id: String,
+    job_id: String,
+    #[schema(example = "Hello! What can I do for you?")]
+    reply: String,
+    model: String,
+    provider: String,
+    usage: Usage,
+    memories_used: i64,
+    #[schema(value_type = Vec<Object>)]
+    tool_calls: Vec<Value>,
+    #[schema(example = "stop")]
+    finish_reason: String,
+    created_at: String,
+}
+
+impl ChatBody {
+    /// What the body asks for. Foreign ids are 404 before anything else is looked at.
+    pub fn new_chat(self, trace: Trace, idempotency: Option<(String, Vec<u8>)>) -> Result<NewChat> {
+        let session = match self.session_id.as_deref() {
+            None => None,
+            Some(text) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
+        };
+        if self.project_id.is_some() {
+            return Err(Error::not_found("project").into());
+        }
+        let tools_ok = match &self.tools {
+            None => true,
+            Some(Value::String(choice)) => choice == "auto" || choice == "none",
+            Some(Value::Array(names)) => names.iter().all(Value::is_string),
+            Some(_) => false,
+        };
+        if !tools_ok {
+            return Err(Error::field("tools", "must be `auto`, `none` or a list of names").into());
+        }
+        let on_busy = match self.on_busy.as_deref() {
+            None | Some("queue") => OnBusy::Queue,
+            Some("reject") => OnBusy::Reject,
+            Some("interrupt") => OnBusy::Interrupt,
+            Some(_) => return Err(Error::field("on_busy", "must be queue, reject or interrupt").into()),
+        };
+        Ok(NewChat {
+            message: self.message,
+            session,
+            provider: self.provider,
+            model: self.model,
+            temperature: self.temperature,
+            max_tokens: self.max_tokens,
+            enable_memory: self.enable_memory,
+            on_busy,
+            idempotency,
+            trace: Some(trace.0.to_string()),
+        })
+    }
+}
+
+pub fn mark_replayed(response: &mut Response, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+}
+
+fn mark(response: &mut Response, accepted: &Accepted) {
+    if let Ok(value) = HeaderValue::from_str(&accepted.job.to_string()) {
+        response.headers_mut().insert("x-job-id", value);
+    }
+    mark_replayed(response, accepted.replayed);
+}
+
+/// Send a message
+///
+/// Waits for the answer (60 s by default), then gives the job instead. `Prefer: respond-async` gives the job at once,
+/// `Prefer: wait=N` waits up to N seconds. Going away never loses the job.
+#[utoipa::path(post, path = "/chat", tag = "chat", request_body = ChatBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters"),
+           ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
+    responses((status = 200, description = "The answer", body = ChatReply),
+              (status = 202, description = "Not answered yet: the job", body = JobView),
+              (status = 409, description = "The session is busy, or the first request with this key still runs",
+               body = crate::openapi::Problem),
+              (status = 502, description = "The provider failed", body = crate::openapi::Problem),
+              (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
+pub async fn chat(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    trace: Trace,
+    prefer: Prefer,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<ChatBody>,
+) -> Result<Response> {
+    let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
+    let accepted = send_message(&state.ctx, &caller, new).await?;
+    let wait = match prefer {
+        Prefer { wait: Some(seconds), .. } => Duration::from_secs(seconds),
+        Prefer { respond_async: true, .. } => Duration::ZERO,
+        _ => state.ctx.settings.chat.wait,
+    };
+    let mut response = outcome(&state, &caller, &accepted, wait, prefer.respond_async).await?;
+    mark(&mut response, &accepted);
+    Ok(response)
+}
+
+async fn outcome(
+    state: &AppState,
+    caller: &auth::Caller,
+    accepted: &Accepted,
+    wait: Duration,
+    respond_async: bool,
+) -> Result<Response> {
+    // A repeat does not wait for the first: it is told to come again.
+    let wait = if accepted.replayed { Duration::ZERO } else { wait };
+    let job = wait_final(&state.ctx, caller.user, accepted.job, wait).await?;
+    let job = job.ok_or_else(|| Error::not_found("job"))?;
+    if respond_async && !job.status.is_final() {
+        return Ok(job_response(job));
+    }
+    match job.status {
+        JobStatus::Succeeded | JobStatus::Cancelled => Ok(Answer(job.result.unwrap_or_default()).into_response()),
+        JobStatus::Failed => Err(Failure(error_of(&job))),
+        JobStatus::Queued | JobStatus::Running if accepted.replayed => {
+            let detail = format!("The first request with this key is still running, as {}.", job.id);
+            Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)))
+        }
+        JobStatus::Queued | JobStatus::Running => Ok(job_response(job)),
+    }
+}
+
+/// 202 with the job and where to find it.
+fn job_response(job: Job) -> Response {
+    let location = format!("/api/v1/jobs/{}", job.id);
+    let mut response = (StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response();
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// The error a failed job keeps, as an error again.
+fn error_of(job: &Job) -> Error {
+    let problem = job.error.clone().unwrap_or_default();
+    let code = problem["code"].as_str().and_then(Code::from_name).unwrap_or(Code::JobFailed);
+    Error::new(code, problem["detail"].as_str().unwrap_or("The job failed."))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StreamQuery {
+    /// Give `content`, the whole text so far, in every `token` event.
+    #[serde(default)]
+    pub accumulate: bool,
+}
+
+/// Send a message and stream the answer
+///
+/// Server-sent events: `job`, `memory`, `token`, `tool_call`, `tool_result`, `reset`, then `done` or `error`. Every event
+/// has an id; after a cut, `GET /jobs/{id}/events` with `Last-Event-ID` gives exactly what was missed.
+#[utoipa::path(post, path = "/chat/stream", tag = "chat", request_body = ChatBody, params(StreamQuery,
+    ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+              (status = 409, description = "The session is busy", body = crate::openapi::Problem)))]
+pub async fn chat_stream(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    trace: Trace,
+    Query(query): Query<StreamQuery>,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<ChatBody>,
+) -> Result<Response> {
+    let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
+    let accepted = send_message(&state.ctx, &caller, new).await?;
+    let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, accepted.job).await?;
+    let job = job.ok_or_else(|| Error::not_found("job"))?;
+    let events = stream::job_events(&state, &caller, &job, Some(accepted.message), EventId::START, query.accumulate);
+    let mut response = sse::response(&state, events);
+    mark(&mut response, &accepted);
+    Ok(response)
+}

@@ -1,0 +1,107 @@
+//! What was said.
+
+use axum::{Json as Answer, extract::State};
+use rapport_common::{
+    Error,
+    domain::{ids::SessionId, message::Message},
+    error::Code,
+    store::{self, sessions::Recent},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, Page, Query, SessionPath, decode_cursor, encode_cursor},
+    state::AppState,
+};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MessageList {
+    messages: Vec<Message>,
+    total: i64,
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    next_cursor: Option<String>,
+}
+
+async fn messages_of(state: &AppState, caller: &Caller, id: SessionId, page: &Page) -> Result<Answer<MessageList>> {
+    let (limit, skip, cursor) = page.check()?;
+    let after: i64 = decode_cursor(cursor)?.unwrap_or(0);
+    let user = caller.0.user;
+    let mut conn = state.ctx.db.read().await?;
+    if store::sessions::get(&mut conn, user, id).await?.is_none() {
+        return Err(Error::not_found("session").into());
+    }
+    let (messages, last) = store::messages::page(&mut conn, user, id, after, limit, skip).await?;
+    let total = store::messages::count(&mut conn, user, id).await?;
+    let full = messages.len() as i64 == limit;
+    let next_cursor = last.filter(|_| full).map(|last| encode_cursor(&last));
+    Ok(Answer(MessageList { messages, total, session_id: id, next_cursor }))
+}
+
+/// Messages of a session, in order
+#[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Page),
+    responses((status = 200, description = "Messages", body = MessageList)))]
+pub async fn session_messages(
+    State(state): State<AppState>,
+    caller: Caller,
+    SessionPath(id): SessionPath,
+    Query(page): Query<Page>,
+) -> Result<Answer<MessageList>> {
+    messages_of(&state, &caller, id, &page).await
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    session_id: String,
+}
+
+/// Messages of a session, in order (another name for it)
+#[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, Page),
+    responses((status = 200, description = "Messages", body = MessageList)))]
+pub async fn chat_history(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<HistoryQuery>,
+    Query(page): Query<Page>,
+) -> Result<Answer<MessageList>> {
+    let id = query.session_id.parse().map_err(|_| Error::not_found("session"))?;
+    messages_of(&state, &caller, id, &page).await
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// From 1.
+    #[param(minimum = 1, default = 1)]
+    page: Option<i64>,
+    /// 1-200, 20 by default.
+    #[param(minimum = 1, maximum = 200, default = 20)]
+    per_page: Option<i64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct HistoryPage {
+    items: Vec<Recent>,
+    page: i64,
+    per_page: i64,
+    total: i64,
+}
+
+/// Sessions with their last message, the newest first
+#[utoipa::path(get, path = "/history", tag = "sessions", params(PageQuery),
+    responses((status = 200, description = "Sessions", body = HistoryPage)))]
+pub async fn history(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(query): Query<PageQuery>,
+) -> Result<Answer<HistoryPage>> {
+    let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(20));
+    if !(1..=1_000_000).contains(&page) || !(1..=200).contains(&per_page) {
+        return Err(Error::new(Code::BadQuery, "`page` must be at least 1 and `per_page` from 1 to 200.").into());
+    }
+    let mut conn = state.ctx.db.read().await?;
+    let (items, total) = store::sessions::recent(&mut conn, caller.user, per_page, (page - 1) * per_page).await?;
+    Ok(Answer(HistoryPage { items, page, per_page, total }))
+}

@@ -1,0 +1,253 @@
+//! Jobs: look, wait, follow, cancel, retry.
+
+use std::time::Duration;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error, auth, clock,
+    domain::{
+        ids::JobId,
+        job::{Job, JobKind, JobStatus},
+    },
+    error::Code,
+    events::follow::{is_over, wait_final},
+    store,
+    usecase::{cancel_job::cancel_job, retry_job::retry_job},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{auth::tickets, chat::StreamQuery};
+use crate::{
+    error::Result,
+    extract::{Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor},
+    state::AppState,
+    stream::{self, sse},
+};
+
+/// A job as its owner sees it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct JobView {
+    #[schema(value_type = String, example = "job_06dqz6ef8swq1bnx1rc6a2k8t4")]
+    id: JobId,
+    #[schema(example = "chat")]
+    kind: &'static str,
+    status: JobStatus,
+    #[schema(example = "chat")]
+    queue: &'static str,
+    /// How often it was started.
+    attempt: u32,
+    max_attempts: u32,
+    #[schema(value_type = Option<String>)]
+    session_id: Option<String>,
+    cancel_requested: bool,
+    #[schema(value_type = Option<Object>)]
+    progress: Option<Value>,
+    /// What it came to: for a chat, the 200 body of `POST /chat`.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// The problem it failed with, or the one of its last attempt.
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    #[serde(with = "clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+    #[serde(serialize_with = "clock::rfc3339_millis::option::serialize")]
+    started_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "clock::rfc3339_millis::option::serialize")]
+    finished_at: Option<DateTime<Utc>>,
+    links: Links,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Links {
+    #[serde(rename = "self")]
+    itself: String,
+    events: String,
+    cancel: String,
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        let itself = format!("/api/v1/jobs/{}", job.id);
+        Self {
+            id: job.id,
+            kind: job.kind.as_str(),
+            status: job.status,
+            queue: job.queue.as_str(),
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            session_id: job.session_id.map(|id| id.to_string()),
+            cancel_requested: job.cancel_requested,
+            progress: job.progress,
+            result: job.result,
+            error: job.error,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            links: Links { events: format!("{itself}/events"), cancel: format!("{itself}/cancel"), itself },
+        }
+    }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct JobList {
+    items: Vec<JobView>,
+    next_cursor: Option<String>,
+}
+
+async fn load(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<Job> {
+    let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    Ok(job.ok_or_else(|| Error::not_found("job"))?)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WaitQuery {
+    /// Seconds to wait for the job's end, 0-120.
+    #[param(maximum = 120)]
+    wait: Option<u64>,
+}
+
+/// Look at a job
+///
+/// With `?wait=N` it answers when the job is final, or after N seconds.
+#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), WaitQuery),
+    responses((status = 200, description = "The job", body = JobView)))]
+pub async fn get_job(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    JobPath(id): JobPath,
+    Query(query): Query<WaitQuery>,
+) -> Result<Answer<JobView>> {
+    let wait = query.wait.unwrap_or(0);
+    if wait > 120 {
+        return Err(Error::new(Code::BadQuery, "`wait` must be from 0 to 120 seconds.").into());
+    }
+    let job = if wait == 0 {
+        load(&state, &caller, id).await?
+    } else {
+        let waited = wait_final(&state.ctx, caller.user, id, Duration::from_secs(wait)).await?;
+        waited.ok_or_else(|| Error::not_found("job"))?
+    };
+    Ok(Answer(job.into()))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct JobFilter {
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    status: Option<String>,
+    /// `chat`, `title`, …
+    kind: Option<String>,
+}
+
+/// List jobs, the newest first
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(JobFilter, Page),
+    responses((status = 200, description = "Jobs", body = JobList)))]
+pub async fn list_jobs(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(filter): Query<JobFilter>,
+    Query(page): Query<Page>,
+) -> Result<Answer<JobList>> {
+    let bad = |detail: String| Error::new(Code::BadQuery, format!("{detail}."));
+    let status = filter.status.map(|text| text.parse::<JobStatus>()).transpose().map_err(bad)?;
+    let kind = filter.kind.map(|text| text.parse::<JobKind>()).transpose().map_err(bad)?;
+    let (limit, skip, cursor) = page.check()?;
+    let before: Option<JobId> = decode_cursor(cursor)?;
+    let mut conn = state.ctx.db.read().await?;
+    let jobs = store::jobs::list(&mut conn, caller.user, status, kind, before, limit, skip).await?;
+    let full = jobs.len() as i64 == limit;
+    let next_cursor = jobs.last().filter(|_| full).map(|job| encode_cursor(&job.id));
+    Ok(Answer(JobList { items: jobs.into_iter().map(JobView::from).collect(), next_cursor }))
+}
+
+/// Follow a job's events
+///
+/// Server-sent events, as `POST /chat/stream` gives them. `Last-Event-ID` (or `?after=`) resumes after that event, on any
+/// API process. 204 when there is nothing after it.
+#[utoipa::path(get, path = "/jobs/{id}/events", tag = "jobs",
+    params(("id" = String, Path), StreamQuery,
+           ("after" = Option<String>, Query, description = "The last event seen"),
+           ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers"),
+           ("Last-Event-ID" = Option<String>, Header, description = "The last event seen")),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+              (status = 204, description = "All events were seen")))]
+pub async fn job_events(
+    State(state): State<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+    JobPath(id): JobPath,
+    Query(query): Query<StreamQuery>,
+    axum::Extension(identity): axum::Extension<Identity>,
+) -> Result<Response> {
+    let params = axum::extract::Query::<AfterQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let caller = caller_or_ticket(&state, identity, params.token.as_deref()).await?;
+    let after = after_event(&headers, params.after.as_deref())?;
+    let job = load(&state, &caller, id).await?;
+    if is_over(&state.ctx, &job, after).await {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(sse::response(&state, stream::job_events(&state, &caller, &job, None, after, query.accumulate)))
+}
+
+#[derive(Default, Deserialize)]
+struct AfterQuery {
+    after: Option<String>,
+    token: Option<String>,
+}
+
+/// The caller of a stream: by header, or by `?token=` (an access token or a ticket).
+pub async fn caller_or_ticket(state: &AppState, identity: Identity, token: Option<&str>) -> Result<auth::Caller> {
+    match (identity, token) {
+        (Identity::Somebody(caller), _) => Ok(caller),
+        (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {
+            Some(spent) => spent,
+            None => Ok(state.ctx.auth.caller(&state.ctx.db, token).await?),
+        },
+        (Identity::Refused(error), _) => Err(Error::new(error.code, error.detail.clone()).into()),
+        (Identity::Nobody, None) => {
+            Err(Error::new(Code::Unauthorized, "This needs an access token: sign in first.").into())
+        }
+    }
+}
+
+/// Cancel a job
+///
+/// A running answer stops within a second and keeps the words so far. The answer tells what the job is then: usually
+/// `cancelled`, or still `running` with `cancel_requested`.
+#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, description = "The job", body = JobView),
+              (status = 409, description = "The job is final already", body = crate::openapi::Problem)))]
+pub async fn cancel(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    JobPath(id): JobPath,
+) -> Result<Answer<JobView>> {
+    let job = cancel_job(&state.ctx, caller.user, id).await?;
+    if job.status.is_final() {
+        return Ok(Answer(job.into()));
+    }
+    // The worker hears of it within half a second; what it settled is the truth.
+    let settled = wait_final(&state.ctx, caller.user, id, Duration::from_secs(2)).await?;
+    Ok(Answer(settled.unwrap_or(job).into()))
+}
+
+/// Run a failed job again
+#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 202, description = "The job, queued again", body = JobView),
+              (status = 409, description = "The job has not failed", body = crate::openapi::Problem)))]
+pub async fn retry(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    JobPath(id): JobPath,
+) -> Result<(StatusCode, Answer<JobView>)> {
+    let job = retry_job(&state.ctx, caller.user, id).await?;
+    Ok((StatusCode::ACCEPTED, Answer(job.into())))
+}

@@ -1,0 +1,10 @@
+//! One file a resource.
+
+pub mod auth;
+pub mod chat;
+pub mod health;
+pub mod history;
+pub mod jobs;
+pub mod models;
+pub mod sessions;
+pub mod ui;

@@ -1,0 +1,152 @@
+//! Sessions: conversations of the caller.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use rapport_common::{
+    Error,
+    domain::{ids::ProjectId, session::Session},
+    error::Code,
+    store::{
+        self,
+        sessions::{Change, Cursor, Filter},
+    },
+    usecase::sessions,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, IdempotencyKey, Json, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor},
+    state::AppState,
+};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SessionList {
+    items: Vec<Session>,
+    total: i64,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SessionFilter {
+    /// `active` (default), `archived` or `all`.
+    status: Option<String>,
+    project_id: Option<String>,
+    /// Text that the title or a message contains.
+    q: Option<String>,
+}
+
+/// List sessions: pinned ones first, then by their last change
+#[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, Page),
+    responses((status = 200, description = "Sessions", body = SessionList)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(filter): Query<SessionFilter>,
+    Query(page): Query<Page>,
+) -> Result<Answer<SessionList>> {
+    let status = filter.status.unwrap_or_else(|| "active".to_owned());
+    if !["active", "archived", "all"].contains(&status.as_str()) {
+        return Err(Error::new(Code::BadQuery, "`status` must be active, archived or all.").into());
+    }
+    let project = filter.project_id.map(|id| id.parse::<ProjectId>()).transpose();
+    let project = project.map_err(|_| Error::not_found("project"))?;
+    let (limit, skip, cursor) = page.check()?;
+    let after: Option<Cursor> = decode_cursor(cursor)?;
+    let q = filter.q.filter(|q| !q.trim().is_empty());
+    let filter = Filter { status, project, q };
+    let mut conn = state.ctx.db.read().await?;
+    let (items, total) = store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?;
+    let full = items.len() as i64 == limit;
+    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
+    Ok(Answer(SessionList { items, total, next_cursor }))
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct NewSession {
+    /// 1-200 characters; without one the first message names the session.
+    title: Option<String>,
+}
+
+/// Make an empty session
+#[utoipa::path(post, path = "/chat/sessions", tag = "sessions", request_body = NewSession,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The session", body = Session)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<NewSession>,
+) -> Result<Response> {
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let (session, replayed) = sessions::create(&state.ctx, caller.user, body.title.as_deref(), idempotency).await?;
+    let mut response = (StatusCode::CREATED, Answer(session)).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// Look at a session
+#[utoipa::path(get, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, description = "The session", body = Session)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+) -> Result<Answer<Session>> {
+    let session = store::sessions::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    Ok(Answer(session.ok_or_else(|| Error::not_found("session"))?))
+}
+
+/// What to change; what is not named stays.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct SessionChange {
+    #[schema(example = "Trip to Dhaka")]
+    title: Option<String>,
+    is_pinned: Option<bool>,
+    /// `active` or `archived`.
+    #[schema(example = "archived")]
+    status: Option<String>,
+}
+
+/// Rename, pin or archive a session
+#[utoipa::path(patch, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    request_body = SessionChange, responses((status = 200, description = "The session", body = Session)))]
+pub async fn change(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+    Json(body): Json<SessionChange>,
+) -> Result<Answer<Session>> {
+    let SessionChange { title, is_pinned, status } = body;
+    let change = Change { title, is_pinned, status };
+    Ok(Answer(sessions::change(&state.ctx, caller.user, id, change).await?))
+}
+
+/// Rename, pin or archive a session (the same as PATCH)
+#[utoipa::path(put, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    request_body = SessionChange, responses((status = 200, description = "The session", body = Session)))]
+pub async fn put(
+    state: State<AppState>,
+    caller: Caller,
+    id: SessionPath,
+    body: Json<SessionChange>,
+) -> Result<Answer<Session>> {
+    change(state, caller, id, body).await
+}
+
+/// Delete a session with all its messages
+#[utoipa::path(delete, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 204, description = "Deleted")))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+) -> Result<StatusCode> {
+    sessions::delete(&state.ctx, caller.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

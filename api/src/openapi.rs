@@ -1,0 +1,104 @@
+//! The API's description: generated from the code, completed here with what every route has.
+
+use rapport_common::error::FieldError;
+use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use crate::routes;
+
+/// What went wrong (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: String,
+    #[schema(example = "Not found")]
+    title: String,
+    #[schema(example = 404)]
+    status: u16,
+    /// A sentence for a person.
+    #[schema(example = "There is no such session.")]
+    detail: String,
+    /// Stable: programs may switch on it. docs/errors.md lists all.
+    #[schema(example = "not_found")]
+    code: String,
+    request_id: Option<String>,
+    /// For 422: what is wrong with which field.
+    errors: Option<Vec<FieldError>>,
+}
+
+/// The description as JSON is served at `/openapi.json`.
+pub fn document() -> OpenApi {
+    routes::description()
+}
+
+fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    RefOr::T(ResponseBuilder::new().description(description).content("application/problem+json", content).build())
+}
+
+/// Adds the title, the security scheme, and to each operation the errors that routes of its shape give.
+pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
+    document.info.title = "Rapport".to_owned();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.info.description = Some(
+        "A self-hosted chat backend. Slow work is a job: wait for it, poll it, or stream its events.\n\nErrors are \
+         `application/problem+json`; `code` is stable."
+            .to_owned(),
+    );
+    document.info.license = Some(utoipa::openapi::LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
+    let components = document.components.get_or_insert_with(Default::default);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.schemas.insert("Problem".to_owned(), Problem::schema());
+    components.schemas.insert("FieldError".to_owned(), FieldError::schema());
+    for (path, item) in &mut document.paths.paths {
+        let short = path.strip_prefix("/api/v1").unwrap_or(path);
+        let is_public = public.iter().any(|(public, _)| *public == short);
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation, path, is_public);
+        }
+    }
+}
+
+fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
+    let signs_in = path.contains("/auth/");
+    let probe = !signs_in && is_public;
+    let mut errors = vec![];
+    if !is_public {
+        operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    }
+    if !is_public || signs_in {
+        errors.push(("401", "No valid access token, or the credentials are wrong"));
+    }
+    let has_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    if has_parameters || operation.request_body.is_some() {
+        errors.push(("400", "The request could not be read"));
+    }
+    if path.contains('{') || path.ends_with("/chat") || path.ends_with("/stream") || path.ends_with("/history") || path.ends_with("/sessions") {
+        errors.push(("404", "There is no such thing, or it is another user's"));
+    }
+    if operation.request_body.is_some() {
+        errors.push(("413", "The body is too large"));
+        errors.push(("415", "The body has the wrong media type"));
+        errors.push(("422", "A field's value is not allowed"));
+    }
+    if !probe {
+        errors.push(("429", "Too many requests; see `Retry-After`"));
+        errors.push(("500", "A fault of ours"));
+        errors.push(("503", "Overloaded, or a dependency is away; see `Retry-After`"));
+    }
+    for (status, description) in errors {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+    }
+}

@@ -1,0 +1,104 @@
+//! Every route, on one page.
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, OriginalUri},
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
+use rapport_common::{Error, error::Code};
+use tower::ServiceBuilder;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{
+    error::Failure,
+    handlers::{auth, chat, health, history, jobs, models, sessions, ui},
+    layers,
+    openapi,
+    state::AppState,
+    stream::websocket,
+};
+
+/// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
+const BODY_BYTES: usize = 512 * 1_024;
+
+/// Routes that need no access token, each with its reason. All others do; a test compares this with the description.
+pub const PUBLIC: [(&str, &str); 7] = [
+    ("/auth/register", "makes the account"),
+    ("/auth/login", "gives the token"),
+    ("/auth/token", "gives the token"),
+    ("/auth/refresh", "the refresh token is the proof"),
+    ("/health", "for people and load balancers; tells nothing of users"),
+    ("/livez", "probe"),
+    ("/readyz", "probe"),
+];
+
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::token))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::users_me))
+        .routes(routes!(auth::ws_ticket))
+        .routes(routes!(chat::chat))
+        .routes(routes!(chat::chat_stream, websocket::chat_stream_ws))
+        .routes(routes!(websocket::chat_ws))
+        .routes(routes!(models::models))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::get, sessions::change, sessions::put, sessions::delete))
+        .routes(routes!(history::session_messages))
+        .routes(routes!(history::chat_history))
+        .routes(routes!(history::history))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::job_events))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(health::health))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}
+
+/// The API's description, without the aliases.
+pub fn description() -> OpenApi {
+    let (_, mut description) = OpenApiRouter::new().nest("/api/v1", api()).split_for_parts();
+    openapi::complete(&mut description, &PUBLIC);
+    description
+}
+
+/// The whole application: the API at `/api/v1`, its aliases at `/api` and `/`, and what surrounds it.
+pub fn app(state: AppState) -> Router {
+    let (api, _) = api().split_for_parts();
+    let cors = layers::cors::layer(&state.ctx.settings.cors);
+    Router::new()
+        .nest("/api/v1", api.clone())
+        .nest("/api", api.clone())
+        .merge(api)
+        .route("/", get(ui::index))
+        .route("/metrics", get(health::metrics))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn(layers::observe::observe))
+                .layer(cors)
+                .layer(from_fn_with_state(state.clone(), layers::guard::guard))
+                .layer(DefaultBodyLimit::max(BODY_BYTES)),
+        )
+        .with_state(state)
+}
+
+async fn not_found(OriginalUri(uri): OriginalUri) -> Failure {
+    let path: String = uri.path().chars().take(200).collect();
+    Failure(Error::new(Code::NotFound, format!("There is nothing at {path}.")))
+}
+
+async fn method_not_allowed() -> Failure {
+    Failure(Error::new(Code::MethodNotAllowed, "This route does not take this method."))
+}

@@ -1,0 +1,67 @@
+//! Server-sent events. <https://html.spec.whatwg.org/#server-sent-events>
+
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, header},
+    response::Response,
+};
+use futures::{Stream, StreamExt};
+use rapport_common::{domain::event::Event, telemetry::metrics::METRICS};
+
+use crate::state::AppState;
+
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Counts an open stream until dropped.
+pub struct Open(&'static str);
+
+impl Open {
+    pub fn new(transport: &'static str) -> Self {
+        METRICS.open_streams.with_label_values(&[transport]).inc();
+        Self(transport)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        METRICS.open_streams.with_label_values(&[self.0]).dec();
+    }
+}
+
+/// One event, whole, in one piece: proxies and clients see all of it or nothing. JSON has no raw line ends.
+fn frame(event: &Event) -> Bytes {
+    Bytes::from(format!("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.name, event.data))
+}
+
+/// The response: events, heartbeats when nothing happens, a hint to reconnect when the process stops.
+pub fn response(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let stopping = state.stopping.clone();
+    let body = stream! {
+        let _open = Open::new("sse");
+        futures::pin_mut!(events);
+        loop {
+            tokio::select! {
+                biased;
+                event = events.next() => match event {
+                    Some(event) => yield Ok::<_, Infallible>(frame(&event)),
+                    None => return,
+                },
+                () = stopping.cancelled() => {
+                    yield Ok(Bytes::from_static(b"retry: 500\n: the server is stopping, reconnect\n\n"));
+                    return;
+                }
+                () = tokio::time::sleep(HEARTBEAT) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),
+            }
+        }
+    };
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx would collect events before passing them on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

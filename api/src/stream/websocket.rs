@@ -1,0 +1,252 @@
+//! Chat over a WebSocket: many messages on one connection, the same events as SSE.
+//!
+//! The client sends the bodies of `POST /chat`, `{"type":"cancel","job_id"}` and `{"type":"resume","job_id","after"}`.
+//! The server sends events with their name in `type` and their number in `id`; what it can't read gets an `error` and
+//! the connection stays. A client that stops reading is cut off: its own bounded buffer fills, and nobody else's.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{
+        State,
+        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::Uri,
+    response::Response,
+};
+use futures::{SinkExt, StreamExt};
+use rapport_common::{
+    Error, auth,
+    domain::{
+        event::{Event, EventId},
+        ids::JobId,
+    },
+    error::Code,
+    limits::Rate,
+    store,
+    usecase::{cancel_job::cancel_job, send_message::send_message},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use super::{job_events, sse::Open};
+use crate::{
+    error::Result,
+    extract::{Identity, Trace},
+    handlers::{chat::ChatBody, jobs::caller_or_ticket},
+    state::AppState,
+};
+
+const PING: Duration = Duration::from_secs(15);
+/// A client that takes this long for one message reads nothing.
+const UNREAD: Duration = Duration::from_secs(30);
+/// Answers that may stream on one connection at once.
+const STREAMS: usize = 16;
+const MESSAGE_BYTES: usize = 256 * 1_024;
+
+#[derive(Default, Deserialize)]
+struct TokenQuery {
+    token: Option<String>,
+}
+
+/// Chat over a WebSocket
+///
+/// Send the bodies of `POST /chat`, many on one connection; also `{"type":"cancel","job_id"}` and
+/// `{"type":"resume","job_id","after"}`. Events come as JSON with `type` and `id`. Authenticate by header, or by `?token=`
+/// with an access token or a ticket of `POST /auth/ws-ticket`.
+#[utoipa::path(get, path = "/chat/ws", tag = "chat", params(("token" = Option<String>, Query)),
+    responses((status = 101, description = "Switching to WebSocket"),
+              (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
+pub async fn chat_ws(
+    State(state): State<AppState>,
+    uri: Uri,
+    axum::Extension(identity): axum::Extension<Identity>,
+    upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    let query = axum::extract::Query::<TokenQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let caller = caller_or_ticket(&state, identity, query.token.as_deref()).await?;
+    let upgrade = upgrade.map_err(|error| {
+        Error::new(Code::Malformed, format!("This route is a WebSocket: {}.", error.body_text()))
+    })?;
+    let upgrade = upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket)))
+}
+
+/// Chat over a WebSocket (another name for it)
+#[utoipa::path(get, path = "/chat/stream", tag = "chat", params(("token" = Option<String>, Query)),
+    responses((status = 101, description = "Switching to WebSocket"),
+              (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
+pub async fn chat_stream_ws(
+    state: State<AppState>,
+    uri: Uri,
+    identity: axum::Extension<Identity>,
+    upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    chat_ws(state, uri, identity, upgrade).await
+}
+
+/// What a client may send besides a chat.
+#[derive(Deserialize)]
+struct Command {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    job_id: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    accumulate: bool,
+}
+
+fn message(event: &Event) -> Message {
+    let mut data = match &event.data {
+        Value::Object(map) => Value::Object(map.clone()),
+        other => json!({"data": other}),
+    };
+    // A problem has a `type` of its own; over WebSocket `type` names the event.
+    data["type"] = json!(event.name);
+    data["id"] = json!(event.id.to_string());
+    Message::text(data.to_string())
+}
+
+fn error_message(error: &Error) -> Message {
+    let mut data = error.problem(None);
+    data["type"] = json!("error");
+    Message::text(data.to_string())
+}
+
+async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
+    let _open = Open::new("websocket");
+    let (mut sink, mut incoming) = socket.split();
+    let (outbox, mut outgoing) = mpsc::channel::<Message>(64);
+    let writer = tokio::spawn(async move {
+        loop {
+            let next = tokio::select! {
+                next = outgoing.recv() => next,
+                () = tokio::time::sleep(PING) => Some(Message::Ping(Bytes::new())),
+            };
+            let Some(next) = next else { break };
+            if !matches!(timeout(UNREAD, sink.send(next)).await, Ok(Ok(()))) {
+                return; // gone, or not reading
+            }
+        }
+        let _gone = timeout(Duration::from_secs(1), sink.close()).await;
+    });
+    let streams = Arc::new(Semaphore::new(STREAMS));
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        let received = tokio::select! {
+            received = incoming.next() => received,
+            () = state.stopping.cancelled() => break,
+            () = outbox.closed() => break,
+        };
+        while tasks.try_join_next().is_some() {}
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => {
+                let error = Error::new(Code::Malformed, "Binary messages are not understood: send JSON as text.");
+                if outbox.send(error_message(&error)).await.is_err() {
+                    break;
+                }
+                continue;
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+        };
+        if let Err(failure) = handle(&state, &caller, &text, &outbox, &streams, &mut tasks).await
+            && outbox.send(error_message(&failure.0)).await.is_err()
+        {
+            break;
+        }
+    }
+    tasks.abort_all();
+    drop(outbox);
+    let _ended = timeout(UNREAD, writer).await;
+}
+
+async fn handle(
+    state: &AppState,
+    caller: &auth::Caller,
+    text: &str,
+    outbox: &mpsc::Sender<Message>,
+    streams: &Arc<Semaphore>,
+    tasks: &mut tokio::task::JoinSet<()>,
+) -> Result<()> {
+    let parse_error = |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
+    let command: Command = serde_json::from_str(text).map_err(parse_error)?;
+    let job_id = |command: &Command| -> Result<JobId> {
+        let id = command.job_id.as_deref().and_then(|id| id.parse().ok());
+        Ok(id.ok_or_else(|| Error::not_found("job"))?)
+    };
+    match command.kind.as_deref() {
+        None | Some("chat") => {
+            limit(state, caller).await?;
+            let body: ChatBody = serde_json::from_str(text).map_err(|error| Error::field("body", error.to_string()))?;
+            let trace = Trace(rapport_common::telemetry::trace::TraceContext::root());
+            let permit = Arc::clone(streams).try_acquire_owned();
+            let permit = permit.map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
+            let accepted = send_message(&state.ctx, caller, body.new_chat(trace, None)?).await?;
+            forward(state, caller, accepted.job, EventId::START, command.accumulate, outbox, permit, tasks).await
+        }
+        Some("resume") => {
+            let after = command.after.as_deref().unwrap_or("0-0").parse();
+            let after = after.map_err(|_| Error::field("after", "must look like `1-17`"))?;
+            let permit = Arc::clone(streams).try_acquire_owned();
+            let permit = permit.map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
+            forward(state, caller, job_id(&command)?, after, command.accumulate, outbox, permit, tasks).await
+        }
+        Some("cancel") => {
+            cancel_job(&state.ctx, caller.user, job_id(&command)?).await?;
+            Ok(())
+        }
+        Some(other) => {
+            let other: String = other.chars().take(40).collect();
+            Err(Error::field("type", format!("{other:?} is not known: send chat, cancel or resume")).into())
+        }
+    }
+}
+
+/// A message counts like a `POST /chat`.
+async fn limit(state: &AppState, caller: &auth::Caller) -> Result<()> {
+    let rate = state.ctx.settings.rate_limit;
+    if rate.requests_per_minute == 0 {
+        return Ok(());
+    }
+    let rate = Rate { per_minute: rate.requests_per_minute, burst: rate.burst };
+    let decision = state.ctx.limits.check(&format!("chat:{}", caller.user), rate).await;
+    if decision.allowed {
+        return Ok(());
+    }
+    let seconds = decision.retry_after.as_secs_f64().ceil() as u64;
+    Err(Error::new(Code::RateLimited, format!("Too many messages. Try again in {seconds} s.")).into())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site a command, all of it needed")]
+async fn forward(
+    state: &AppState,
+    caller: &auth::Caller,
+    id: JobId,
+    after: EventId,
+    accumulate: bool,
+    outbox: &mpsc::Sender<Message>,
+    permit: tokio::sync::OwnedSemaphorePermit,
+    tasks: &mut tokio::task::JoinSet<()>,
+) -> Result<()> {
+    let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    let job = job.ok_or_else(|| Error::not_found("job"))?;
+    let events = job_events(state, caller, &job, None, after, accumulate);
+    let outbox = outbox.clone();
+    tasks.spawn(async move {
+        let _permit = permit;
+        futures::pin_mut!(events);
+        while let Some(event) = events.next().await {
+            if outbox.send(message(&event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

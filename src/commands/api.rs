@@ -1,0 +1,20 @@
+//! The API alone.
+
+use rapport_common::settings::Settings;
+
+use crate::{commands, wiring};
+
+pub async fn run(settings: Settings) -> Result<(), String> {
+    wiring::require_shared_stores(&settings, "api")?;
+    let listener = commands::listen(&settings).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let db = wiring::database(&settings).await?;
+    wiring::wait_for_database(&db).await?;
+    wiring::check_schema(&db).await?;
+    let ctx = wiring::context(settings, db)?;
+    let stopping = commands::stop_signal()?;
+    commands::print(&format!("rapport api listens on http://{address}\n"))?;
+    rapport_api::serve(ctx.clone(), listener, stopping).await;
+    ctx.db.close().await;
+    Ok(())
+}

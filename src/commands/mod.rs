@@ -1,0 +1,60 @@
+//! One file a command.
+
+pub mod api;
+pub mod bench;
+pub mod doctor;
+pub mod migrate;
+pub mod mock_provider;
+pub mod serve;
+pub mod worker;
+
+use std::io::Write;
+
+use rapport_common::settings::Settings;
+use tokio::{net::TcpListener, signal::unix};
+use tokio_util::sync::CancellationToken;
+
+/// Set when the process is asked to stop (SIGTERM, or Ctrl-C). A second request ends it at once.
+pub fn stop_signal() -> Result<CancellationToken, String> {
+    let signal = |kind| unix::signal(kind).map_err(|error| format!("signals: {error}"));
+    let mut terminate = signal(unix::SignalKind::terminate())?;
+    let mut interrupt = signal(unix::SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let stopping = token.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping");
+            stopping.cancel();
+        }
+    });
+    Ok(token)
+}
+
+pub async fn listen(settings: &Settings) -> Result<TcpListener, String> {
+    let (host, port) = (settings.host.as_str(), settings.port);
+    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{host}:{port} is taken by another program: stop it, or choose another with PORT={}", port.wrapping_add(1))
+        }
+        std::io::ErrorKind::PermissionDenied => format!("{host}:{port} is not allowed: choose a PORT above 1023"),
+        _ => format!("cannot listen on {host}:{port}: {error}"),
+    })
+}
+
+/// Writes to standard output, where people and scripts read.
+pub fn print(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
+}
+
+pub fn print_openapi() -> Result<(), String> {
+    let text = rapport_api::document().to_pretty_json().map_err(|error| error.to_string())?;
+    print(&(text + "\n"))
+}

@@ -1,0 +1,88 @@
+//! Everything in one process.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+};
+
+use rapport_common::{domain::job::Queue, secret::redact_url, settings::Settings};
+use rapport_worker::Options;
+
+use crate::{commands, wiring};
+
+/// Jobs that run at once, per queue.
+const CONCURRENCY: usize = 64;
+
+pub async fn run(settings: Settings) -> Result<(), String> {
+    let listener = commands::listen(&settings).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let _lock = lock(&settings)?;
+    let db = wiring::database(&settings).await?;
+    wiring::wait_for_database(&db).await?;
+    db.migrate().await.map_err(|error| format!("migration failed: {error}"))?;
+    let banner = banner(&settings, address);
+    let ctx = wiring::context(settings, db)?;
+    let stopping = commands::stop_signal()?;
+    let workers = rapport_worker::run(
+        ctx.clone(),
+        Options { queues: Queue::ALL.to_vec(), concurrency: CONCURRENCY },
+        stopping.clone(),
+    );
+    let workers = tokio::spawn(workers);
+    commands::print(&banner)?;
+    rapport_api::serve(ctx.clone(), listener, stopping).await;
+    workers.await.map_err(|error| format!("the workers ended badly: {error}"))?;
+    ctx.db.close().await;
+    Ok(())
+}
+
+/// One embedded service a data folder: two would each think they are alone.
+fn lock(settings: &Settings) -> Result<Option<File>, String> {
+    if settings.postgres_url.is_some() {
+        return Ok(None);
+    }
+    let folder = settings.sqlite_path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
+    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    let file = File::create(folder.join("rapport.lock")).map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(_) => Err(failed(&"another rapport uses this data folder (set DATA_DIR to use another)")),
+    }
+}
+
+fn banner(settings: &Settings, address: SocketAddr) -> String {
+    let url = format!("http://{address}");
+    let database = match &settings.postgres_url {
+        Some(url) => redact_url(url.expose()),
+        None => format!("SQLite, {}", settings.sqlite_path.display()),
+    };
+    let redis = settings.redis_url.as_ref().map_or("in process".to_owned(), |url| redact_url(url.expose()));
+    let providers: Vec<&str> = settings.ai.endpoints.iter().map(|endpoint| endpoint.name).collect();
+    let provider = if providers.is_empty() {
+        "mock (built in, offline; set an API key for a real one, see .env.example)".to_owned()
+    } else {
+        providers.join(", ") + ", mock"
+    };
+    format!(
+        r#"
+  Rapport {version} listens on {url}
+
+  data        {data}
+  database    {database}
+  queue       {redis}
+  provider    {provider}
+  reference   {url}/docs/
+
+  Try it:
+
+curl -s {url}/api/v1/auth/register -H 'content-type: application/json' -d '{{"username":"ann","password":"Correct-horse-1"}}'
+TOKEN=$(curl -s {url}/api/v1/auth/login -d 'username=ann&password=Correct-horse-1' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+curl -s {url}/api/v1/chat -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"message":"Hello!"}}'
+
+"#,
+        version = env!("CARGO_PKG_VERSION"),
+        data = settings.data_dir.display(),
+    )
+}

@@ -1,0 +1,36 @@
+//! A worker alone.
+
+use rapport_common::{domain::job::Queue, settings::Settings};
+use rapport_worker::Options;
+
+use crate::{commands, wiring};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The queues to work on, separated by commas; all by default.
+    #[arg(long, value_delimiter = ',')]
+    queues: Vec<Queue>,
+    /// Jobs that run at once, per queue.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    concurrency: u16,
+}
+
+pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String> {
+    wiring::require_shared_stores(&settings, "worker")?;
+    let mut queues = arguments.queues;
+    queues.sort_unstable();
+    queues.dedup();
+    if queues.is_empty() {
+        queues = Queue::ALL.to_vec();
+    }
+    let db = wiring::database(&settings).await?;
+    wiring::wait_for_database(&db).await?;
+    wiring::check_schema(&db).await?;
+    let ctx = wiring::context(settings, db)?;
+    let stopping = commands::stop_signal()?;
+    let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
+    commands::print(&format!("rapport worker takes jobs from {}\n", names.join(", ")))?;
+    rapport_worker::run(ctx.clone(), Options { queues, concurrency: arguments.concurrency.into() }, stopping).await;
+    ctx.db.close().await;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The only place that chooses adapters: settings in, context out.
+
+use std::{sync::Arc, time::Duration};
+
+use rapport_common::{
+    Context,
+    auth::Auth,
+    depth::Depths,
+    events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
+    limits::{Limits, LocalLimits, RedisLimits},
+    providers::Providers,
+    redis_link::RedisLink,
+    settings::Settings,
+    store::{Db, PoolSizes},
+    wire::{LocalWire, RedisWire, Wire},
+};
+
+/// How long a starting process waits for its database.
+const DATABASE: Duration = Duration::from_secs(60);
+
+pub async fn database(settings: &Settings) -> Result<Db, String> {
+    match &settings.postgres_url {
+        Some(url) => {
+            let sizes = PoolSizes { durable: settings.database_pool, relaxed: settings.database_pool / 2 };
+            Db::postgres(url.expose(), sizes).map_err(|error| format!("DATABASE_URL: {error}"))
+        }
+        None => {
+            let path = &settings.sqlite_path;
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+            }
+            Db::sqlite(path).await.map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
+/// Waits until the database answers, so that a whole deployment may start in any order.
+pub async fn wait_for_database(db: &Db) -> Result<(), String> {
+    let deadline = tokio::time::Instant::now() + DATABASE;
+    loop {
+        match db.missing_migrations().await {
+            Ok(_) => return Ok(()),
+            Err(error) if tokio::time::Instant::now() > deadline => {
+                return Err(format!("the database cannot be reached: {error}"));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "waiting for the database");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Refuses to work on a schema that is not this binary's.
+pub async fn check_schema(db: &Db) -> Result<(), String> {
+    match db.missing_migrations().await.map_err(|error| error.to_string())? {
+        Some(0) => Ok(()),
+        Some(missing) => Err(format!(
+            "the database lacks {missing} migration(s) of this version: run `rapport migrate` first"
+        )),
+        None => Err("the database is of a newer version than this binary".to_owned()),
+    }
+}
+
+pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
+    let retention = settings.events_retention;
+    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) = match &settings.redis_url {
+        Some(url) => {
+            let link = RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?;
+            (
+                Arc::new(RedisWire::new(link.clone())),
+                Arc::new(RedisEvents::new(link.clone(), retention)),
+                Arc::new(RedisLimits::new(link)),
+            )
+        }
+        None => (
+            Arc::new(LocalWire::default()),
+            Arc::new(LocalEvents::new(retention)),
+            Arc::new(LocalLimits::new()),
+        ),
+    };
+    let providers = Providers::from_settings(&settings.ai).map_err(|error| format!("the HTTP client: {error}"))?;
+    Ok(Context {
+        wire,
+        events,
+        limits,
+        providers,
+        finals: FinalWatch::start(db.clone()),
+        auth: Arc::new(Auth::new(&settings.auth)),
+        depths: Depths::start(db.clone()),
+        db,
+        settings: Arc::new(settings),
+    })
+}
+
+/// The API and its workers can only be separate processes when what they share is outside both.
+pub fn require_shared_stores(settings: &Settings, role: &str) -> Result<(), String> {
+    let mut missing = Vec::new();
+    if settings.postgres_url.is_none() {
+        missing.push("DATABASE_URL (postgres://…)");
+    }
+    if settings.redis_url.is_none() {
+        missing.push("REDIS_URL");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "`rapport {role}` needs {}: separate processes share PostgreSQL and Redis. To run everything in one process, \
+         with nothing installed, start `rapport` without a command.",
+        missing.join(" and ")
+    ))
+}
