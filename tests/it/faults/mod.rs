@@ -1,0 +1,10 @@
+//! Processes and servers are really killed, paused and restarted. Each test ends with the ledger check.
+
+mod api_dies;
+mod database_restarts;
+mod drain;
+mod poison;
+mod redis_dies;
+mod worker_dies;
+mod worker_pauses;
+mod worker_stops;

@@ -1,0 +1,77 @@
+//! Production only: embedded there is no Redis.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::harness::{App, Stack, eventually, ledger, sse::text_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushed_and_restarted_under_load_every_message_is_answered_once() {
+    let mut app = App::builder(Stack::Production).workers(2).start().await;
+    let user = app.user().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut talks = Vec::new();
+    for _ in 0..8 {
+        let session = user.new_session().await;
+        talks.push(tokio::spawn(ledger::talk(user.clone(), session, stop.clone(), Duration::from_millis(20))));
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let _: () = app.redis.as_ref().unwrap().command(&["FLUSHALL"]).await;
+    }
+    app.redis.as_mut().unwrap().kill();
+    // Chat goes on through the ledger.
+    let answer = user.chat("/echo without redis").await;
+    assert_eq!(answer["reply"], "without redis");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    app.redis.as_mut().unwrap().start_again();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut sent = Vec::new();
+    for talk in talks {
+        sent.extend(talk.await.unwrap());
+    }
+    assert!(sent.iter().all(|one| one.job.is_some()), "losing Redis refuses nothing");
+    ledger::check(&user, &sent, Duration::from_secs(60)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_whose_events_are_wiped_still_ends_with_the_whole_answer() {
+    let app = App::start(Stack::Production).await;
+    let user = app.user().await;
+    let body = json!({"message": "/delay 40 /tokens 100"});
+    let mut stream = user.stream(&body).await;
+    let mut events = Vec::new();
+    while events.len() < 5 {
+        events.push(stream.next().await.unwrap());
+    }
+    let job = events[0].data["job_id"].as_str().unwrap().to_owned();
+    // A reader that was away while the log was lost: what it missed cannot be read any more.
+    let last = events.last().unwrap().id.clone();
+    drop(stream);
+    eventually("a checkpoint", Duration::from_secs(10), || async {
+        let db = app.db().await;
+        let sql = "select coalesce(max(partial_n), 0) from jobs";
+        let (n,): (i64,) = super::worker_dies::one(&db, sql).await;
+        (n > 10).then_some(())
+    })
+    .await;
+    let _: () = app.redis.as_ref().unwrap().command(&["FLUSHALL"]).await;
+    let mut stream = user.events(&job, Some(&last)).await;
+    while let Some(event) = stream.next().await {
+        events.push(event);
+    }
+    let resets: Vec<_> = events.iter().filter(|event| event.name == "reset").collect();
+    assert_eq!(resets.len(), 1);
+    assert_eq!(resets[0].data["reason"], "events_lost");
+    let done = events.last().unwrap();
+    assert_eq!(done.name, "done");
+    assert_eq!(text_of(&events), done.data["reply"], "the snapshot and what followed are the whole answer");
+}

@@ -1,0 +1,289 @@
+//! The service under test: one process embedded, or APIs and workers over PostgreSQL and Redis.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use rapport_common::store::{Db, PoolSizes};
+
+use super::{
+    client::User,
+    process::Process,
+    servers::{Postgres, Redis, folder, free_port, unique},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    Embedded,
+    Production,
+}
+
+pub const SECRET_KEY: &str = "4be7a1c95d8f36b20e1c7a94d5f8b3e6";
+const READY: Duration = Duration::from_secs(60);
+
+/// The binary under test, built by the same `cargo` run.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        // target/<profile>/deps/it-… → target/<profile>/rapport
+        let test = std::env::current_exe().unwrap();
+        let path = test.parent().unwrap().parent().unwrap().join("rapport");
+        assert!(path.is_file(), "{} is not built: run ./test, or cargo build first", path.display());
+        path
+    })
+}
+
+pub struct App {
+    pub stack: Stack,
+    pub folder: PathBuf,
+    env: Vec<(String, String)>,
+    pub apis: Vec<Process>,
+    ports: Vec<u16>,
+    pub workers: Vec<Process>,
+    pub mock: Option<(Process, String)>,
+    pub redis: Option<Redis>,
+    database: String,
+    worker_arguments: Vec<String>,
+}
+
+pub struct Builder {
+    stack: Stack,
+    apis: usize,
+    workers: usize,
+    env: Vec<(String, String)>,
+    mock: Option<Vec<String>>,
+    postgres: Option<String>,
+    worker_arguments: Vec<String>,
+}
+
+impl Builder {
+    pub fn apis(mut self, count: usize) -> Self {
+        self.apis = count;
+        self
+    }
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+    pub fn worker_arguments(mut self, arguments: &[&str]) -> Self {
+        self.worker_arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self
+    }
+    pub fn env(mut self, key: &str, value: impl ToString) -> Self {
+        self.env.push((key.to_owned(), value.to_string()));
+        self
+    }
+    /// Answers come from `rapport mock-provider` over HTTP, as `openai`.
+    pub fn http_provider(mut self, arguments: &[&str]) -> Self {
+        self.mock = Some(arguments.iter().map(|&argument| argument.to_owned()).collect());
+        self
+    }
+    /// A PostgreSQL of the test's own.
+    pub fn postgres(mut self, url: String) -> Self {
+        self.postgres = Some(url);
+        self
+    }
+
+    pub async fn start(self) -> App {
+        let folder = folder().join(unique("app"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut app = App {
+            stack: self.stack,
+            folder,
+            env: self.env,
+            apis: Vec::new(),
+            ports: Vec::new(),
+            workers: Vec::new(),
+            mock: None,
+            redis: None,
+            database: String::new(),
+            worker_arguments: self.worker_arguments,
+        };
+        if let Some(arguments) = self.mock {
+            app.start_mock(&arguments);
+        }
+        if self.stack == Stack::Production {
+            app.database = match self.postgres {
+                Some(url) => url,
+                None => tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap(),
+            };
+            app.redis = Some(tokio::task::spawn_blocking(Redis::start).await.unwrap());
+            let migrated = app.command().arg("migrate").output().unwrap();
+            assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        }
+        for _ in 0..self.apis {
+            app.add_api();
+        }
+        if self.stack == Stack::Production {
+            for _ in 0..self.workers {
+                app.add_worker();
+            }
+        }
+        app
+    }
+}
+
+impl App {
+    pub fn builder(stack: Stack) -> Builder {
+        Builder {
+            stack,
+            apis: 1,
+            workers: 1,
+            env: Vec::new(),
+            mock: None,
+            postgres: None,
+            worker_arguments: Vec::new(),
+        }
+    }
+
+    pub async fn start(stack: Stack) -> Self {
+        Self::builder(stack).start().await
+    }
+
+    /// The environment of every process: nothing of ours, quick leases, no limits, a mock without pauses.
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut env: Vec<(String, String)> = vec![
+            ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
+            ("HOST".to_owned(), "127.0.0.1".to_owned()),
+            ("DATA_DIR".to_owned(), self.folder.display().to_string()),
+            ("SECRET_KEY".to_owned(), SECRET_KEY.to_owned()),
+            ("LOG_FORMAT".to_owned(), "json".to_owned()),
+            ("RUST_LOG".to_owned(), "info,rapport_worker=debug".to_owned()),
+            ("RATE_LIMIT__REQUESTS_PER_MINUTE".to_owned(), "0".to_owned()),
+            ("QUEUE__LEASE_SECONDS".to_owned(), "3".to_owned()),
+            ("QUEUE__SWEEP_SECONDS".to_owned(), "0.5".to_owned()),
+            ("AI_SERVICES__MOCK_TOKEN_DELAY_MS".to_owned(), "0".to_owned()),
+            ("SHUTDOWN_GRACE".to_owned(), "10".to_owned()),
+        ];
+        if self.stack == Stack::Production {
+            env.push(("DATABASE_URL".to_owned(), self.database.clone()));
+            env.push(("DATABASE_POOL_SIZE".to_owned(), "6".to_owned()));
+        }
+        if let Some(redis) = &self.redis {
+            env.push(("REDIS_URL".to_owned(), redis.url()));
+        }
+        if let Some((_, url)) = &self.mock {
+            env.push(("AI_SERVICES__OPENAI_BASE_URL".to_owned(), format!("{url}/v1")));
+            env.push(("AI_SERVICES__OPENAI_API_KEY".to_owned(), "sk-test-canary".to_owned()));
+        }
+        env.extend(self.env.iter().cloned());
+        env
+    }
+
+    /// A command of the binary in this app's environment.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.env_clear().envs(self.environment()).current_dir(&self.folder);
+        command
+    }
+
+    fn process(&self, name: &str, arguments: &[String], port: u16) -> Process {
+        let log = self.folder.join(format!("{name}.log"));
+        let mut env = self.environment();
+        env.push(("PORT".to_owned(), port.to_string()));
+        Process::start(name, binary(), &log, |command| {
+            command.args(arguments).env_clear().envs(env).current_dir(&self.folder);
+        })
+    }
+
+    fn api_process(&self, name: &str, port: u16) -> Process {
+        let arguments = if self.stack == Stack::Production { vec!["api".to_owned()] } else { Vec::new() };
+        let process = self.process(name, &arguments, port);
+        process.line_with(&format!("http://127.0.0.1:{port}"), READY);
+        process
+    }
+
+    pub fn add_api(&mut self) {
+        let port = free_port();
+        let process = self.api_process(&unique("api"), port);
+        self.apis.push(process);
+        self.ports.push(port);
+    }
+
+    /// Starts an API that was killed, on the same port and data.
+    pub fn restart_api(&mut self, index: usize) {
+        self.apis[index].kill();
+        self.apis[index] = self.api_process(&unique("api"), self.ports[index]);
+    }
+
+    pub fn add_worker(&mut self) {
+        let mut arguments = vec!["worker".to_owned()];
+        arguments.extend(self.worker_arguments.iter().cloned());
+        let process = self.process(&unique("worker"), &arguments, 0);
+        process.line_with("worker started", READY);
+        self.workers.push(process);
+    }
+
+    fn start_mock(&mut self, arguments: &[String]) {
+        let mut all = vec!["mock-provider".to_owned(), "--port".to_owned(), "0".to_owned()];
+        all.extend(arguments.iter().cloned());
+        let process = self.process(&unique("mock"), &all, 0);
+        let line = process.line_with("listens on http://", READY);
+        let url = line.split_whitespace().last().unwrap().trim_end_matches("/v1").to_owned();
+        self.mock = Some((process, url));
+    }
+
+    pub async fn mock_stats(&self) -> serde_json::Value {
+        let url = format!("{}/stats", self.mock.as_ref().unwrap().1);
+        client().get(url).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub fn url(&self, api: usize) -> String {
+        format!("http://127.0.0.1:{}", self.ports[api])
+    }
+
+    /// A new account, signed in, talking to the first API.
+    pub async fn user(&self) -> User {
+        User::register(client(), &self.url(0)).await
+    }
+
+    /// The store itself: for putting probes in and looking what is really there.
+    pub async fn db(&self) -> Db {
+        match self.stack {
+            Stack::Embedded => Db::sqlite(&self.folder.join("rapport.db")).await.unwrap(),
+            Stack::Production => Db::postgres(&self.database, PoolSizes { durable: 4, relaxed: 2 }).unwrap(),
+        }
+    }
+
+    /// Kills whatever runs jobs.
+    pub fn kill_runner(&mut self) {
+        match self.stack {
+            Stack::Embedded => self.apis[0].kill(),
+            Stack::Production => self.workers[0].kill(),
+        }
+    }
+
+    pub fn start_runner(&mut self) {
+        match self.stack {
+            Stack::Embedded => self.restart_api(0),
+            Stack::Production => {
+                self.workers.remove(0);
+                self.add_worker();
+            }
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for process in self.apis.iter().chain(&self.workers) {
+                let output = process.output();
+                let tail: Vec<&str> = output.lines().rev().take(40).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                eprintln!("--- {} ---\n{}", process.name, tail.join("\n"));
+            }
+        }
+    }
+}
+
+pub fn client() -> reqwest::Client {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).timeout(Duration::from_secs(120)).build().unwrap()
+}

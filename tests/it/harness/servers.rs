@@ -1,0 +1,182 @@
+//! A PostgreSQL and Redis servers of our own, on free ports, in a temporary folder.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use super::process::Process;
+
+/// Where this run keeps everything; `./test` removes it afterwards.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let base = std::env::var_os("RAPPORT_TEST_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = base.join(format!("rapport-it-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        open_to_all(&folder);
+        folder
+    })
+}
+
+/// PostgreSQL runs as another user when we are root.
+fn open_to_all(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+pub fn unique(name: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn program(name: &str) -> PathBuf {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = debian.map(|version| version.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).chain(debian).map(|dir| dir.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not installed: ./test installs it on Debian, as root"))
+}
+
+fn is_root() -> bool {
+    let uid = Command::new("id").arg("-u").output().unwrap();
+    uid.stdout.trim_ascii() == b"0"
+}
+
+/// Runs a program of PostgreSQL's, which refuses to run as root.
+fn as_postgres() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if is_root() {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--init-groups"]);
+    }
+    command
+}
+
+pub struct Postgres {
+    pub port: u16,
+    dir: PathBuf,
+    process: Process,
+}
+
+impl Postgres {
+    /// The one that all tests share, each in a database of its own.
+    pub fn shared() -> &'static Postgres {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Postgres::start)
+    }
+
+    /// One of its own, for tests that stop it.
+    pub fn start() -> Self {
+        let dir = folder().join(unique("pg"));
+        std::fs::create_dir_all(&dir).unwrap();
+        open_to_all(&dir);
+        let made = as_postgres()
+            .arg(program("initdb"))
+            .args(["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
+            .arg(dir.join("data"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let process = Self::launch(&dir, port);
+        let postgres = Self { port, dir, process };
+        postgres.wait_ready();
+        postgres
+    }
+
+    fn launch(dir: &Path, port: u16) -> Process {
+        Process::start_by(as_postgres(), "postgres", &program("postgres"), &dir.join("log"), |command| {
+            command.arg("-D").arg(dir.join("data")).arg("-p").arg(port.to_string()).arg("-k").arg(dir);
+            // The tests ask about killed processes, not about power cuts: no fsync.
+            for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=400"] {
+                command.args(["-c", setting]);
+            }
+        })
+    }
+
+    fn wait_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.psql("postgres", "select 1") {
+            assert!(Instant::now() < deadline, "postgres does not answer:\n{}", self.process.output());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> bool {
+        let port = self.port.to_string();
+        let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database, "-c", sql];
+        Command::new(program("psql")).args(arguments).output().unwrap().status.success()
+    }
+
+    pub fn create_database(&self) -> String {
+        let name = unique("rapport_test");
+        assert!(self.psql("postgres", &format!("create database {name}")));
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Stops it at once, as a crash would, and starts it again.
+    pub fn stop(&self) {
+        self.process.signal("INT");
+        self.process.wait(Duration::from_secs(30));
+    }
+
+    pub fn start_again(&mut self) {
+        self.process = Self::launch(&self.dir, self.port);
+        self.wait_ready();
+    }
+}
+
+pub struct Redis {
+    pub port: u16,
+    process: Option<Process>,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let mut redis = Self { port: free_port(), process: None };
+        redis.start_again();
+        redis
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Empty, on the same port.
+    pub fn start_again(&mut self) {
+        let log = folder().join(format!("redis-{}.log", self.port));
+        let process = Process::start("redis", &program("redis-server"), &log, |command| {
+            let port = self.port.to_string();
+            command.args(["--port", &port, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+        });
+        self.process = Some(process);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "redis does not answer");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub async fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut built = redis::cmd(command[0]);
+        for argument in &command[1..] {
+            built.arg(argument);
+        }
+        built.query_async(&mut connection).await.unwrap()
+    }
+}
