@@ -1,10 +1,13 @@
 //! Renews the leases of everything this process runs, in one statement, a third of a lease apart; and hears from it
-//! which jobs it has lost.
+//! which jobs it has lost, and which it holds without running them.
+//!
+//! The last are claims whose answer was lost with the database's connection, and attempts whose end could not be
+//! stored: renewed by name, they would be held for ever. One that is still there a beat later is handed back.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use rapport_common::{Result, clock, domain::job::Queue, store};
+use rapport_common::{Result, clock, domain::ids::JobId, domain::job::Queue, store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Runtime, running::Stop};
@@ -12,8 +15,9 @@ use crate::{Runtime, running::Stop};
 pub async fn run(runtime: Arc<Runtime>, queues: Vec<Queue>, concurrency: usize, end: CancellationToken) {
     let period = runtime.ctx.settings.queue.lease / 3;
     let queues = queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(",");
+    let mut orphans = HashSet::new();
     loop {
-        let rest = match beat(&runtime, &queues, concurrency).await {
+        let rest = match beat(&runtime, &queues, concurrency, &mut orphans).await {
             Ok(()) => period,
             Err(error) => {
                 tracing::warn!(%error, "heartbeat failed");
@@ -27,7 +31,12 @@ pub async fn run(runtime: Arc<Runtime>, queues: Vec<Queue>, concurrency: usize, 
     }
 }
 
-async fn beat(runtime: &Runtime, queues: &str, concurrency: usize) -> Result<()> {
+async fn beat(
+    runtime: &Runtime,
+    queues: &str,
+    concurrency: usize,
+    orphans: &mut HashSet<(JobId, u32)>,
+) -> Result<()> {
     let now = clock::now();
     let lease_until = now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
     // Before the statement: what starts meanwhile is not in its answer.
@@ -35,11 +44,21 @@ async fn beat(runtime: &Runtime, queues: &str, concurrency: usize) -> Result<()>
     let mut conn = runtime.ctx.db.relaxed().await?;
     store::workers::beat(&mut conn, &runtime.name, queues, concurrency as i64, now).await?;
     let ours = store::ledger::renew(&mut conn, &runtime.name, lease_until).await?;
-    for (job, attempt) in running {
+    for &(job, attempt) in &running {
         if ours.get(&job) != Some(&attempt) {
             // It may just have ended; then nobody hears this.
             runtime.running.stop(job, attempt, Stop::Lost);
         }
     }
+    let now_running = runtime.running.attempts();
+    let held: HashSet<(JobId, u32)> = ours
+        .into_iter()
+        .filter(|held| !running.contains(held) && !now_running.contains(held))
+        .collect();
+    for &(job, attempt) in held.intersection(orphans) {
+        tracing::warn!(job_id = %job, attempt, "held but not run: handed back");
+        store::ledger::release(&mut conn, job, attempt, now).await?;
+    }
+    *orphans = held;
     Ok(())
 }

@@ -26,7 +26,8 @@ use crate::{
     outcome::{Outcome, backoff},
 };
 
-/// A quarantined job that has not killed the process within this is taken for innocent: the next may start.
+/// A quarantined job that has not killed the process within this is taken for innocent, and the next may start; but in
+/// its last attempt a job keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
 const PROBATION: Duration = Duration::from_secs(1);
 
 pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
@@ -56,12 +57,15 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
     METRICS.jobs_running.with_label_values(&[queue]).inc();
     let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
     METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
-    if ticket.lane.quarantine {
+    let _ticket = if ticket.lane.quarantine && job.attempt < job.max_attempts {
         tokio::spawn(async move {
             tokio::time::sleep(PROBATION).await;
             drop(ticket);
         });
-    }
+        None
+    } else {
+        Some(ticket)
+    };
     let started = tokio::time::Instant::now();
     let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal)).catch_unwind().await;
     let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));

@@ -158,6 +158,11 @@ pub async fn hand_back(tx: &mut Tx, id: JobId, attempt: u32, now: DateTime<Utc>)
     Ok(execute!(tx, HAND_BACK, id, i64::from(attempt), now)? == 1)
 }
 
+/// The same for a job that its worker holds without running it; outside a transaction, since nothing goes with it.
+pub async fn release(conn: &mut Conn, id: JobId, attempt: u32, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, HAND_BACK, id, i64::from(attempt), now)? == 1)
+}
+
 /// Writes the answer so far down. `false`: the attempt is not running any more.
 pub async fn checkpoint(conn: &mut Conn, id: JobId, attempt: u32, text: &str, n: u32) -> Result<bool, sqlx::Error> {
     Ok(execute!(conn, CHECKPOINT, id, i64::from(attempt), text, i64::from(n))? == 1)

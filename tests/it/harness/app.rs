@@ -213,7 +213,7 @@ impl App {
         let mut arguments = vec!["worker".to_owned()];
         arguments.extend(self.worker_arguments.iter().cloned());
         let process = self.process(&unique("worker"), &arguments, 0);
-        process.line_with("worker started", READY);
+        process.line_with("rapport worker takes jobs", READY);
         self.workers.push(process);
     }
 
@@ -272,8 +272,9 @@ impl Drop for App {
         if std::thread::panicking() {
             for process in self.apis.iter().chain(&self.workers) {
                 let output = process.output();
-                let tail: Vec<&str> = output.lines().rev().take(40).collect();
+                let tail: Vec<&str> = output.lines().rev().take(15).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
+                let tail: Vec<String> = tail.iter().map(|line| line.chars().take(400).collect()).collect();
                 eprintln!("--- {} ---\n{}", process.name, tail.join("\n"));
             }
         }

@@ -128,9 +128,19 @@ impl User {
         .await
     }
 
+    /// All of a session, page by page.
     pub async fn messages(&self, session: &str) -> Vec<Value> {
-        let page = self.get(&format!("/chat/sessions/{session}/messages?limit=200")).await.expect(200);
-        page["messages"].as_array().unwrap().clone()
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/chat/sessions/{session}/messages?limit=200{cursor}");
+            let page = self.get(&path).await.expect(200);
+            all.extend(page["messages"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
     }
 
     pub async fn stream(&self, body: &Value) -> Events {
