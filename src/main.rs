@@ -65,8 +65,9 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Openapi => return commands::print_openapi(),
         other => other,
     };
-    let settings = settings::load(&mut Env::from_process())
-        .map_err(|problems| format!("The configuration has problems:\n  {}", problems.replace('\n', "\n  ")))?;
+    let settings = settings::load(&mut Env::from_process()).map_err(|problems| {
+        format!("The configuration has problems:\n  {}", problems.replace('\n', "\n  "))
+    })?;
     rapport_common::telemetry::log::init(&settings.log)?;
     match command {
         Command::Serve => commands::serve::run(settings).await,

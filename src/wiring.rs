@@ -64,22 +64,24 @@ pub async fn check_schema(db: &Db) -> Result<(), String> {
 
 pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
     let retention = settings.events_retention;
-    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) = match &settings.redis_url {
-        Some(url) => {
-            let link = RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?;
-            (
-                Arc::new(RedisWire::new(link.clone())),
-                Arc::new(RedisEvents::new(link.clone(), retention)),
-                Arc::new(RedisLimits::new(link)),
-            )
-        }
-        None => (
-            Arc::new(LocalWire::default()),
-            Arc::new(LocalEvents::new(retention)),
-            Arc::new(LocalLimits::new()),
-        ),
-    };
-    let providers = Providers::from_settings(&settings.ai).map_err(|error| format!("the HTTP client: {error}"))?;
+    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) =
+        match &settings.redis_url {
+            Some(url) => {
+                let link = RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?;
+                (
+                    Arc::new(RedisWire::new(link.clone())),
+                    Arc::new(RedisEvents::new(link.clone(), retention)),
+                    Arc::new(RedisLimits::new(link)),
+                )
+            }
+            None => (
+                Arc::new(LocalWire::default()),
+                Arc::new(LocalEvents::new(retention)),
+                Arc::new(LocalLimits::new()),
+            ),
+        };
+    let providers =
+        Providers::from_settings(&settings.ai).map_err(|error| format!("the HTTP client: {error}"))?;
     Ok(Context {
         wire,
         events,

@@ -42,7 +42,9 @@ pub fn document() -> OpenApi {
 fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
     let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    RefOr::T(ResponseBuilder::new().description(description).content("application/problem+json", content).build())
+    RefOr::T(
+        ResponseBuilder::new().description(description).content("application/problem+json", content).build(),
+    )
 }
 
 /// Adds the title, the security scheme, and to each operation the errors that routes of its shape give.
@@ -54,7 +56,9 @@ pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
          `application/problem+json`; `code` is stable."
             .to_owned(),
     );
-    document.info.license = Some(utoipa::openapi::LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
+    document.info.license = Some(
+        utoipa::openapi::LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+    );
     let components = document.components.get_or_insert_with(Default::default);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
@@ -84,7 +88,12 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     if has_parameters || operation.request_body.is_some() {
         errors.push(("400", "The request could not be read"));
     }
-    if path.contains('{') || path.ends_with("/chat") || path.ends_with("/stream") || path.ends_with("/history") || path.ends_with("/sessions") {
+    if path.contains('{')
+        || path.ends_with("/chat")
+        || path.ends_with("/stream")
+        || path.ends_with("/history")
+        || path.ends_with("/sessions")
+    {
         errors.push(("404", "There is no such thing, or it is another user's"));
     }
     if operation.request_body.is_some() {

@@ -15,8 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     error::Failure,
     handlers::{auth, chat, health, history, jobs, models, sessions, ui},
-    layers,
-    openapi,
+    layers, openapi,
     state::AppState,
     stream::websocket,
 };

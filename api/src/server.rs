@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn slashes_at_the_end_go_and_the_query_stays() {
-        let trimmed = |uri: &'static str| without_trailing_slash(&Uri::from_static(uri)).map(|uri| uri.to_string());
+        let trimmed =
+            |uri: &'static str| without_trailing_slash(&Uri::from_static(uri)).map(|uri| uri.to_string());
         assert_eq!(trimmed("/chat/").as_deref(), Some("/chat"));
         assert_eq!(trimmed("/chat//?a=/").as_deref(), Some("/chat?a=/"));
         assert_eq!(trimmed("//").as_deref(), Some("/"));

@@ -63,7 +63,9 @@ async fn count(db: &Db, depths: &[AtomicU64; Queue::ALL.len()]) -> Result<()> {
     for queue in Queue::ALL {
         let row = rows.iter().find(|(name, ..)| name == queue.as_str());
         let waiting = row.map_or(0, |(_, count, _)| *count);
-        let oldest = row.and_then(|(.., oldest)| *oldest).map_or(0, |oldest| (clock::now() - oldest).num_seconds().max(0));
+        let oldest = row
+            .and_then(|(.., oldest)| *oldest)
+            .map_or(0, |oldest| (clock::now() - oldest).num_seconds().max(0));
         depths[queue as usize].store(waiting as u64, Ordering::Relaxed);
         METRICS.queue_depth.with_label_values(&[queue.as_str()]).set(waiting);
         METRICS.queue_oldest_seconds.with_label_values(&[queue.as_str()]).set(oldest);

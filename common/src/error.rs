@@ -128,7 +128,8 @@ impl Error {
     }
 
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        let detail: Vec<_> = errors.iter().map(|error| format!("`{}` {}", error.field, error.message)).collect();
+        let detail: Vec<_> =
+            errors.iter().map(|error| format!("`{}` {}", error.field, error.message)).collect();
         Self { errors, ..Self::new(Code::Invalid, detail.join("; ") + ".") }
     }
 

@@ -80,7 +80,11 @@ impl RedisLink {
 
     /// Remembers a failure of the connection, as opposed to one of the command.
     pub fn note(&self, error: &RedisError) {
-        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal() {
+        if error.is_io_error()
+            || error.is_timeout()
+            || error.is_connection_dropped()
+            || error.is_connection_refusal()
+        {
             self.failed();
         }
     }

@@ -2,7 +2,9 @@
 
 use std::{fmt::Write, time::Duration};
 
-use rapport_common::{providers::http, redis_link::RedisLink, secret::redact_url, settings::Settings, store::Db};
+use rapport_common::{
+    providers::http, redis_link::RedisLink, secret::redact_url, settings::Settings, store::Db,
+};
 
 use crate::{commands, wiring};
 
@@ -44,17 +46,26 @@ fn in_force(settings: &Settings) -> String {
     line("listen", format!("{}:{}", settings.host, settings.port));
     line("data", settings.data_dir.display().to_string());
     line("database", database);
-    line("redis", settings.redis_url.as_ref().map_or("none: in process".to_owned(), |url| redact_url(url.expose())));
+    line(
+        "redis",
+        settings.redis_url.as_ref().map_or("none: in process".to_owned(), |url| redact_url(url.expose())),
+    );
     line("secret key", format!("from {}", settings.auth.secret_key_origin));
     line("previous key", if settings.auth.previous_key.is_some() { "set" } else { "none" }.to_owned());
-    line("tokens", format!("access {:?}, refresh {:?}", settings.auth.access_token, settings.auth.refresh_token));
+    line(
+        "tokens",
+        format!("access {:?}, refresh {:?}", settings.auth.access_token, settings.auth.refresh_token),
+    );
     line("queue", format!("{:?}", settings.queue));
     line("rate limit", format!("{:?}", settings.rate_limit));
     line("cors", format!("{:?}", settings.cors));
     line("providers", settings.ai.order.join(", "));
     for endpoint in &settings.ai.endpoints {
         let keys = endpoint.keys.len();
-        line("", format!("{}: {} with {keys} key(s), model {}", endpoint.name, endpoint.base_url, endpoint.model));
+        line(
+            "",
+            format!("{}: {} with {keys} key(s), model {}", endpoint.name, endpoint.base_url, endpoint.model),
+        );
     }
     text.push('\n');
     text
@@ -66,7 +77,9 @@ async fn database(settings: &Settings) -> Result<String, String> {
     let missing = missing.map_err(|_| "does not answer".to_owned())?.map_err(|error| error.to_string())?;
     match missing {
         Some(0) => Ok(format!("{} answers, its schema is current", db.name())),
-        Some(missing) => Ok(format!("{} answers and lacks {missing} migration(s): run `rapport migrate`", db.name())),
+        Some(missing) => {
+            Ok(format!("{} answers and lacks {missing} migration(s): run `rapport migrate`", db.name()))
+        }
         None => Err("its schema is newer than this binary".to_owned()),
     }
 }
@@ -78,7 +91,11 @@ async fn redis(url: &str) -> Result<String, String> {
     let (info,): (String,) = link.query(&info).await.map_err(|error| error.to_string())?;
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").trim();
     let major: u32 = version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
-    if major < 7 { Err(format!("version {version}: 7 or later is needed")) } else { Ok(format!("version {version} answers")) }
+    if major < 7 {
+        Err(format!("version {version}: 7 or later is needed"))
+    } else {
+        Ok(format!("version {version} answers"))
+    }
 }
 
 async fn provider(settings: &Settings, base_url: &str) -> Result<String, String> {

@@ -78,7 +78,10 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
     let upstream = Upstream { arguments, counts: Arc::default(), calls: Calls::default() };
     let app = Router::new()
         .route("/v1/chat/completions", post(completions))
-        .route("/v1/models", get(|| async { Json(json!({"object": "list", "data": [{"id": "mock-1", "object": "model"}]})) }))
+        .route(
+            "/v1/models",
+            get(|| async { Json(json!({"object": "list", "data": [{"id": "mock-1", "object": "model"}]})) }),
+        )
         .route("/stats", get(stats))
         .with_state(upstream);
     let stopping = commands::stop_signal()?;
@@ -163,7 +166,8 @@ async fn completions(
     {
         return error(fail.status);
     }
-    if upstream.arguments.error_rate > 0.0 && rand::rng().random_bool(upstream.arguments.error_rate.min(1.0)) {
+    if upstream.arguments.error_rate > 0.0 && rand::rng().random_bool(upstream.arguments.error_rate.min(1.0))
+    {
         return error(upstream.arguments.error_status);
     }
     match request.model.as_str() {
@@ -243,6 +247,8 @@ fn answer(
         yield Ok(Bytes::from(waiting));
     };
     let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));
     response
 }

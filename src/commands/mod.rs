@@ -41,9 +41,14 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener, String> {
     let (host, port) = (settings.host.as_str(), settings.port);
     TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("{host}:{port} is taken by another program: stop it, or choose another with PORT={}", port.wrapping_add(1))
+            format!(
+                "{host}:{port} is taken by another program: stop it, or choose another with PORT={}",
+                port.wrapping_add(1)
+            )
         }
-        std::io::ErrorKind::PermissionDenied => format!("{host}:{port} is not allowed: choose a PORT above 1023"),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("{host}:{port} is not allowed: choose a PORT above 1023")
+        }
         _ => format!("cannot listen on {host}:{port}: {error}"),
     })
 }
@@ -51,7 +56,9 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener, String> {
 /// Writes to standard output, where people and scripts read.
 pub fn print(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("standard output: {error}"))
 }
 
 pub fn print_openapi() -> Result<(), String> {

@@ -1,9 +1,6 @@
 //! Everything in one process.
 
-use std::{
-    fs::File,
-    net::SocketAddr,
-};
+use std::{fs::File, net::SocketAddr};
 
 use rapport_common::{domain::job::Queue, secret::redact_url, settings::Settings};
 use rapport_worker::Options;

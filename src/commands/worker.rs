@@ -30,7 +30,8 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     let stopping = commands::stop_signal()?;
     let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
     commands::print(&format!("rapport worker takes jobs from {}\n", names.join(", ")))?;
-    rapport_worker::run(ctx.clone(), Options { queues, concurrency: arguments.concurrency.into() }, stopping).await;
+    rapport_worker::run(ctx.clone(), Options { queues, concurrency: arguments.concurrency.into() }, stopping)
+        .await;
     ctx.db.close().await;
     Ok(())
 }

@@ -42,10 +42,18 @@ pub struct AnswerLog<'a> {
 impl<'a> AnswerLog<'a> {
     /// Opens the attempt's events; a later attempt begins with a `reset`.
     pub async fn open(ctx: &'a Context, job: &'a Job) -> Result<Self, Lost> {
-        let mut log =
-            Self { ctx, job, n: 0, text: String::new(), logged: 0, last_write: None, checkpointed: Instant::now() };
+        let mut log = Self {
+            ctx,
+            job,
+            n: 0,
+            text: String::new(),
+            logged: 0,
+            last_write: None,
+            checkpointed: Instant::now(),
+        };
         if job.attempt > 1 {
-            let code = job.error.as_ref().and_then(|error| error["code"].as_str()).unwrap_or("worker_stopped");
+            let code =
+                job.error.as_ref().and_then(|error| error["code"].as_str()).unwrap_or("worker_stopped");
             log.append("reset", json!({"reason": code})).await?;
         }
         Ok(log)

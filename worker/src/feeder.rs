@@ -83,7 +83,8 @@ async fn ask_ledger(runtime: &Runtime, lane: Lane, max: usize) -> Vec<JobId> {
         let mut conn = runtime.ctx.db.read().await?;
         store::ledger::due_in_lane(&mut conn, lane, clock::now(), max as i64).await
     };
-    let ids: Vec<JobId> = due.await.map(|due| due.into_iter().map(|ready| ready.id).collect()).unwrap_or_default();
+    let ids: Vec<JobId> =
+        due.await.map(|due| due.into_iter().map(|ready| ready.id).collect()).unwrap_or_default();
     if ids.len() < max {
         let rest = Duration::from_millis(rand::rng().random_range(100..400));
         tokio::select! {

@@ -38,7 +38,8 @@ async fn beat(
     orphans: &mut HashSet<(JobId, u32)>,
 ) -> Result<()> {
     let now = clock::now();
-    let lease_until = now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
+    let lease_until =
+        now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
     // Before the statement: what starts meanwhile is not in its answer.
     let running = runtime.running.attempts();
     let mut conn = runtime.ctx.db.relaxed().await?;
@@ -51,10 +52,8 @@ async fn beat(
         }
     }
     let now_running = runtime.running.attempts();
-    let held: HashSet<(JobId, u32)> = ours
-        .into_iter()
-        .filter(|held| !running.contains(held) && !now_running.contains(held))
-        .collect();
+    let held: HashSet<(JobId, u32)> =
+        ours.into_iter().filter(|held| !running.contains(held) && !now_running.contains(held)).collect();
     for &(job, attempt) in held.intersection(orphans) {
         tracing::warn!(job_id = %job, attempt, "held but not run: handed back");
         store::ledger::release(&mut conn, job, attempt, now).await?;

@@ -10,8 +10,8 @@ mod feeder;
 mod heartbeat;
 mod jobs;
 mod outcome;
-mod running;
 mod runner;
+mod running;
 mod service;
 mod sweeper;
 
@@ -56,12 +56,18 @@ fn name() -> String {
 /// Runs jobs until `stopping`, then finishes or hands back what runs, within the grace, and returns.
 pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     let grace = ctx.settings.shutdown_grace;
-    let runtime = Arc::new(Runtime { ctx, name: name(), running: Running::default(), stopping: stopping.clone() });
+    let runtime =
+        Arc::new(Runtime { ctx, name: name(), running: Running::default(), stopping: stopping.clone() });
     tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");
     // These outlive the last job: its lease must be renewed and its cancellation heard.
     let attendants = CancellationToken::new();
     let mut attending = JoinSet::new();
-    attending.spawn(heartbeat::run(Arc::clone(&runtime), options.queues.clone(), options.concurrency, attendants.clone()));
+    attending.spawn(heartbeat::run(
+        Arc::clone(&runtime),
+        options.queues.clone(),
+        options.concurrency,
+        attendants.clone(),
+    ));
     attending.spawn(cancels::run(Arc::clone(&runtime), attendants.clone()));
     attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
 

@@ -39,14 +39,17 @@ pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
             return;
         }
     };
-    let trace_id = job.trace.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("job", job_id = %job.id, kind = %job.kind, attempt = job.attempt, trace_id);
+    let trace_id =
+        job.trace.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default().to_owned();
+    let span =
+        tracing::info_span!("job", job_id = %job.id, kind = %job.kind, attempt = job.attempt, trace_id);
     run_claimed(&runtime, ticket, job).instrument(span).await;
 }
 
 async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
     let now = clock::now();
-    let lease_until = now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
+    let lease_until =
+        now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
     let mut conn = runtime.ctx.db.relaxed().await?;
     Ok(store::ledger::claim(&mut conn, ticket.job, &runtime.name, lease_until, now).await?)
 }
@@ -150,7 +153,13 @@ where
     }
 }
 
-async fn tell_end(runtime: &Runtime, job: &Job, status: JobStatus, result: Option<&Value>, error: Option<&Value>) {
+async fn tell_end(
+    runtime: &Runtime,
+    job: &Job,
+    status: JobStatus,
+    result: Option<&Value>,
+    error: Option<&Value>,
+) {
     if let Some((name, data)) = final_name_and_data(status, result, error) {
         tell(&runtime.ctx, job, name, &data).await;
     }

@@ -31,8 +31,11 @@ pub async fn stopped(signal: &mut StopSignal) -> Stop {
     }
 }
 
+/// An attempt's number, and how to stop it.
+type Attempt = (u32, watch::Sender<Option<Stop>>);
+
 #[derive(Default)]
-pub struct Running(Mutex<HashMap<JobId, (u32, watch::Sender<Option<Stop>>)>>);
+pub struct Running(Mutex<HashMap<JobId, Attempt>>);
 
 impl Running {
     /// Notes that a job runs; forgotten when the guard is dropped.

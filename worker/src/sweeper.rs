@@ -86,7 +86,10 @@ async fn take_back(runtime: &Runtime) -> Result<()> {
     let expired = store::ledger::expired(&mut conn, now).await?;
     drop(conn);
     for job in expired {
-        let error = Error::new(Code::JobCrashed, format!("The worker of attempt {} died or was cut off.", job.attempt));
+        let error = Error::new(
+            Code::JobCrashed,
+            format!("The worker of attempt {} died or was cut off.", job.attempt),
+        );
         if job.cancel_requested || job.attempt < job.max_attempts {
             reclaim(runtime, &job, &error).await?;
         } else {

@@ -26,7 +26,8 @@ impl Prefer {
                     prefer.respond_async = true;
                 } else if let Some(seconds) = part.strip_prefix("wait=") {
                     let seconds = seconds.trim_matches('"').parse().ok().filter(|seconds| *seconds <= 120);
-                    let refused = || Error::new(Code::Malformed, "`Prefer: wait` must be from 0 to 120 seconds.");
+                    let refused =
+                        || Error::new(Code::Malformed, "`Prefer: wait` must be from 0 to 120 seconds.");
                     prefer.wait = Some(seconds.ok_or_else(refused)?);
                 }
             }

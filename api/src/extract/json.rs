@@ -28,7 +28,8 @@ fn media_type(headers: &HeaderMap) -> String {
 }
 
 fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 async fn bytes(request: Request, state: &AppState) -> Result<Bytes, Error> {
@@ -57,7 +58,9 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             Error::new(Code::Malformed, format!("The body is not valid JSON: {inner}."))
         }
     })?;
-    deserializer.end().map_err(|error| Error::new(Code::Malformed, format!("The body is not valid JSON: {error}.")))?;
+    deserializer
+        .end()
+        .map_err(|error| Error::new(Code::Malformed, format!("The body is not valid JSON: {error}.")))?;
     Ok(value)
 }
 
@@ -100,10 +103,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
         let media_type = media_type(request.headers());
         if media_type == "application/x-www-form-urlencoded" {
             let bytes = bytes(request, state).await?;
-            let text = std::str::from_utf8(&bytes).map_err(|_| Error::new(Code::Malformed, "The form is not UTF-8."))?;
-            let uri = format!("/?{text}").parse().map_err(|_| Error::new(Code::Malformed, "The form is unreadable."))?;
+            let text = std::str::from_utf8(&bytes)
+                .map_err(|_| Error::new(Code::Malformed, "The form is not UTF-8."))?;
+            let uri = format!("/?{text}")
+                .parse()
+                .map_err(|_| Error::new(Code::Malformed, "The form is unreadable."))?;
             let form = axum::extract::Query::<T>::try_from_uri(&uri);
-            let form = form.map_err(|error| Error::field("form", format!("is incomplete: {}", error.body_text())))?;
+            let form =
+                form.map_err(|error| Error::field("form", format!("is incomplete: {}", error.body_text())))?;
             return Ok(Self(form.0));
         }
         let Raw(value, _) = Raw::from_request(request, state).await?;

@@ -105,7 +105,10 @@ pub async fn register(
 #[utoipa::path(post, path = "/auth/login", tag = "accounts", security(()),
     request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
     responses((status = 200, description = "Tokens", body = Tokens)))]
-pub async fn login(State(state): State<AppState>, JsonOrForm(body): JsonOrForm<LoginBody>) -> Result<Answer<Tokens>> {
+pub async fn login(
+    State(state): State<AppState>,
+    JsonOrForm(body): JsonOrForm<LoginBody>,
+) -> Result<Answer<Tokens>> {
     Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password).await?.into()))
 }
 
@@ -138,7 +141,11 @@ pub async fn logout(
 ) -> Result<Answer<Message>> {
     use axum::extract::FromRequest;
     let has_body = request.headers().contains_key("content-type");
-    let body = if has_body { Json::<LogoutBody>::from_request(request, &state).await?.0 } else { LogoutBody::default() };
+    let body = if has_body {
+        Json::<LogoutBody>::from_request(request, &state).await?.0
+    } else {
+        LogoutBody::default()
+    };
     accounts::logout(&state.ctx, &caller, body.all).await?;
     Ok(Answer(Message { message: "Signed out." }))
 }
@@ -200,7 +207,8 @@ pub mod tickets {
         let [user, login, expiry, _nonce] = claims.split('.').collect::<Vec<_>>()[..] else { return None };
         let (user, login) = (user.parse().ok()?, login.parse().ok()?);
         let refused = || Error::new(Code::Unauthorized, "The ticket is not valid (any more).");
-        let good = mac(state, claims) == given && expiry.parse::<i64>().is_ok_and(|expiry| expiry > clock::now().timestamp());
+        let good = mac(state, claims) == given
+            && expiry.parse::<i64>().is_ok_and(|expiry| expiry > clock::now().timestamp());
         if !good {
             return Some(Err(refused().into()));
         }

@@ -9,8 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    Error,
-    auth,
+    Error, auth,
     domain::{
         event::EventId,
         ids::SessionId,
@@ -180,7 +179,9 @@ async fn outcome(
         return Ok(job_response(job));
     }
     match job.status {
-        JobStatus::Succeeded | JobStatus::Cancelled => Ok(Answer(job.result.unwrap_or_default()).into_response()),
+        JobStatus::Succeeded | JobStatus::Cancelled => {
+            Ok(Answer(job.result.unwrap_or_default()).into_response())
+        }
         JobStatus::Failed => Err(Failure(error_of(&job))),
         JobStatus::Queued | JobStatus::Running if accepted.replayed => {
             let detail = format!("The first request with this key is still running, as {}.", job.id);
@@ -235,7 +236,8 @@ pub async fn chat_stream(
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, accepted.job).await?;
     let job = job.ok_or_else(|| Error::not_found("job"))?;
-    let events = stream::job_events(&state, &caller, &job, Some(accepted.message), EventId::START, query.accumulate);
+    let events =
+        stream::job_events(&state, &caller, &job, Some(accepted.message), EventId::START, query.accumulate);
     let mut response = sse::response(&state, events);
     mark(&mut response, &accepted);
     Ok(response)

@@ -24,7 +24,12 @@ pub struct MessageList {
     next_cursor: Option<String>,
 }
 
-async fn messages_of(state: &AppState, caller: &Caller, id: SessionId, page: &Page) -> Result<Answer<MessageList>> {
+async fn messages_of(
+    state: &AppState,
+    caller: &Caller,
+    id: SessionId,
+    page: &Page,
+) -> Result<Answer<MessageList>> {
     let (limit, skip, cursor) = page.check()?;
     let after: i64 = decode_cursor(cursor)?.unwrap_or(0);
     let user = caller.0.user;
@@ -99,9 +104,12 @@ pub async fn history(
 ) -> Result<Answer<HistoryPage>> {
     let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(20));
     if !(1..=1_000_000).contains(&page) || !(1..=200).contains(&per_page) {
-        return Err(Error::new(Code::BadQuery, "`page` must be at least 1 and `per_page` from 1 to 200.").into());
+        return Err(
+            Error::new(Code::BadQuery, "`page` must be at least 1 and `per_page` from 1 to 200.").into()
+        );
     }
     let mut conn = state.ctx.db.read().await?;
-    let (items, total) = store::sessions::recent(&mut conn, caller.user, per_page, (page - 1) * per_page).await?;
+    let (items, total) =
+        store::sessions::recent(&mut conn, caller.user, per_page, (page - 1) * per_page).await?;
     Ok(Answer(HistoryPage { items, page, per_page, total }))
 }

@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::{auth::tickets, chat::StreamQuery};
 use crate::{
-    error::Result,
+    error::{Failure, Result},
     extract::{Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor},
     state::AppState,
     stream::{self, sse},
@@ -183,12 +183,14 @@ pub async fn job_events(
     State(state): State<AppState>,
     uri: Uri,
     headers: HeaderMap,
-    JobPath(id): JobPath,
+    path: std::result::Result<JobPath, Failure>,
     Query(query): Query<StreamQuery>,
     axum::Extension(identity): axum::Extension<Identity>,
 ) -> Result<Response> {
-    let params = axum::extract::Query::<AfterQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let params =
+        axum::extract::Query::<AfterQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
     let caller = caller_or_ticket(&state, identity, params.token.as_deref()).await?;
+    let JobPath(id) = path?; // only now: nobody learns what is an id
     let after = after_event(&headers, params.after.as_deref())?;
     let job = load(&state, &caller, id).await?;
     if is_over(&state.ctx, &job, after).await {
@@ -204,7 +206,11 @@ struct AfterQuery {
 }
 
 /// The caller of a stream: by header, or by `?token=` (an access token or a ticket).
-pub async fn caller_or_ticket(state: &AppState, identity: Identity, token: Option<&str>) -> Result<auth::Caller> {
+pub async fn caller_or_ticket(
+    state: &AppState,
+    identity: Identity,
+    token: Option<&str>,
+) -> Result<auth::Caller> {
     match (identity, token) {
         (Identity::Somebody(caller), _) => Ok(caller),
         (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {

@@ -23,6 +23,7 @@ pub struct ModelList {
 /// List providers and their default models
 #[utoipa::path(get, path = "/models", tag = "chat", responses((status = 200, description = "Models", body = ModelList)))]
 pub async fn models(State(state): State<AppState>, _: Caller) -> Answer<ModelList> {
-    let models = state.ctx.providers.list().into_iter().map(|(provider, model)| Model { provider, model }).collect();
+    let models =
+        state.ctx.providers.list().into_iter().map(|(provider, model)| Model { provider, model }).collect();
     Answer(ModelList { models })
 }

@@ -63,7 +63,8 @@ pub async fn list(
     let mut conn = state.ctx.db.read().await?;
     let (items, total) = store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?;
     let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
+    let next_cursor =
+        items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
     Ok(Answer(SessionList { items, total, next_cursor }))
 }
 
@@ -84,7 +85,8 @@ pub async fn create(
     Raw(body, bytes): Raw<NewSession>,
 ) -> Result<Response> {
     let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (session, replayed) = sessions::create(&state.ctx, caller.user, body.title.as_deref(), idempotency).await?;
+    let (session, replayed) =
+        sessions::create(&state.ctx, caller.user, body.title.as_deref(), idempotency).await?;
     let mut response = (StatusCode::CREATED, Answer(session)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)

@@ -5,14 +5,26 @@ use rapport_common::settings::Cors;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 const EXPOSED: [&str; 8] = [
-    "x-request-id", "x-job-id", "location", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+    "x-request-id",
+    "x-job-id",
+    "location",
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
     "idempotent-replayed",
 ];
 
 pub fn layer(settings: &Cors) -> CorsLayer {
     let exposed = EXPOSED.map(HeaderName::from_static);
     let layer = CorsLayer::new()
-        .allow_methods(AllowMethods::list([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]))
+        .allow_methods(AllowMethods::list([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ]))
         .expose_headers(exposed)
         .allow_headers(AllowHeaders::mirror_request())
         .max_age(std::time::Duration::from_secs(600));

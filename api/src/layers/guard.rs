@@ -96,8 +96,9 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
         && !decision.allowed
     {
         METRICS.rate_limited.with_label_values(&[class.as_str()]).inc();
-        let error = Error::new(Code::RateLimited, "Too many requests. Try again after the time in `Retry-After`.")
-            .retry_after(decision.retry_after.as_secs_f64().ceil() as u64);
+        let error =
+            Error::new(Code::RateLimited, "Too many requests. Try again after the time in `Retry-After`.")
+                .retry_after(decision.retry_after.as_secs_f64().ceil() as u64);
         return with_headers(Failure(error).into_response(), &decision);
     }
     request.extensions_mut().insert(identity);

@@ -23,7 +23,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The caller's id if it is sane, or a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let sane = |text: &&str| {
-        (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
     };
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
     // Any id of ours is unique and sortable; the prefix says what it is.
@@ -38,10 +39,12 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(Trace(trace));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request_id = %id, trace_id = format!("{:032x}", trace.trace_id));
+    let span =
+        tracing::info_span!("request", request_id = %id, trace_id = format!("{:032x}", trace.trace_id));
     async move {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        let response = answered.unwrap_or_else(|_| Failure(Error::internal("a handler panicked")).into_response());
+        let response =
+            answered.unwrap_or_else(|_| Failure(Error::internal("a handler panicked")).into_response());
         let mut response = error::render(response, &id);
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);

@@ -28,7 +28,8 @@ pub fn job_events(
     after: EventId,
     accumulate: bool,
 ) -> impl Stream<Item = Event> + Send + use<> {
-    let message = message.map(|id| id.to_string()).or_else(|| Some(job.payload["message_id"].as_str()?.to_owned()));
+    let message =
+        message.map(|id| id.to_string()).or_else(|| Some(job.payload["message_id"].as_str()?.to_owned()));
     let first = (after < EventId::JOB).then(|| {
         let data = json!({"job_id": job.id, "session_id": job.session_id, "message_id": message, "status": job.status});
         Event::new(EventId::JOB, "job", data)

@@ -68,7 +68,8 @@ pub async fn chat_ws(
     axum::Extension(identity): axum::Extension<Identity>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
-    let query = axum::extract::Query::<TokenQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let query =
+        axum::extract::Query::<TokenQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
     let caller = caller_or_ticket(&state, identity, query.token.as_deref()).await?;
     let upgrade = upgrade.map_err(|error| {
         Error::new(Code::Malformed, format!("This route is a WebSocket: {}.", error.body_text()))
@@ -148,7 +149,8 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Binary(_))) => {
-                let error = Error::new(Code::Malformed, "Binary messages are not understood: send JSON as text.");
+                let error =
+                    Error::new(Code::Malformed, "Binary messages are not understood: send JSON as text.");
                 if outbox.send(error_message(&error)).await.is_err() {
                     break;
                 }
@@ -175,7 +177,8 @@ async fn handle(
     streams: &Arc<Semaphore>,
     tasks: &mut tokio::task::JoinSet<()>,
 ) -> Result<()> {
-    let parse_error = |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
+    let parse_error =
+        |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
     let command: Command = serde_json::from_str(text).map_err(parse_error)?;
     let job_id = |command: &Command| -> Result<JobId> {
         let id = command.job_id.as_deref().and_then(|id| id.parse().ok());
@@ -184,18 +187,22 @@ async fn handle(
     match command.kind.as_deref() {
         None | Some("chat") => {
             limit(state, caller).await?;
-            let body: ChatBody = serde_json::from_str(text).map_err(|error| Error::field("body", error.to_string()))?;
+            let body: ChatBody =
+                serde_json::from_str(text).map_err(|error| Error::field("body", error.to_string()))?;
             let trace = Trace(rapport_common::telemetry::trace::TraceContext::root());
             let permit = Arc::clone(streams).try_acquire_owned();
-            let permit = permit.map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
+            let permit = permit
+                .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
             let accepted = send_message(&state.ctx, caller, body.new_chat(trace, None)?).await?;
-            forward(state, caller, accepted.job, EventId::START, command.accumulate, outbox, permit, tasks).await
+            forward(state, caller, accepted.job, EventId::START, command.accumulate, outbox, permit, tasks)
+                .await
         }
         Some("resume") => {
             let after = command.after.as_deref().unwrap_or("0-0").parse();
             let after = after.map_err(|_| Error::field("after", "must look like `1-17`"))?;
             let permit = Arc::clone(streams).try_acquire_owned();
-            let permit = permit.map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
+            let permit = permit
+                .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
             forward(state, caller, job_id(&command)?, after, command.accumulate, outbox, permit, tasks).await
         }
         Some("cancel") => {

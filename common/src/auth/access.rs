@@ -105,7 +105,8 @@ impl Keys {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.leeway = 0;
-        let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| not_valid())?;
+        let data =
+            jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| not_valid())?;
         Ok(data.claims)
     }
 }

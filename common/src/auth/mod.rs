@@ -92,7 +92,8 @@ impl Auth {
     /// A keyed digest, for values that must be compared later but not kept (an idempotent request with a password).
     pub fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("any key length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("any key length");
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

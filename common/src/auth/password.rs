@@ -32,7 +32,8 @@ fn argon2() -> Argon2<'static> {
 }
 
 /// Verified when there is no such account, so that the answer takes the same time.
-static DUMMY: LazyLock<String> = LazyLock::new(|| hash_now("no account has this password").unwrap_or_default());
+static DUMMY: LazyLock<String> =
+    LazyLock::new(|| hash_now("no account has this password").unwrap_or_default());
 
 fn hash_now(password: &str) -> Option<String> {
     argon2().hash_password(password.as_bytes()).ok().map(|hash: PasswordHash| hash.to_string())
@@ -63,7 +64,9 @@ impl Passwords {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         if before >= WAITING_MAX {
-            return Err(Error::new(Code::Overloaded, "Too many sign-ins at once. Try again shortly.").retry_after(5));
+            return Err(
+                Error::new(Code::Overloaded, "Too many sign-ins at once. Try again shortly.").retry_after(5)
+            );
         }
         let permit = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
         tokio::task::spawn_blocking(move || {
@@ -87,7 +90,8 @@ impl Passwords {
             let known = hash.is_some();
             let hash = hash.unwrap_or_else(|| DUMMY.clone());
             let parsed = PasswordHash::new(&hash);
-            let good = parsed.is_ok_and(|parsed| argon2().verify_password(password.as_bytes(), &parsed).is_ok());
+            let good =
+                parsed.is_ok_and(|parsed| argon2().verify_password(password.as_bytes(), &parsed).is_ok());
             good && known
         })
         .await

@@ -49,7 +49,8 @@ mod tests {
             turn("assistant", &"long ".repeat(100), "complete"),
             turn("user", "oldest", "complete"),
         ];
-        let texts: Vec<String> = build("system", &turns, 40).into_iter().map(|message| message.content).collect();
+        let texts: Vec<String> =
+            build("system", &turns, 40).into_iter().map(|message| message.content).collect();
         assert_eq!(texts, ["system", "earlier", "question"]);
     }
 

@@ -31,7 +31,11 @@ impl EventId {
 
     /// Whether `self` can directly follow `before`: the next of the same attempt, or the first of a later one.
     pub fn follows(self, before: Self) -> bool {
-        if self.attempt == before.attempt { self.n == before.n + 1 } else { self.attempt > before.attempt && self.n == 1 }
+        if self.attempt == before.attempt {
+            self.n == before.n + 1
+        } else {
+            self.attempt > before.attempt && self.n == 1
+        }
     }
 }
 

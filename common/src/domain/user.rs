@@ -53,12 +53,60 @@ pub fn normalise_username(text: &str) -> Option<String> {
 /// digit, and not one of the most common ones.
 pub fn password_problem(password: &str) -> Option<&'static str> {
     const COMMON: &[&str] = &[
-        "password1", "password12", "password123", "passw0rd", "passw0rd1", "p@ssw0rd", "p@ssword1", "qwerty123", "qwerty12",
-        "qwertyuiop1", "welcome1", "welcome123", "letmein1", "letmein123", "admin123", "administrator1", "abc12345", "abcd1234",
-        "abc123456", "iloveyou1", "monkey123", "dragon123", "sunshine1", "princess1", "football1", "baseball1", "superman1",
-        "trustno1", "changeme1", "changeme123", "secret123", "test1234", "testtest1", "1q2w3e4r", "1qaz2wsx", "zaq12wsx",
-        "q1w2e3r4", "master123", "hello123", "summer2024", "summer2025", "summer2026", "winter2024", "winter2025", "winter2026",
-        "michael1", "charlie1", "jordan23", "asdf1234", "asdfgh123", "zxcvbnm1", "google123", "computer1", "starwars1",
+        "password1",
+        "password12",
+        "password123",
+        "passw0rd",
+        "passw0rd1",
+        "p@ssw0rd",
+        "p@ssword1",
+        "qwerty123",
+        "qwerty12",
+        "qwertyuiop1",
+        "welcome1",
+        "welcome123",
+        "letmein1",
+        "letmein123",
+        "admin123",
+        "administrator1",
+        "abc12345",
+        "abcd1234",
+        "abc123456",
+        "iloveyou1",
+        "monkey123",
+        "dragon123",
+        "sunshine1",
+        "princess1",
+        "football1",
+        "baseball1",
+        "superman1",
+        "trustno1",
+        "changeme1",
+        "changeme123",
+        "secret123",
+        "test1234",
+        "testtest1",
+        "1q2w3e4r",
+        "1qaz2wsx",
+        "zaq12wsx",
+        "q1w2e3r4",
+        "master123",
+        "hello123",
+        "summer2024",
+        "summer2025",
+        "summer2026",
+        "winter2024",
+        "winter2025",
+        "winter2026",
+        "michael1",
+        "charlie1",
+        "jordan23",
+        "asdf1234",
+        "asdfgh123",
+        "zxcvbnm1",
+        "google123",
+        "computer1",
+        "starwars1",
     ];
     let length = password.chars().count();
     if length < 8 {
@@ -91,7 +139,9 @@ mod tests {
     #[test]
     fn addresses_are_normalised_or_refused() {
         assert_eq!(normalise_email(" Ann.Lee+x@Example.COM ").as_deref(), Some("ann.lee+x@example.com"));
-        for bad in ["", "a", "a@", "@b.c", "a@b", "a@@b.c", "a b@c.d", "a@b..c", ".a@b.c", "a@-b.c", "a\0@b.c"] {
+        for bad in
+            ["", "a", "a@", "@b.c", "a@b", "a@@b.c", "a b@c.d", "a@b..c", ".a@b.c", "a@-b.c", "a\0@b.c"]
+        {
             assert_eq!(normalise_email(bad), None, "{bad:?}");
         }
     }

@@ -195,7 +195,9 @@ pub fn final_name_and_data(
 ) -> Option<(&'static str, Value)> {
     match status {
         JobStatus::Succeeded => Some(("done", result.cloned().unwrap_or_else(|| json!({})))),
-        JobStatus::Cancelled => Some(("done", result.cloned().unwrap_or_else(|| json!({"finish_reason": "cancelled"})))),
+        JobStatus::Cancelled => {
+            Some(("done", result.cloned().unwrap_or_else(|| json!({"finish_reason": "cancelled"}))))
+        }
         JobStatus::Failed => {
             let unknown = || Error::new(Code::JobFailed, "The job failed.").problem(None);
             Some(("error", error.cloned().unwrap_or_else(unknown)))

@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{
-    EventLog, EventsError, LOG_MAX, Live, Subscription,
-    topics::Topics,
-};
+use super::{EventLog, EventsError, LOG_MAX, Live, Subscription, topics::Topics};
 use crate::domain::{
     event::{Event, EventId},
     ids::JobId,
@@ -45,7 +42,9 @@ impl LocalEvents {
         let (gone, mut departures) = mpsc::unbounded_channel();
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
-            let mut tick = tokio::time::interval((retention / 4).clamp(Duration::from_millis(100), Duration::from_secs(30)));
+            let mut tick = tokio::time::interval(
+                (retention / 4).clamp(Duration::from_millis(100), Duration::from_secs(30)),
+            );
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {

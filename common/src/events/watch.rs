@@ -35,7 +35,8 @@ impl FinalWatch {
             loop {
                 tokio::time::sleep(TICK).await;
                 let Some(waiting) = weak.upgrade() else { return };
-                let ids: Vec<JobId> = waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+                let ids: Vec<JobId> =
+                    waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
                 for batch in ids.chunks(BATCH) {
                     let Ok(mut conn) = db.read().await else { break };
                     let Ok(done) = ledger::which_are_final(&mut conn, batch).await else { break };

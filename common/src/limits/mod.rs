@@ -84,7 +84,9 @@ mod tests {
         assert_eq!(limits.check("k", rate).await.remaining, 0);
         let refused = limits.check("k", rate).await;
         assert!(!refused.allowed);
-        assert!(refused.retry_after > Duration::from_millis(900) && refused.retry_after <= Duration::from_secs(1));
+        assert!(
+            refused.retry_after > Duration::from_millis(900) && refused.retry_after <= Duration::from_secs(1)
+        );
         assert!(limits.check("other", rate).await.allowed, "keys do not share");
         tokio::time::advance(Duration::from_millis(1_001)).await;
         assert!(limits.check("k", rate).await.allowed);

@@ -58,7 +58,13 @@ impl Limits for RedisLimits {
 
     async fn once(&self, key: &str, keep: Duration) -> Result<bool, LimitsError> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("SET").arg(format!("rapport:once:{key}")).arg(1).arg("NX").arg("PX").arg(keep.as_millis() as u64);
+        pipeline
+            .cmd("SET")
+            .arg(format!("rapport:once:{key}"))
+            .arg(1)
+            .arg("NX")
+            .arg("PX")
+            .arg(keep.as_millis() as u64);
         let (set,): (Option<String>,) =
             self.link.query(&pipeline).await.map_err(|error| LimitsError(error.to_string()))?;
         Ok(set.is_some())

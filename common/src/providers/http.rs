@@ -43,7 +43,8 @@ pub fn connection_error(provider: &str, error: &reqwest::Error) -> ProviderError
 pub fn status_error(provider: &str, status: StatusCode, headers: &HeaderMap, body: &str) -> ProviderError {
     let mut class = ErrorClass::of_status(status.as_u16());
     let hint = body.to_lowercase();
-    if class == ErrorClass::BadRequest && (hint.contains("content_policy") || hint.contains("content_filter")) {
+    if class == ErrorClass::BadRequest && (hint.contains("content_policy") || hint.contains("content_filter"))
+    {
         class = ErrorClass::Refused;
     }
     let excerpt: String = body.chars().take(300).collect();

@@ -134,7 +134,9 @@ impl ProviderError {
             ErrorClass::RateLimited => {
                 (Code::ProviderRateLimited, format!("{provider} limits our requests. Try again shortly."))
             }
-            ErrorClass::Overloaded => (Code::ProviderFailed, format!("{provider} failed. Try again shortly.")),
+            ErrorClass::Overloaded => {
+                (Code::ProviderFailed, format!("{provider} failed. Try again shortly."))
+            }
             ErrorClass::Timeout => (Code::ProviderTimeout, format!("{provider} did not answer in time.")),
             ErrorClass::Network => (Code::ProviderFailed, format!("The connection to {provider} broke.")),
             ErrorClass::Malformed => (Code::ProviderFailed, format!("{provider} sent something unreadable.")),

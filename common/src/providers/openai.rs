@@ -60,7 +60,8 @@ impl OpenAi {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace);
         }
-        let timed_out = || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
+        let timed_out =
+            || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
         let response = tokio::time::timeout(self.first_byte, request.send())
             .await
             .map_err(|_| timed_out())?
@@ -76,7 +77,10 @@ impl OpenAi {
 
 /// Short pauses with full jitter, so that many workers do not come back at once.
 fn pauses() -> impl Iterator<Item = Duration> {
-    [200u64, 600].into_iter().take(OPENING_RETRIES).map(|cap| Duration::from_millis(rand::rng().random_range(cap / 4..=cap)))
+    [200u64, 600]
+        .into_iter()
+        .take(OPENING_RETRIES)
+        .map(|cap| Duration::from_millis(rand::rng().random_range(cap / 4..=cap)))
 }
 
 #[async_trait]

@@ -44,7 +44,8 @@ impl Providers {
 }
 
 /// The names a request may give.
-pub const NAMES: [&str; 8] = ["auto", "openai", "openrouter", "gemini", "groq", "anthropic", "ollama", "mock"];
+pub const NAMES: [&str; 8] =
+    ["auto", "openai", "openrouter", "gemini", "groq", "anthropic", "ollama", "mock"];
 
 /// Of these, the ones this version has no adapter for.
 pub const RESERVED: [&str; 2] = ["gemini", "anthropic"];

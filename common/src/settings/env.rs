@@ -41,7 +41,11 @@ impl Env {
         match text.parse::<u64>() {
             Ok(number) if range.contains(&number) => number,
             _ => {
-                self.problem(&format!("{key} must be a whole number from {} to {}", range.start(), range.end()));
+                self.problem(&format!(
+                    "{key} must be a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                ));
                 default
             }
         }
@@ -53,7 +57,11 @@ impl Env {
         match text.parse::<f64>() {
             Ok(number) if range.contains(&number) => Duration::from_secs_f64(number),
             _ => {
-                self.problem(&format!("{key} must be a number of seconds from {} to {}", range.start(), range.end()));
+                self.problem(&format!(
+                    "{key} must be a number of seconds from {} to {}",
+                    range.start(),
+                    range.end()
+                ));
                 Duration::from_secs_f64(default)
             }
         }
@@ -73,7 +81,9 @@ impl Env {
 
     /// A JSON list of strings; a plain comma-separated line is taken too.
     pub fn list(&mut self, key: &str, default: &[&str]) -> Vec<String> {
-        let Some(text) = self.optional(key) else { return default.iter().map(|&item| item.to_owned()).collect() };
+        let Some(text) = self.optional(key) else {
+            return default.iter().map(|&item| item.to_owned()).collect();
+        };
         if text.starts_with('[') {
             return serde_json::from_str(&text).unwrap_or_else(|_| {
                 self.problem(&format!("{key} must be a JSON list of strings"));

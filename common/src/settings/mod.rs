@@ -162,7 +162,10 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         chat: Chat {
             wait: env.seconds("CHAT__WAIT_SECONDS", 60.0, 0.0..=120.0),
             context_tokens: env.number("CHAT__CONTEXT_TOKENS", 8_000, 256..=2_000_000) as usize,
-            system_prompt: env.text("CHAT__SYSTEM_PROMPT", "You are a helpful, friendly assistant. Answer briefly and plainly."),
+            system_prompt: env.text(
+                "CHAT__SYSTEM_PROMPT",
+                "You are a helpful, friendly assistant. Answer briefly and plainly.",
+            ),
             app_info: env.text("CHAT__APP_INFO", ""),
         },
         events_retention: env.seconds("EVENTS__RETENTION_SECONDS", 3_600.0, 1.0..=604_800.0),
@@ -180,13 +183,14 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
 
 fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool) -> Auth {
     let given = env.optional("SECRET_KEY");
-    let (secret_key, secret_key_origin) = match secret_key::resolve(given.as_deref(), data_dir, database_given) {
-        Ok(found) => found,
-        Err(problem) => {
-            env.problem(&problem);
-            (Secret::new(""), String::new())
-        }
-    };
+    let (secret_key, secret_key_origin) =
+        match secret_key::resolve(given.as_deref(), data_dir, database_given) {
+            Ok(found) => found,
+            Err(problem) => {
+                env.problem(&problem);
+                (Secret::new(""), String::new())
+            }
+        };
     let previous_key = env.optional("SECRET_KEY_PREVIOUS").map(Secret::new);
     if let Some(problem) = previous_key.as_ref().and_then(|key| secret_key::problem(key.expose())) {
         env.problem(&format!("SECRET_KEY_PREVIOUS {problem}"));
@@ -220,7 +224,8 @@ fn ai(env: &mut Env) -> Ai {
         }
         let model = env.text(&format!("AI_SERVICES__{variable}_MODEL"), model);
         // A provider with neither key nor its own base URL is not offered.
-        let configured = if needs_key { !keys.is_empty() || given_url.is_some() } else { given_url.is_some() };
+        let configured =
+            if needs_key { !keys.is_empty() || given_url.is_some() } else { given_url.is_some() };
         if configured {
             let base_url = given_url.unwrap_or_else(|| base_url.to_owned()).trim_end_matches('/').to_owned();
             if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
@@ -276,7 +281,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let problems = load_from(&[("PORT", "x"), ("QUEUE__LEASE_SECONDS", "-1"), ("SECRET_KEY", "short")]).unwrap_err();
+        let problems =
+            load_from(&[("PORT", "x"), ("QUEUE__LEASE_SECONDS", "-1"), ("SECRET_KEY", "short")]).unwrap_err();
         for key in ["PORT", "QUEUE__LEASE_SECONDS", "SECRET_KEY"] {
             assert!(problems.contains(key), "{problems}");
         }
@@ -285,7 +291,8 @@ mod tests {
     #[test]
     fn dangerous_combinations_are_refused() {
         let problems =
-            load_from(&[KEY, ("CORS__ALLOWED_ORIGINS", r#"["*"]"#), ("CORS__ALLOW_CREDENTIALS", "true")]).unwrap_err();
+            load_from(&[KEY, ("CORS__ALLOWED_ORIGINS", r#"["*"]"#), ("CORS__ALLOW_CREDENTIALS", "true")])
+                .unwrap_err();
         assert!(problems.contains("CORS__ALLOW_CREDENTIALS"));
         assert!(load_from(&[("DATABASE_URL", "postgres://x")]).unwrap_err().contains("SECRET_KEY"));
     }

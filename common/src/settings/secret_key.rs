@@ -12,7 +12,15 @@ use rand::{TryRngCore, rngs::OsRng};
 use crate::secret::Secret;
 
 const KNOWN_DEFAULTS: &[&str] = &[
-    "changeme", "change-me", "change_me", "secret", "your-secret-key", "your_secret_key", "supersecret", "insecure", "default",
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret",
+    "your-secret-key",
+    "your_secret_key",
+    "supersecret",
+    "insecure",
+    "default",
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7", // FastAPI's tutorial
 ];
 
@@ -31,7 +39,11 @@ pub fn problem(key: &str) -> Option<&'static str> {
 
 /// The key in force and where it came from. With a `DATABASE_URL` the key must be given: several processes must share
 /// it, and a deployment must not lose it with a container.
-pub fn resolve(given: Option<&str>, data_dir: &Path, database_given: bool) -> Result<(Secret, String), String> {
+pub fn resolve(
+    given: Option<&str>,
+    data_dir: &Path,
+    database_given: bool,
+) -> Result<(Secret, String), String> {
     if let Some(key) = given {
         return match problem(key) {
             Some(problem) => Err(format!("SECRET_KEY {problem}")),
@@ -66,7 +78,9 @@ fn read_or_make(data_dir: &Path, path: &Path) -> io::Result<String> {
             Ok(key)
         }
         // Another process made it first: theirs counts.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::read_to_string(path)?.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(fs::read_to_string(path)?.trim().to_owned())
+        }
         Err(error) => Err(error),
     }
 }
@@ -77,7 +91,8 @@ mod tests {
 
     #[test]
     fn weak_keys_are_refused() {
-        for key in ["", "short", &"a".repeat(64), &"changeme".repeat(8), "your-secret-key-your-secret-key-1"] {
+        for key in ["", "short", &"a".repeat(64), &"changeme".repeat(8), "your-secret-key-your-secret-key-1"]
+        {
             assert!(problem(key).is_some(), "{key}");
         }
         assert!(problem("0f2c8a5de91b7746a3c8d5e0f1b2937c").is_none());

@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::db::{Conn, Tx, execute, fetch_optional};
 use crate::error::Result;
 
-const INSERT: &str = "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
+const INSERT: &str =
+    "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
     on conflict (owner, key) do nothing";
 const FORGET_OLD: &str = "delete from idempotency_keys where owner = $1 and key = $2 and created_at < $3";
 const GET: &str = "select request_hash, target from idempotency_keys where owner = $1 and key = $2";

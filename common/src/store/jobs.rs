@@ -38,7 +38,8 @@ const REQUEST_CANCEL: &str =
 const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
     where id = $1 and user_id = $2 and status = 'queued'";
 const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
-const RETRY: &str = "update jobs set status = 'queued', run_at = $3, error = null, finished_at = null, quarantine = $5,
+const RETRY: &str =
+    "update jobs set status = 'queued', run_at = $3, error = null, finished_at = null, quarantine = $5,
         cancel_requested = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and status = 'failed'";
 const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
@@ -48,7 +49,16 @@ const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and use
       and status in ('queued', 'running') and session_order is not null order by session_order";
 
 pub(super) const SQL: &[&str] = &[
-    INSERT, GET, LIST, REQUEST_CANCEL, CANCEL_QUEUED, SET_RESULT, RETRY, PARTIAL, NEXT_IN_SESSION, OPEN_IN_SESSION,
+    INSERT,
+    GET,
+    LIST,
+    REQUEST_CANCEL,
+    CANCEL_QUEUED,
+    SET_RESULT,
+    RETRY,
+    PARTIAL,
+    NEXT_IN_SESSION,
+    OPEN_IN_SESSION,
 ];
 
 #[derive(sqlx::FromRow)]
@@ -131,8 +141,12 @@ pub struct Ready {
 
 /// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
 pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
-    let ready =
-        Ready { id: job.id, lane: Lane::normal(job.kind.queue()), priority: job.priority, run_at: job.run_at };
+    let ready = Ready {
+        id: job.id,
+        lane: Lane::normal(job.kind.queue()),
+        priority: job.priority,
+        run_at: job.run_at,
+    };
     let inserted = execute!(
         tx,
         INSERT,
@@ -180,7 +194,12 @@ pub async fn request_cancel(conn: &mut Conn, user: UserId, id: JobId) -> Result<
 }
 
 /// Ends a job that no worker has. `false` when it is not queued.
-pub async fn cancel_queued(tx: &mut Tx, user: UserId, id: JobId, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+pub async fn cancel_queued(
+    tx: &mut Tx,
+    user: UserId,
+    id: JobId,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, CANCEL_QUEUED, id, user, now, true)? == 1)
 }
 

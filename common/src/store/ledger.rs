@@ -37,13 +37,16 @@ const CLAIM: &str = concat!(
     " returning ",
     columns!()
 );
-const RENEW: &str = "update jobs set lease_until = $2 where worker = $1 and status = 'running' returning id, attempt";
+const RENEW: &str =
+    "update jobs set lease_until = $2 where worker = $1 and status = 'running' returning id, attempt";
 const CANCELLED: &str =
     "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
-const SETTLE: &str = "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
+const SETTLE: &str =
+    "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
         worker = null, partial = null, partial_n = null, quarantine = $7
     where id = $1 and attempt = $2 and status = 'running'";
-const RETRY_LATER: &str = "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null,
+const RETRY_LATER: &str =
+    "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null,
         quarantine = $5
     where id = $1 and attempt = $2 and status = 'running'";
 const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
@@ -67,20 +70,35 @@ const EXPIRED: &str = concat!(
     columns!(),
     " from jobs where status = 'running' and lease_until < $1 order by lease_until limit 500"
 );
-const RECLAIM: &str = "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, quarantine = $5,
+const RECLAIM: &str =
+    "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, quarantine = $5,
         error = $6
     where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
-const BURY: &str = "update jobs set status = 'failed', error = $3, finished_at = $4, lease_until = null, worker = null,
+const BURY: &str =
+    "update jobs set status = 'failed', error = $3, finished_at = $4, lease_until = null, worker = null,
         partial = null, partial_n = null
     where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
-const FINAL_PG: &str = "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";
+const FINAL_PG: &str =
+    "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";
 const FINAL_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
     and status in ('succeeded', 'failed', 'cancelled')";
 
 /// All but the two texts of one query that cannot be the same on both databases.
 pub(super) const SQL: &[&str] = &[
-    CLAIM, RENEW, CANCELLED, SETTLE, RETRY_LATER, HAND_BACK, CHECKPOINT, DUE, DUE_IN_LANE, EXPIRED, RECLAIM, BURY, DEPTHS,
+    CLAIM,
+    RENEW,
+    CANCELLED,
+    SETTLE,
+    RETRY_LATER,
+    HAND_BACK,
+    CHECKPOINT,
+    DUE,
+    DUE_IN_LANE,
+    EXPIRED,
+    RECLAIM,
+    BURY,
+    DEPTHS,
 ];
 /// The only query with a text for each database: a list of ids as a value.
 pub const FINAL_SQL: (&str, &str) = (FINAL_PG, FINAL_LITE);
@@ -154,17 +172,33 @@ pub async fn retry_later(
 }
 
 /// Puts a job back because its worker is stopping: the attempt does not count.
-pub async fn hand_back(tx: &mut Tx, id: JobId, attempt: u32, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+pub async fn hand_back(
+    tx: &mut Tx,
+    id: JobId,
+    attempt: u32,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, HAND_BACK, id, i64::from(attempt), now)? == 1)
 }
 
 /// The same for a job that its worker holds without running it; outside a transaction, since nothing goes with it.
-pub async fn release(conn: &mut Conn, id: JobId, attempt: u32, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+pub async fn release(
+    conn: &mut Conn,
+    id: JobId,
+    attempt: u32,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(conn, HAND_BACK, id, i64::from(attempt), now)? == 1)
 }
 
 /// Writes the answer so far down. `false`: the attempt is not running any more.
-pub async fn checkpoint(conn: &mut Conn, id: JobId, attempt: u32, text: &str, n: u32) -> Result<bool, sqlx::Error> {
+pub async fn checkpoint(
+    conn: &mut Conn,
+    id: JobId,
+    attempt: u32,
+    text: &str,
+    n: u32,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(conn, CHECKPOINT, id, i64::from(attempt), text, i64::from(n))? == 1)
 }
 
@@ -202,7 +236,13 @@ pub async fn expired(q: &mut impl Querier, now: DateTime<Utc>) -> Result<Vec<Job
 }
 
 /// Fails a job whose lease ended. `false`: the lease was renewed, or the job ended meanwhile.
-pub async fn bury(tx: &mut Tx, id: JobId, attempt: u32, now: DateTime<Utc>, error: &Value) -> Result<bool, sqlx::Error> {
+pub async fn bury(
+    tx: &mut Tx,
+    id: JobId,
+    attempt: u32,
+    now: DateTime<Utc>,
+    error: &Value,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now)? == 1)
 }
 

@@ -32,7 +32,8 @@ const LATEST: &str = concat!(
     " from messages where session_id = $1 and user_id = $2 and seq < $3 order by seq desc limit $4"
 );
 const COUNT: &str = "select count(*) from messages where session_id = $1 and user_id = $2";
-const OF_JOB: &str = concat!("select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3");
+const OF_JOB: &str =
+    concat!("select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3");
 const DELETE_FAILED_ANSWER: &str =
     "delete from messages where job_id = $1 and user_id = $2 and role = 'assistant' and status = 'failed'";
 const CONTEXT: &str = "select role, content, status, seq from messages
@@ -88,7 +89,8 @@ pub struct NewMessage<'a> {
 }
 
 pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Error> {
-    let NewMessage { id, session, user, job, seq, role, content, status, provider, model, usage, created_at } = message;
+    let NewMessage { id, session, user, job, seq, role, content, status, provider, model, usage, created_at } =
+        message;
     execute!(
         tx,
         INSERT,

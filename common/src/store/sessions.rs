@@ -18,20 +18,23 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
+const INSERT: &str =
+    "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $6)";
 const GET: &str =
     concat!("select ", columns!(), " from sessions where id = $1 and user_id = $2 and status <> 'deleted'");
-const TAKE_SEQ: &str = "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
+const TAKE_SEQ: &str =
+    "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2";
 const TAKE_ORDER: &str = "update sessions set next_seq = next_seq + 1, updated_at = $3
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 1";
-const COUNT_MESSAGE: &str = "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
+const COUNT_MESSAGE: &str =
+    "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
 const SET_TITLE: &str = "update sessions set title = $3, title_source = $4, updated_at = $5
     where id = $1 and user_id = $2 and status <> 'deleted'";
-const TITLE_FROM_WORDS: &str = "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
-const TITLE_FROM_MODEL: &str =
-    "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
+const TITLE_FROM_WORDS: &str =
+    "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
+const TITLE_FROM_MODEL: &str = "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
 const SET_STATUS: &str = "update sessions set status = $3, updated_at = $4
     where id = $1 and user_id = $2 and status <> 'deleted'";
 const SET_PINNED: &str = "update sessions set is_pinned = $3, updated_at = $4
@@ -59,8 +62,20 @@ const RECENT: &str = "select s.id as session_id, s.title, s.updated_at, (select 
 const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
 
 pub(super) const SQL: &[&str] = &[
-    INSERT, GET, TAKE_SEQ, TAKE_ORDER, COUNT_MESSAGE, SET_TITLE, TITLE_FROM_WORDS, TITLE_FROM_MODEL, SET_STATUS, SET_PINNED,
-    LIST, COUNT, RECENT, DELETE,
+    INSERT,
+    GET,
+    TAKE_SEQ,
+    TAKE_ORDER,
+    COUNT_MESSAGE,
+    SET_TITLE,
+    TITLE_FROM_WORDS,
+    TITLE_FROM_MODEL,
+    SET_STATUS,
+    SET_PINNED,
+    LIST,
+    COUNT,
+    RECENT,
+    DELETE,
 ];
 
 pub async fn insert(
@@ -81,7 +96,12 @@ pub async fn get(q: &mut impl Querier, user: UserId, id: SessionId) -> Result<Op
 
 /// Takes the next two places of a session: the user message's and its answer's. `None` when the user has no such
 /// session. The session's row stays locked until the transaction ends, so places commit in order.
-pub async fn take_seq(tx: &mut Tx, user: UserId, id: SessionId, now: DateTime<Utc>) -> Result<Option<i64>, sqlx::Error> {
+pub async fn take_seq(
+    tx: &mut Tx,
+    user: UserId,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, sqlx::Error> {
     Ok(fetch_optional!((i64,), tx, TAKE_SEQ, id, user, now)?.map(|row| row.0))
 }
 
@@ -95,7 +115,12 @@ pub async fn take_order(
     Ok(fetch_optional!((i64,), tx, TAKE_ORDER, id, user, now)?.map(|row| row.0))
 }
 
-pub async fn count_message(tx: &mut Tx, id: SessionId, by: i64, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+pub async fn count_message(
+    tx: &mut Tx,
+    id: SessionId,
+    by: i64,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
     execute!(tx, COUNT_MESSAGE, id, by, now).map(drop)
 }
 
@@ -161,7 +186,8 @@ pub async fn list(
     let (pinned, updated, id) =
         after.unwrap_or_else(|| (true, end_of_time(), SessionId(uuid::Uuid::from_bytes([0xff; 16]))));
     let Filter { status, project, .. } = filter;
-    let page = fetch_all!(Session, q, LIST, user, status, project, &pattern, pinned, updated, id, limit, skip)?;
+    let page =
+        fetch_all!(Session, q, LIST, user, status, project, &pattern, pinned, updated, id, limit, skip)?;
     let total = fetch_one!((i64,), q, COUNT, user, status, project, &pattern)?.0;
     Ok((page, total))
 }

@@ -13,14 +13,18 @@ use crate::{
 
 const INSERT: &str = "insert into users (id, email, username, name, password_hash, created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $6)";
-const GET: &str = "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
-const BY_NAME: &str = "select id, password_hash, is_active, token_version from users where email = $1 or username = $1";
+const GET: &str =
+    "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
+const BY_NAME: &str =
+    "select id, password_hash, is_active, token_version from users where email = $1 or username = $1";
 const AUTH_STATE: &str = "select u.is_active, u.token_version, u.role, l.revoked_at is null as login_lives
     from users u join logins l on l.user_id = u.id where u.id = $1 and l.id = $2";
 const INSERT_LOGIN: &str = "insert into logins (id, user_id, created_at) values ($1, $2, $3)";
-const REVOKE_LOGIN: &str = "update logins set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null";
+const REVOKE_LOGIN: &str =
+    "update logins set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null";
 const REVOKE_ALL: &str = "update logins set revoked_at = $2 where user_id = $1 and revoked_at is null";
-const RAISE_VERSION: &str = "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
+const RAISE_VERSION: &str =
+    "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
 const INSERT_REFRESH: &str = "insert into refresh_tokens (id, login_id, token_hash, expires_at, created_at)
     values ($1, $2, $3, $4, $5)";
 const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is not null as used, l.user_id,
@@ -30,7 +34,16 @@ const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is 
 const USE_REFRESH: &str = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
 
 pub(super) const SQL: &[&str] = &[
-    INSERT, GET, BY_NAME, AUTH_STATE, INSERT_LOGIN, REVOKE_LOGIN, REVOKE_ALL, RAISE_VERSION, INSERT_REFRESH, FIND_REFRESH,
+    INSERT,
+    GET,
+    BY_NAME,
+    AUTH_STATE,
+    INSERT_LOGIN,
+    REVOKE_LOGIN,
+    REVOKE_ALL,
+    RAISE_VERSION,
+    INSERT_REFRESH,
+    FIND_REFRESH,
     USE_REFRESH,
 ];
 
@@ -75,15 +88,29 @@ pub struct AuthState {
     pub login_lives: bool,
 }
 
-pub async fn auth_state(q: &mut impl Querier, id: UserId, login: LoginId) -> Result<Option<AuthState>, sqlx::Error> {
+pub async fn auth_state(
+    q: &mut impl Querier,
+    id: UserId,
+    login: LoginId,
+) -> Result<Option<AuthState>, sqlx::Error> {
     fetch_optional!(AuthState, q, AUTH_STATE, id, login)
 }
 
-pub async fn insert_login(tx: &mut Tx, id: LoginId, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+pub async fn insert_login(
+    tx: &mut Tx,
+    id: LoginId,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
     execute!(tx, INSERT_LOGIN, id, user, now).map(drop)
 }
 
-pub async fn revoke_login(tx: &mut Tx, id: LoginId, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+pub async fn revoke_login(
+    tx: &mut Tx,
+    id: LoginId,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
     execute!(tx, REVOKE_LOGIN, id, user, now).map(drop)
 }
 

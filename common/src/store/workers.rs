@@ -5,11 +5,13 @@ use chrono::{DateTime, Utc};
 use super::db::{Conn, Querier, execute, fetch_all};
 use crate::error::Result;
 
-const BEAT: &str = "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, $4)
+const BEAT: &str =
+    "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, $4)
     on conflict (name) do update set seen_at = excluded.seen_at";
 const LEAVE: &str = "delete from workers where name = $1";
 const PRUNE: &str = "delete from workers where seen_at < $1";
-const LIVING: &str = "select name, queues, concurrency, started_at, seen_at from workers where seen_at >= $1 order by name";
+const LIVING: &str =
+    "select name, queues, concurrency, started_at, seen_at from workers where seen_at >= $1 order by name";
 
 pub(super) const SQL: &[&str] = &[BEAT, LEAVE, PRUNE, LIVING];
 

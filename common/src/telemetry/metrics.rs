@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
 
 use crate::domain::job::Queue;
@@ -65,7 +66,11 @@ impl Metrics {
             vec
         };
         let metrics = Self {
-            requests: counter("rapport_http_requests_total", "Answered HTTP requests.", &["route", "method", "status"]),
+            requests: counter(
+                "rapport_http_requests_total",
+                "Answered HTTP requests.",
+                &["route", "method", "status"],
+            ),
             request_seconds: histogram(
                 "rapport_http_request_seconds",
                 "Time to the response's head.",
@@ -73,7 +78,11 @@ impl Metrics {
             ),
             open_streams: gauge("rapport_open_streams", "Streams open now.", &["transport"]),
             jobs_enqueued: counter("rapport_jobs_enqueued_total", "Jobs accepted.", &["kind"]),
-            job_attempts: counter("rapport_job_attempts_total", "Ended attempts of jobs.", &["kind", "outcome"]),
+            job_attempts: counter(
+                "rapport_job_attempts_total",
+                "Ended attempts of jobs.",
+                &["kind", "outcome"],
+            ),
             job_seconds: histogram("rapport_job_seconds", "Time one attempt of a job ran.", &["kind"]),
             job_wait_seconds: histogram(
                 "rapport_job_wait_seconds",
@@ -87,7 +96,11 @@ impl Metrics {
                 "Age of the oldest due job in the ledger.",
                 &["queue"],
             ),
-            reclaimed: counter("rapport_jobs_reclaimed_total", "Jobs taken back from dead workers.", &["kind"]),
+            reclaimed: counter(
+                "rapport_jobs_reclaimed_total",
+                "Jobs taken back from dead workers.",
+                &["kind"],
+            ),
             first_token_seconds: histogram(
                 "rapport_first_token_seconds",
                 "From the attempt's start to the provider's first word.",
@@ -104,7 +117,11 @@ impl Metrics {
                 &["provider", "class"],
             ),
             events: counter("rapport_events_total", "Stream events by fate.", &["fate"]),
-            wire_errors: counter("rapport_wire_errors_total", "Failed operations on the wire.", &["operation"]),
+            wire_errors: counter(
+                "rapport_wire_errors_total",
+                "Failed operations on the wire.",
+                &["operation"],
+            ),
             pool_connections: gauge("rapport_pool_connections", "Database connections.", &["pool", "state"]),
             rate_limited: counter("rapport_rate_limited_total", "Refused requests.", &["class"]),
             registry,

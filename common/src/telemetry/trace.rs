@@ -16,7 +16,11 @@ impl TraceContext {
     /// A new trace.
     pub fn root() -> Self {
         let mut rng = rand::rng();
-        Self { trace_id: rng.random_range(1..=u128::MAX), span_id: rng.random_range(1..=u64::MAX), sampled: true }
+        Self {
+            trace_id: rng.random_range(1..=u128::MAX),
+            span_id: rng.random_range(1..=u64::MAX),
+            sampled: true,
+        }
     }
 
     /// The same trace, one step further.

@@ -44,7 +44,9 @@ fn check(registration: &Registration) -> Result<Checked> {
     let mut problem = |field: &str, message: &str| {
         errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
     };
-    let present = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let present = |text: &Option<String>| {
+        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let email = present(&registration.email).and_then(|text| {
         let email = normalise_email(&text);
         if email.is_none() {
@@ -92,7 +94,10 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
             if first.request_hash != hash {
                 return Err(idempotency_mismatch());
             }
-            let id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no user"))?;
+            let id = first
+                .target
+                .parse()
+                .map_err(|_| Error::internal("an idempotency key's target is no user"))?;
             let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("account"))?;
             let signed_in = sign_in(ctx, tx, user, 0, now).await?;
             return Ok((signed_in, true));
@@ -100,7 +105,8 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     }
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
     store::users::insert(&mut tx, &new).await.map_err(taken)?;
-    let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new account is gone"))?;
+    let user =
+        store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new account is gone"))?;
     Ok((sign_in(ctx, tx, user, 0, now).await?, false))
 }
 
@@ -117,7 +123,13 @@ pub fn idempotency_mismatch() -> Error {
     Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
 }
 
-async fn sign_in(ctx: &Context, mut tx: Tx, user: User, version: i64, now: DateTime<Utc>) -> Result<SignedIn> {
+async fn sign_in(
+    ctx: &Context,
+    mut tx: Tx,
+    user: User,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<SignedIn> {
     let login = LoginId::new();
     store::users::insert_login(&mut tx, login, user.id, now).await?;
     issue(ctx, tx, user, login, version, now).await
@@ -161,7 +173,8 @@ pub async fn login(ctx: &Context, name: &str, password: &str) -> Result<SignedIn
 /// Trades a refresh token for a new pair. A token that was used before was stolen, or its thief's was: the whole
 /// login ends.
 pub async fn refresh(ctx: &Context, token: &str) -> Result<SignedIn> {
-    let refused = || Error::new(Code::BadRefreshToken, "The refresh token is not valid (any more). Sign in again.");
+    let refused =
+        || Error::new(Code::BadRefreshToken, "The refresh token is not valid (any more). Sign in again.");
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     let found = store::users::find_refresh(&mut tx, &token_hash(token)).await?.ok_or_else(refused)?;

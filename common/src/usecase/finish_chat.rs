@@ -51,7 +51,12 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
 }
 
 /// Stores the answer. `None`: this attempt has lost the job, and nothing was stored.
-pub async fn finish_chat(ctx: &Context, job: &Job, payload: &ChatPayload, answer: &Answer) -> Result<Option<Value>> {
+pub async fn finish_chat(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+    answer: &Answer,
+) -> Result<Option<Value>> {
     let (_, session) = whose(job)?;
     let now = clock::now();
     let result = reply(job, payload, answer);
@@ -63,7 +68,11 @@ pub async fn finish_chat(ctx: &Context, job: &Job, payload: &ChatPayload, answer
     let message_status = if answer.cancelled { "cancelled" } else { "complete" };
     insert_answer(&mut tx, job, payload, message_status, answer).await?;
     // The first answer of a session asks for a title.
-    let title = if payload.seq == 1 && !answer.cancelled { enqueue_title(ctx, &mut tx, job, payload).await? } else { None };
+    let title = if payload.seq == 1 && !answer.cancelled {
+        enqueue_title(ctx, &mut tx, job, payload).await?
+    } else {
+        None
+    };
     let next = store::jobs::next_in_session(&mut tx, session).await?;
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
@@ -100,7 +109,12 @@ pub(super) async fn insert_answer(
     Ok(())
 }
 
-async fn enqueue_title(ctx: &Context, tx: &mut Tx, job: &Job, payload: &ChatPayload) -> Result<Option<Ready>> {
+async fn enqueue_title(
+    ctx: &Context,
+    tx: &mut Tx,
+    job: &Job,
+    payload: &ChatPayload,
+) -> Result<Option<Ready>> {
     let (user, session) = whose(job)?;
     let now = clock::now();
     let title = NewJob {

@@ -54,7 +54,8 @@ pub struct Accepted {
 
 fn check(chat: &NewChat) -> Result<()> {
     let mut errors = Vec::new();
-    let mut problem = |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+    let mut problem =
+        |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
     let length = chat.message.trim().chars().count();
     if length == 0 {
         problem("message", "must not be empty".to_owned());
@@ -70,7 +71,8 @@ fn check(chat: &NewChat) -> Result<()> {
     {
         problem("provider", format!("must be one of {}", providers::NAMES.join(", ")));
     }
-    if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0')) {
+    if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0'))
+    {
         problem("model", "must be 1 to 200 characters".to_owned());
     }
     if chat.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
@@ -109,7 +111,8 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         None => {
             let session = SessionId::new();
             let title = first_words(text);
-            store::sessions::insert(&mut tx, session, caller.user, &title, "words", None::<ProjectId>, now).await?;
+            store::sessions::insert(&mut tx, session, caller.user, &title, "words", None::<ProjectId>, now)
+                .await?;
             (session, Vec::new())
         }
     };
@@ -187,7 +190,8 @@ async fn repeated(
     if first.request_hash != hash {
         return Err(super::accounts::idempotency_mismatch());
     }
-    let job: JobId = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no job"))?;
+    let job: JobId =
+        first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no job"))?;
     let gone = || Error::not_found("job: what the first request made has been deleted");
     let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
     let payload: ChatPayload = payload::read(&found)?;

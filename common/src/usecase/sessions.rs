@@ -13,7 +13,10 @@ use crate::{
 fn check_title(title: &str) -> Result<()> {
     let length = title.chars().count();
     if title.trim().is_empty() || length > TITLE_MAX || title.chars().any(char::is_control) {
-        return Err(Error::field("title", format!("must be 1 to {TITLE_MAX} characters, without control characters")));
+        return Err(Error::field(
+            "title",
+            format!("must be 1 to {TITLE_MAX} characters, without control characters"),
+        ));
     }
     Ok(())
 }
@@ -35,11 +38,16 @@ pub async fn create(
     if let Some((key, body)) = idempotency {
         let hash = ctx.auth.digest(&[b"session", &body]);
         let owner = user.to_string();
-        if let Some(first) = store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await? {
+        if let Some(first) =
+            store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await?
+        {
             if first.request_hash != hash {
                 return Err(super::accounts::idempotency_mismatch());
             }
-            id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no session"))?;
+            id = first
+                .target
+                .parse()
+                .map_err(|_| Error::internal("an idempotency key's target is no session"))?;
             replayed = true;
         }
     }
@@ -48,7 +56,8 @@ pub async fn create(
         let title = title.map(str::trim).unwrap_or_default();
         store::sessions::insert(&mut tx, id, user, title, source, None, now).await?;
     }
-    let session = store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+    let session =
+        store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
     tx.commit().await?;
     Ok((session, replayed))
 }
@@ -67,7 +76,8 @@ pub async fn change(ctx: &Context, user: UserId, id: SessionId, change: Change) 
     if !store::sessions::change(&mut tx, user, id, &change).await? {
         return Err(Error::not_found("session"));
     }
-    let session = store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+    let session =
+        store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
     tx.commit().await?;
     Ok(session)
 }

@@ -36,7 +36,13 @@ impl Wire for RedisWire {
         }
         let mut pipeline = redis::pipe();
         for one in ready {
-            pipeline.cmd("ZADD").arg(key(one.lane)).arg("NX").arg(score(one)).arg(one.id.to_string()).ignore();
+            pipeline
+                .cmd("ZADD")
+                .arg(key(one.lane))
+                .arg("NX")
+                .arg(score(one))
+                .arg(one.id.to_string())
+                .ignore();
         }
         self.link.query::<()>(&pipeline).await?;
         Ok(())
@@ -78,7 +84,9 @@ impl RedisReceiver {
         let mut command = redis::cmd("BZMPOP");
         command.arg(wait.as_secs_f64()).arg(1).arg(&self.key).arg("MIN").arg("COUNT").arg(max);
         let popped: Option<(String, Vec<(String, f64)>)> = command.query_async(connection).await?;
-        Ok(popped.map(|(_, ids)| ids.iter().filter_map(|(id, _)| id.parse().ok()).collect()).unwrap_or_default())
+        Ok(popped
+            .map(|(_, ids)| ids.iter().filter_map(|(id, _)| id.parse().ok()).collect())
+            .unwrap_or_default())
     }
 }
 

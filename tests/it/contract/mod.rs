@@ -1,1 +1,90 @@
+//! What clients and operators rely on, as files that change only on purpose. `UPDATE=1 cargo test -p rapport-tests
+//! contract` writes them anew.
 
+use std::{collections::BTreeSet, path::PathBuf};
+
+use rapport_common::{error::Code, telemetry::metrics::METRICS};
+
+fn compare(path: &str, now: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, now).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == now,
+        "{} is not what the code says: run UPDATE=1 cargo test -p rapport-tests contract",
+        path.display()
+    );
+}
+
+#[test]
+fn the_openapi_description_is_the_kept_one() {
+    compare("docs/openapi.json", &(rapport_api::document().to_pretty_json().unwrap() + "\n"));
+}
+
+#[test]
+fn docs_errors_md_lists_every_code() {
+    let mut text = "# Errors\n\nGenerated from `common/src/error.rs`. Every error is `application/problem+json` (RFC 9457): `type`, `title`,\n`status`, `detail` (a sentence for a person), `code` (stable), `request_id`, and for validation `errors: [{field, message}]`.\n\n| code | status | when |\n| --- | --- | --- |\n".to_owned();
+    for code in Code::ALL {
+        text += &format!("| `{}` | {} | {} |\n", code.as_str(), code.status(), code.meaning().trim());
+    }
+    compare("docs/errors.md", &text);
+}
+
+#[test]
+fn docs_metrics_md_lists_every_metric() {
+    let rendered = {
+        // Vectors without a value are not rendered: give each one.
+        METRICS.requests.with_label_values(&["r", "m", "s"]).inc();
+        METRICS.request_seconds.with_label_values(&["r", "m"]).observe(0.1);
+        METRICS.open_streams.with_label_values(&["t"]).set(0);
+        METRICS.jobs_enqueued.with_label_values(&["k"]).inc();
+        METRICS.job_attempts.with_label_values(&["k", "o"]).inc();
+        METRICS.job_seconds.with_label_values(&["k"]).observe(0.1);
+        METRICS.job_wait_seconds.with_label_values(&["k"]).observe(0.1);
+        METRICS.reclaimed.with_label_values(&["k"]).inc();
+        METRICS.first_token_seconds.with_label_values(&["p"]).observe(0.1);
+        METRICS.tokens.with_label_values(&["p", "m", "d"]).inc();
+        METRICS.provider_errors.with_label_values(&["p", "c"]).inc();
+        METRICS.events.with_label_values(&["f"]).inc();
+        METRICS.wire_errors.with_label_values(&["o"]).inc();
+        METRICS.pool_connections.with_label_values(&["p", "s"]).set(0);
+        METRICS.rate_limited.with_label_values(&["c"]).inc();
+        METRICS.render()
+    };
+    let help: BTreeSet<&str> =
+        rendered.lines().filter_map(|line| line.strip_prefix("# HELP rapport_")).collect();
+    let mut text = "# Metrics\n\nGenerated from `common/src/telemetry/metrics.rs`; served at `/metrics`, besides the process's own.\n\n| metric | what |\n| --- | --- |\n".to_owned();
+    for line in help {
+        let (name, what) = line.split_once(' ').unwrap();
+        text += &format!("| `rapport_{name}` | {what} |\n");
+    }
+    compare("docs/metrics.md", &text);
+}
+
+#[test]
+fn every_operation_says_what_it_is_and_how_it_fails() {
+    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let mut operations = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        assert!(path.starts_with("/api/v1/"));
+        for (method, operation) in item.as_object().unwrap() {
+            operations += 1;
+            let name = format!("{method} {path}");
+            assert!(
+                operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+                "{name} has no summary"
+            );
+            assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{name} has no tag");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with(['1', '2'])), "{name} has no success");
+            let secured = operation["security"]
+                .as_array()
+                .is_none_or(|all| all.iter().any(|one| one["bearer"].is_array()));
+            assert!(!secured || responses.contains_key("401"), "{name} does not say 401");
+            assert!(!path.contains('{') || responses.contains_key("404"), "{name} does not say 404");
+        }
+    }
+    assert!(operations >= 28, "{operations}");
+}

@@ -21,7 +21,12 @@ async fn postgres_restarts_under_load_503_meanwhile_and_then_all_is_answered() {
     let mut talks = Vec::new();
     for _ in 0..6 {
         let session = user.new_session().await;
-        talks.push(tokio::spawn(ledger::talk(user.clone(), session, stop.clone(), Duration::from_millis(40))));
+        talks.push(tokio::spawn(ledger::talk(
+            user.clone(),
+            session,
+            stop.clone(),
+            Duration::from_millis(40),
+        )));
     }
     tokio::time::sleep(Duration::from_millis(800)).await;
     postgres.stop();

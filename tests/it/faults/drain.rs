@@ -55,7 +55,8 @@ async fn twenty_thousand_jobs_queued_at_once_drain(stack: Stack) {
         depths.is_empty().then_some(())
     })
     .await;
-    let sql = "select count(*), coalesce(max(attempt), 0) from jobs where kind = 'probe' and status = 'succeeded'";
+    let sql =
+        "select count(*), coalesce(max(attempt), 0) from jobs where kind = 'probe' and status = 'succeeded'";
     eventually("the last ones end", Duration::from_secs(20), || async {
         let (done, attempts): (i64, i64) = super::worker_dies::one(&db, sql).await;
         assert!(attempts <= 1, "one was run twice");

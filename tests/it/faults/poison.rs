@@ -7,10 +7,7 @@ use rapport_common::{
         job::{JobKind, JobStatus},
     },
     jobs::payload::{self, ProbePayload},
-    store::{
-        self, Db,
-        jobs::NewJob,
-    },
+    store::{self, Db, jobs::NewJob},
 };
 
 use crate::{
@@ -59,7 +56,10 @@ async fn a_job_that_aborts_its_process_each_time_dies_and_the_queue_goes_on(stac
             starts += 1;
             app.start_runner();
         }
-        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), poison).await.unwrap().unwrap();
+        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), poison)
+            .await
+            .unwrap()
+            .unwrap();
         if job.status.is_final() {
             break job;
         }
@@ -69,7 +69,10 @@ async fn a_job_that_aborts_its_process_each_time_dies_and_the_queue_goes_on(stac
     assert_eq!((dead.status, dead.attempt), (JobStatus::Failed, 3));
     assert_eq!(dead.error.unwrap()["code"], "job_crashed");
     eventually("the innocent ends", Duration::from_secs(30), || async {
-        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), innocent).await.unwrap().unwrap();
+        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), innocent)
+            .await
+            .unwrap()
+            .unwrap();
         (job.status == JobStatus::Succeeded).then_some(())
     })
     .await;

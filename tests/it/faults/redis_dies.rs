@@ -20,7 +20,12 @@ async fn flushed_and_restarted_under_load_every_message_is_answered_once() {
     let mut talks = Vec::new();
     for _ in 0..8 {
         let session = user.new_session().await;
-        talks.push(tokio::spawn(ledger::talk(user.clone(), session, stop.clone(), Duration::from_millis(20))));
+        talks.push(tokio::spawn(ledger::talk(
+            user.clone(),
+            session,
+            stop.clone(),
+            Duration::from_millis(20),
+        )));
     }
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(400)).await;

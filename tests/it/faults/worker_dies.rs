@@ -7,7 +7,10 @@ use crate::{
     harness::{App, Stack, ledger, sse::text_of},
 };
 
-both_stacks!(a_killed_workers_answer_is_given_whole_by_another, kill_9_at_random_points_loses_and_doubles_nothing);
+both_stacks!(
+    a_killed_workers_answer_is_given_whole_by_another,
+    kill_9_at_random_points_loses_and_doubles_nothing
+);
 
 async fn a_killed_workers_answer_is_given_whole_by_another(stack: Stack) {
     let mut app = App::builder(stack).workers(2).start().await;
@@ -27,7 +30,8 @@ async fn a_killed_workers_answer_is_given_whole_by_another(stack: Stack) {
             // Whichever of the two has the job.
             let running = format!("\"job_id\":\"{job}\"");
             let db = app.db().await;
-            let (worker,): (String,) = one(&db, "select worker from jobs where status = 'running' and kind = 'chat'").await;
+            let (worker,): (String,) =
+                one(&db, "select worker from jobs where status = 'running' and kind = 'chat'").await;
             let pid: u32 = worker.rsplit('-').nth(1).unwrap().parse().unwrap();
             let index = app.workers.iter().position(|worker| worker.pid() == pid).unwrap();
             app.workers[index].kill();
@@ -74,7 +78,12 @@ async fn kill_9_at_random_points_loses_and_doubles_nothing(stack: Stack) {
     let mut talks = Vec::new();
     for _ in 0..8 {
         let session = user.new_session().await;
-        talks.push(tokio::spawn(ledger::talk(user.clone(), session, stop.clone(), Duration::from_millis(25))));
+        talks.push(tokio::spawn(ledger::talk(
+            user.clone(),
+            session,
+            stop.clone(),
+            Duration::from_millis(25),
+        )));
     }
     for round in 0..4u64 {
         // A pause between faults, not a synchronisation: where it strikes is meant to be arbitrary.

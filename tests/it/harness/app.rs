@@ -46,7 +46,6 @@ pub struct App {
     pub mock: Option<(Process, String)>,
     pub redis: Option<Redis>,
     database: String,
-    worker_arguments: Vec<String>,
 }
 
 pub struct Builder {
@@ -56,7 +55,6 @@ pub struct Builder {
     env: Vec<(String, String)>,
     mock: Option<Vec<String>>,
     postgres: Option<String>,
-    worker_arguments: Vec<String>,
 }
 
 impl Builder {
@@ -66,10 +64,6 @@ impl Builder {
     }
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
-        self
-    }
-    pub fn worker_arguments(mut self, arguments: &[&str]) -> Self {
-        self.worker_arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         self
     }
     pub fn env(mut self, key: &str, value: impl ToString) -> Self {
@@ -100,7 +94,6 @@ impl Builder {
             mock: None,
             redis: None,
             database: String::new(),
-            worker_arguments: self.worker_arguments,
         };
         if let Some(arguments) = self.mock {
             app.start_mock(&arguments);
@@ -128,15 +121,7 @@ impl Builder {
 
 impl App {
     pub fn builder(stack: Stack) -> Builder {
-        Builder {
-            stack,
-            apis: 1,
-            workers: 1,
-            env: Vec::new(),
-            mock: None,
-            postgres: None,
-            worker_arguments: Vec::new(),
-        }
+        Builder { stack, apis: 1, workers: 1, env: Vec::new(), mock: None, postgres: None }
     }
 
     pub async fn start(stack: Stack) -> Self {
@@ -146,7 +131,7 @@ impl App {
     /// The environment of every process: nothing of ours, quick leases, no limits, a mock without pauses.
     fn environment(&self) -> Vec<(String, String)> {
         let mut env: Vec<(String, String)> = vec![
-            ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
+            ("PATH".to_owned(), std::env::var_os("PATH").unwrap_or_default().into_string().unwrap()),
             ("HOST".to_owned(), "127.0.0.1".to_owned()),
             ("DATA_DIR".to_owned(), self.folder.display().to_string()),
             ("SECRET_KEY".to_owned(), SECRET_KEY.to_owned()),
@@ -210,9 +195,7 @@ impl App {
     }
 
     pub fn add_worker(&mut self) {
-        let mut arguments = vec!["worker".to_owned()];
-        arguments.extend(self.worker_arguments.iter().cloned());
-        let process = self.process(&unique("worker"), &arguments, 0);
+        let process = self.process(&unique("worker"), &["worker".to_owned()], 0);
         process.line_with("rapport worker takes jobs", READY);
         self.workers.push(process);
     }
@@ -286,5 +269,10 @@ pub fn client() -> reqwest::Client {
     ONCE.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).timeout(Duration::from_secs(120)).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(64)
+        .timeout(Duration::from_secs(120))
+        .build()
+        .unwrap()
 }

@@ -71,6 +71,9 @@ pub async fn check(user: &User, sent: &[Sent], within: Duration) {
             }
             position += skipped + 1;
         }
-        assert!(expected[position..].iter().all(|one| one.job.is_none()), "the last accepted messages are missing");
+        assert!(
+            expected[position..].iter().all(|one| one.job.is_none()),
+            "the last accepted messages are missing"
+        );
     }
 }

@@ -13,7 +13,11 @@ pub use client::User;
 use std::{future::Future, time::Duration};
 
 /// Waits for a condition; panics after the deadline. Never sleep and hope.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, within: Duration, check: impl Fn() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    within: Duration,
+    check: impl Fn() -> F,
+) -> T {
     let deadline = tokio::time::Instant::now() + within;
     loop {
         if let Some(found) = check().await {

@@ -62,7 +62,8 @@ impl Process {
     }
 
     pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
+        let done =
+            Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
         assert!(done.success(), "{} is gone already", self.name);
     }
 
@@ -83,7 +84,12 @@ impl Process {
             if let Ok(Some(status)) = self.child.lock().unwrap().try_wait() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} did not exit within {within:?}\n{}", self.name, self.output());
+            assert!(
+                Instant::now() < deadline,
+                "{} did not exit within {within:?}\n{}",
+                self.name,
+                self.output()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -101,7 +107,12 @@ impl Process {
                 return line;
             }
             assert!(!self.has_exited(), "{} exited:\n{}", self.name, self.output());
-            assert!(Instant::now() < deadline, "{}: no {needle:?} within {within:?}:\n{}", self.name, self.output());
+            assert!(
+                Instant::now() < deadline,
+                "{}: no {needle:?} within {within:?}:\n{}",
+                self.name,
+                self.output()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -42,7 +42,8 @@ fn program(name: &str) -> PathBuf {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let debian = debian.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).chain(debian).map(|dir| dir.join(name)).find(|path| path.is_file());
+    let found =
+        std::env::split_paths(&path).chain(debian).map(|dir| dir.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} is not installed: ./test installs it on Debian, as root"))
 }
 

@@ -37,9 +37,13 @@ impl Events {
                 let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
                 let block = String::from_utf8(block).unwrap();
                 let field = |name: &str| {
-                    block.lines().find_map(|line| line.strip_prefix(name)).map(|text| text.trim_start().to_owned())
+                    block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .map(|text| text.trim_start().to_owned())
                 };
-                let (Some(id), Some(name), Some(data)) = (field("id:"), field("event:"), field("data:")) else {
+                let (Some(id), Some(name), Some(data)) = (field("id:"), field("event:"), field("data:"))
+                else {
                     continue; // a heartbeat
                 };
                 return Some(Event { id, name, data: serde_json::from_str(&data).unwrap() });

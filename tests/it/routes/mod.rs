@@ -1,1 +1,12 @@
-
+mod accounts;
+mod bad_input;
+mod cancel;
+mod chat;
+mod idempotency;
+mod limits;
+mod ownership;
+mod providers;
+mod service;
+mod sessions;
+mod stream;
+mod websocket;

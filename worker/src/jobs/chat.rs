@@ -79,7 +79,8 @@ async fn answer(
     request: ChatRequest,
     mut signal: StopSignal,
 ) -> Result<Outcome, Lost> {
-    let prompt_tokens: usize = request.messages.iter().map(|message| tokens::estimate(&message.content)).sum();
+    let prompt_tokens: usize =
+        request.messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
     let mut log = AnswerLog::open(ctx, job).await?;
     let mut usage = None;
@@ -90,7 +91,9 @@ async fn answer(
         opened = provider.chat(request) => opened.map_err(Read::Broken),
     };
     let read = match opened {
-        Ok(stream) => read_stream(&mut log, stream, &mut signal, &mut usage, provider.name(), started).await?,
+        Ok(stream) => {
+            read_stream(&mut log, stream, &mut signal, &mut usage, provider.name(), started).await?
+        }
         Err(read) => read,
     };
     // The stream is dropped here: a stopped answer's connection closes now.
@@ -174,7 +177,8 @@ fn storable(text: &str) -> String {
 
 fn count_tokens(provider: &str, model: &str, usage: Usage) {
     // Users name models: only known shapes become labels.
-    let label = if model.len() <= 64 && model.chars().all(|c| c.is_ascii_graphic()) { model } else { "other" };
+    let label =
+        if model.len() <= 64 && model.chars().all(|c| c.is_ascii_graphic()) { model } else { "other" };
     let count = |direction: &str, tokens: i64| {
         METRICS.tokens.with_label_values(&[provider, label, direction]).inc_by(tokens.max(0) as u64);
     };

@@ -4,10 +4,7 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error,
     chat::title,
-    domain::{
-        ids::UserId,
-        job::Job,
-    },
+    domain::{ids::UserId, job::Job},
     jobs::payload::{self, TitlePayload},
     providers::{ChatEvent, ChatRequest, ProviderError},
     store,
@@ -49,7 +46,9 @@ async fn make_title(ctx: &Context, job: &Job) -> Outcome {
         None => None, // the session is gone
         Some(first) => match ask(ctx, job, &payload.provider, &first).await {
             Ok(answer) => title::clean(&answer),
-            Err(error) if error.class.is_transient() => return Outcome::Retry(error.public(), error.retry_after),
+            Err(error) if error.class.is_transient() => {
+                return Outcome::Retry(error.public(), error.retry_after);
+            }
             Err(error) => return Outcome::Fail(error.public()),
         },
     };

@@ -20,7 +20,9 @@ pub fn parse(message: &str) -> Vec<Directive> {
         .filter(|(at, c)| *c == '/' && message[..*at].chars().next_back().is_none_or(char::is_whitespace))
         .filter_map(|(at, _)| {
             let name = NAMES.iter().find(|name| {
-                message[at..].strip_prefix(**name).is_some_and(|rest| rest.chars().next().is_none_or(char::is_whitespace))
+                message[at..]
+                    .strip_prefix(**name)
+                    .is_some_and(|rest| rest.chars().next().is_none_or(char::is_whitespace))
             })?;
             Some((at, *name))
         })
@@ -47,7 +49,8 @@ fn one(name: &str, text: &str) -> Option<Directive> {
         "/system" => Some(Directive::System),
         "/tool" => {
             let (tool, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, "{}"));
-            (!tool.is_empty()).then(|| Directive::Tool { name: tool.to_owned(), arguments: arguments.trim().to_owned() })
+            (!tool.is_empty())
+                .then(|| Directive::Tool { name: tool.to_owned(), arguments: arguments.trim().to_owned() })
         }
         _ => None,
     }

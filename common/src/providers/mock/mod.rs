@@ -68,7 +68,8 @@ impl Provider for Mock {
         }
         let delay = delay.unwrap_or(self.delay);
         let limit = request.max_tokens.map_or(usize::MAX, |max| max as usize);
-        let prompt_tokens = request.messages.iter().map(|message| tokens::estimate(&message.content)).sum::<usize>();
+        let prompt_tokens =
+            request.messages.iter().map(|message| tokens::estimate(&message.content)).sum::<usize>();
         Ok(Box::pin(try_stream! {
             let finish = if words.len() > limit { "length" } else { "stop" };
             let mut said = 0;

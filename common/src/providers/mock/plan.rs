@@ -35,7 +35,9 @@ pub fn plan(messages: &[ChatMessage]) -> Plan {
     for directive in directives::parse(user) {
         match directive {
             Directive::Echo(text) => plan.words.extend(words_of(&text)),
-            Directive::Tokens(n) => plan.words.extend((1..=n).map(|i| if i == 1 { "w1".to_owned() } else { format!(" w{i}") })),
+            Directive::Tokens(n) => {
+                plan.words.extend((1..=n).map(|i| if i == 1 { "w1".to_owned() } else { format!(" w{i}") }))
+            }
             Directive::System => plan.words.extend(words_of(system)),
             Directive::Delay(ms) => {
                 plan.delay = Some(Duration::from_millis(ms));
@@ -46,7 +48,9 @@ pub fn plan(messages: &[ChatMessage]) -> Plan {
                 continue;
             }
             // Without tools on offer the model can only talk about it.
-            Directive::Tool { name, .. } => plan.words.extend(words_of(&format!("I have no tool called {name}."))),
+            Directive::Tool { name, .. } => {
+                plan.words.extend(words_of(&format!("I have no tool called {name}.")))
+            }
         }
         said = true;
     }
@@ -60,21 +64,30 @@ fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
     let turns = messages.iter().filter(|message| message.role == Role::User).count();
     let quoted: String = user.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
     let lower = quoted.to_lowercase();
-    if ["hi", "hello", "hey"].iter().any(|word| lower.split(|c: char| !c.is_alphanumeric()).next() == Some(word)) {
+    if ["hi", "hello", "hey"]
+        .iter()
+        .any(|word| lower.split(|c: char| !c.is_alphanumeric()).next() == Some(word))
+    {
         return "Hello! I am the built-in mock model: I run offline and answer by simple rules. What can I do for you?"
             .to_owned();
     }
-    format!("You said: \"{quoted}\" (message {turns} of this conversation). I am the built-in mock model; set an API key to talk to a real one.")
+    format!(
+        "You said: \"{quoted}\" (message {turns} of this conversation). I am the built-in mock model; set an API key to talk to a real one."
+    )
 }
 
 fn title_for(text: &str) -> String {
     const DULL: [&str; 24] = [
-        "the", "a", "an", "and", "or", "of", "to", "in", "is", "are", "i", "you", "my", "me", "please", "can", "what", "how", "do",
-        "does", "it", "for", "on", "with",
+        "the", "a", "an", "and", "or", "of", "to", "in", "is", "are", "i", "you", "my", "me", "please",
+        "can", "what", "how", "do", "does", "it", "for", "on", "with",
     ];
     let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-    let words: Vec<String> =
-        text.split_whitespace().map(bare).filter(|word| !word.is_empty() && !DULL.contains(&word.to_lowercase().as_str())).take(5).collect();
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(bare)
+        .filter(|word| !word.is_empty() && !DULL.contains(&word.to_lowercase().as_str()))
+        .take(5)
+        .collect();
     let title = if words.is_empty() { "New conversation".to_owned() } else { words.join(" ") };
     let mut letters = title.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())

@@ -1,0 +1,74 @@
+//! Every statement is prepared on both databases, and the two schemas are the same.
+
+use std::collections::BTreeMap;
+
+use rapport_common::store::{ALL_SQL, Db, PoolSizes, Querier, db::Raw, ledger::FINAL_SQL};
+use sqlx::{Executor, SqlSafeStr};
+
+use crate::harness::servers::{Postgres, folder, unique};
+
+async fn postgres() -> Db {
+    let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
+    let db = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+    db.migrate().await.unwrap();
+    db
+}
+
+async fn sqlite() -> Db {
+    let db = Db::sqlite(&folder().join(unique("prepare")).with_extension("db")).await.unwrap();
+    db.migrate().await.unwrap();
+    db
+}
+
+#[tokio::test]
+async fn every_statement_is_prepared_on_both() {
+    let (pg, lite) = (postgres().await, sqlite().await);
+    let mut count = 0;
+    let both = ALL_SQL.iter().flat_map(|(module, all)| all.iter().map(move |sql| (*module, *sql, *sql)));
+    for (module, for_pg, for_lite) in both.chain([("ledger", FINAL_SQL.0, FINAL_SQL.1)]) {
+        let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.relaxed().await.unwrap());
+        let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
+        // PostgreSQL cannot guess the type of a parameter that is only compared with null: our binds name theirs.
+        if let Err(error) = pg.prepare(for_pg.into_sql_str()).await {
+            assert!(
+                error.to_string().contains("could not determine data type"),
+                "{module} on PostgreSQL: {error}\n{for_pg}"
+            );
+        }
+        lite.prepare(for_lite.into_sql_str())
+            .await
+            .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
+        count += 1;
+    }
+    assert!(count > 40, "only {count} statements are listed");
+}
+
+#[tokio::test]
+async fn both_schemas_have_the_same_tables_and_columns() {
+    let pg_sql =
+        "select table_name::text, column_name::text, (is_nullable = 'YES') from information_schema.columns
+        where table_schema = 'public' and table_name not like '\\_%' order by 1, 2";
+    let lite_sql = "select m.name, c.name, not c.\"notnull\" and not c.pk from sqlite_master m, pragma_table_info(m.name) c
+        where m.type = 'table' and m.name not like '\\_%' escape '\\' and m.name not like 'sqlite%' order by 1, 2";
+    let (pg, lite) = (postgres().await, sqlite().await);
+    let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.read().await.unwrap());
+    let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
+    let on_pg: Vec<(String, String, bool)> = sqlx::query_as(pg_sql).fetch_all(pg).await.unwrap();
+    let on_lite: Vec<(String, String, bool)> = sqlx::query_as(lite_sql).fetch_all(lite).await.unwrap();
+    let map = |rows: Vec<(String, String, bool)>| -> BTreeMap<(String, String), bool> {
+        rows.into_iter().map(|(table, column, nullable)| ((table, column), nullable)).collect()
+    };
+    assert_eq!(map(on_pg), map(on_lite));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_processes_may_migrate_at_once() {
+    let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
+    let racing = (0..6).map(|_| {
+        let db = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+        tokio::spawn(async move { db.migrate().await })
+    });
+    for migrated in futures::future::join_all(racing).await {
+        migrated.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    both_stacks,
+    harness::{
+        App, Stack,
+        app::client,
+        client::{Answer, PASSWORD},
+    },
+};
+
+both_stacks!(
+    an_account_from_register_to_logout,
+    a_reused_refresh_token_ends_its_whole_login,
+    a_login_storm_starves_nobody
+);
+
+async fn an_account_from_register_to_logout(stack: Stack) {
+    let app = App::start(stack).await;
+    let base = format!("{}/api/v1", app.url(0));
+    let http = client();
+    let post = async |path: &str, body: serde_json::Value| {
+        Answer::of(http.post(format!("{base}{path}")).json(&body).send().await.unwrap()).await
+    };
+    let account =
+        json!({"email": " Ann@Example.com", "username": "Ann", "password": PASSWORD, "name": "Ann Lee"});
+    let made = post("/auth/register", account.clone()).await.expect(201);
+    assert_eq!(made["user"]["email"], "ann@example.com");
+    assert_eq!((made["token_type"].as_str(), made["user"]["role"].as_str()), (Some("bearer"), Some("user")));
+    post("/auth/register", account).await.problem(409, "already_taken");
+    // By email, by username, as JSON and as a form.
+    for name in ["ann@example.com", "ANN", "ann"] {
+        post("/auth/login", json!({"username": name, "password": PASSWORD})).await.expect(200);
+        let form = [("username", name), ("password", PASSWORD), ("grant_type", "password")];
+        let response = http.post(format!("{base}/auth/token")).form(&form).send().await.unwrap();
+        Answer::of(response).await.expect(200);
+    }
+    let wrong = post("/auth/login", json!({"username": "ann", "password": "Wrong-horse-1"})).await;
+    let unknown = post("/auth/login", json!({"username": "nobody", "password": PASSWORD})).await;
+    let without_id = |problem: serde_json::Value| (problem["detail"].clone(), problem["code"].clone());
+    let wrong = without_id(wrong.problem(401, "invalid_credentials"));
+    assert_eq!(wrong, without_id(unknown.problem(401, "invalid_credentials")));
+
+    let token = made["access_token"].as_str().unwrap();
+    let get = async |path: &str, token: &str| {
+        Answer::of(http.get(format!("{base}{path}")).bearer_auth(token).send().await.unwrap()).await
+    };
+    let me = get("/auth/me", token).await.expect(200);
+    assert_eq!(me, get("/users/me", token).await.expect(200));
+    assert_eq!(me["username"], "ann");
+    let response = http.post(format!("{base}/auth/logout")).bearer_auth(token).send().await.unwrap();
+    Answer::of(response).await.expect(200);
+    let gone = get("/auth/me", token).await;
+    assert_eq!(gone.headers["www-authenticate"], "Bearer");
+    gone.problem(401, "unauthorized");
+    let refresh = json!({"refresh_token": made["refresh_token"]});
+    post("/auth/refresh", refresh).await.problem(401, "invalid_refresh_token");
+}
+
+async fn a_reused_refresh_token_ends_its_whole_login(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let refresh = async |token: &str| user.post("/auth/refresh", &json!({"refresh_token": token})).await;
+    let second = refresh(&user.refresh_token).await.expect(200);
+    let third = refresh(second["refresh_token"].as_str().unwrap()).await.expect(200);
+    // Somebody uses the first again: it was stolen, or the thief's turn is now.
+    refresh(&user.refresh_token).await.problem(401, "invalid_refresh_token");
+    refresh(third["refresh_token"].as_str().unwrap()).await.problem(401, "invalid_refresh_token");
+    let mut with_third = user.clone();
+    with_third.token = third["access_token"].as_str().unwrap().to_owned();
+    with_third.get("/auth/me").await.problem(401, "unauthorized");
+    // Another login of the same account goes on.
+    let login = json!({"username": user.name, "password": PASSWORD});
+    let other = user.post("/auth/login", &login).await.expect(200);
+    with_third.token = other["access_token"].as_str().unwrap().to_owned();
+    with_third.get("/auth/me").await.expect(200);
+    user.post("/auth/refresh", &json!({"refresh_token": "no such token"}))
+        .await
+        .problem(401, "invalid_refresh_token");
+    // All of them end at once.
+    with_third.send(Method::POST, "/auth/logout", &json!({"all": true})).await.expect(200);
+    with_third.get("/auth/me").await.problem(401, "unauthorized");
+}
+
+async fn a_login_storm_starves_nobody(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let storm: Vec<_> = (0..60)
+        .map(|_| {
+            let user = user.clone();
+            tokio::spawn(async move {
+                let body = json!({"username": user.name, "password": "Wrong-horse-1"});
+                user.post("/auth/login", &body).await.status
+            })
+        })
+        .collect();
+    // Others are answered while most of the storm still waits for a core.
+    for _ in 0..10 {
+        user.get("/auth/me").await.expect(200);
+    }
+    let waiting = storm.iter().filter(|login| !login.is_finished()).count();
+    assert!(waiting > 0, "ten small requests outlasted sixty password checks");
+    for login in storm {
+        assert_eq!(login.await.unwrap(), 401);
+    }
+}

@@ -1,0 +1,66 @@
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    both_stacks,
+    harness::{App, Stack, User, client::Answer},
+};
+
+both_stacks!(the_same_key_is_the_same_request);
+
+async fn with_key(user: &User, path: &str, key: &str, body: &Value) -> Answer {
+    let request = user.request(Method::POST, path).header("idempotency-key", key).json(body);
+    Answer::of(request.send().await.unwrap()).await
+}
+
+async fn the_same_key_is_the_same_request(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let body = json!({"message": "/echo once"});
+    let first = with_key(&user, "/chat", "k1", &body).await;
+    assert!(!first.headers.contains_key("idempotent-replayed"));
+    let first = first.expect(200);
+    let again = with_key(&user, "/chat", "k1", &body).await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(again.expect(200), first);
+    assert_eq!(user.messages(first["session_id"].as_str().unwrap()).await.len(), 2);
+    with_key(&user, "/chat", "k1", &json!({"message": "/echo other"}))
+        .await
+        .problem(422, "idempotency_mismatch");
+    // Another user's key is another key.
+    let other = app.user().await;
+    assert_ne!(with_key(&other, "/chat", "k1", &body).await.expect(200)["job_id"], first["job_id"]);
+    // While the first is running the second is told so.
+    let slow = json!({"message": "/delay 100 /tokens 20"});
+    let request =
+        user.request(Method::POST, "/chat").header("idempotency-key", "k2").header("prefer", "respond-async");
+    let job = Answer::of(request.json(&slow).send().await.unwrap()).await.expect(202);
+    with_key(&user, "/chat", "k2", &slow).await.problem(409, "idempotency_in_progress");
+    user.get(&format!("/jobs/{}?wait=30", job["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(with_key(&user, "/chat", "k2", &slow).await.expect(200)["job_id"], job["id"]);
+    // Many at once: one is accepted.
+    let body = json!({"message": "/echo race"});
+    let racing = (0..8).map(|_| with_key(&user, "/chat", "k3", &body));
+    let answers = futures::future::join_all(racing).await;
+    let mut jobs: Vec<String> = Vec::new();
+    for answer in answers {
+        match answer.status {
+            200 => jobs.push(answer.body["job_id"].as_str().unwrap().to_owned()),
+            _ => drop(answer.problem(409, "idempotency_in_progress")),
+        }
+    }
+    jobs.dedup();
+    assert_eq!(jobs.len(), 1);
+    // Sessions and accounts too.
+    let session = with_key(&user, "/chat/sessions", "k4", &json!({"title": "T"})).await.expect(201);
+    let again = with_key(&user, "/chat/sessions", "k4", &json!({"title": "T"})).await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(again.expect(201)["id"], session["id"]);
+    let account = json!({"username": format!("{}-twin", user.name), "password": "Correct-horse-1"});
+    let made = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
+    let again = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
+    assert_eq!(made["user"], again["user"]);
+    for bad in ["", "a b", &"x".repeat(256)] {
+        with_key(&user, "/chat", bad, &body).await.problem(400, "malformed_request");
+    }
+}

@@ -1,0 +1,115 @@
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use crate::{
+    both_stacks,
+    harness::{App, Stack, User},
+};
+
+both_stacks!(many_messages_on_one_socket, garbage_gets_an_error_and_the_socket_stays, tickets_work_once);
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn open(app: &App, path: &str, token: &str) -> Result<Socket, u16> {
+    let url = format!("{}{path}?token={token}", app.url(0).replace("http", "ws"));
+    match connect_async(url).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn say(socket: &mut Socket, value: Value) {
+    socket.send(Message::text(value.to_string())).await.unwrap();
+}
+
+async fn hear(socket: &mut Socket) -> Value {
+    loop {
+        let message = tokio::time::timeout(std::time::Duration::from_secs(30), socket.next()).await.unwrap();
+        if let Message::Text(text) = message.unwrap().unwrap() {
+            return serde_json::from_str(&text).unwrap();
+        }
+    }
+}
+
+async fn hear_until(socket: &mut Socket, kind: &str) -> Vec<Value> {
+    let mut heard = Vec::new();
+    loop {
+        heard.push(hear(socket).await);
+        if heard.last().unwrap()["type"] == kind {
+            return heard;
+        }
+    }
+}
+
+async fn many_messages_on_one_socket(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let mut socket = open(&app, "/api/v1/chat/ws", &user.token).await.unwrap();
+    let mut session = Value::Null;
+    for n in 0..3 {
+        say(&mut socket, json!({"message": format!("/echo number {n}"), "session_id": session})).await;
+        let heard = hear_until(&mut socket, "done").await;
+        assert_eq!((heard[0]["type"].as_str(), heard[0]["id"].as_str()), (Some("job"), Some("0-1")));
+        assert_eq!(heard.last().unwrap()["reply"], format!("number {n}"));
+        session = heard[0]["session_id"].clone();
+    }
+    assert_eq!(user.messages(session.as_str().unwrap()).await.len(), 6);
+    say(&mut socket, json!({"type": "chat", "message": "/delay 50 /tokens 300"})).await;
+    let job = hear(&mut socket).await["job_id"].clone();
+    let seen = hear(&mut socket).await["id"].clone();
+    // Cut here, resumed on another connection (under the route's other name), and cancelled.
+    drop(socket);
+    let mut socket = open(&app, "/api/v1/chat/stream", &user.token).await.unwrap();
+    say(&mut socket, json!({"type": "resume", "job_id": job, "after": seen})).await;
+    let next = hear(&mut socket).await;
+    assert_eq!((next["type"].as_str(), next["id"].as_str()), (Some("token"), Some("1-2")));
+    say(&mut socket, json!({"type": "cancel", "job_id": job})).await;
+    assert_eq!(hear_until(&mut socket, "done").await.last().unwrap()["finish_reason"], "cancelled");
+}
+
+async fn garbage_gets_an_error_and_the_socket_stays(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    assert_eq!(open(&app, "/api/v1/chat/ws", "nonsense").await.err(), Some(401));
+    let plain = user.get("/chat/ws").await;
+    plain.problem(400, "malformed_request");
+    let mut socket = open(&app, "/api/v1/chat/ws", &user.token).await.unwrap();
+    let garbage = [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        "{\"message\":\"\"}",
+        "{\"type\":\"dance\"}",
+        "{\"type\":\"cancel\"}",
+        "{\"type\":\"cancel\",\"job_id\":\"job_06gzqtmcpsrcddge92jzncy0dc\"}",
+        "{\"type\":\"resume\",\"job_id\":5}",
+        "{\"message\":\"x\",\"session_id\":\"sess_06gzqtmcpsrcddge92jzncy0dc\"}",
+        "{\"message\":5}",
+    ];
+    for text in garbage {
+        socket.send(Message::text(text)).await.unwrap();
+        let error = hear(&mut socket).await;
+        assert_eq!(error["type"], "error", "{text}: {error}");
+        assert!(error["status"].as_u64().unwrap() < 500 && error["detail"].is_string(), "{text}: {error}");
+    }
+    socket.send(Message::binary(vec![0u8, 159, 146, 150])).await.unwrap();
+    assert_eq!(hear(&mut socket).await["code"], "malformed_request");
+    say(&mut socket, json!({"message": "/echo still here"})).await;
+    assert_eq!(hear_until(&mut socket, "done").await.last().unwrap()["reply"], "still here");
+}
+
+async fn tickets_work_once(stack: Stack) {
+    let app = App::start(stack).await;
+    let user: User = app.user().await;
+    let ticket =
+        user.post("/auth/ws-ticket", &json!({})).await.expect(200)["ticket"].as_str().unwrap().to_owned();
+    let mut socket = open(&app, "/api/v1/chat/ws", &ticket).await.unwrap();
+    say(&mut socket, json!({"message": "/echo by ticket"})).await;
+    assert_eq!(hear_until(&mut socket, "done").await.last().unwrap()["reply"], "by ticket");
+    assert_eq!(open(&app, "/api/v1/chat/ws", &ticket).await.err(), Some(401));
+    let forged = ticket.replacen("user_", "user_0", 1);
+    assert_eq!(open(&app, "/api/v1/chat/ws", &forged).await.err(), Some(401));
+}
