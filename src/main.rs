@@ -46,6 +46,10 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail("the TLS provider was installed twice");
     }
+    // Every open stream is a descriptor; the usual soft limit of 1024 is for shells.
+    if let Err(error) = rlimit::increase_nofile_limit(1 << 17) {
+        return fail(&format!("the limit of open files: {error}"));
+    }
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -133,10 +133,11 @@ mod tests {
 
     #[test]
     fn unreadable_and_wrong_are_told_apart() {
-        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-        for bad in ["", "{", "nul", "{\"message\":\"\\ud800\"}", "{\"message\":\"x\"} {}", &deep] {
+        for bad in ["", "{", "nul", "{\"message\":\"\\ud800\"}", "{\"message\":\"x\"} {}"] {
             assert_eq!(parse::<Body>(bad.as_bytes()).unwrap_err().code, Code::Malformed, "{bad:.40}");
         }
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(parse::<serde_json::Value>(deep.as_bytes()).unwrap_err().code, Code::Malformed);
         let missing = parse::<Body>(b"{}").unwrap_err();
         assert_eq!((missing.code, missing.errors[0].field.as_str()), (Code::Invalid, "message"));
         let wrong = parse::<Body>(br#"{"message":"x","temperature":"hot"}"#).unwrap_err();

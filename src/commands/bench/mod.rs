@@ -1,6 +1,45 @@
-//! Measures this build.
+//! Measures this build on this machine: ratios in one run, never absolute promises.
+//!
+//! The stack is what `DATABASE_URL` and `REDIS_URL` say: with both, an API and workers as processes of their own;
+//! without, one embedded process on a temporary file. Each run prints a table and can write JSON.
+
+mod chat;
+mod cluster;
+mod queue;
+mod report;
+mod start;
+mod streams;
+
+use std::path::PathBuf;
+
 #[derive(clap::Args)]
-pub struct Arguments {}
-pub async fn run(_: Arguments) -> Result<(), String> {
-    Err("not yet".to_owned())
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Also write the figures here, as JSON.
+    #[arg(long, global = true)]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Chats from end to end, beside the same load on the provider directly.
+    Chat(chat::Arguments),
+    /// The way of a job from its announcement to its handler, beside raw Redis; and a backlog.
+    Queue(queue::Arguments),
+    /// Many open event streams on one API process.
+    Streams(streams::Arguments),
+    /// Start-up time and idle memory.
+    Start(start::Arguments),
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), String> {
+    let mut report = report::Report::new()?;
+    match arguments.what {
+        What::Chat(arguments) => chat::run(arguments, &mut report).await?,
+        What::Queue(arguments) => queue::run(arguments, &mut report).await?,
+        What::Streams(arguments) => streams::run(arguments, &mut report).await?,
+        What::Start(arguments) => start::run(arguments, &mut report).await?,
+    }
+    report.finish(arguments.json.as_deref())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rapport_common::{
-    Context, Error,
+    Context, Error, clock,
     domain::job::Job,
     error::Code,
     jobs::payload::{self, ProbePayload},
@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
+    let started = clock::now();
     let probe: ProbePayload = match payload::read(job) {
         Ok(probe) => probe,
         Err(error) => return Outcome::Fail(error),
@@ -36,7 +37,7 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
     if let Some(detail) = probe.fail {
         return Outcome::Retry(Error::new(Code::JobFailed, detail), None);
     }
-    let result = json!({"attempt": job.attempt});
+    let result = json!({"attempt": job.attempt, "started_micros": started.timestamp_micros()});
     match persist_for(ctx.settings.queue.lease, || end_job::succeed_job(ctx, job, &result)).await {
         Some(true) => Outcome::Done(result),
         _ => Outcome::Lost,

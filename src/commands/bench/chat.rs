@@ -1,0 +1,169 @@
+//! Chats from end to end: throughput, time to the first token and to the end, beside the provider alone.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt;
+use reqwest::{Client, RequestBuilder};
+use serde_json::json;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    cluster::{Cluster, Options, client},
+    report::{Latencies, Report},
+};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Requests in flight.
+    #[arg(long, default_value_t = 64)]
+    concurrency: usize,
+    /// Requests per second; 0 sends as fast as answers come.
+    #[arg(long, default_value_t = 0.0)]
+    rate: f64,
+    /// Seconds each load runs.
+    #[arg(long, default_value_t = 10)]
+    duration: u64,
+    /// Words of each answer.
+    #[arg(long, default_value_t = 20)]
+    tokens: usize,
+    /// The provider's time to its first token, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    first_token_ms: u64,
+    /// The provider's time between tokens, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    token_ms: u64,
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    #[arg(long, default_value_t = 16)]
+    users: usize,
+    /// Wait for whole answers (`POST /chat`) instead of streaming.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// What one load came to.
+pub struct Load {
+    first: Latencies,
+    whole: Latencies,
+    errors: u64,
+    seconds: f64,
+}
+
+pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
+    let mock = [("--first-token-ms", arguments.first_token_ms), ("--token-ms", arguments.token_ms)];
+    let mock = mock.iter().flat_map(|(name, value)| [name.to_string(), value.to_string()]).collect();
+    let concurrency = arguments.concurrency.max(64);
+    let options = Options { workers: arguments.workers, concurrency, mock, env: Vec::new() };
+    let cluster = Cluster::start(options).await?;
+    let client = client()?;
+    let tokens = cluster.users(&client, arguments.users.max(1)).await?;
+    let message = format!("/tokens {}", arguments.tokens);
+
+    let direct_body =
+        json!({"model": "mock-1", "stream": true, "messages": [{"role": "user", "content": message}]});
+    let direct_url = format!("{}/v1/chat/completions", cluster.mock_url);
+    let direct = {
+        let client = client.clone();
+        move |_: usize| client.post(&direct_url).json(&direct_body)
+    };
+    let route = if arguments.wait { "chat" } else { "chat/stream" };
+    let url = format!("{}/api/v1/{route}", cluster.url);
+    let body = json!({"message": message, "provider": "openai"});
+    let through = {
+        let client: Client = client.clone();
+        move |n: usize| client.post(&url).bearer_auth(&tokens[n % tokens.len()]).json(&body)
+    };
+    // Connections, caches and the branch predictor are warm for both.
+    load(&arguments, Duration::from_secs(2), direct.clone(), "\"content\"").await?;
+    load(&arguments, Duration::from_secs(2), through.clone(), "event: token").await?;
+    let duration = Duration::from_secs(arguments.duration);
+    let direct = load(&arguments, duration, direct, "\"content\"").await?;
+    let sign = if arguments.wait { "reply" } else { "event: token" };
+    let ours = load(&arguments, duration, through, sign).await?;
+    tell(report, "provider alone", &direct)?;
+    tell(report, "through Rapport", &ours)?;
+    report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
+    report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")
+}
+
+fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {
+    report.number(&format!("{who}: answers"), load.whole.count() as f64 / load.seconds, "per s")?;
+    report.number(&format!("{who}: errors"), load.errors as f64, "")?;
+    report.latencies(&format!("{who}: first token"), &load.first)?;
+    report.latencies(&format!("{who}: whole answer"), &load.whole)
+}
+
+/// Sends requests for a while; a closed loop of `concurrency`, or an open one at `rate`.
+async fn load(
+    arguments: &Arguments,
+    duration: Duration,
+    request: impl Fn(usize) -> RequestBuilder + Clone + Send + Sync + 'static,
+    sign: &'static str,
+) -> Result<Load, String> {
+    let next = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let mut senders = JoinSet::new();
+    for _ in 0..arguments.concurrency {
+        let (next, request, rate) = (Arc::clone(&next), request.clone(), arguments.rate);
+        senders.spawn(async move {
+            let (mut first, mut whole, mut errors) = (Latencies::new()?, Latencies::new()?, 0);
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let due = if rate > 0.0 {
+                    started + Duration::from_secs_f64(number as f64 / rate)
+                } else {
+                    Instant::now()
+                };
+                if due > started + duration || started.elapsed() > duration {
+                    return Ok::<_, String>((first, whole, errors));
+                }
+                tokio::time::sleep_until(due).await;
+                // From when it was due: a late sender must not hide a slow service.
+                match one(request(number as usize), sign).await {
+                    Some(first_at) => {
+                        first.add(first_at - due);
+                        whole.add(due.elapsed());
+                    }
+                    None => errors += 1,
+                }
+            }
+        });
+    }
+    let mut all = Load { first: Latencies::new()?, whole: Latencies::new()?, errors: 0, seconds: 0.0 };
+    while let Some(ended) = senders.join_next().await {
+        let (first, whole, errors) = ended.map_err(|error| error.to_string())??;
+        all.first.merge(&first)?;
+        all.whole.merge(&whole)?;
+        all.errors += errors;
+    }
+    all.seconds = started.elapsed().as_secs_f64();
+    Ok(all)
+}
+
+/// One request; when its first token came. `None` when it failed.
+async fn one(request: RequestBuilder, sign: &str) -> Option<Instant> {
+    let response = request.send().await.ok().filter(|response| response.status() == 200)?;
+    let mut body = response.bytes_stream();
+    let (mut first, mut tail) = (None, Vec::new());
+    while let Some(chunk) = body.next().await {
+        tail.extend_from_slice(&chunk.ok()?);
+        if first.is_none() && contains(&tail, sign.as_bytes()) {
+            first = Some(Instant::now());
+        }
+        if first.is_some() && tail.len() > 64 {
+            let cut = tail.len() - 64;
+            tail.drain(..cut);
+        }
+    }
+    first
+}
+
+fn contains(text: &[u8], sign: &[u8]) -> bool {
+    text.windows(sign.len()).any(|window| window == sign)
+}
