@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, OriginalUri},
+    extract::OriginalUri,
     middleware::{from_fn, from_fn_with_state},
     routing::get,
 };
@@ -19,9 +19,6 @@ use crate::{
     state::AppState,
     stream::websocket,
 };
-
-/// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
-const BODY_BYTES: usize = 512 * 1_024;
 
 /// Routes that need no access token, each with its reason. All others do; a test compares this with the description.
 pub const PUBLIC: [(&str, &str); 7] = [
@@ -87,8 +84,7 @@ pub fn app(state: AppState) -> Router {
             ServiceBuilder::new()
                 .layer(from_fn(layers::observe::observe))
                 .layer(cors)
-                .layer(from_fn_with_state(state.clone(), layers::guard::guard))
-                .layer(DefaultBodyLimit::max(BODY_BYTES)),
+                .layer(from_fn_with_state(state.clone(), layers::guard::guard)),
         )
         .with_state(state)
 }

@@ -1,16 +1,20 @@
 //! JSON bodies: unreadable is 400, readable but wrong is 422 with the field's name.
 
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use rapport_common::{Error, error::Code};
 use serde::de::DeserializeOwned;
 use tokio::time::{Duration, timeout};
 
 use crate::{error::Failure, state::AppState};
 
+/// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
+const BODY_BYTES: usize = 512 * 1_024;
+const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
 /// A client may take so long to send its body.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -32,16 +36,29 @@ fn is_json(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-async fn bytes(request: Request, state: &AppState) -> Result<Bytes, Error> {
-    match timeout(BODY, Bytes::from_request(request, state)).await {
-        Err(_) => Err(Error::new(Code::Malformed, "The body did not arrive in time.")),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(BytesRejection::FailedToBufferBody(rejection)))
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE =>
-        {
-            Err(Error::new(Code::TooLarge, "The body is larger than this route takes."))
+/// Reads a body up to [`BODY_BYTES`]. What is beyond is read and thrown away, up to a bound: a client that is still
+/// sending when the connection closes never sees the answer.
+async fn bytes(request: Request) -> Result<Bytes, Error> {
+    let reading = async {
+        let mut body = request.into_body().into_data_stream();
+        let (mut kept, mut read) = (BytesMut::new(), 0);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|_| Error::new(Code::Malformed, "The body could not be read."))?;
+            read += chunk.len();
+            if read <= BODY_BYTES {
+                kept.extend_from_slice(&chunk);
+            } else if read > DRAINED_BYTES {
+                break;
+            }
         }
-        Ok(Err(_)) => Err(Error::new(Code::Malformed, "The body could not be read.")),
+        if read > BODY_BYTES {
+            return Err(Error::new(Code::TooLarge, format!("The body is larger than {BODY_BYTES} bytes.")));
+        }
+        Ok(kept.freeze())
+    };
+    match timeout(BODY, reading).await {
+        Ok(bytes) => bytes,
+        Err(_) => Err(Error::new(Code::Malformed, "The body did not arrive in time.")),
     }
 }
 
@@ -86,12 +103,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
 impl<T: DeserializeOwned> FromRequest<AppState> for Raw<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
         if !is_json(&media_type(request.headers())) {
             let detail = "The body must be JSON, with `Content-Type: application/json`.";
             return Err(Failure(Error::new(Code::UnsupportedMediaType, detail)));
         }
-        let bytes = bytes(request, state).await?;
+        let bytes = bytes(request).await?;
         Ok(Self(parse(&bytes)?, bytes))
     }
 }
@@ -102,7 +119,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let media_type = media_type(request.headers());
         if media_type == "application/x-www-form-urlencoded" {
-            let bytes = bytes(request, state).await?;
+            let bytes = bytes(request).await?;
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_| Error::new(Code::Malformed, "The form is not UTF-8."))?;
             let uri = format!("/?{text}")

@@ -17,7 +17,7 @@ use rapport_common::{
         message::Usage,
     },
     error::Code,
-    events::follow::wait_final,
+    events::follow::{Ear, wait_started},
     store,
     usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
 };
@@ -173,7 +173,9 @@ async fn outcome(
 ) -> Result<Response> {
     // A repeat does not wait for the first: it is told to come again.
     let wait = if accepted.replayed { Duration::ZERO } else { wait };
-    let job = wait_final(&state.ctx, caller.user, accepted.job, wait).await?;
+    let ear = Ear::listen(&state.ctx, accepted.job).await;
+    accepted.start(&state.ctx).await;
+    let job = wait_started(&state.ctx, caller.user, ear, wait).await?;
     let job = job.ok_or_else(|| Error::not_found("job"))?;
     if respond_async && !job.status.is_final() {
         return Ok(job_response(job));
@@ -234,11 +236,13 @@ pub async fn chat_stream(
 ) -> Result<Response> {
     let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
-    let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, accepted.job).await?;
-    let job = job.ok_or_else(|| Error::not_found("job"))?;
-    let events =
-        stream::job_events(&state, &caller, &job, Some(accepted.message), EventId::START, query.accumulate);
-    let mut response = sse::response(&state, events);
+    let mut response = if accepted.replayed {
+        let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, accepted.job).await?;
+        let job = job.ok_or_else(|| Error::not_found("job"))?;
+        sse::response(&state, stream::job_events(&state, &caller, &job, EventId::START, query.accumulate))
+    } else {
+        sse::response(&state, stream::new_job_events(&state, &caller, &accepted, query.accumulate).await)
+    };
     mark(&mut response, &accepted);
     Ok(response)
 }

@@ -196,7 +196,7 @@ pub async fn job_events(
     if is_over(&state.ctx, &job, after).await {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(sse::response(&state, stream::job_events(&state, &caller, &job, None, after, query.accumulate)))
+    Ok(sse::response(&state, stream::job_events(&state, &caller, &job, after, query.accumulate)))
 }
 
 #[derive(Default, Deserialize)]

@@ -9,34 +9,55 @@ use rapport_common::{
     auth,
     domain::{
         event::{Event, EventId},
-        ids::MessageId,
         job::Job,
     },
-    events::follow::follow,
+    events::follow::{Ear, follow},
+    usecase::send_message::Accepted,
 };
 use serde_json::json;
 
 use crate::state::AppState;
 
-/// A job's events as a client sees them: `job` first (unless it was seen), then what [`follow`] gives; with
-/// `accumulate`, tokens carry the text so far.
+/// A job's events as a client sees them: `job` first (unless it was seen), then what [`follow`] gives.
 pub fn job_events(
     state: &AppState,
     caller: &auth::Caller,
     job: &Job,
-    message: Option<MessageId>,
     after: EventId,
     accumulate: bool,
 ) -> impl Stream<Item = Event> + Send + use<> {
-    let message =
-        message.map(|id| id.to_string()).or_else(|| Some(job.payload["message_id"].as_str()?.to_owned()));
     let first = (after < EventId::JOB).then(|| {
+        let message = job.payload["message_id"].as_str();
         let data = json!({"job_id": job.id, "session_id": job.session_id, "message_id": message, "status": job.status});
         Event::new(EventId::JOB, "job", data)
     });
     // The text so far needs every token from the start, also for who resumes.
     let from = if accumulate { EventId::START } else { after };
-    let events = follow(state.ctx.clone(), caller.user, job.id, from);
+    shaped(first, follow(state.ctx.clone(), caller.user, job.id, from), after, accumulate)
+}
+
+/// The events of a message that was just accepted. It starts when the stream listens: nothing is looked up.
+pub async fn new_job_events(
+    state: &AppState,
+    caller: &auth::Caller,
+    accepted: &Accepted,
+    accumulate: bool,
+) -> impl Stream<Item = Event> + Send + use<> {
+    let ear = Ear::listen(&state.ctx, accepted.job).await;
+    accepted.start(&state.ctx).await;
+    let Accepted { job, session, message, .. } = accepted;
+    let data = json!({"job_id": job, "session_id": session, "message_id": message, "status": "queued"});
+    let first = Event::new(EventId::JOB, "job", data);
+    shaped(Some(first), ear.follow(state.ctx.clone(), caller.user), EventId::START, accumulate)
+}
+
+/// With `accumulate`, tokens carry the text so far.
+fn shaped(
+    first: Option<Event>,
+    events: impl Stream<Item = Event> + Send,
+    after: EventId,
+    accumulate: bool,
+) -> impl Stream<Item = Event> + Send {
     stream! {
         if let Some(first) = first {
             yield first;

@@ -15,13 +15,10 @@ use axum::{
     http::Uri,
     response::Response,
 };
-use futures::{SinkExt, StreamExt};
+use futures::{SinkExt, Stream, StreamExt};
 use rapport_common::{
     Error, auth,
-    domain::{
-        event::{Event, EventId},
-        ids::JobId,
-    },
+    domain::{event::Event, ids::JobId},
     error::Code,
     limits::Rate,
     store,
@@ -30,11 +27,12 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
     time::timeout,
 };
 
-use super::{job_events, sse::Open};
+use super::{job_events, new_job_events, sse::Open};
 use crate::{
     error::Result,
     extract::{Identity, Trace},
@@ -137,7 +135,7 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
         let _gone = timeout(Duration::from_secs(1), sink.close()).await;
     });
     let streams = Arc::new(Semaphore::new(STREAMS));
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     loop {
         let received = tokio::select! {
             received = incoming.next() => received,
@@ -175,7 +173,7 @@ async fn handle(
     text: &str,
     outbox: &mpsc::Sender<Message>,
     streams: &Arc<Semaphore>,
-    tasks: &mut tokio::task::JoinSet<()>,
+    tasks: &mut JoinSet<()>,
 ) -> Result<()> {
     let parse_error =
         |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
@@ -194,8 +192,9 @@ async fn handle(
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
             let accepted = send_message(&state.ctx, caller, body.new_chat(trace, None)?).await?;
-            forward(state, caller, accepted.job, EventId::START, command.accumulate, outbox, permit, tasks)
-                .await
+            let events = new_job_events(state, caller, &accepted, command.accumulate).await;
+            forward(events, outbox, permit, tasks);
+            Ok(())
         }
         Some("resume") => {
             let after = command.after.as_deref().unwrap_or("0-0").parse();
@@ -203,7 +202,11 @@ async fn handle(
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
-            forward(state, caller, job_id(&command)?, after, command.accumulate, outbox, permit, tasks).await
+            let job =
+                store::jobs::get(&mut state.ctx.db.read().await?, caller.user, job_id(&command)?).await?;
+            let job = job.ok_or_else(|| Error::not_found("job"))?;
+            forward(job_events(state, caller, &job, after, command.accumulate), outbox, permit, tasks);
+            Ok(())
         }
         Some("cancel") => {
             cancel_job(&state.ctx, caller.user, job_id(&command)?).await?;
@@ -231,20 +234,12 @@ async fn limit(state: &AppState, caller: &auth::Caller) -> Result<()> {
     Err(Error::new(Code::RateLimited, format!("Too many messages. Try again in {seconds} s.")).into())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site a command, all of it needed")]
-async fn forward(
-    state: &AppState,
-    caller: &auth::Caller,
-    id: JobId,
-    after: EventId,
-    accumulate: bool,
+fn forward(
+    events: impl Stream<Item = Event> + Send + 'static,
     outbox: &mpsc::Sender<Message>,
-    permit: tokio::sync::OwnedSemaphorePermit,
-    tasks: &mut tokio::task::JoinSet<()>,
-) -> Result<()> {
-    let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
-    let job = job.ok_or_else(|| Error::not_found("job"))?;
-    let events = job_events(state, caller, &job, None, after, accumulate);
+    permit: OwnedSemaphorePermit,
+    tasks: &mut JoinSet<()>,
+) {
     let outbox = outbox.clone();
     tasks.spawn(async move {
         let _permit = permit;
@@ -255,5 +250,4 @@ async fn forward(
             }
         }
     });
-    Ok(())
 }

@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use async_stream::stream;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-use super::Live;
+use super::{Live, Subscription, watch::Watched};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -27,11 +27,45 @@ use crate::{
 /// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
 pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl Stream<Item = Event> + Send {
     stream! {
+        let ear = Ear::listen(&ctx, job).await;
+        let ended = ledger_says_final(&ctx, user, job).await;
+        let events = follow_from(ctx, user, ear, after, ended);
+        futures::pin_mut!(events);
+        while let Some(event) = events.next().await {
+            yield event;
+        }
+    }
+}
+
+/// Listens to a job that has not started: nothing of it can be missed, so nothing needs to be looked up.
+pub struct Ear {
+    job: JobId,
+    /// Without the live feed the ledger still ends the stream.
+    live: Option<Subscription>,
+    watched: Watched,
+}
+
+impl Ear {
+    pub async fn listen(ctx: &Context, job: JobId) -> Self {
+        Self { job, live: ctx.events.subscribe(job).await.ok(), watched: ctx.finals.watch(job) }
+    }
+
+    /// All events of the job, from its start.
+    pub fn follow(self, ctx: Context, user: UserId) -> impl Stream<Item = Event> + Send {
+        follow_from(ctx, user, self, EventId::START, false)
+    }
+}
+
+fn follow_from(
+    ctx: Context,
+    user: UserId,
+    ear: Ear,
+    after: EventId,
+    mut ended: bool,
+) -> impl Stream<Item = Event> + Send {
+    stream! {
+        let Ear { job, mut live, watched } = ear;
         let mut last = after.max(EventId::JOB);
-        // Without the live feed the ledger still ends the stream.
-        let mut live = ctx.events.subscribe(job).await.ok();
-        let watched = ctx.finals.watch(job);
-        let mut ended = ledger_says_final(&ctx, user, job).await;
         loop {
             for event in ctx.events.read_after(job, last).await.unwrap_or_default() {
                 if event.id <= last {
@@ -97,10 +131,28 @@ pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl St
 
 /// Waits until a user's job is final, at most for `wait`.
 pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration) -> Result<Option<Job>> {
+    let ear = Ear::listen(ctx, job).await;
+    wait_with(ctx, user, ear, wait, true).await
+}
+
+/// The same for a job that has not started yet.
+pub async fn wait_started(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Result<Option<Job>> {
+    wait_with(ctx, user, ear, wait, wait.is_zero()).await
+}
+
+async fn wait_with(
+    ctx: &Context,
+    user: UserId,
+    ear: Ear,
+    wait: Duration,
+    mut look: bool,
+) -> Result<Option<Job>> {
     let deadline = tokio::time::Instant::now() + wait;
-    let mut live = ctx.events.subscribe(job).await.ok();
-    let watched = ctx.finals.watch(job);
+    let Ear { job, mut live, watched } = ear;
     loop {
+        if !std::mem::replace(&mut look, true) {
+            heard_final(&mut live, &watched, deadline).await;
+        }
         let mut conn = ctx.db.read().await?;
         let found = store::jobs::get(&mut conn, user, job).await?;
         drop(conn);
@@ -108,23 +160,28 @@ pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration)
         if found.status.is_final() || tokio::time::Instant::now() >= deadline {
             return Ok(Some(found));
         }
-        let ended = async {
-            loop {
-                match live.as_mut() {
-                    Some(live) => match live.next().await {
-                        Live::Event(event) if event.is_final() => return,
-                        Live::Event(_) => {}
-                        Live::Reread => return,
-                    },
-                    None => std::future::pending().await,
-                }
+        heard_final(&mut live, &watched, deadline).await;
+    }
+}
+
+/// Until something says that the job is final, or may be, or the deadline.
+async fn heard_final(live: &mut Option<Subscription>, watched: &Watched, deadline: tokio::time::Instant) {
+    let ended = async {
+        loop {
+            match live.as_mut() {
+                Some(live) => match live.next().await {
+                    Live::Event(event) if event.is_final() => return,
+                    Live::Event(_) => {}
+                    Live::Reread => return,
+                },
+                None => std::future::pending().await,
             }
-        };
-        tokio::select! {
-            () = ended => {}
-            () = watched.is_final() => {}
-            () = tokio::time::sleep_until(deadline) => {}
         }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = watched.is_final() => {}
+        () = tokio::time::sleep_until(deadline) => {}
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every query of user data takes the user's id. All SQL is constants, listed in [`ALL_SQL`]; a test prepares each on
 //! both databases, so a typo fails there and not in production.
 
+pub mod accept;
 pub mod db;
 pub mod idempotency;
 pub mod jobs;

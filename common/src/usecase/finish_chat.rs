@@ -12,6 +12,7 @@ use crate::{
     jobs::payload::{self, ChatPayload, TitlePayload},
     store::{
         self, Tx,
+        accept::{self, Answered},
         jobs::{NewJob, Ready},
         messages::NewMessage,
     },
@@ -57,40 +58,35 @@ pub async fn finish_chat(
     payload: &ChatPayload,
     answer: &Answer,
 ) -> Result<Option<Value>> {
-    let (_, session) = whose(job)?;
-    let now = clock::now();
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     let mut tx = ctx.db.begin().await?;
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, now).await? {
-        return Ok(None);
-    }
     let message_status = if answer.cancelled { "cancelled" } else { "complete" };
-    insert_answer(&mut tx, job, payload, message_status, answer).await?;
+    let message = message(job, payload, message_status, answer)?;
+    let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message).await? else {
+        return Ok(None);
+    };
     // The first answer of a session asks for a title.
     let title = if payload.seq == 1 && !answer.cancelled {
         enqueue_title(ctx, &mut tx, job, payload).await?
     } else {
         None
     };
-    let next = store::jobs::next_in_session(&mut tx, session).await?;
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
     Ok(Some(result))
 }
 
-/// Puts the answer in its place, right after its question.
-pub(super) async fn insert_answer(
-    tx: &mut Tx,
+/// The answer as a message, right after its question.
+fn message<'a>(
     job: &Job,
     payload: &ChatPayload,
-    status: &str,
-    answer: &Answer,
-) -> Result<()> {
+    status: &'a str,
+    answer: &'a Answer,
+) -> Result<NewMessage<'a>> {
     let (user, session) = whose(job)?;
-    let now = clock::now();
     let known = !answer.provider.is_empty();
-    let message = NewMessage {
+    Ok(NewMessage {
         id: payload.answer_id,
         session,
         user,
@@ -102,8 +98,20 @@ pub(super) async fn insert_answer(
         provider: known.then_some(answer.provider.as_str()),
         model: known.then_some(answer.model.as_str()),
         usage: known.then_some(answer.usage),
-        created_at: now,
-    };
+        created_at: clock::now(),
+    })
+}
+
+/// Stores the answer of a job that did not run to its end.
+pub(super) async fn insert_answer(
+    tx: &mut Tx,
+    job: &Job,
+    payload: &ChatPayload,
+    status: &str,
+    answer: &Answer,
+) -> Result<()> {
+    let message = message(job, payload, status, answer)?;
+    let (session, now) = (message.session, message.created_at);
     store::messages::insert(tx, message).await?;
     store::sessions::count_message(tx, session, 1, now).await?;
     Ok(())

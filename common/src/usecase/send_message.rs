@@ -5,15 +5,19 @@ use crate::{
     auth::Caller,
     clock,
     domain::{
-        ids::{JobId, MessageId, ProjectId, SessionId},
-        job::{JobKind, Queue},
+        ids::{JobId, MessageId, SessionId},
+        job::Queue,
         message::MESSAGE_MAX,
         session::first_words,
     },
     error::{Code, FieldError},
     jobs::payload::{self, ChatPayload},
     providers,
-    store::{self, Tx, jobs::NewJob, messages::NewMessage},
+    store::{
+        self, Tx,
+        accept::{Question, accept},
+        jobs::Ready,
+    },
 };
 
 /// What to do with a message for a session that is answering another.
@@ -50,6 +54,15 @@ pub struct Accepted {
     pub message: MessageId,
     /// It was accepted before, under the same `Idempotency-Key`.
     pub replayed: bool,
+    ready: Option<Ready>,
+}
+
+impl Accepted {
+    /// Lets workers have the job. Whoever wants to hear its events subscribes before: then nothing is missed. Forgotten,
+    /// it costs one sweep.
+    pub async fn start(&self, ctx: &Context) {
+        ctx.announce(self.ready).await;
+    }
 }
 
 fn check(chat: &NewChat) -> Result<()> {
@@ -84,7 +97,8 @@ fn check(chat: &NewChat) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
 
-/// Accepts a message, in a new session when none is named.
+/// Accepts a message, in a new session when none is named. It is answered once [`Accepted::start`] was called, or the
+/// sweeper comes by.
 pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Result<Accepted> {
     check(&chat)?;
     let provider = chat.provider.clone().unwrap_or_else(|| "auto".to_owned());
@@ -98,36 +112,21 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     if let Some(first) = repeated(ctx, &mut tx, caller, &chat, job).await? {
         return Ok(first);
     }
-    let text = chat.message.trim();
-    let (session, busy) = match chat.session {
-        Some(session) => {
-            let busy = if chat.on_busy == OnBusy::Queue {
-                Vec::new()
-            } else {
-                store::jobs::open_in_session(&mut tx, caller.user, session).await?
-            };
-            (session, busy)
+    let busy = match chat.session {
+        Some(session) if chat.on_busy != OnBusy::Queue => {
+            store::jobs::open_in_session(&mut tx, caller.user, session).await?
         }
-        None => {
-            let session = SessionId::new();
-            let title = first_words(text);
-            store::sessions::insert(&mut tx, session, caller.user, &title, "words", None::<ProjectId>, now)
-                .await?;
-            (session, Vec::new())
-        }
+        _ => Vec::new(),
     };
     if chat.on_busy == OnBusy::Reject && !busy.is_empty() {
         return Err(Error::new(Code::SessionBusy, "The session is answering another message.").retry_after(1));
     }
-    let seq = store::sessions::take_seq(&mut tx, caller.user, session, now).await?;
-    let seq = seq.ok_or_else(|| Error::not_found("session"))?;
-    if seq == 1 && chat.session.is_some() {
-        store::sessions::title_from_words(&mut tx, session, &first_words(text)).await?;
-    }
+    let text = chat.message.trim();
+    let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
     let payload = ChatPayload {
         message_id: message,
-        seq,
+        seq: 0, // taken with the session's row, in the statement that stores it
         answer_id: MessageId::new(),
         provider,
         model: chat.model,
@@ -135,43 +134,26 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         max_tokens: chat.max_tokens.map(|max| max as u32),
         enable_memory: chat.enable_memory,
     };
-    let new = NewJob {
-        id: job,
-        kind: JobKind::Chat,
-        user: Some(caller.user),
-        session: Some(session),
-        session_order: Some(seq),
+    let question = Question {
+        user: caller.user,
+        session,
+        session_is_new: chat.session.is_none(),
+        title: &first_words(text),
+        job,
+        message,
+        text,
         payload: payload::write(&payload)?,
         max_attempts: ctx.settings.queue.max_attempts,
-        priority: 0,
-        run_at: now,
-        dedupe_key: None,
         trace: chat.trace,
-        created_at: now,
+        now,
     };
-    let ready = store::jobs::enqueue(&mut tx, new).await?;
-    let question = NewMessage {
-        id: message,
-        session,
-        user: caller.user,
-        job,
-        seq,
-        role: "user",
-        content: text,
-        status: "complete",
-        provider: None,
-        model: None,
-        usage: None,
-        created_at: now,
-    };
-    store::messages::insert(&mut tx, question).await?;
+    let ready = accept(&mut tx, question).await?.ok_or_else(|| Error::not_found("session"))?;
     tx.commit().await?;
-    ctx.announce(ready).await;
     for open in busy {
         // Ended meanwhile: just as well.
         let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
     }
-    Ok(Accepted { job, session, message, replayed: false })
+    Ok(Accepted { job, session, message, replayed: false, ready: Some(ready) })
 }
 
 /// What the first request with this key made, if there was one.
@@ -196,5 +178,5 @@ async fn repeated(
     let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
     let payload: ChatPayload = payload::read(&found)?;
     let session = found.session_id.ok_or_else(gone)?;
-    Ok(Some(Accepted { job, session, message: payload.message_id, replayed: true }))
+    Ok(Some(Accepted { job, session, message: payload.message_id, replayed: true, ready: None }))
 }

@@ -89,8 +89,12 @@ impl Cluster {
             _mock: mock,
         };
         let role = if production().is_some() {
-            let migrated =
-                cluster.with_env(command(&["migrate"])?).status().await.map_err(|error| error.to_string())?;
+            let migrated = cluster
+                .with_env(command(&["migrate"])?)
+                .stdout(Stdio::null())
+                .status()
+                .await
+                .map_err(|error| error.to_string())?;
             if !migrated.success() {
                 return Err("migration failed".to_owned());
             }

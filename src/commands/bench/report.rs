@@ -13,7 +13,8 @@ pub struct Latencies(Histogram<u64>);
 
 impl Latencies {
     pub fn new() -> Result<Self, String> {
-        Histogram::new(3).map(Self).map_err(|error| error.to_string())
+        // One microsecond to an hour.
+        Histogram::new_with_bounds(1, 3_600_000_000, 3).map(Self).map_err(|error| error.to_string())
     }
 
     pub fn add(&mut self, latency: Duration) {

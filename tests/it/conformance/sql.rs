@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rapport_common::store::{ALL_SQL, Db, PoolSizes, Querier, db::Raw, ledger::FINAL_SQL};
+use rapport_common::store::{ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::FINAL_SQL};
 use sqlx::{Executor, SqlSafeStr};
 
 use crate::harness::servers::{Postgres, folder, unique};
@@ -39,6 +39,11 @@ async fn every_statement_is_prepared_on_both() {
             .await
             .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
         count += 1;
+    }
+    for sql in accept::SQL {
+        let mut conn = pg.read().await.unwrap();
+        let Raw::Pg(conn) = conn.raw() else { panic!() };
+        conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
     }
     assert!(count > 40, "only {count} statements are listed");
 }

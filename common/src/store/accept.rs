@@ -1,0 +1,220 @@
+//! Storing a question with its job, and an answer with its job's end.
+//!
+//! On PostgreSQL each is one statement with data-modifying CTEs instead of five: on two cores this took `rapport bench
+//! chat` from 520 to over 800 answers a second (docs/benchmarks.md). SQLite has no such CTEs and no round trips to save:
+//! there the single steps run one after another. Both happen inside the caller's transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{
+    Querier, Tx,
+    db::Raw,
+    jobs::{self, NewJob, Ready},
+    ledger,
+    messages::{self, NewMessage},
+    sessions,
+};
+use crate::{
+    domain::{
+        ids::{JobId, MessageId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus, Lane},
+    },
+    error::Result,
+    telemetry::metrics::METRICS,
+};
+
+/// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text
+const ACCEPT_NEW: &str = "with s as (
+        insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at)
+        values ($1, $2, $4, 'words', 3, 1, $3, $3) returning 1::bigint as seq),
+    j as (insert into jobs (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, run_at,
+            trace, created_at)
+        select $5, 'chat', 'chat', $2, $1, s.seq, $6::jsonb || jsonb_build_object('seq', s.seq), 'queued', $7, $3, $8, $3
+        from s),
+    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at)
+        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3 from s)
+    select seq from s";
+const ACCEPT: &str = "with s as (
+        update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3,
+            title = case when title_source = 'none' then $4 else title end,
+            title_source = case when title_source = 'none' then 'words' else title_source end
+        where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2 as seq),
+    j as (insert into jobs (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, run_at,
+            trace, created_at)
+        select $5, 'chat', 'chat', $2, $1, s.seq, $6::jsonb || jsonb_build_object('seq', s.seq), 'queued', $7, $3, $8, $3
+        from s),
+    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at)
+        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3 from s)
+    select seq from s";
+/// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
+/// $11 model, $12 usage. Gives the session's next waiting job, if any.
+const ANSWER: &str = "with j as (
+        update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
+            partial = null, partial_n = null, quarantine = false
+        where id = $1 and attempt = $2 and status = 'running' returning session_id, user_id),
+    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
+            created_at)
+        select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5 from j),
+    s as (update sessions set message_count = message_count + 1, updated_at = $5 where id = (select session_id from j))
+    select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
+        select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
+            and session_order is not null order by session_order limit 1) n on true";
+
+/// PostgreSQL's alone.
+pub const SQL: &[&str] = &[ACCEPT_NEW, ACCEPT, ANSWER];
+
+/// A question about to be stored.
+pub struct Question<'a> {
+    pub user: UserId,
+    pub session: SessionId,
+    pub session_is_new: bool,
+    /// For a session without a title.
+    pub title: &'a str,
+    pub job: JobId,
+    pub message: MessageId,
+    pub text: &'a str,
+    /// The job's payload; `seq` is put in here, where it is taken.
+    pub payload: Value,
+    pub max_attempts: u32,
+    pub trace: Option<String>,
+    pub now: DateTime<Utc>,
+}
+
+/// Stores a question and its job. `None`: the user has no such session.
+pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>, sqlx::Error> {
+    let ready = Ready {
+        id: question.job,
+        lane: Lane::normal(JobKind::Chat.queue()),
+        priority: 0,
+        run_at: question.now,
+    };
+    let seq = match tx.raw() {
+        Raw::Pg(c) => {
+            let Question {
+                user,
+                session,
+                session_is_new,
+                title,
+                job,
+                message,
+                text,
+                payload,
+                max_attempts,
+                trace,
+                now,
+            } = question;
+            let sql = if session_is_new { ACCEPT_NEW } else { ACCEPT };
+            let query =
+                sqlx::query_as::<_, (i64,)>(sql).bind(session).bind(user).bind(now).bind(title).bind(job);
+            let query =
+                query.bind(Json(payload)).bind(i64::from(max_attempts)).bind(trace).bind(message).bind(text);
+            let seq = query.fetch_optional(c).await?.map(|row| row.0);
+            METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
+            seq
+        }
+        Raw::Lite(_) => accept_in_steps(tx, question).await?,
+    };
+    Ok(seq.map(|_| ready))
+}
+
+async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i64>, sqlx::Error> {
+    let Question {
+        user,
+        session,
+        session_is_new,
+        title,
+        job,
+        message,
+        text,
+        mut payload,
+        max_attempts,
+        trace,
+        now,
+    } = question;
+    if session_is_new {
+        sessions::insert(tx, session, user, title, "words", None, now).await?;
+    }
+    let Some(seq) = sessions::take_seq(tx, user, session, now).await? else { return Ok(None) };
+    sessions::title_from_words(tx, session, title).await?;
+    payload["seq"] = seq.into();
+    let new = NewJob {
+        id: job,
+        kind: JobKind::Chat,
+        user: Some(user),
+        session: Some(session),
+        session_order: Some(seq),
+        payload,
+        max_attempts,
+        priority: 0,
+        run_at: now,
+        dedupe_key: None,
+        trace,
+        created_at: now,
+    };
+    jobs::enqueue(tx, new).await?;
+    let question = NewMessage {
+        id: message,
+        session,
+        user,
+        job,
+        seq,
+        role: "user",
+        content: text,
+        status: "complete",
+        provider: None,
+        model: None,
+        usage: None,
+        created_at: now,
+    };
+    messages::insert(tx, question).await?;
+    Ok(Some(seq))
+}
+
+/// What ending a chat job gave.
+pub enum Answered {
+    /// This attempt has lost the job: nothing was stored.
+    Lost,
+    /// Stored; the session's next waiting job, if any.
+    Stored(Option<Ready>),
+}
+
+/// Ends a running chat job and stores its answer.
+pub async fn answer(
+    tx: &mut Tx,
+    job: &Job,
+    status: JobStatus,
+    result: &Value,
+    message: NewMessage<'_>,
+) -> Result<Answered, sqlx::Error> {
+    let now = message.created_at;
+    let attempt = i64::from(job.attempt);
+    if let Raw::Pg(c) = tx.raw() {
+        type Next = (Option<JobId>, Option<bool>, Option<i64>, Option<DateTime<Utc>>);
+        let query = sqlx::query_as::<_, Next>(ANSWER).bind(job.id).bind(attempt).bind(status.as_str());
+        let query =
+            query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
+        let query = query.bind(message.status).bind(message.provider).bind(message.model);
+        let row = query.bind(message.usage.map(Json)).fetch_optional(c).await?;
+        return Ok(match row {
+            None => Answered::Lost,
+            Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {
+                Answered::Stored(Some(Ready {
+                    id,
+                    lane: Lane { queue: job.queue, quarantine },
+                    priority,
+                    run_at,
+                }))
+            }
+            Some(_) => Answered::Stored(None),
+        });
+    }
+    if !ledger::settle(tx, job.id, job.attempt, status, Some(result), None, now).await? {
+        return Ok(Answered::Lost);
+    }
+    let session = message.session;
+    messages::insert(tx, message).await?;
+    sessions::count_message(tx, session, 1, now).await?;
+    Ok(Answered::Stored(jobs::next_in_session(tx, session).await?))
+}
