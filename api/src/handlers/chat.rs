@@ -17,7 +17,7 @@ use rapport_common::{
         message::Usage,
     },
     error::Code,
-    events::follow::{Ear, wait_started},
+    events::follow::{Ear, Waited, wait_started},
     store,
     usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
 };
@@ -175,8 +175,11 @@ async fn outcome(
     let wait = if accepted.replayed { Duration::ZERO } else { wait };
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
-    let job = wait_started(&state.ctx, caller.user, ear, wait).await?;
-    let job = job.ok_or_else(|| Error::not_found("job"))?;
+    let job = match wait_started(&state.ctx, caller.user, ear, wait).await? {
+        Waited::Heard(event) if event.name == "done" => return Ok(Answer(event.data).into_response()),
+        Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
+        Waited::Looked(job) => *job.ok_or_else(|| Error::not_found("job"))?,
+    };
     if respond_async && !job.status.is_final() {
         return Ok(job_response(job));
     }
@@ -184,7 +187,7 @@ async fn outcome(
         JobStatus::Succeeded | JobStatus::Cancelled => {
             Ok(Answer(job.result.unwrap_or_default()).into_response())
         }
-        JobStatus::Failed => Err(Failure(error_of(&job))),
+        JobStatus::Failed => Err(Failure(error_of(&job.error.unwrap_or_default()))),
         JobStatus::Queued | JobStatus::Running if accepted.replayed => {
             let detail = format!("The first request with this key is still running, as {}.", job.id);
             Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)))
@@ -204,8 +207,7 @@ fn job_response(job: Job) -> Response {
 }
 
 /// The error a failed job keeps, as an error again.
-fn error_of(job: &Job) -> Error {
-    let problem = job.error.clone().unwrap_or_default();
+fn error_of(problem: &Value) -> Error {
     let code = problem["code"].as_str().and_then(Code::from_name).unwrap_or(Code::JobFailed);
     Error::new(code, problem["detail"].as_str().unwrap_or("The job failed."))
 }

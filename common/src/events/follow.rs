@@ -132,27 +132,33 @@ fn follow_from(
 /// Waits until a user's job is final, at most for `wait`.
 pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration) -> Result<Option<Job>> {
     let ear = Ear::listen(ctx, job).await;
-    wait_with(ctx, user, ear, wait, true).await
+    wait_with(ctx, user, ear, wait).await
+}
+
+/// What a wait for a new job ended with.
+pub enum Waited {
+    /// Its final event: no need to ask the ledger what it says itself.
+    Heard(Event),
+    /// The job as it is; `None` when it is gone.
+    Looked(Option<Box<Job>>),
 }
 
 /// The same for a job that has not started yet.
-pub async fn wait_started(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Result<Option<Job>> {
-    wait_with(ctx, user, ear, wait, wait.is_zero()).await
+pub async fn wait_started(ctx: &Context, user: UserId, mut ear: Ear, wait: Duration) -> Result<Waited> {
+    let deadline = tokio::time::Instant::now() + wait;
+    if !wait.is_zero()
+        && let Some(event) = heard_final(&mut ear.live, &ear.watched, deadline).await
+    {
+        return Ok(Waited::Heard(event));
+    }
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    Ok(Waited::Looked(wait_with(ctx, user, ear, left).await?.map(Box::new)))
 }
 
-async fn wait_with(
-    ctx: &Context,
-    user: UserId,
-    ear: Ear,
-    wait: Duration,
-    mut look: bool,
-) -> Result<Option<Job>> {
+async fn wait_with(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Result<Option<Job>> {
     let deadline = tokio::time::Instant::now() + wait;
     let Ear { job, mut live, watched } = ear;
     loop {
-        if !std::mem::replace(&mut look, true) {
-            heard_final(&mut live, &watched, deadline).await;
-        }
         let mut conn = ctx.db.read().await?;
         let found = store::jobs::get(&mut conn, user, job).await?;
         drop(conn);
@@ -160,28 +166,32 @@ async fn wait_with(
         if found.status.is_final() || tokio::time::Instant::now() >= deadline {
             return Ok(Some(found));
         }
-        heard_final(&mut live, &watched, deadline).await;
+        let _ledger_tells = heard_final(&mut live, &watched, deadline).await;
     }
 }
 
-/// Until something says that the job is final, or may be, or the deadline.
-async fn heard_final(live: &mut Option<Subscription>, watched: &Watched, deadline: tokio::time::Instant) {
+/// Until something says that the job is final, or may be, or the deadline. Gives the final event, if that was it.
+async fn heard_final(
+    live: &mut Option<Subscription>,
+    watched: &Watched,
+    deadline: tokio::time::Instant,
+) -> Option<Event> {
     let ended = async {
         loop {
             match live.as_mut() {
                 Some(live) => match live.next().await {
-                    Live::Event(event) if event.is_final() => return,
+                    Live::Event(event) if event.is_final() => return Some(Event::clone(&event)),
                     Live::Event(_) => {}
-                    Live::Reread => return,
+                    Live::Reread => return None,
                 },
                 None => std::future::pending().await,
             }
         }
     };
     tokio::select! {
-        () = ended => {}
-        () = watched.is_final() => {}
-        () = tokio::time::sleep_until(deadline) => {}
+        heard = ended => heard,
+        () = watched.is_final() => None,
+        () = tokio::time::sleep_until(deadline) => None,
     }
 }
 

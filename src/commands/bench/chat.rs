@@ -10,7 +10,7 @@ use std::{
 
 use futures::StreamExt;
 use reqwest::{Client, RequestBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
@@ -42,9 +42,62 @@ pub struct Arguments {
     workers: usize,
     #[arg(long, default_value_t = 16)]
     users: usize,
+    /// Messages of each session. The first of a session also makes a title job.
+    #[arg(long, default_value_t = 10)]
+    turns: u64,
     /// Wait for whole answers (`POST /chat`) instead of streaming.
     #[arg(long)]
     wait: bool,
+}
+
+/// Where a load goes.
+#[derive(Clone)]
+enum Target {
+    Provider {
+        client: Client,
+        url: String,
+        body: Value,
+    },
+    Rapport {
+        client: Client,
+        base: String,
+        route: &'static str,
+        tokens: Vec<String>,
+        message: String,
+        turns: u64,
+    },
+}
+
+impl Target {
+    /// The `count`-th request of a sender, which keeps its session for some turns.
+    async fn request(
+        &self,
+        sender: usize,
+        count: u64,
+        session: &mut Value,
+    ) -> Result<RequestBuilder, String> {
+        match self {
+            Target::Provider { client, url, body } => Ok(client.post(url).json(body)),
+            Target::Rapport { client, base, route, tokens, message, turns } => {
+                let token = &tokens[sender % tokens.len()];
+                if count.is_multiple_of(*turns) {
+                    let made = client
+                        .post(format!("{base}/chat/sessions"))
+                        .bearer_auth(token)
+                        .json(&json!({}))
+                        .send();
+                    let made: Value = made.await.map_err(text)?.json().await.map_err(text)?;
+                    *session = made["id"].clone();
+                }
+                let body = json!({"message": message, "provider": "openai", "session_id": session});
+                Ok(client.post(format!("{base}/{route}")).bearer_auth(token).json(&body))
+            }
+        }
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 /// What one load came to.
@@ -65,27 +118,26 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let tokens = cluster.users(&client, arguments.users.max(1)).await?;
     let message = format!("/tokens {}", arguments.tokens);
 
-    let direct_body =
-        json!({"model": "mock-1", "stream": true, "messages": [{"role": "user", "content": message}]});
-    let direct_url = format!("{}/v1/chat/completions", cluster.mock_url);
-    let direct = {
-        let client = client.clone();
-        move |_: usize| client.post(&direct_url).json(&direct_body)
+    let direct = Target::Provider {
+        client: client.clone(),
+        url: format!("{}/v1/chat/completions", cluster.mock_url),
+        body: json!({"model": "mock-1", "stream": true, "messages": [{"role": "user", "content": message}]}),
     };
-    let route = if arguments.wait { "chat" } else { "chat/stream" };
-    let url = format!("{}/api/v1/{route}", cluster.url);
-    let body = json!({"message": message, "provider": "openai"});
-    let through = {
-        let client: Client = client.clone();
-        move |n: usize| client.post(&url).bearer_auth(&tokens[n % tokens.len()]).json(&body)
+    let through = Target::Rapport {
+        client: client.clone(),
+        base: format!("{}/api/v1", cluster.url),
+        route: if arguments.wait { "chat" } else { "chat/stream" },
+        tokens,
+        message,
+        turns: arguments.turns.max(1),
     };
     // Connections, caches and the branch predictor are warm for both.
-    load(&arguments, Duration::from_secs(2), direct.clone(), "\"content\"").await?;
-    load(&arguments, Duration::from_secs(2), through.clone(), "event: token").await?;
+    load(&arguments, Duration::from_secs(2), &direct, "\"content\"").await?;
+    load(&arguments, Duration::from_secs(2), &through, "\"").await?;
     let duration = Duration::from_secs(arguments.duration);
-    let direct = load(&arguments, duration, direct, "\"content\"").await?;
+    let direct = load(&arguments, duration, &direct, "\"content\"").await?;
     let sign = if arguments.wait { "reply" } else { "event: token" };
-    let ours = load(&arguments, duration, through, sign).await?;
+    let ours = load(&arguments, duration, &through, sign).await?;
     tell(report, "provider alone", &direct)?;
     tell(report, "through Rapport", &ours)?;
     report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
@@ -103,17 +155,20 @@ fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {
 async fn load(
     arguments: &Arguments,
     duration: Duration,
-    request: impl Fn(usize) -> RequestBuilder + Clone + Send + Sync + 'static,
+    target: &Target,
     sign: &'static str,
 ) -> Result<Load, String> {
     let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut senders = JoinSet::new();
-    for _ in 0..arguments.concurrency {
-        let (next, request, rate) = (Arc::clone(&next), request.clone(), arguments.rate);
+    for sender in 0..arguments.concurrency {
+        let (next, target, rate) = (Arc::clone(&next), target.clone(), arguments.rate);
         senders.spawn(async move {
             let (mut first, mut whole, mut errors) = (Latencies::new()?, Latencies::new()?, 0);
+            let (mut session, mut count) = (Value::Null, 0);
             loop {
+                let request = target.request(sender, count, &mut session).await?;
+                count += 1;
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let due = if rate > 0.0 {
                     started + Duration::from_secs_f64(number as f64 / rate)
@@ -125,7 +180,7 @@ async fn load(
                 }
                 tokio::time::sleep_until(due).await;
                 // From when it was due: a late sender must not hide a slow service.
-                match one(request(number as usize), sign).await {
+                match one(request, sign).await {
                     Some(first_at) => {
                         first.add(first_at - due);
                         whole.add(due.elapsed());
