@@ -63,7 +63,8 @@ fn shaped(
             yield first;
         }
         let mut text = String::new();
-        futures::pin_mut!(events);
+        // On the heap: pinned in place it would be held twice, as what was given and as what is polled.
+        let mut events = Box::pin(events);
         while let Some(mut event) = events.next().await {
             if accumulate {
                 match event.name.as_str() {

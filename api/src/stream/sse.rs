@@ -41,7 +41,7 @@ pub fn response(state: &AppState, events: impl Stream<Item = Event> + Send + 'st
     let stopping = state.stopping.clone();
     let body = stream! {
         let _open = Open::new("sse");
-        futures::pin_mut!(events);
+        let mut events = Box::pin(events);
         loop {
             tokio::select! {
                 biased;

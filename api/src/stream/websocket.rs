@@ -243,7 +243,7 @@ fn forward(
     let outbox = outbox.clone();
     tasks.spawn(async move {
         let _permit = permit;
-        futures::pin_mut!(events);
+        let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
             if outbox.send(message(&event)).await.is_err() {
                 return;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub trusted_proxies: usize,
     pub log: Log,
     pub queue: Queue,
+    /// Where a worker serves its metrics (`/metrics`, `/livez`), on `HOST`; 0 is nowhere.
+    pub metrics_port: u16,
     /// How long a stopping process lets running work finish.
     pub shutdown_grace: Duration,
     pub chat: Chat,
@@ -158,6 +160,7 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
             sweep: env.seconds("QUEUE__SWEEP_SECONDS", 2.0, 0.1..=600.0),
             max_attempts: env.number("QUEUE__MAX_ATTEMPTS", 3, 1..=100) as u32,
         },
+        metrics_port: env.number("METRICS_PORT", 0, 0..=65_535) as u16,
         shutdown_grace: env.seconds("SHUTDOWN_GRACE", 30.0, 1.0..=3_600.0),
         chat: Chat {
             wait: env.seconds("CHAT__WAIT_SECONDS", 60.0, 0.0..=120.0),

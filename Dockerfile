@@ -1,0 +1,15 @@
+# Not run where it was written (no Docker engine there): see README, "What was not tried".
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --create-home rapport
+COPY --from=build /src/target/release/rapport /usr/local/bin/rapport
+USER rapport
+ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/home/rapport/data LOG_FORMAT=json
+EXPOSE 8000
+VOLUME /home/rapport/data
+ENTRYPOINT ["rapport"]
