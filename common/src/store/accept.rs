@@ -53,7 +53,7 @@ const ACCEPT: &str = "with s as (
 const ANSWER: &str = "with j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
-        where id = $1 and attempt = $2 and status = 'running' returning session_id, user_id),
+        where id = $1 and attempt = $2 and coalesce(status, '') = 'running' returning session_id, user_id),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
             created_at)
         select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5 from j),

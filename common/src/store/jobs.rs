@@ -33,15 +33,14 @@ const LIST: &str = concat!(
     " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
       order by id desc limit $5 offset $6"
 );
-const REQUEST_CANCEL: &str =
-    "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and status = 'running'";
+const REQUEST_CANCEL: &str = "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
 const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
-    where id = $1 and user_id = $2 and status = 'queued'";
+    where id = $1 and user_id = $2 and coalesce(status, '') = 'queued'";
 const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
 const RETRY: &str =
     "update jobs set status = 'queued', run_at = $3, error = null, finished_at = null, quarantine = $5,
         cancel_requested = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
-    where id = $1 and user_id = $2 and status = 'failed'";
+    where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
 const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
 const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
       and status = 'queued' and session_order is not null order by session_order limit 1";

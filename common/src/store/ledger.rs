@@ -3,6 +3,11 @@
 //! Every statement that ends an attempt is fenced: it names the job, the attempt and `status = 'running'`. A worker
 //! that lost its lease finds no such row, and its transaction is dropped with everything in it. So a job may run
 //! twice, but it takes effect once.
+//!
+//! Where a statement names a job by its id it says `coalesce(status, '')` instead of `status`. It means the same (status
+//! is never null), but keeps PostgreSQL from proving that a partial index applies: right after a burst its planner takes
+//! such an index, holding thousands of dead entries, for smaller than the primary key, and a claim then reads them all
+//! (measured: 1,500 jobs a second collapsed after ten seconds).
 
 use std::collections::HashMap;
 
@@ -32,7 +37,7 @@ macro_rules! unblocked {
 
 const CLAIM: &str = concat!(
     "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = $2, worker = $3, started_at = $4, \
-     partial = null, partial_n = null where id = $1 and status = 'queued' and run_at <= $4 and ",
+     partial = null, partial_n = null where id = $1 and coalesce(status, '') = 'queued' and run_at <= $4 and ",
     unblocked!(),
     " returning ",
     columns!()
@@ -44,16 +49,16 @@ const CANCELLED: &str =
 const SETTLE: &str =
     "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
         worker = null, partial = null, partial_n = null, quarantine = $7
-    where id = $1 and attempt = $2 and status = 'running'";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const RETRY_LATER: &str =
     "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null,
         quarantine = $5
-    where id = $1 and attempt = $2 and status = 'running'";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
         lease_until = null, worker = null
-    where id = $1 and attempt = $2 and status = 'running'";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const CHECKPOINT: &str = "update jobs set partial = $3, partial_n = $4
-    where id = $1 and attempt = $2 and status = 'running'";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const DUE: &str = concat!(
     "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
     unblocked!(),
@@ -73,11 +78,11 @@ const EXPIRED: &str = concat!(
 const RECLAIM: &str =
     "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, quarantine = $5,
         error = $6
-    where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const BURY: &str =
     "update jobs set status = 'failed', error = $3, finished_at = $4, lease_until = null, worker = null,
         partial = null, partial_n = null
-    where id = $1 and attempt = $2 and status = 'running' and lease_until < $4";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
 const FINAL_PG: &str =
     "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";

@@ -158,6 +158,11 @@ impl App {
         env
     }
 
+    /// For processes started from now on.
+    pub fn set_env(&mut self, key: &str, value: &str) {
+        self.env.push((key.to_owned(), value.to_owned()));
+    }
+
     /// A command of the binary in this app's environment.
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary());

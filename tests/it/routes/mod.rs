@@ -8,5 +8,6 @@ mod ownership;
 mod providers;
 mod service;
 mod sessions;
+mod startup;
 mod stream;
 mod websocket;

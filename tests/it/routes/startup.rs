@@ -1,0 +1,113 @@
+//! What an operator sees when starting it wrong, and right.
+
+use std::process::Output;
+
+use serde_json::json;
+
+use crate::harness::{
+    App, Stack,
+    app::{SECRET_KEY, binary, client},
+    client::Answer,
+    servers::{folder, unique},
+};
+
+/// Runs a command that must end by itself.
+fn run(arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    let data = folder().join(unique("startup"));
+    std::fs::create_dir_all(&data).unwrap();
+    let mut command = std::process::Command::new(binary());
+    command.args(arguments).env_clear().env("DATA_DIR", &data).current_dir(&data);
+    command.envs(env.iter().copied()).output().unwrap()
+}
+
+#[track_caller]
+fn refuses(output: &Output, words: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn bad_configuration_is_refused_with_every_problem() {
+    let postgres = ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x");
+    let env = [("PORT", "high"), ("QUEUE__MAX_ATTEMPTS", "0"), ("SECRET_KEY", "changeme"), postgres];
+    let output = run(&[], &env);
+    refuses(&output, &["PORT", "QUEUE__MAX_ATTEMPTS", "SECRET_KEY", "at least 32"]);
+    refuses(&run(&["api"], &[("SECRET_KEY", SECRET_KEY)]), &["DATABASE_URL", "REDIS_URL"]);
+    refuses(&run(&["worker"], &[("SECRET_KEY", SECRET_KEY)]), &["DATABASE_URL", "REDIS_URL"]);
+    refuses(&run(&["worker", "--queues", "nope"], &[]), &["no queue is called", "chat, background"]);
+    refuses(&run(&["api"], &[postgres]), &["SECRET_KEY must be set"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_and_a_used_data_folder_are_said_clearly() {
+    let app = App::start(Stack::Embedded).await;
+    let port = app.url(0).rsplit(':').next().unwrap().to_owned();
+    refuses(&run(&[], &[("PORT", &port)]), &[&port, "taken", "PORT="]);
+    let data = app.folder.display().to_string();
+    refuses(&run(&[], &[("PORT", "0"), ("DATA_DIR", &data)]), &["another rapport"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_banners_three_lines_work_when_pasted() {
+    let app = App::start(Stack::Embedded).await;
+    let banner = app.apis[0].output();
+    let lines: Vec<&str> =
+        banner.lines().filter(|line| line.starts_with("curl") || line.starts_with("TOKEN=")).collect();
+    assert_eq!(lines.len(), 3, "{banner}");
+    let output = std::process::Command::new("bash").args(["-c", &lines.join("\n")]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("access_token") && text.contains("\"reply\":\"Hello! I am the built-in mock model"),
+        "{text}"
+    );
+    assert!(banner.contains("SQLite") && banner.contains("mock") && banner.contains(&app.url(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_tells_what_is_in_force_and_what_is_sick() {
+    let app = App::builder(Stack::Production).http_provider(&[]).start().await;
+    let well = app.command().arg("doctor").output().unwrap();
+    let text = String::from_utf8_lossy(&well.stdout);
+    assert!(well.status.success(), "{text}");
+    for word in ["postgresql answers", "schema is current", "redis", "openai", "secret key"] {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+    assert!(!text.contains(SECRET_KEY) && !text.contains("sk-test-canary"));
+    let sick = app.command().arg("doctor").env("REDIS_URL", "redis://127.0.0.1:1").output().unwrap();
+    assert!(!sick.status.success());
+    assert!(String::from_utf8_lossy(&sick.stdout).contains("FAILED  redis"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_rotate_without_logging_anyone_out() {
+    let mut app = App::start(Stack::Embedded).await;
+    let user = app.user().await;
+    app.set_env("SECRET_KEY", "90b1f6e4c2d8a7535e1f0c9b8d7a6e42");
+    app.set_env("SECRET_KEY_PREVIOUS", SECRET_KEY);
+    app.restart_api(0);
+    user.get("/auth/me").await.expect(200);
+    app.set_env("SECRET_KEY_PREVIOUS", "");
+    app.restart_api(0);
+    user.get("/auth/me").await.problem(401, "unauthorized");
+    let body = json!({"username": user.name, "password": crate::harness::client::PASSWORD});
+    let login = client().post(format!("{}/auth/login", user.base)).json(&body).send().await.unwrap();
+    Answer::of(login).await.expect(200);
+}
+
+/// Separate processes refuse a database of another version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_schema_is_refused_by_api_and_worker() {
+    let app = App::builder(Stack::Production).apis(0).workers(0).start().await;
+    let empty = tokio::task::spawn_blocking(|| crate::harness::servers::Postgres::shared().create_database())
+        .await
+        .unwrap();
+    for role in ["api", "worker"] {
+        let output = app.command().arg(role).env("DATABASE_URL", &empty).env("PORT", "0").output().unwrap();
+        refuses(&output, &["rapport migrate"]);
+    }
+}
