@@ -45,27 +45,32 @@ impl RedisLink {
 
     /// The shared connection, which connects again by itself.
     pub async fn connection(&self) -> RedisResult<ConnectionManager> {
-        if clock::now().timestamp_millis() < self.down_until.load(Ordering::Relaxed) {
-            return Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected)));
-        }
+        self.check_up()?;
         let made = self
             .shared
             .get_or_try_init(|| async {
+                // Those that waited for another's failed attempt do not each make one more.
+                self.check_up()?;
                 let config = ConnectionManagerConfig::new()
                     .set_response_timeout(Some(RESPONSE))
                     .set_connection_timeout(Some(CONNECT))
                     .set_number_of_retries(1)
                     .set_max_delay(Duration::from_millis(100));
-                self.client.get_connection_manager_with_config(config).await
+                let connected = self.client.get_connection_manager_with_config(config).await;
+                if connected.is_err() {
+                    self.failed(); // before the next one in line looks
+                }
+                connected
             })
             .await;
-        match made {
-            Ok(connection) => Ok(connection.clone()),
-            Err(error) => {
-                self.failed();
-                Err(error)
-            }
+        made.cloned()
+    }
+
+    fn check_up(&self) -> RedisResult<()> {
+        if clock::now().timestamp_millis() < self.down_until.load(Ordering::Relaxed) {
+            return Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected)));
         }
+        Ok(())
     }
 
     /// Runs commands on the shared connection.

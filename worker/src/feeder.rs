@@ -1,8 +1,8 @@
 //! Feeds one lane: waits for a free slot, then for an id on the wire, and hands both to the lane's worker.
 //!
-//! While the wire is away the feeder asks the ledger itself, at least once a second: slower, but nothing stops.
+//! While the wire is away the feeder asks the ledger itself, several times a second: a little slower, but nothing stops.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rand::Rng;
 use rapport_common::{
@@ -12,7 +12,10 @@ use rapport_common::{
     telemetry::metrics::METRICS,
     wire::Receiver,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 
 use crate::{Runtime, backend::Ticket};
 
@@ -23,9 +26,10 @@ const WAIT: Duration = Duration::from_secs(1);
 
 pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
     let mut receiver: Option<Box<dyn Receiver>> = None;
+    let mut taken = Taken::default();
     while !runtime.stopping.is_cancelled() {
         let Some(mut free) = take_slots(&runtime, &slots).await else { break };
-        let ids = next_ids(&runtime, lane, &mut receiver, free.len()).await;
+        let ids = next_ids(&runtime, lane, &mut receiver, &mut taken, free.len()).await;
         if runtime.stopping.is_cancelled() {
             give_back(&runtime, lane, &ids).await;
             break;
@@ -58,6 +62,7 @@ async fn next_ids(
     runtime: &Runtime,
     lane: Lane,
     receiver: &mut Option<Box<dyn Receiver>>,
+    taken: &mut Taken,
     max: usize,
 ) -> Vec<JobId> {
     let open = match receiver {
@@ -73,20 +78,37 @@ async fn next_ids(
         Err(error) => {
             METRICS.wire_errors.with_label_values(&["pop"]).inc();
             tracing::debug!(%error, queue = %lane.queue, "the wire is away, asking the ledger");
-            ask_ledger(runtime, lane, max).await
+            ask_ledger(runtime, lane, taken, max).await
         }
     }
 }
 
-async fn ask_ledger(runtime: &Runtime, lane: Lane, max: usize) -> Vec<JobId> {
+/// Ids this feeder just took from the ledger: they are due there until their claim has committed.
+#[derive(Default)]
+struct Taken(HashMap<JobId, Instant>);
+
+impl Taken {
+    const KEPT: Duration = Duration::from_secs(1);
+
+    /// Takes up to `max` of `due` that were not taken just now.
+    fn choose(&mut self, due: Vec<Ready>, max: usize) -> Vec<JobId> {
+        self.0.retain(|_, at| at.elapsed() < Self::KEPT);
+        let fresh: Vec<JobId> =
+            due.into_iter().map(|ready| ready.id).filter(|id| !self.0.contains_key(id)).take(max).collect();
+        self.0.extend(fresh.iter().map(|id| (*id, Instant::now())));
+        fresh
+    }
+}
+
+async fn ask_ledger(runtime: &Runtime, lane: Lane, taken: &mut Taken, max: usize) -> Vec<JobId> {
+    let limit = max + taken.0.len();
     let due = async {
         let mut conn = runtime.ctx.db.read().await?;
-        store::ledger::due_in_lane(&mut conn, lane, clock::now(), max as i64).await
+        store::ledger::due_in_lane(&mut conn, lane, clock::now(), limit as i64).await
     };
-    let ids: Vec<JobId> =
-        due.await.map(|due| due.into_iter().map(|ready| ready.id).collect()).unwrap_or_default();
+    let ids = taken.choose(due.await.unwrap_or_default(), max);
     if ids.len() < max {
-        let rest = Duration::from_millis(rand::rng().random_range(100..400));
+        let rest = Duration::from_millis(rand::rng().random_range(50..150));
         tokio::select! {
             () = runtime.stopping.cancelled() => {}
             () = tokio::time::sleep(rest) => {}

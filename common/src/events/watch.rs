@@ -15,7 +15,10 @@ use crate::{
     store::{Db, ledger},
 };
 
-const TICK: Duration = Duration::from_secs(1);
+/// Between two looks; while many wait, longer: the query costs the database then.
+const TICK: Duration = Duration::from_millis(250);
+const LONG_TICK: Duration = Duration::from_secs(1);
+const MANY: usize = 1_000;
 /// Ids in one query.
 const BATCH: usize = 2_000;
 
@@ -32,11 +35,13 @@ impl FinalWatch {
         let waiting: Arc<Waiting> = Arc::default();
         let weak = Arc::downgrade(&waiting);
         tokio::spawn(async move {
+            let mut rest = TICK;
             loop {
-                tokio::time::sleep(TICK).await;
+                tokio::time::sleep(rest).await;
                 let Some(waiting) = weak.upgrade() else { return };
                 let ids: Vec<JobId> =
                     waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+                rest = if ids.len() > MANY { LONG_TICK } else { TICK };
                 for batch in ids.chunks(BATCH) {
                     let Ok(mut conn) = db.read().await else { break };
                     let Ok(done) = ledger::which_are_final(&mut conn, batch).await else { break };
@@ -66,7 +71,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Returns when the ledger said, after this call, that the job is final. It says so again every second.
+    /// Returns when the ledger said, after this call, that the job is final. It says so again with every look.
     pub async fn is_final(&self) {
         self.bell.notified().await;
     }
