@@ -214,7 +214,11 @@ pub async fn caller_or_ticket(
     match (identity, token) {
         (Identity::Somebody(caller), _) => Ok(caller),
         (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {
-            Some(spent) => spent,
+            Some(spent) => {
+                let caller = spent?;
+                state.ctx.auth.still_good(&state.ctx.db, &caller).await?;
+                Ok(caller)
+            }
             None => Ok(state.ctx.auth.caller(&state.ctx.db, token).await?),
         },
         (Identity::Refused(error), _) => Err(Error::new(error.code, error.detail.clone()).into()),

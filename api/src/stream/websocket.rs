@@ -175,6 +175,8 @@ async fn handle(
     streams: &Arc<Semaphore>,
     tasks: &mut JoinSet<()>,
 ) -> Result<()> {
+    // The socket may outlive the login that opened it.
+    state.ctx.auth.still_good(&state.ctx.db, caller).await?;
     let parse_error =
         |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
     let command: Command = serde_json::from_str(text).map_err(parse_error)?;

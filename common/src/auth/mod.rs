@@ -65,6 +65,14 @@ impl Auth {
         Ok(Caller { user, login, role: state.role })
     }
 
+    /// Whether a caller that was let in before still may: for connections that last.
+    pub async fn still_good(&self, db: &Db, caller: &Caller) -> Result<()> {
+        match self.state(db, caller.user, caller.login).await? {
+            Some(state) if state.is_active && state.login_lives => Ok(()),
+            _ => Err(access::not_valid()),
+        }
+    }
+
     async fn state(&self, db: &Db, user: UserId, login: LoginId) -> Result<Option<AuthState>> {
         let key = (user, login);
         if let Some((read_at, state)) = self.states.lock().unwrap_or_else(PoisonError::into_inner).get(&key)

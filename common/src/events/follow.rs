@@ -90,15 +90,19 @@ fn follow_from(
                 }
             }
             if ended {
-                if let Ok(Some(event)) = Box::pin(final_event(&ctx, user, job)).await {
-                    // Whoever has seen the final event, real or made, has seen all.
-                    if event.id > last && !Box::pin(already_final(&ctx, job, after)).await {
-                        METRICS.events.with_label_values(&["made_from_ledger"]).inc();
-                        yield event;
+                match Box::pin(ledger_end(&ctx, user, job)).await {
+                    Ok(End::Final(event)) => {
+                        // Whoever has seen the final event, real or made, has seen all.
+                        if event.id > last && !Box::pin(already_final(&ctx, job, after)).await {
+                            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+                            yield event;
+                        }
+                        return;
                     }
-                    return;
+                    Ok(End::Gone) => return, // deleted with its session
+                    Ok(End::Open) => ended = false, // it was retried by hand
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await; // the database is away
             }
             // Live until something is missing.
             loop {
@@ -243,10 +247,18 @@ async fn fill_hole(ctx: &Context, job: JobId, last: EventId, first: EventId) -> 
     }
 }
 
-async fn final_event(ctx: &Context, user: UserId, id: JobId) -> Result<Option<Event>> {
+enum End {
+    Final(Event),
+    Open,
+    Gone,
+}
+
+async fn ledger_end(ctx: &Context, user: UserId, id: JobId) -> Result<End> {
     let mut conn = ctx.db.read().await?;
-    let job = store::jobs::get(&mut conn, user, id).await?;
-    Ok(job.and_then(|job| final_event_of(&job)))
+    Ok(match store::jobs::get(&mut conn, user, id).await? {
+        None => End::Gone,
+        Some(job) => final_event_of(&job).map_or(End::Open, End::Final),
+    })
 }
 
 /// The final event as the ledger has it, under the highest number of the last attempt.

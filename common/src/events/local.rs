@@ -29,6 +29,19 @@ struct Inner {
     topics: Topics,
 }
 
+/// So many logs are kept at once; beyond it the oldest go before their time. At a hundred words an answer a log holds
+/// about 10 KiB.
+const RINGS_MAX: usize = 20_000;
+
+fn drop_oldest(rings: &mut HashMap<JobId, Ring>) {
+    if rings.len() > RINGS_MAX {
+        let mut ages: Vec<Instant> = rings.values().map(|ring| ring.touched).collect();
+        ages.sort_unstable();
+        let oldest_kept = ages[ages.len() - RINGS_MAX * 9 / 10];
+        rings.retain(|_, ring| ring.touched >= oldest_kept);
+    }
+}
+
 #[derive(Clone)]
 pub struct LocalEvents {
     inner: Arc<Inner>,
@@ -43,7 +56,7 @@ impl LocalEvents {
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(
-                (retention / 4).clamp(Duration::from_millis(100), Duration::from_secs(30)),
+                (retention / 4).clamp(Duration::from_millis(100), Duration::from_secs(5)),
             );
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -56,6 +69,7 @@ impl LocalEvents {
                         let Some(inner) = weak.upgrade() else { return };
                         let mut rings = inner.rings.lock().unwrap_or_else(PoisonError::into_inner);
                         rings.retain(|_, ring| ring.touched.elapsed() < retention);
+                        drop_oldest(&mut rings);
                         if rings.len() * 2 < rings.capacity() {
                             rings.shrink_to_fit();
                         }

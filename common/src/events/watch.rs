@@ -1,9 +1,9 @@
-//! Tells waiting readers when the ledger says a job is final, whatever happened to its events.
+//! Tells waiting readers when the ledger says a job is final, or gone, whatever happened to its events.
 //!
 //! One query a tick for all jobs somebody waits for. This is the safety net: the final event normally comes first.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -44,9 +44,12 @@ impl FinalWatch {
                 rest = if ids.len() > MANY { LONG_TICK } else { TICK };
                 for batch in ids.chunks(BATCH) {
                     let Ok(mut conn) = db.read().await else { break };
-                    let Ok(done) = ledger::which_are_final(&mut conn, batch).await else { break };
+                    let Ok(open) = ledger::which_are_open(&mut conn, batch).await else { break };
+                    let open: HashSet<JobId> = open.into_iter().collect();
                     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (_, bell) in done.iter().filter_map(|id| waiting.get(id)) {
+                    for (_, bell) in
+                        batch.iter().filter(|id| !open.contains(id)).filter_map(|id| waiting.get(id))
+                    {
                         bell.notify_waiters();
                     }
                 }
@@ -71,7 +74,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Returns when the ledger said, after this call, that the job is final. It says so again with every look.
+    /// Returns when the ledger said, after this call, that the job is final or gone. It says so again with every look.
     pub async fn is_final(&self) {
         self.bell.notified().await;
     }

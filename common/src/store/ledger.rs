@@ -84,9 +84,9 @@ const BURY: &str =
         partial = null, partial_n = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
-const FINAL_PG: &str =
+const OPEN_PG: &str =
     "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";
-const FINAL_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
+const OPEN_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
     and status in ('succeeded', 'failed', 'cancelled')";
 
 /// All but the two texts of one query that cannot be the same on both databases.
@@ -106,7 +106,7 @@ pub(super) const SQL: &[&str] = &[
     DEPTHS,
 ];
 /// The only query with a text for each database: a list of ids as a value.
-pub const FINAL_SQL: (&str, &str) = (FINAL_PG, FINAL_LITE);
+pub const OPEN_SQL: (&str, &str) = (OPEN_PG, OPEN_LITE);
 
 /// Takes a job for `worker` until `lease_until`. `None`: somebody has it, it is not due, or an earlier one of its session
 /// is still open.
@@ -267,17 +267,18 @@ pub async fn depths(q: &mut impl Querier) -> Result<Vec<(String, i64, Option<Dat
     fetch_all!((String, i64, Option<DateTime<Utc>>), q, DEPTHS)
 }
 
-/// Which of these jobs are final. For readers that were already shown to own them.
-pub async fn which_are_final(q: &mut impl Querier, ids: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
+/// Which of these jobs are queued or running; the others are final, or gone. For readers that were already shown to own
+/// them.
+pub async fn which_are_open(q: &mut impl Querier, ids: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
     use super::db::Raw;
     let rows: Vec<(JobId,)> = match q.raw() {
         Raw::Pg(c) => {
             let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
-            sqlx::query_as(FINAL_PG).bind(ids).fetch_all(c).await?
+            sqlx::query_as(OPEN_PG).bind(ids).fetch_all(c).await?
         }
         Raw::Lite(c) => {
             let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-            sqlx::query_as(FINAL_LITE).bind(Json(ids)).fetch_all(c).await?
+            sqlx::query_as(OPEN_LITE).bind(Json(ids)).fetch_all(c).await?
         }
     };
     Ok(rows.into_iter().map(|row| row.0).collect())

@@ -25,9 +25,11 @@ pub async fn cancel_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
             let detail = format!("The job is {} already.", job.status.as_str());
             return Err(Error::new(Code::WrongState, detail));
         }
-        if store::jobs::request_cancel(&mut ctx.db.relaxed().await?, user, id).await?
-            || cancel_waiting(ctx, user, &job).await?
-        {
+        // The connection goes back before the next is taken: SQLite has one writer at a time.
+        let mut conn = ctx.db.relaxed().await?;
+        let asked = store::jobs::request_cancel(&mut conn, user, id).await?;
+        drop(conn);
+        if asked || cancel_waiting(ctx, user, &job).await? {
             let now = store::jobs::get(&mut ctx.db.read().await?, user, id).await?;
             return now.ok_or_else(|| Error::not_found("job"));
         }

@@ -44,7 +44,9 @@ async fn sessions_are_listed_changed_and_deleted(stack: Stack) {
 
     let slow = json!({"message": "/delay 100 /tokens 200", "session_id": made[0]});
     let running = user.try_submit(&slow).await.unwrap()["id"].as_str().unwrap().to_owned();
+    let stream = user.events(&running, None).await;
     assert_eq!(user.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+    stream.all().await; // it ends, though its job is gone
     user.get(&path).await.problem(404, "not_found");
     user.get(&format!("/chat/history?session_id={}", made[0])).await.problem(404, "not_found");
     user.get(&format!("/jobs/{running}")).await.problem(404, "not_found");

@@ -110,6 +110,13 @@ async fn tickets_work_once(stack: Stack) {
     say(&mut socket, json!({"message": "/echo by ticket"})).await;
     assert_eq!(hear_until(&mut socket, "done").await.last().unwrap()["reply"], "by ticket");
     assert_eq!(open(&app, "/api/v1/chat/ws", &ticket).await.err(), Some(401));
+    // A ticket does not outlive its login, nor does an open socket.
+    let late =
+        user.post("/auth/ws-ticket", &json!({})).await.expect(200)["ticket"].as_str().unwrap().to_owned();
+    user.post("/auth/logout", &json!({})).await.expect(200);
+    assert_eq!(open(&app, "/api/v1/chat/ws", &late).await.err(), Some(401));
+    say(&mut socket, json!({"message": "/echo too late"})).await;
+    assert_eq!(hear(&mut socket).await["code"], "unauthorized");
     let forged = ticket.replacen("user_", "user_0", 1);
     assert_eq!(open(&app, "/api/v1/chat/ws", &forged).await.err(), Some(401));
 }

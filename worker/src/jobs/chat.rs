@@ -115,7 +115,7 @@ async fn answer(
     log.flush().await?;
     let estimated = || Usage::new(prompt_tokens as i64, tokens::estimate(&log.text) as i64);
     let usage = usage.unwrap_or_else(estimated);
-    count_tokens(provider.name(), &model, usage);
+    count_tokens(provider, &model, usage);
     let answer = Answer {
         content: storable(&log.text),
         provider: provider.name().to_owned(),
@@ -175,12 +175,11 @@ fn storable(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() }
 }
 
-fn count_tokens(provider: &str, model: &str, usage: Usage) {
-    // Users name models: only known shapes become labels.
-    let label =
-        if model.len() <= 64 && model.chars().all(|c| c.is_ascii_graphic()) { model } else { "other" };
+fn count_tokens(provider: &dyn Provider, model: &str, usage: Usage) {
+    // Users name models, and labels must be bounded: only the configured one is told apart.
+    let label = if model == provider.default_model() { model } else { "other" };
     let count = |direction: &str, tokens: i64| {
-        METRICS.tokens.with_label_values(&[provider, label, direction]).inc_by(tokens.max(0) as u64);
+        METRICS.tokens.with_label_values(&[provider.name(), label, direction]).inc_by(tokens.max(0) as u64);
     };
     count("prompt", usage.prompt_tokens);
     count("completion", usage.completion_tokens);
