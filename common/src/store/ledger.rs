@@ -84,10 +84,9 @@ const BURY: &str =
         partial = null, partial_n = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
-const OPEN_PG: &str =
-    "select id from jobs where id = any($1) and status in ('succeeded', 'failed', 'cancelled')";
+const OPEN_PG: &str = "select id from jobs where id = any($1) and status in ('queued', 'running')";
 const OPEN_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
-    and status in ('succeeded', 'failed', 'cancelled')";
+    and status in ('queued', 'running')";
 
 /// All but the two texts of one query that cannot be the same on both databases.
 pub(super) const SQL: &[&str] = &[
