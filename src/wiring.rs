@@ -6,12 +6,15 @@ use rapport_common::{
     Context,
     auth::Auth,
     depth::Depths,
+    embeddings::Embedder,
     events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
     limits::{Limits, LocalLimits, RedisLimits},
     providers::Providers,
     redis_link::RedisLink,
     settings::Settings,
     store::{Db, PoolSizes},
+    usecase::memory::Touches,
+    vectors::{Exact, Qdrant, VectorIndex},
     wire::{LocalWire, RedisWire, Wire},
 };
 
@@ -82,7 +85,21 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
         };
     let providers =
         Providers::from_settings(&settings.ai).map_err(|error| format!("the HTTP client: {error}"))?;
+    let embedder = Embedder::from_settings(&settings).map_err(|error| format!("the HTTP client: {error}"))?;
+    let vectors: Arc<dyn VectorIndex> = match &settings.qdrant {
+        Some(at) => {
+            let qdrant = Qdrant::new(at, &embedder.model(), embedder.dimensions());
+            Arc::new(qdrant.map_err(|error| format!("QDRANT_URL: {error}"))?)
+        }
+        None => Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
+    };
+    if settings.memory.provider != "auto" && providers.get(&settings.memory.provider).is_none() {
+        return Err(format!("MEMORY__PROVIDER: {:?} is not configured", settings.memory.provider));
+    }
     Ok(Context {
+        embedder,
+        vectors,
+        touches: Touches::start(db.clone()),
         wire,
         events,
         limits,

@@ -14,7 +14,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     error::Failure,
-    handlers::{auth, chat, health, history, jobs, models, sessions, ui},
+    handlers::{auth, chat, health, history, jobs, memory, models, sessions, settings, ui},
     layers, openapi,
     state::AppState,
     stream::websocket,
@@ -47,6 +47,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(models::models))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::change, sessions::put, sessions::delete))
+        .routes(routes!(sessions::import))
         .routes(routes!(history::session_messages))
         .routes(routes!(history::chat_history))
         .routes(routes!(history::history))
@@ -55,6 +56,39 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::job_events))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(settings::get, settings::patch, settings::put))
+        .routes(routes!(settings::get_alias, settings::put_alias))
+        .routes(routes!(memory::crud::list, memory::crud::add))
+        .routes(routes!(memory::crud::pending))
+        .routes(routes!(memory::crud::shared))
+        .routes(routes!(memory::crud::get, memory::crud::change, memory::crud::delete))
+        .routes(routes!(memory::crud::history))
+        .routes(routes!(memory::crud::undo_change))
+        .routes(routes!(memory::crud::unmerge))
+        .routes(routes!(memory::verify::verify))
+        .routes(routes!(memory::verify::verify_many))
+        .routes(routes!(memory::search::search))
+        .routes(routes!(memory::links::link, memory::links::unlink))
+        .routes(routes!(memory::links::related))
+        .routes(routes!(memory::links::graph_around))
+        .routes(routes!(memory::links::graph_of_all))
+        .routes(routes!(memory::conflicts::detect))
+        .routes(routes!(memory::conflicts::list))
+        .routes(routes!(memory::conflicts::resolve))
+        .routes(routes!(memory::merge::consolidate))
+        .routes(routes!(memory::merge::suggestions))
+        .routes(routes!(memory::merge::review))
+        .routes(routes!(memory::merge::classify_expiration))
+        .routes(routes!(memory::analytics::dashboard))
+        .routes(routes!(memory::analytics::top))
+        .routes(routes!(memory::transfer::export))
+        .routes(routes!(memory::transfer::download))
+        .routes(routes!(memory::transfer::import))
+        .routes(routes!(memory::privacy::privacy))
+        .routes(routes!(memory::privacy::delete_many))
+        .routes(routes!(memory::extract::extract))
+        .routes(routes!(memory::extract::runs))
+        .routes(routes!(memory::events::events))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -6,12 +6,15 @@ use crate::{
     auth::Auth,
     clock,
     depth::Depths,
+    embeddings::Embedder,
     events::{EventLog, FinalWatch},
     limits::Limits,
     providers::Providers,
     settings::Settings,
     store::{Db, jobs::Ready},
     telemetry::metrics::METRICS,
+    usecase::memory::Touches,
+    vectors::VectorIndex,
     wire::Wire,
 };
 
@@ -26,6 +29,9 @@ pub struct Context {
     pub finals: FinalWatch,
     pub auth: Arc<Auth>,
     pub depths: Depths,
+    pub embedder: Embedder,
+    pub vectors: Arc<dyn VectorIndex>,
+    pub touches: Touches,
 }
 
 impl Context {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -73,6 +73,8 @@ codes! {
     JobFailed = 500 "job_failed" "Job failed";
     /// The job's process died each time it ran.
     JobCrashed = 500 "job_crashed" "Job crashed";
+    /// The model's answer about a conversation or about memories could not be read; the job keeps what it said.
+    ExtractionFailed = 502 "extraction_failed" "Extraction failed";
     /// The model provider failed.
     ProviderFailed = 502 "provider_failed" "Provider failed";
     /// The model provider limits our rate.
@@ -94,7 +96,7 @@ impl Code {
 }
 
 /// What is wrong with one field of a request.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldError {
     #[schema(example = "message")]
     pub field: String,

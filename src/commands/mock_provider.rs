@@ -159,7 +159,7 @@ async fn completions(
             content: turn.content.clone(),
         })
         .collect();
-    let plan = plan(&messages);
+    let plan = plan(&messages, &request.model);
     let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(fail) = plan.fail
         && fail.times.is_none_or(|times| upstream.calls.before(trace) < times)

@@ -13,6 +13,8 @@ pub enum Outcome {
     Retry(Error, Option<Duration>),
     /// Trying again cannot help.
     Fail(Error),
+    /// The handler has failed the job with its effects; this is the problem.
+    Dead(Value),
     /// Stopped on request, with nothing to keep.
     Cancelled,
     /// This process stops: put it back.

@@ -106,6 +106,10 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
                 None => "lost",
             }
         }
+        Outcome::Dead(problem) => {
+            tell_end(runtime, job, JobStatus::Failed, None, Some(&problem)).await;
+            "failed"
+        }
         Outcome::Cancelled => {
             if persist(runtime, || end_job::cancel_running(ctx, job)).await == Some(true) {
                 tell_end(runtime, job, JobStatus::Cancelled, None, None).await;

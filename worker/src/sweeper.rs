@@ -1,6 +1,6 @@
 //! The sweeper: makes good whatever was forgotten, on one code path, with no input but the ledger.
 //!
-//! Every worker process runs it, a few seconds apart. It does two things:
+//! Every worker process runs it, a few seconds apart. It does three things:
 //!
 //! - It announces jobs that are due and that nothing stands before: new ones whose API process died between commit and
 //!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
@@ -8,6 +8,9 @@
 //! - It takes back running jobs whose lease ended: their worker was killed, paused or cut off. The attempt counts. The
 //!   job runs again in the quarantine lane, or fails when it was its last attempt: a job that kills its worker each
 //!   time ends up dead, with its error on it, and the queue goes on.
+//!
+//! - It puts in the jobs that rows call for: conversations due to be read, texts without vectors, memories to look
+//!   through or to expire. The rows are the truth, so no such job can be forgotten.
 //!
 //! Several sweepers at once do no harm: every change is fenced by the attempt and the lease.
 
@@ -24,7 +27,7 @@ use rapport_common::{
     error::Code,
     store::{self, jobs::Ready},
     telemetry::metrics::METRICS,
-    usecase::end_job,
+    usecase::{end_job, memory},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +40,15 @@ const PLENTY: u64 = 1_000;
 const OLDEST: i64 = 200;
 /// A job announced this recently is left to the wire.
 const FRESH: TimeDelta = TimeDelta::milliseconds(1_000);
+/// Sweeps between two looks at what memories need.
+const TIDY_EVERY: u32 = 10;
 /// Sweeps between two prunings of old rows.
 const PRUNE_EVERY: u32 = 500;
 
 pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let period = runtime.ctx.settings.queue.sweep;
     let mut sweeps = 0u32;
+    let mut reconciled = None;
     loop {
         let rest = period.mul_f64(rand::rng().random_range(0.75..=1.0));
         tokio::select! {
@@ -51,6 +57,11 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
         }
         if let Err(error) = sweep(&runtime).await {
             tracing::warn!(%error, "sweep failed");
+        }
+        if sweeps.is_multiple_of(TIDY_EVERY)
+            && let Err(error) = tidy(&runtime, &mut reconciled).await
+        {
+            tracing::warn!(%error, "tidying memories failed");
         }
         if sweeps.is_multiple_of(PRUNE_EVERY)
             && let Err(error) = prune(&runtime).await
@@ -63,6 +74,8 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
 
 async fn sweep(runtime: &Runtime) -> Result<()> {
     take_back(runtime).await?;
+    memory::extraction::schedule(&runtime.ctx).await?;
+    memory::embed::schedule(&runtime.ctx).await?;
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;
     }
@@ -130,10 +143,31 @@ async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// Expires, consolidates, and keeps the vector index true to the database.
+async fn tidy(runtime: &Runtime, reconciled: &mut Option<tokio::time::Instant>) -> Result<()> {
+    let ctx = &runtime.ctx;
+    memory::review::expire_due(ctx).await?;
+    memory::consolidate::schedule(ctx).await?;
+    memory::embed::delete_some(ctx).await?;
+    let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
+    if let Some(period) = period
+        && reconciled.is_none_or(|last| last.elapsed() >= period)
+    {
+        *reconciled = Some(tokio::time::Instant::now());
+        let wrong = memory::embed::reconcile(ctx).await?;
+        if wrong > 0 {
+            tracing::warn!(wrong, "points of the vector index were not as the database says: repaired");
+        }
+    }
+    Ok(())
+}
+
 async fn prune(runtime: &Runtime) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.relaxed().await?;
     store::idempotency::prune(&mut conn, now).await?;
+    store::memory_log::prune_events(&mut conn, now - TimeDelta::days(1)).await?;
+    store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;
     Ok(())

@@ -6,7 +6,7 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::ids::{JobId, SessionId},
+    domain::ids::{ConflictId, JobId, MemoryId, SessionId},
 };
 
 use crate::{error::Failure, state::AppState};
@@ -33,6 +33,8 @@ macro_rules! id_extractor {
 }
 
 id_extractor! {
+    ConflictPath(ConflictId) = "conflict";
     JobPath(JobId) = "job";
+    MemoryPath(MemoryId) = "memory";
     SessionPath(SessionId) = "session";
 }

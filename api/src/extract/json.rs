@@ -14,11 +14,15 @@ use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;
+const LARGE_BYTES: usize = 32 * 1_024 * 1_024;
 const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
 /// A client may take so long to send its body.
 const BODY: Duration = Duration::from_secs(30);
 
 pub struct Json<T>(pub T);
+
+/// JSON of a whole conversation or file: up to [`LARGE_BYTES`].
+pub struct Large<T>(pub T, pub Bytes);
 
 /// The value and the bytes it came from.
 pub struct Raw<T>(pub T, pub Bytes);
@@ -36,23 +40,23 @@ fn is_json(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// Reads a body up to [`BODY_BYTES`]. What is beyond is read and thrown away, up to a bound: a client that is still
+/// Reads a body of at most `most` bytes. What is beyond is read and thrown away, up to a bound: a client that is still
 /// sending when the connection closes never sees the answer.
-async fn bytes(request: Request) -> Result<Bytes, Error> {
+async fn bytes(request: Request, most: usize) -> Result<Bytes, Error> {
     let reading = async {
         let mut body = request.into_body().into_data_stream();
         let (mut kept, mut read) = (BytesMut::new(), 0);
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|_| Error::new(Code::Malformed, "The body could not be read."))?;
             read += chunk.len();
-            if read <= BODY_BYTES {
+            if read <= most {
                 kept.extend_from_slice(&chunk);
             } else if read > DRAINED_BYTES {
                 break;
             }
         }
-        if read > BODY_BYTES {
-            return Err(Error::new(Code::TooLarge, format!("The body is larger than {BODY_BYTES} bytes.")));
+        if read > most {
+            return Err(Error::new(Code::TooLarge, format!("The body is larger than {most} bytes.")));
         }
         Ok(kept.freeze())
     };
@@ -104,13 +108,26 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Raw<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
-        if !is_json(&media_type(request.headers())) {
-            let detail = "The body must be JSON, with `Content-Type: application/json`.";
-            return Err(Failure(Error::new(Code::UnsupportedMediaType, detail)));
-        }
-        let bytes = bytes(request).await?;
+        let bytes = json_bytes(request, BODY_BYTES).await?;
         Ok(Self(parse(&bytes)?, bytes))
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Large<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
+        let bytes = json_bytes(request, LARGE_BYTES).await?;
+        Ok(Self(parse(&bytes)?, bytes))
+    }
+}
+
+async fn json_bytes(request: Request, most: usize) -> Result<Bytes, Error> {
+    if !is_json(&media_type(request.headers())) {
+        let detail = "The body must be JSON, with `Content-Type: application/json`.";
+        return Err(Error::new(Code::UnsupportedMediaType, detail));
+    }
+    bytes(request, most).await
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
@@ -119,7 +136,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let media_type = media_type(request.headers());
         if media_type == "application/x-www-form-urlencoded" {
-            let bytes = bytes(request).await?;
+            let bytes = bytes(request, BODY_BYTES).await?;
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_| Error::new(Code::Malformed, "The form is not UTF-8."))?;
             let uri = format!("/?{text}")

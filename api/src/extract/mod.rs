@@ -8,6 +8,6 @@ mod query;
 
 pub use caller::{Caller, Identity, authenticate};
 pub use headers::{IdempotencyKey, Prefer, Trace, after_event};
-pub use ids::{JobPath, SessionPath};
-pub use json::{Json, JsonOrForm, Raw};
+pub use ids::{ConflictPath, JobPath, MemoryPath, SessionPath};
+pub use json::{Json, JsonOrForm, Large, Raw};
 pub use query::{Page, Query, decode_cursor, encode_cursor};

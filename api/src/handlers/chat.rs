@@ -197,7 +197,7 @@ async fn outcome(
 }
 
 /// 202 with the job and where to find it.
-fn job_response(job: Job) -> Response {
+pub fn job_response(job: Job) -> Response {
     let location = format!("/api/v1/jobs/{}", job.id);
     let mut response = (StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response();
     if let Ok(value) = HeaderValue::from_str(&location) {
@@ -207,9 +207,11 @@ fn job_response(job: Job) -> Response {
 }
 
 /// The error a failed job keeps, as an error again.
-fn error_of(problem: &Value) -> Error {
+pub fn error_of(problem: &Value) -> Error {
     let code = problem["code"].as_str().and_then(Code::from_name).unwrap_or(Code::JobFailed);
-    Error::new(code, problem["detail"].as_str().unwrap_or("The job failed."))
+    let mut error = Error::new(code, problem["detail"].as_str().unwrap_or("The job failed."));
+    error.errors = serde_json::from_value(problem["errors"].clone()).unwrap_or_default();
+    error
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

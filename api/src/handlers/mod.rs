@@ -5,6 +5,8 @@ pub mod chat;
 pub mod health;
 pub mod history;
 pub mod jobs;
+pub mod memory;
 pub mod models;
 pub mod sessions;
+pub mod settings;
 pub mod ui;

@@ -6,21 +6,30 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use rapport_common::{
     Error,
-    domain::{ids::ProjectId, session::Session},
+    domain::{
+        ids::{MessageId, ProjectId, SessionId},
+        session::Session,
+    },
     error::Code,
     store::{
         self,
         sessions::{Change, Cursor, Filter},
     },
-    usecase::sessions,
+    usecase::{
+        import_session::{NewTurn, import_session},
+        sessions,
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor},
+    extract::{
+        Caller, IdempotencyKey, Json, Large, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor,
+    },
     state::AppState,
 };
 
@@ -151,4 +160,63 @@ pub async fn delete(
 ) -> Result<StatusCode> {
     sessions::delete(&state.ctx, caller.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ImportedTurn {
+    /// `user` or `assistant`.
+    #[schema(example = "user")]
+    role: String,
+    #[schema(example = "I moved to Dhaka last week.")]
+    content: String,
+    /// Who said it, where more than one person speaks.
+    name: Option<String>,
+    created_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ImportSession {
+    title: Option<String>,
+    /// 1-5,000, in order.
+    messages: Vec<ImportedTurn>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SessionImported {
+    #[serde(flatten)]
+    session: Session,
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    /// In the order of the messages.
+    #[schema(value_type = Vec<String>)]
+    message_ids: Vec<MessageId>,
+}
+
+/// Import a conversation
+///
+/// It can be searched at once, and is read for memories as if it had been held here.
+#[utoipa::path(post, path = "/chat/sessions/import", tag = "sessions", request_body = ImportSession,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The session and its messages' ids", body = SessionImported)))]
+pub async fn import(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    Large(body, bytes): Large<ImportSession>,
+) -> Result<Response> {
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let turns = body.messages.into_iter().map(|turn| NewTurn {
+        role: turn.role,
+        content: turn.content,
+        name: turn.name,
+        created_at: turn.created_at,
+    });
+    let turns: Vec<NewTurn> = turns.collect();
+    let imported =
+        import_session(&state.ctx, caller.user, body.title.as_deref(), &turns, &idempotency).await?;
+    let (session, message_ids, replayed) = imported;
+    let answer = SessionImported { session_id: session.id, session, message_ids };
+    let mut response = (StatusCode::CREATED, Answer(answer)).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
 }

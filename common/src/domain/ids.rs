@@ -43,6 +43,12 @@ macro_rules! typed_id {
             }
         }
 
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Uuid {
+                id.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!($prefix, "_{}"), BASE32.encode(self.0.as_bytes()))
@@ -82,6 +88,13 @@ typed_id! {
     /// A conversation.
     SessionId = "sess";
     MessageId = "msg";
+    MemoryId = "mem";
+    /// Two memories that do not go together.
+    ConflictId = "conf";
+    /// One change of memories, of one or many at once.
+    ChangeId = "chg";
+    /// Something too large for one row.
+    BlobId = "blob";
     JobId = "job";
     ProjectId = "proj";
     /// One login: the family its refresh tokens belong to.

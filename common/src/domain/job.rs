@@ -17,18 +17,46 @@ pub enum JobKind {
     Chat,
     /// Give a session a short title.
     Title,
+    /// Read one window of a session and store what the user said of themselves.
+    MemoryExtraction,
+    /// Give a user's memories and messages their vectors, and the vector index its points.
+    Embedding,
+    /// Look a user's memories through: merges, contradictions, what ends when.
+    Consolidation,
+    /// Read sessions again.
+    Backfill,
+    /// Take memories in from a file.
+    Import,
+    /// Write memories to a file.
+    Export,
     /// Does nothing, waits, or aborts the process, as its payload says. Made by `rapport bench` and the fault tests;
     /// no route makes one.
     Probe,
 }
 
 impl JobKind {
-    pub const ALL: [JobKind; 3] = [JobKind::Chat, JobKind::Title, JobKind::Probe];
+    pub const ALL: [JobKind; 9] = [
+        JobKind::Chat,
+        JobKind::Title,
+        JobKind::MemoryExtraction,
+        JobKind::Embedding,
+        JobKind::Consolidation,
+        JobKind::Backfill,
+        JobKind::Import,
+        JobKind::Export,
+        JobKind::Probe,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             JobKind::Chat => "chat",
             JobKind::Title => "title",
+            JobKind::MemoryExtraction => "memory_extraction",
+            JobKind::Embedding => "embedding",
+            JobKind::Consolidation => "consolidation",
+            JobKind::Backfill => "backfill",
+            JobKind::Import => "import",
+            JobKind::Export => "export",
             JobKind::Probe => "probe",
         }
     }
@@ -38,6 +66,12 @@ impl JobKind {
         match self {
             JobKind::Chat => Queue::Chat,
             JobKind::Title => Queue::Background,
+            JobKind::MemoryExtraction
+            | JobKind::Embedding
+            | JobKind::Consolidation
+            | JobKind::Backfill
+            | JobKind::Import
+            | JobKind::Export => Queue::Memory,
             JobKind::Probe => Queue::Probe,
         }
     }
@@ -66,17 +100,20 @@ pub enum Queue {
     Chat,
     /// Nobody is waiting.
     Background,
+    /// Reading, embedding and tidying memories.
+    Memory,
     /// Measurements and fault tests.
     Probe,
 }
 
 impl Queue {
-    pub const ALL: [Queue; 3] = [Queue::Chat, Queue::Background, Queue::Probe];
+    pub const ALL: [Queue; 4] = [Queue::Chat, Queue::Background, Queue::Memory, Queue::Probe];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Queue::Chat => "chat",
             Queue::Background => "background",
+            Queue::Memory => "memory",
             Queue::Probe => "probe",
         }
     }
@@ -192,7 +229,18 @@ mod tests {
     #[test]
     fn kinds_and_queues_keep_their_names() {
         let names: Vec<_> = JobKind::ALL.iter().map(|kind| (kind.as_str(), kind.queue().as_str())).collect();
-        assert_eq!(names, [("chat", "chat"), ("title", "background"), ("probe", "probe")]);
+        let expected = [
+            ("chat", "chat"),
+            ("title", "background"),
+            ("memory_extraction", "memory"),
+            ("embedding", "memory"),
+            ("consolidation", "memory"),
+            ("backfill", "memory"),
+            ("import", "memory"),
+            ("export", "memory"),
+            ("probe", "probe"),
+        ];
+        assert_eq!(names, expected);
         for kind in JobKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }

@@ -3,6 +3,7 @@
 pub mod event;
 pub mod ids;
 pub mod job;
+pub mod memory;
 pub mod message;
 pub mod session;
 pub mod user;

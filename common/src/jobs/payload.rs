@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Error, Result,
     domain::{
-        ids::{MessageId, SessionId},
+        ids::{BlobId, MemoryId, MessageId, SessionId},
         job::Job,
     },
 };
@@ -32,6 +32,59 @@ pub struct ChatPayload {
 pub struct TitlePayload {
     pub session_id: SessionId,
     pub provider: String,
+}
+
+/// One window: the user's turns from one place of a session to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExtractionPayload {
+    pub session_id: SessionId,
+    pub from_seq: i64,
+    pub to_seq: i64,
+}
+
+/// Sessions to read again: one, or all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackfillPayload {
+    pub session_id: Option<SessionId>,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// What to do with a user's memories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum ConsolidationPayload {
+    /// Keep suggestions ready, and find contradictions.
+    Review,
+    Merge {
+        memory_ids: Vec<MemoryId>,
+    },
+    Detect {
+        memory_id: Option<MemoryId>,
+    },
+    Expiration {
+        memory_ids: Vec<MemoryId>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportPayload {
+    pub blob_id: BlobId,
+    /// `json` or `csv`.
+    pub format: String,
+    /// `skip_duplicates`, `overwrite` or `merge`.
+    pub merge_strategy: String,
+    pub rows: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExportPayload {
+    pub format: String,
+    pub include_relationships: bool,
+    pub status: Option<String>,
+    pub memory_type: Option<String>,
 }
 
 /// What a probe does: for measurements and fault tests.
@@ -72,5 +125,16 @@ mod tests {
         );
         reads::<TitlePayload>(r#"{"session_id":"sess_06dqz6ef8swq1bnx1rc6a2k8t4","provider":"mock"}"#);
         reads::<ProbePayload>(r#"{"sleep_ms":5}"#);
+        let session = "sess_06dqz6ef8swq1bnx1rc6a2k8t4";
+        reads::<ExtractionPayload>(&format!(r#"{{"session_id":"{session}","from_seq":1,"to_seq":9}}"#));
+        reads::<BackfillPayload>(&format!(r#"{{"session_id":"{session}","dry_run":true}}"#));
+        reads::<ConsolidationPayload>(r#"{"task":"review"}"#);
+        reads::<ConsolidationPayload>(r#"{"task":"merge","memory_ids":["mem_06dqz6ef8swq1bnx1rc6a2k8t4"]}"#);
+        reads::<ConsolidationPayload>(r#"{"task":"detect","memory_id":null}"#);
+        reads::<ConsolidationPayload>(r#"{"task":"expiration","memory_ids":[]}"#);
+        reads::<ImportPayload>(
+            r#"{"blob_id":"blob_06dqz6ef8swq1bnx1rc6a2k8t4","format":"csv","merge_strategy":"merge","rows":2}"#,
+        );
+        reads::<ExportPayload>(r#"{"format":"json","include_relationships":true}"#);
     }
 }

@@ -5,13 +5,14 @@
 pub mod http;
 pub mod mock;
 pub mod openai;
+pub mod prices;
 mod registry;
 pub mod sse;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 
 use crate::{domain::message::Usage, error::Code, error::Error};
 
@@ -47,6 +48,8 @@ pub struct ChatRequest {
     pub messages: Vec<ChatMessage>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<u32>,
+    /// The JSON schema of the wanted answer, for providers that can be bound to one.
+    pub schema: Option<serde_json::Value>,
     /// W3C `traceparent`, sent along.
     pub trace: Option<String>,
 }
@@ -150,10 +153,48 @@ impl ProviderError {
     }
 }
 
+/// A whole answer, for jobs that read it as data.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    pub text: String,
+    pub usage: Usage,
+    pub provider: String,
+    pub model: String,
+}
+
+/// Asks and waits for the whole answer, for at most `within`.
+pub async fn complete(
+    provider: &dyn Provider,
+    request: ChatRequest,
+    within: Duration,
+) -> Result<Completion, ProviderError> {
+    let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
+    let prompt: usize =
+        request.messages.iter().map(|message| crate::chat::tokens::estimate(&message.content)).sum();
+    let asking = async {
+        let mut stream = provider.chat(request).await?;
+        let (mut text, mut usage) = (String::new(), None);
+        while let Some(event) = stream.next().await {
+            match event? {
+                ChatEvent::Delta(delta) => text.push_str(&delta),
+                ChatEvent::Usage(counted) => usage = Some(counted),
+                ChatEvent::Finish(_) => {}
+            }
+        }
+        let usage =
+            usage.unwrap_or_else(|| Usage::new(prompt as i64, crate::chat::tokens::estimate(&text) as i64));
+        Ok(Completion { text, usage, provider: provider.name().to_owned(), model })
+    };
+    let late = || ProviderError::new(provider.name(), ErrorClass::Timeout, "no whole answer in time");
+    tokio::time::timeout(within, asking).await.map_err(|_| late())?
+}
+
 #[async_trait]
 pub trait Provider: Send + Sync {
     fn name(&self) -> &str;
     fn default_model(&self) -> &str;
+    /// Whether what is sent to it stays inside the deployment.
+    fn is_inside(&self) -> bool;
     /// Opens an answer. Dropping the stream closes the provider's connection.
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError>;
 }

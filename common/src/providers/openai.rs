@@ -93,8 +93,12 @@ impl Provider for OpenAi {
         &self.endpoint.model
     }
 
+    fn is_inside(&self) -> bool {
+        self.endpoint.name == "ollama"
+    }
+
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let body = body(&request, &self.endpoint.model);
+        let body = body(&request, &self.endpoint);
         let trace = request.trace.as_deref();
         let opening = || async {
             let opened = self.open(&body, trace).await;
@@ -113,14 +117,14 @@ impl Provider for OpenAi {
     }
 }
 
-fn body(request: &ChatRequest, default_model: &str) -> Value {
+fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
     let messages: Vec<Value> = request
         .messages
         .iter()
         .map(|message| json!({"role": message.role.as_str(), "content": message.content}))
         .collect();
     let mut body = json!({
-        "model": request.model.as_deref().unwrap_or(default_model),
+        "model": request.model.as_deref().unwrap_or(&endpoint.model),
         "messages": messages,
         "stream": true,
         "stream_options": {"include_usage": true},
@@ -130,6 +134,14 @@ fn body(request: &ChatRequest, default_model: &str) -> Value {
     }
     if let Some(max_tokens) = request.max_tokens {
         body["max_tokens"] = json!(max_tokens);
+    }
+    if let Some(schema) = &request.schema {
+        // Not every server of this form can be bound to a schema; all of these know plain JSON mode.
+        body["response_format"] = if ["openai", "openrouter"].contains(&endpoint.name) {
+            json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}})
+        } else {
+            json!({"type": "json_object"})
+        };
     }
     body
 }

@@ -8,6 +8,8 @@ mod secret_key;
 
 use std::{path::PathBuf, time::Duration};
 
+use chrono::TimeDelta;
+
 use crate::secret::Secret;
 pub use env::Env;
 
@@ -34,6 +36,10 @@ pub struct Settings {
     /// How long a stopping process lets running work finish.
     pub shutdown_grace: Duration,
     pub chat: Chat,
+    pub memory: Memory,
+    pub embedding: Embedding,
+    /// `None`: exact search in the database.
+    pub qdrant: Option<QdrantAt>,
     pub events_retention: Duration,
     pub ai: Ai,
 }
@@ -116,6 +122,90 @@ const ENDPOINTS: [(&str, &str, &str, &str, bool); 4] = [
     ("ollama", "OLLAMA", "http://127.0.0.1:11434/v1", "llama3.2", false),
 ];
 
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Who reads windows, judges and merges: a provider's name, or `auto`.
+    pub provider: String,
+    /// `None`: the provider's default.
+    pub model: Option<String>,
+    /// How long a quiet conversation waits before it is read.
+    pub idle: TimeDelta,
+    /// Tokens of memories in a prompt at most.
+    pub context_tokens: usize,
+    /// Cosine from which two memories are looked at together.
+    pub similarity: f64,
+    /// Changes after which a user's memories are looked through for merges.
+    pub consolidate_after: i64,
+    /// Vectors kept in memory by exact search.
+    pub cache_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// `local` or `openai` (any endpoint of its form).
+    pub provider: String,
+    pub base_url: String,
+    pub api_key: Option<Secret>,
+    pub model: String,
+    pub dimensions: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct QdrantAt {
+    /// Of its gRPC port: `http://host:6334`.
+    pub url: String,
+    pub api_key: Option<Secret>,
+    /// How often drift between the database and it is looked for.
+    pub reconcile: Duration,
+}
+
+fn memory(env: &mut Env) -> Memory {
+    Memory {
+        provider: env.text("MEMORY__PROVIDER", "auto"),
+        model: env.optional("MEMORY__MODEL"),
+        idle: TimeDelta::from_std(env.seconds("MEMORY__IDLE_SECONDS", 60.0, 0.0..=3_600.0))
+            .unwrap_or(TimeDelta::seconds(60)),
+        context_tokens: env.number("MEMORY__CONTEXT_TOKENS", 600, 0..=100_000) as usize,
+        similarity: env.number("MEMORY__SIMILARITY_PERCENT", 85, 50..=100) as f64 / 100.0,
+        consolidate_after: env.number("MEMORY__CONSOLIDATE_AFTER", 20, 1..=1_000_000) as i64,
+        cache_bytes: env.number("MEMORY__CACHE_MB", 256, 1..=1_000_000) as usize * 1_048_576,
+    }
+}
+
+fn embedding(env: &mut Env) -> Embedding {
+    let (base_url, api_key) = (
+        env.optional("AI_SERVICES__EMBEDDING_BASE_URL"),
+        env.optional("AI_SERVICES__EMBEDDING_API_KEY").map(Secret::new),
+    );
+    let default = if base_url.is_some() || api_key.is_some() { "openai" } else { "local" };
+    let provider = env.text("AI_SERVICES__EMBEDDING_PROVIDER", default);
+    if !["local", "openai"].contains(&provider.as_str()) {
+        env.problem("AI_SERVICES__EMBEDDING_PROVIDER must be local or openai (any endpoint of that form)");
+    }
+    let base_url =
+        base_url.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()).trim_end_matches('/').to_owned();
+    if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
+        env.problem("AI_SERVICES__EMBEDDING_BASE_URL must begin with http:// or https://");
+    }
+    Embedding {
+        provider,
+        base_url,
+        api_key,
+        model: env.text("AI_SERVICES__EMBEDDING_MODEL", "text-embedding-3-small"),
+        dimensions: env.number("AI_SERVICES__EMBEDDING_DIMENSIONS", 1_536, 8..=8_192) as usize,
+    }
+}
+
+fn qdrant(env: &mut Env) -> Option<QdrantAt> {
+    let api_key = env.optional("QDRANT_API_KEY").map(Secret::new);
+    let reconcile = env.seconds("QDRANT__RECONCILE_SECONDS", 300.0, 1.0..=86_400.0);
+    let url = env.optional("QDRANT_URL")?;
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        env.problem("QDRANT_URL must begin with http:// or https:// (its gRPC port, usually 6334)");
+    }
+    Some(QdrantAt { url, api_key, reconcile })
+}
+
 /// Reads the settings, or says everything that is wrong with them, one problem a line.
 pub fn load(env: &mut Env) -> Result<Settings, String> {
     let data_dir = PathBuf::from(env.text("DATA_DIR", "./data"));
@@ -171,6 +261,9 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
             ),
             app_info: env.text("CHAT__APP_INFO", ""),
         },
+        memory: memory(env),
+        embedding: embedding(env),
+        qdrant: qdrant(env),
         events_retention: env.seconds("EVENTS__RETENTION_SECONDS", 3_600.0, 1.0..=604_800.0),
         ai: ai(env),
         data_dir,

@@ -4,7 +4,9 @@
 //! chat` from 520 to over 800 answers a second (docs/benchmarks.md). SQLite has no such CTEs and no round trips to save:
 //! there the single steps run one after another. Both happen inside the caller's transaction.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -14,7 +16,7 @@ use super::{
     jobs::{self, NewJob, Ready},
     ledger,
     messages::{self, NewMessage},
-    sessions,
+    sessions, terms,
 };
 use crate::{
     domain::{
@@ -25,38 +27,66 @@ use crate::{
     telemetry::metrics::METRICS,
 };
 
-/// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text
-const ACCEPT_NEW: &str = "with s as (
-        insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at)
-        values ($1, $2, $4, 'words', 3, 1, $3, $3) returning 1::bigint as seq),
-    j as (insert into jobs (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, run_at,
+/// A window is due at once when it is long enough, or has waited long enough (DESIGN §6).
+macro_rules! window_is_due {
+    ($tokens:literal, $since:literal) => {
+        concat!(
+            "when extract_after <= $3 or pending_tokens + ",
+            $tokens,
+            " >= 1200 or next_seq - extracted_seq >= 20 or pending_since < ",
+            $since
+        )
+    };
+}
+macro_rules! accepted {
+    () => {
+        "j as (insert into jobs (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, run_at,
             trace, created_at)
         select $5, 'chat', 'chat', $2, $1, s.seq, $6::jsonb || jsonb_build_object('seq', s.seq), 'queued', $7, $3, $8, $3
         from s),
-    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at)
-        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3 from s)
-    select seq from s";
-const ACCEPT: &str = "with s as (
+    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at, remember)
+        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3, $11 from s),
+    t as (insert into message_terms (user_id, term, doc_id, tf, length)
+        select $2, x.term, $9, x.tf, $12 from s, jsonb_to_recordset($13) as x(term text, tf int))
+    select seq from s"
+    };
+}
+
+/// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
+/// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due
+const ACCEPT_NEW: &str = concat!(
+    "with s as (
+        insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
+            pending_tokens, pending_since, extract_after)
+        values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3 end, case when $11 then $15::timestamptz end)
+        returning 1::bigint as seq), ",
+    accepted!()
+);
+/// $16: what waits since before this is due now
+const ACCEPT: &str = concat!(
+    "with s as (
         update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3,
             title = case when title_source = 'none' then $4 else title end,
-            title_source = case when title_source = 'none' then 'words' else title_source end
-        where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2 as seq),
-    j as (insert into jobs (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, run_at,
-            trace, created_at)
-        select $5, 'chat', 'chat', $2, $1, s.seq, $6::jsonb || jsonb_build_object('seq', s.seq), 'queued', $7, $3, $8, $3
-        from s),
-    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at)
-        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3 from s)
-    select seq from s";
+            title_source = case when title_source = 'none' then 'words' else title_source end,
+            pending_tokens = pending_tokens + $14,
+            pending_since = case when $11 then coalesce(pending_since, $3) else pending_since end,
+            extract_after = case when not $11 then extract_after ",
+    window_is_due!("$14", "$16"),
+    " then $3 else $15 end
+        where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2 as seq), ",
+    accepted!()
+);
 /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
-/// $11 model, $12 usage. Gives the session's next waiting job, if any.
+/// $11 model, $12 usage, $13 remember, $14 words, $15 terms. Gives the session's next waiting job, if any.
 const ANSWER: &str = "with j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
         where id = $1 and attempt = $2 and coalesce(status, '') = 'running' returning session_id, user_id),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
-            created_at)
-        select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5 from j),
+            created_at, remember)
+        select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13 from j),
+    t as (insert into message_terms (user_id, term, doc_id, tf, length)
+        select j.user_id, x.term, $6, x.tf, $14 from j, jsonb_to_recordset($15) as x(term text, tf int)),
     s as (update sessions set message_count = message_count + 1, updated_at = $5 where id = (select session_id from j))
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
         select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
@@ -79,7 +109,40 @@ pub struct Question<'a> {
     pub payload: Value,
     pub max_attempts: u32,
     pub trace: Option<String>,
+    /// Whether memory may know of it.
+    pub remember: bool,
+    /// How long a quiet window waits before memory reads it.
+    pub idle: TimeDelta,
     pub now: DateTime<Utc>,
+}
+
+/// A window is read after ten minutes at the latest: this, and one more idle time.
+const PATIENCE: TimeDelta = TimeDelta::minutes(9);
+
+/// What memory needs to know of a message when it is stored.
+struct Heard {
+    terms: Value,
+    words: i64,
+    tokens: i64,
+    /// When its window is read if nothing more is said.
+    due: DateTime<Utc>,
+    /// A window that waits since before this is due now.
+    waited: DateTime<Utc>,
+}
+
+impl Heard {
+    fn of(text: &str, remember: bool, now: DateTime<Utc>, idle: TimeDelta) -> Self {
+        let terms = if remember { crate::memory::text::terms(text) } else { HashMap::new() };
+        let due = if crate::memory::cue::is_cue(text) { now } else { now + idle };
+        let tokens = if remember { crate::chat::tokens::estimate(text) as i64 } else { 0 };
+        Self {
+            words: terms::length(&terms),
+            terms: terms::as_rows(&terms),
+            tokens,
+            due,
+            waited: now - PATIENCE,
+        }
+    }
 }
 
 /// Stores a question and its job. `None`: the user has no such session.
@@ -103,13 +166,23 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 payload,
                 max_attempts,
                 trace,
+                remember,
+                idle,
                 now,
             } = question;
+            let heard = Heard::of(text, remember, now, idle);
             let sql = if session_is_new { ACCEPT_NEW } else { ACCEPT };
             let query =
                 sqlx::query_as::<_, (i64,)>(sql).bind(session).bind(user).bind(now).bind(title).bind(job);
             let query =
                 query.bind(Json(payload)).bind(i64::from(max_attempts)).bind(trace).bind(message).bind(text);
+            let query = query
+                .bind(remember)
+                .bind(heard.words)
+                .bind(Json(heard.terms))
+                .bind(heard.tokens)
+                .bind(heard.due);
+            let query = if session_is_new { query } else { query.bind(heard.waited) };
             let seq = query.fetch_optional(c).await?.map(|row| row.0);
             METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
             seq
@@ -131,6 +204,8 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         mut payload,
         max_attempts,
         trace,
+        remember,
+        idle,
         now,
     } = question;
     if session_is_new {
@@ -158,7 +233,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         id: message,
         session,
         user,
-        job,
+        job: Some(job),
         seq,
         role: "user",
         content: text,
@@ -166,9 +241,15 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         provider: None,
         model: None,
         usage: None,
+        name: None,
+        remember,
         created_at: now,
     };
     messages::insert(tx, question).await?;
+    if remember {
+        let Heard { tokens, due, waited, .. } = Heard::of(text, remember, now, idle);
+        sessions::heard(tx, user, session, tokens, now, due, waited).await?;
+    }
     Ok(Some(seq))
 }
 
@@ -196,7 +277,9 @@ pub async fn answer(
         let query =
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);
-        let row = query.bind(message.usage.map(Json)).fetch_optional(c).await?;
+        let heard = Heard::of(message.content, message.remember, now, TimeDelta::zero());
+        let query = query.bind(message.usage.map(Json)).bind(message.remember);
+        let row = query.bind(heard.words).bind(Json(heard.terms)).fetch_optional(c).await?;
         return Ok(match row {
             None => Answered::Lost,
             Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {

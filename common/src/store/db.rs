@@ -253,6 +253,38 @@ impl Querier for Tx {
     }
 }
 
+/// A statement whose text differs between the databases; what is bound to it does not.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub pg: &'static str,
+    pub lite: &'static str,
+}
+
+impl Pair {
+    /// The text for the database that is open.
+    pub fn of(self, querier: &mut impl Querier) -> &'static str {
+        match querier.raw() {
+            Raw::Pg(_) => self.pg,
+            Raw::Lite(_) => self.lite,
+        }
+    }
+}
+
+/// A list of ids as one bound value: JSON, for [`any_id`].
+pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx::types::Json<Vec<String>> {
+    sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
+}
+
+/// `any_id!(["select … where id in "] 2 [" and …"])`: a [`Pair`] in which parameter 2 is a list of [`ids`].
+macro_rules! any_id {
+    ([$($before:expr),*] $n:literal [$($after:expr),*]) => {
+        $crate::store::db::Pair {
+            pg: concat!($($before,)* "(select x::uuid from jsonb_array_elements_text($", $n, ") x)" $(, $after)*),
+            lite: concat!($($before,)* "(select unhex(value) from json_each($", $n, "))" $(, $after)*),
+        }
+    };
+}
+
 /// The name of the unique constraint or index a statement ran into.
 pub fn violated(error: &sqlx::Error) -> Option<String> {
     let database = error.as_database_error()?;
@@ -307,4 +339,4 @@ macro_rules! fetch_all {
     };
 }
 
-pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run};
+pub(crate) use {any_id, execute, fetch_all, fetch_one, fetch_optional, run};

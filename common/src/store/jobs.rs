@@ -46,9 +46,12 @@ const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at fr
       and status = 'queued' and session_order is not null order by session_order limit 1";
 const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and user_id = $2
       and status in ('queued', 'running') and session_order is not null order by session_order";
+const OPEN_BY_KEY: &str =
+    "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
 
 pub(super) const SQL: &[&str] = &[
     INSERT,
+    OPEN_BY_KEY,
     GET,
     LIST,
     REQUEST_CANCEL,
@@ -256,4 +259,13 @@ pub async fn open_in_session(
     session: SessionId,
 ) -> Result<Vec<JobId>, sqlx::Error> {
     Ok(fetch_all!((JobId,), q, OPEN_IN_SESSION, session, user)?.into_iter().map(|row| row.0).collect())
+}
+
+/// The open job that holds a `dedupe_key`.
+pub async fn open_by_key(
+    q: &mut impl Querier,
+    user: UserId,
+    key: &str,
+) -> Result<Option<JobId>, sqlx::Error> {
+    Ok(fetch_optional!((JobId,), q, OPEN_BY_KEY, key, user)?.map(|row| row.0))
 }

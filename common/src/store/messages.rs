@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids};
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
@@ -19,8 +19,8 @@ macro_rules! columns {
 }
 
 const INSERT: &str = "insert into messages
-    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const PAGE: &str = concat!(
     "select ",
     columns!(),
@@ -39,7 +39,20 @@ const DELETE_FAILED_ANSWER: &str =
 const CONTEXT: &str = "select role, content, status, seq from messages
     where session_id = $1 and user_id = $2 and seq <= $3 order by seq desc limit $4";
 
-pub(super) const SQL: &[&str] = &[INSERT, PAGE, LATEST, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT];
+const EXISTS: &str = "select 1 from messages where id = $1 and user_id = $2";
+/// With the message right before each, in its session.
+const FOUND: Pair = any_id!(["select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
+        where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
+    from messages m where m.user_id = $1 and m.remember and m.id in "] 2 []);
+/// The message right after each.
+const NEXT: Pair = any_id!(["select m.id, (select n.id from messages n where n.session_id = m.session_id and n.seq > m.seq
+        order by n.seq limit 1) from messages m where m.user_id = $1 and m.id in "] 2 []);
+const IDS: &str = "select id from messages where session_id = $1 and user_id = $2 order by seq";
+const NAMES: &str = "select distinct name from messages where user_id = $1 and name is not null limit 100";
+
+pub(super) const SQL: &[&str] =
+    &[INSERT, PAGE, LATEST, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
+pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -77,7 +90,7 @@ pub struct NewMessage<'a> {
     pub id: MessageId,
     pub session: SessionId,
     pub user: UserId,
-    pub job: JobId,
+    pub job: Option<JobId>,
     pub seq: i64,
     pub role: &'a str,
     pub content: &'a str,
@@ -85,12 +98,31 @@ pub struct NewMessage<'a> {
     pub provider: Option<&'a str>,
     pub model: Option<&'a str>,
     pub usage: Option<Usage>,
+    /// Who said it, in an imported conversation.
+    pub name: Option<&'a str>,
+    /// Whether memory may know of it.
+    pub remember: bool,
     pub created_at: DateTime<Utc>,
 }
 
+/// Stores a message, findable by its words from the moment the transaction commits.
 pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Error> {
-    let NewMessage { id, session, user, job, seq, role, content, status, provider, model, usage, created_at } =
-        message;
+    let NewMessage {
+        id,
+        session,
+        user,
+        job,
+        seq,
+        role,
+        content,
+        status,
+        provider,
+        model,
+        usage,
+        name,
+        remember,
+        created_at,
+    } = message;
     execute!(
         tx,
         INSERT,
@@ -105,9 +137,15 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         provider,
         model,
         usage.map(Json),
-        created_at
-    )
-    .map(drop)
+        created_at,
+        name,
+        remember
+    )?;
+    if remember {
+        let terms = crate::memory::text::terms(content);
+        super::terms::insert(tx, user, super::terms::Corpus::Messages, id.0, &terms).await?;
+    }
+    Ok(())
 }
 
 /// A page of a session in order, with the place of its last message for the next page's cursor.
@@ -179,4 +217,50 @@ pub async fn context(
     limit: i64,
 ) -> Result<Vec<Turn>, sqlx::Error> {
     fetch_all!(Turn, q, CONTEXT, session, user, seq, limit)
+}
+
+pub async fn exists(q: &mut impl Querier, user: UserId, id: uuid::Uuid) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((i32,), q, EXISTS, id, user)?.is_some())
+}
+
+/// A message that a search found.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Found {
+    pub id: MessageId,
+    pub session_id: SessionId,
+    pub role: String,
+    pub content: String,
+    pub name: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub previous: Option<MessageId>,
+}
+
+/// Those of `of` that are the user's and that memory may know.
+pub async fn found(q: &mut impl Querier, user: UserId, of: &[uuid::Uuid]) -> Result<Vec<Found>, sqlx::Error> {
+    let sql = FOUND.of(q);
+    fetch_all!(Found, q, sql, user, ids(of.iter().copied()))
+}
+
+/// The message after each, where there is one.
+pub async fn next(
+    q: &mut impl Querier,
+    user: UserId,
+    of: &[uuid::Uuid],
+) -> Result<Vec<(uuid::Uuid, Option<uuid::Uuid>)>, sqlx::Error> {
+    let sql = NEXT.of(q);
+    fetch_all!((uuid::Uuid, Option<uuid::Uuid>), q, sql, user, ids(of.iter().copied()))
+}
+
+/// Who speaks in the user's imported conversations.
+pub async fn names(q: &mut impl Querier, user: UserId) -> Result<Vec<String>, sqlx::Error> {
+    Ok(fetch_all!((String,), q, NAMES, user)?.into_iter().map(|row| row.0).collect())
+}
+
+/// All of a session's messages, in order.
+pub async fn ids_in_order(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Vec<MessageId>, sqlx::Error> {
+    Ok(fetch_all!((MessageId,), q, IDS, session, user)?.into_iter().map(|row| row.0).collect())
 }

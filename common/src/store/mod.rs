@@ -4,26 +4,57 @@
 //! both databases, so a typo fails there and not in production.
 
 pub mod accept;
+pub mod blobs;
 pub mod db;
+pub mod extraction;
 pub mod idempotency;
 pub mod jobs;
 pub mod ledger;
+pub mod memories;
+pub mod memory_conflicts;
+pub mod memory_links;
+pub mod memory_log;
+pub mod memory_stats;
 pub mod messages;
 pub mod sessions;
+pub mod settings;
+pub mod terms;
 pub mod users;
+pub mod vectors;
 pub mod workers;
 
 pub use db::{Conn, Db, PoolSizes, Querier, Tx, violated};
 
 /// Every statement of the service, by module.
 pub const ALL_SQL: &[(&str, &[&str])] = &[
+    ("blobs", blobs::SQL),
+    ("extraction", extraction::SQL),
     ("idempotency", idempotency::SQL),
     ("jobs", jobs::SQL),
     ("ledger", ledger::SQL),
+    ("memories", memories::SQL),
+    ("memory_conflicts", memory_conflicts::SQL),
+    ("memory_links", memory_links::SQL),
+    ("memory_log", memory_log::SQL),
+    ("memory_stats", memory_stats::SQL),
     ("messages", messages::SQL),
     ("sessions", sessions::SQL),
+    ("settings", settings::SQL),
+    ("terms", terms::SQL),
     ("users", users::SQL),
+    ("vectors", vectors::SQL),
     ("workers", workers::SQL),
+];
+
+/// The statements whose text differs between the databases.
+pub const ALL_PAIRS: &[(&str, &[db::Pair])] = &[
+    ("memories", memories::PAIRS),
+    ("memory_conflicts", memory_conflicts::PAIRS),
+    ("memory_links", memory_links::PAIRS),
+    ("memory_stats", memory_stats::PAIRS),
+    ("messages", messages::PAIRS),
+    ("terms", terms::PAIRS),
+    ("vectors", vectors::PAIRS),
 ];
 
 /// A `like` pattern that finds `text` anywhere, with the pattern's own signs taken literally (escape sign `\`).

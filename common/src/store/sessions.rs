@@ -30,6 +30,11 @@ const TAKE_ORDER: &str = "update sessions set next_seq = next_seq + 1, updated_a
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 1";
 const COUNT_MESSAGE: &str =
     "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
+const HEARD: &str = "update sessions set pending_tokens = pending_tokens + $3, pending_since = coalesce(pending_since, $4),
+        extract_after = case when extract_after <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6 then $4 else $5 end
+    where id = $1 and user_id = $2";
+const IMPORTED: &str = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
+        extract_after = $7 where id = $1 and user_id = $2";
 const SET_TITLE: &str = "update sessions set title = $3, title_source = $4, updated_at = $5
     where id = $1 and user_id = $2 and status <> 'deleted'";
 const TITLE_FROM_WORDS: &str =
@@ -67,6 +72,8 @@ pub(super) const SQL: &[&str] = &[
     TAKE_SEQ,
     TAKE_ORDER,
     COUNT_MESSAGE,
+    HEARD,
+    IMPORTED,
     SET_TITLE,
     TITLE_FROM_WORDS,
     TITLE_FROM_MODEL,
@@ -122,6 +129,31 @@ pub async fn count_message(
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     execute!(tx, COUNT_MESSAGE, id, by, now).map(drop)
+}
+
+/// Marks the session's window as due: at `due`, or now when it is long enough or waits since before `waited`.
+pub async fn heard(
+    tx: &mut Tx,
+    user: UserId,
+    id: SessionId,
+    tokens: i64,
+    now: DateTime<Utc>,
+    due: DateTime<Utc>,
+    waited: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, HEARD, id, user, tokens, now, due, waited).map(drop)
+}
+
+/// Sets what an imported session has: `count` messages from one time to another, to be read for memories at `due`.
+pub async fn imported(
+    tx: &mut Tx,
+    user: UserId,
+    id: SessionId,
+    count: i64,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    due: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, IMPORTED, id, user, count + 1, count, from, to, due).map(drop)
 }
 
 pub async fn title_from_words(tx: &mut Tx, id: SessionId, title: &str) -> Result<(), sqlx::Error> {

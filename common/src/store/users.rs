@@ -74,6 +74,14 @@ pub struct Credentials {
     pub token_version: i64,
 }
 
+/// Of somebody named by id, email or username.
+pub async fn id_by_any_name(q: &mut impl Querier, name: &str) -> Result<Option<UserId>, sqlx::Error> {
+    if let Ok(id) = name.parse::<UserId>() {
+        return Ok(get(q, id).await?.map(|user| user.id));
+    }
+    Ok(by_name(q, name).await?.map(|credentials| credentials.id))
+}
+
 /// Finds an account by its email or its username, both in their stored (normalised) form.
 pub async fn by_name(q: &mut impl Querier, name: &str) -> Result<Option<Credentials>, sqlx::Error> {
     fetch_optional!(Credentials, q, BY_NAME, name)

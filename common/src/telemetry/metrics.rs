@@ -37,6 +37,13 @@ pub struct Metrics {
     pub wire_errors: IntCounterVec,
     pub pool_connections: IntGaugeVec,
     pub rate_limited: IntCounterVec,
+    /// Looking for a prompt's memories, by outcome (`used`, `empty`, `late`, `failed`).
+    pub recalls: IntCounterVec,
+    pub recall_seconds: HistogramVec,
+    /// Windows read, by outcome.
+    pub windows: IntCounterVec,
+    /// Facts by what became of them.
+    pub facts: IntCounterVec,
 }
 
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -100,6 +107,22 @@ impl Metrics {
                 "rapport_jobs_reclaimed_total",
                 "Jobs taken back from dead workers.",
                 &["kind"],
+            ),
+            recalls: counter(
+                "rapport_memory_recalls_total",
+                "Lookups of memories for a prompt, by outcome.",
+                &["outcome"],
+            ),
+            recall_seconds: histogram("rapport_memory_recall_seconds", "Time of such a lookup.", &[]),
+            windows: counter(
+                "rapport_memory_windows_total",
+                "Windows of conversation read, by outcome.",
+                &["outcome"],
+            ),
+            facts: counter(
+                "rapport_memory_facts_total",
+                "Extracted facts, by what became of them.",
+                &["became"],
             ),
             first_token_seconds: histogram(
                 "rapport_first_token_seconds",

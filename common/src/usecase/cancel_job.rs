@@ -52,6 +52,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             usage: Usage::default(),
             finish_reason: "cancelled".to_owned(),
             cancelled: true,
+            memories_used: 0,
         };
         insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;

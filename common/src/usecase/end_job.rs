@@ -5,14 +5,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::finish_chat::{Answer, insert_answer};
+use super::{
+    finish_chat::{Answer, insert_answer},
+    memory::extraction::give_up,
+};
 use crate::{
     Context, Error, Result, clock,
     domain::{
         job::{Job, JobKind, JobStatus},
         message::Usage,
     },
-    jobs::payload::{self, ChatPayload},
+    jobs::payload::{self, ChatPayload, ExtractionPayload},
     store::{self, Tx, jobs::Ready},
 };
 
@@ -53,6 +56,13 @@ pub async fn bury_job(ctx: &Context, job: &Job, error: &Error, now: DateTime<Utc
 }
 
 async fn after_failure(tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
+    if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
+        && let Ok(payload) = payload::read::<ExtractionPayload>(job)
+    {
+        store::memory_log::take_version(tx, user).await?;
+        give_up(tx, job, user, &payload, "provider_error", None, None).await?;
+        return Ok(None);
+    }
     if job.kind != JobKind::Chat {
         return Ok(None);
     }
@@ -65,6 +75,7 @@ async fn after_failure(tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
             usage: Usage::default(),
             finish_reason: String::new(),
             cancelled: false,
+            memories_used: 0,
         };
         insert_answer(tx, job, &payload, "failed", &nothing).await?;
     }

@@ -27,6 +27,8 @@ pub struct Answer {
     pub finish_reason: String,
     /// It was stopped on request.
     pub cancelled: bool,
+    /// How many memories stood in the prompt.
+    pub memories_used: usize,
 }
 
 /// The session and owner every chat job has.
@@ -44,7 +46,7 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
         "model": answer.model,
         "provider": answer.provider,
         "usage": answer.usage,
-        "memories_used": 0,
+        "memories_used": answer.memories_used,
         "tool_calls": [],
         "finish_reason": answer.finish_reason,
         "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -90,7 +92,7 @@ fn message<'a>(
         id: payload.answer_id,
         session,
         user,
-        job: job.id,
+        job: Some(job.id),
         seq: payload.seq + 1,
         role: "assistant",
         content: &answer.content,
@@ -98,6 +100,8 @@ fn message<'a>(
         provider: known.then_some(answer.provider.as_str()),
         model: known.then_some(answer.model.as_str()),
         usage: known.then_some(answer.usage),
+        name: None,
+        remember: payload.enable_memory != Some(false) && status != "failed",
         created_at: clock::now(),
     })
 }

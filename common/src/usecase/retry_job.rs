@@ -22,7 +22,12 @@ pub async fn retry_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
         let removed = store::messages::delete_failed_answer(&mut tx, user, id).await?;
         store::sessions::count_message(&mut tx, session, -(removed as i64), now).await?;
     }
-    if !store::jobs::retry(&mut tx, user, id, ctx.settings.queue.max_attempts, order, now).await? {
+    let retried = store::jobs::retry(&mut tx, user, id, ctx.settings.queue.max_attempts, order, now).await;
+    if retried.as_ref().is_err_and(|error| store::violated(error).is_some()) {
+        let detail = "Another job does the same work right now. Retry this one when that has ended.";
+        return Err(Error::new(Code::WrongState, detail).retry_after(5));
+    }
+    if !retried? {
         let detail = format!("Only a failed job can be retried; this one is {}.", job.status.as_str());
         return Err(Error::new(Code::WrongState, detail));
     }

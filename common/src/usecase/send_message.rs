@@ -145,6 +145,8 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         payload: payload::write(&payload)?,
         max_attempts: ctx.settings.queue.max_attempts,
         trace: chat.trace,
+        remember: chat.enable_memory != Some(false),
+        idle: ctx.settings.memory.idle,
         now,
     };
     let ready = accept(&mut tx, question).await?.ok_or_else(|| Error::not_found("session"))?;

@@ -10,7 +10,7 @@ use crate::{
     store::{self, sessions::Change},
 };
 
-fn check_title(title: &str) -> Result<()> {
+pub(super) fn check_title(title: &str) -> Result<()> {
     let length = title.chars().count();
     if title.trim().is_empty() || length > TITLE_MAX || title.chars().any(char::is_control) {
         return Err(Error::field(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rapport_common::store::{ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL};
+use rapport_common::store::{ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL};
 use sqlx::{Executor, SqlSafeStr};
 
 use crate::harness::servers::{Postgres, folder, unique};
@@ -25,7 +25,9 @@ async fn every_statement_is_prepared_on_both() {
     let (pg, lite) = (postgres().await, sqlite().await);
     let mut count = 0;
     let both = ALL_SQL.iter().flat_map(|(module, all)| all.iter().map(move |sql| (*module, *sql, *sql)));
-    for (module, for_pg, for_lite) in both.chain([("ledger", OPEN_SQL.0, OPEN_SQL.1)]) {
+    let pairs =
+        ALL_PAIRS.iter().flat_map(|(module, all)| all.iter().map(move |pair| (*module, pair.pg, pair.lite)));
+    for (module, for_pg, for_lite) in both.chain(pairs).chain([("ledger", OPEN_SQL.0, OPEN_SQL.1)]) {
         let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.relaxed().await.unwrap());
         let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
         // PostgreSQL cannot guess the type of a parameter that is only compared with null: our binds name theirs.

@@ -50,6 +50,10 @@ fn docs_metrics_md_lists_every_metric() {
         METRICS.events.with_label_values(&["f"]).inc();
         METRICS.wire_errors.with_label_values(&["o"]).inc();
         METRICS.pool_connections.with_label_values(&["p", "s"]).set(0);
+        METRICS.recalls.with_label_values(&["o"]).inc();
+        METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(0.1);
+        METRICS.windows.with_label_values(&["o"]).inc();
+        METRICS.facts.with_label_values(&["b"]).inc();
         METRICS.rate_limited.with_label_values(&["c"]).inc();
         METRICS.render()
     };

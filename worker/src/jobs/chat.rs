@@ -4,14 +4,18 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error,
     chat::{tokens, window},
-    domain::{job::Job, message::Usage},
+    domain::{job::Job, memory::Memory, message::Usage},
     error::Code,
     jobs::payload::{self, ChatPayload},
     providers::{ChatEvent, ChatMessage, ChatRequest, ChatStream, Provider, ProviderError},
     store,
     telemetry::{metrics::METRICS, trace::TraceContext},
-    usecase::finish_chat::{Answer, finish_chat, whose},
+    usecase::{
+        finish_chat::{Answer, finish_chat, whose},
+        memory::recall::{Recall, recall},
+    },
 };
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
@@ -33,8 +37,8 @@ pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
         let detail = format!("The provider {:?} is not configured on this worker.", payload.provider);
         return Outcome::Fail(Error::new(Code::ProviderMisconfigured, detail));
     };
-    let messages = match context(ctx, job, &payload).await {
-        Ok(messages) => messages,
+    let (messages, recall) = match context(ctx, job, &payload, provider.is_inside()).await {
+        Ok(found) => found,
         Err(error) => return Outcome::Retry(error, None),
     };
     let trace = job.trace.as_deref().and_then(TraceContext::parse).map(|trace| trace.child().to_string());
@@ -43,25 +47,41 @@ pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
         messages,
         temperature: payload.temperature,
         max_tokens: payload.max_tokens,
+        schema: None,
         trace,
     };
-    match answer(ctx, job, &payload, provider.as_ref(), request, signal).await {
+    match answer(ctx, job, &payload, provider.as_ref(), request, &recall, signal).await {
         Ok(outcome) => outcome,
         Err(Lost) => Outcome::Lost,
     }
 }
 
-async fn context(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Vec<ChatMessage>, Error> {
+/// The request's messages, and the memories quoted in them.
+async fn context(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+    inside: bool,
+) -> Result<(Vec<ChatMessage>, Recall), Error> {
     let (user, session) = whose(job)?;
     let mut conn = ctx.db.read().await?;
     let turns = store::messages::context(&mut conn, user, session, payload.seq, TURNS).await?;
+    drop(conn);
+    let question = turns.first().map_or("", |turn| turn.content.as_str());
+    let recall = match payload.enable_memory {
+        Some(false) => Recall::default(),
+        _ => recall(ctx, user, question, inside).await,
+    };
     let chat = &ctx.settings.chat;
-    let system = if chat.app_info.is_empty() {
+    let mut system = if chat.app_info.is_empty() {
         chat.system_prompt.clone()
     } else {
         format!("{}\n\n{}", chat.system_prompt, chat.app_info)
     };
-    Ok(window::build(&system, &turns, chat.context_tokens))
+    if !recall.block.is_empty() {
+        system = format!("{system}\n\n{}", recall.block);
+    }
+    Ok((window::build(&system, &turns, chat.context_tokens), recall))
 }
 
 /// What reading a stream came to.
@@ -77,12 +97,18 @@ async fn answer(
     payload: &ChatPayload,
     provider: &dyn Provider,
     request: ChatRequest,
+    recall: &Recall,
     mut signal: StopSignal,
 ) -> Result<Outcome, Lost> {
     let prompt_tokens: usize =
         request.messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
     let mut log = AnswerLog::open(ctx, job).await?;
+    if !recall.used.is_empty() {
+        let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
+        let memories: Vec<_> = recall.used.iter().map(used).collect();
+        log.append("memory", json!({"memories": memories})).await?;
+    }
     let mut usage = None;
     let started = Instant::now();
     let opened = tokio::select! {
@@ -123,6 +149,7 @@ async fn answer(
         usage,
         finish_reason,
         cancelled,
+        memories_used: recall.used.len(),
     };
     let stored = persist_for(ctx.settings.queue.lease, || finish_chat(ctx, job, payload, &answer)).await;
     let Some(result) = stored.flatten() else { return Err(Lost) };

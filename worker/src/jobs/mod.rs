@@ -1,6 +1,12 @@
 //! One file a kind of job. The match is exhaustive: a new kind does not compile without its handler.
 
+mod backfill;
 mod chat;
+mod consolidation;
+mod embedding;
+mod export;
+mod extraction;
+mod import;
 mod probe;
 mod title;
 
@@ -9,12 +15,46 @@ use rapport_common::{
     domain::job::{Job, JobKind},
 };
 
-use crate::{outcome::Outcome, running::StopSignal};
+use crate::{
+    outcome::Outcome,
+    running::{Stop, StopSignal, stopped},
+};
 
 pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
     match job.kind {
         JobKind::Chat => chat::run(ctx, job, signal).await,
-        JobKind::Title => title::run(ctx, job, signal).await,
+        JobKind::Title => attend(signal, title::run(ctx, job)).await,
+        JobKind::MemoryExtraction => attend(signal, extraction::run(ctx, job)).await,
+        JobKind::Embedding => attend(signal, embedding::run(ctx, job)).await,
+        JobKind::Consolidation => attend(signal, consolidation::run(ctx, job)).await,
+        JobKind::Backfill => attend(signal, backfill::run(ctx, job)).await,
+        JobKind::Import => attend(signal, import::run(ctx, job)).await,
+        JobKind::Export => attend(signal, export::run(ctx, job)).await,
         JobKind::Probe => probe::run(ctx, job, signal).await,
+    }
+}
+
+/// Runs a handler that may be dropped anywhere: all it does is repeatable, or commits with the job's end.
+async fn attend(mut signal: StopSignal, handler: impl Future<Output = Outcome>) -> Outcome {
+    tokio::select! {
+        stop = stopped(&mut signal) => match stop {
+            Stop::Cancelled => Outcome::Cancelled,
+            Stop::Lost => Outcome::Lost,
+            Stop::HandBack => Outcome::HandBack,
+        },
+        outcome = handler => outcome,
+    }
+}
+
+/// Whether an error of ours may pass by itself.
+fn outcome_of(error: rapport_common::Error) -> Outcome {
+    use rapport_common::error::Code;
+    match error.code {
+        Code::Unavailable
+        | Code::Internal
+        | Code::ProviderFailed
+        | Code::ProviderRateLimited
+        | Code::ProviderTimeout => Outcome::Retry(error, None),
+        _ => Outcome::Fail(error),
     }
 }

@@ -12,27 +12,12 @@ use rapport_common::{
 };
 use serde_json::json;
 
-use crate::{
-    outcome::Outcome,
-    runner::persist_for,
-    running::{Stop, StopSignal, stopped},
-};
+use crate::{outcome::Outcome, runner::persist_for};
 
 /// Enough for six words, and a bound on a model that does not stop.
 const TOKENS: u32 = 40;
 
-pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
-    tokio::select! {
-        stop = stopped(&mut signal) => match stop {
-            Stop::Cancelled => Outcome::Cancelled,
-            Stop::Lost => Outcome::Lost,
-            Stop::HandBack => Outcome::HandBack,
-        },
-        outcome = make_title(ctx, job) => outcome,
-    }
-}
-
-async fn make_title(ctx: &Context, job: &Job) -> Outcome {
+pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let payload: TitlePayload = match payload::read(job) {
         Ok(payload) => payload,
         Err(error) => return Outcome::Fail(error),
@@ -75,6 +60,7 @@ async fn ask(ctx: &Context, job: &Job, provider: &str, first: &str) -> Result<St
         messages: title::prompt(first),
         temperature: Some(0.2),
         max_tokens: Some(TOKENS),
+        schema: None,
         trace: job.trace.clone(),
     };
     let mut stream = provider.chat(request).await?;

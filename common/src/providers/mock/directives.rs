@@ -1,17 +1,25 @@
 //! Plain directives in a user's message: `/echo TEXT`, `/tokens N`, `/delay MS`, `/fail CODE [xN]`, `/system`,
-//! `/tool NAME JSON`. Several may stand in one message; a text runs to the next directive.
+//! `/tool NAME JSON`, `/facts TEXT`. Several may stand in one message; a text runs to the next directive.
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Directive {
     Echo(String),
     Tokens(usize),
     Delay(u64),
-    Fail { status: u16, times: Option<u32> },
+    Fail {
+        status: u16,
+        times: Option<u32>,
+    },
     System,
-    Tool { name: String, arguments: String },
+    /// What the extractor answers when it reads this turn.
+    Facts(String),
+    Tool {
+        name: String,
+        arguments: String,
+    },
 }
 
-const NAMES: [&str; 6] = ["/echo", "/tokens", "/delay", "/fail", "/system", "/tool"];
+const NAMES: [&str; 7] = ["/echo", "/tokens", "/delay", "/fail", "/system", "/tool", "/facts"];
 
 /// The directives of a message in order; empty when it has none. Malformed ones are not directives.
 pub fn parse(message: &str) -> Vec<Directive> {
@@ -47,6 +55,7 @@ fn one(name: &str, text: &str) -> Option<Directive> {
             Some(Directive::Fail { status, times })
         }
         "/system" => Some(Directive::System),
+        "/facts" => Some(Directive::Facts(text.to_owned())),
         "/tool" => {
             let (tool, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, "{}"));
             (!tool.is_empty())

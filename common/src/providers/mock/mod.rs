@@ -4,6 +4,7 @@
 //! HTTP in OpenAI's form.
 
 mod directives;
+mod memory;
 pub mod plan;
 
 use std::{
@@ -58,8 +59,13 @@ impl Provider for Mock {
         "mock-1"
     }
 
+    fn is_inside(&self) -> bool {
+        true
+    }
+
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let Plan { words, delay, fail } = plan(&request.messages);
+        let Plan { words, delay, fail } =
+            plan(&request.messages, request.model.as_deref().unwrap_or("mock-1"));
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)
         {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use super::directives::{self, Directive};
+use super::{
+    directives::{self, Directive},
+    memory,
+};
 use crate::{
     chat::title::TITLE_INSTRUCTION,
+    memory::{extract, frame, judge, text},
     providers::{ChatMessage, Role},
 };
 
@@ -24,16 +28,47 @@ pub struct Plan {
     pub fail: Option<Fail>,
 }
 
-pub fn plan(messages: &[ChatMessage]) -> Plan {
+/// The model that obeys whatever stands in its instructions: for showing that quoted memories do not.
+pub const OBEDIENT: &str = "mock-obey";
+
+/// What is asked of it besides talk, by the beginning of its instructions.
+fn task(system: &str, user: &str) -> Option<String> {
+    type Task = (&'static str, fn(&str) -> String);
+    let tasks: [Task; 5] = [
+        (TITLE_INSTRUCTION, title_for),
+        (extract::INSTRUCTION, memory::extract),
+        (judge::PAIRS_INSTRUCTION, memory::judge_pairs),
+        (judge::MERGE_INSTRUCTION, memory::merge),
+        (judge::EXPIRY_INSTRUCTION, memory::expiry),
+    ];
+    tasks.iter().find(|(instruction, _)| system.starts_with(instruction)).map(|(_, answer)| answer(user))
+}
+
+/// A system prompt without the memories quoted in it.
+fn outside_the_frame(system: &str) -> String {
+    match (system.find(&format!("\n{}\n", frame::OPEN)), system.rfind(&format!("\n{}", frame::CLOSE))) {
+        (Some(open), Some(close)) if open < close => format!("{}{}", &system[..open], &system[close..]),
+        _ => system.to_owned(),
+    }
+}
+
+pub fn plan(messages: &[ChatMessage], model: &str) -> Plan {
     let last = |role: Role| messages.iter().rev().find(|m| m.role == role).map_or("", |m| m.content.as_str());
     let (system, user) = (last(Role::System), last(Role::User));
-    if system.starts_with(TITLE_INSTRUCTION) {
-        return Plan { words: words_of(&title_for(user)), delay: Some(Duration::ZERO), fail: None };
+    // After a repair the last turn only asks again: the first holds the data.
+    let asked = messages.iter().find(|m| m.role == Role::User).map_or("", |m| m.content.as_str());
+    if let Some(answer) = task(system, asked) {
+        return Plan { words: words_of(&answer), delay: Some(Duration::ZERO), fail: None };
     }
     let mut plan = Plan { words: Vec::new(), delay: None, fail: None };
     let mut said = false;
-    for directive in directives::parse(user) {
+    let mut orders = directives::parse(user);
+    if model == OBEDIENT {
+        orders.extend(directives::parse(&outside_the_frame(system)));
+    }
+    for directive in orders {
         match directive {
+            Directive::Facts(_) => continue,
             Directive::Echo(text) => plan.words.extend(words_of(&text)),
             Directive::Tokens(n) => {
                 plan.words.extend((1..=n).map(|i| if i == 1 { "w1".to_owned() } else { format!(" w{i}") }))
@@ -71,9 +106,33 @@ fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
         return "Hello! I am the built-in mock model: I run offline and answer by simple rules. What can I do for you?"
             .to_owned();
     }
+    let recalled = recall(user, messages);
+    if !recalled.is_empty() {
+        return format!("From what I remember of you: {}.", recalled.join("; "));
+    }
     format!(
         "You said: \"{quoted}\" (message {turns} of this conversation). I am the built-in mock model; set an API key to talk to a real one."
     )
+}
+
+/// The quoted memories that share a word with a question.
+fn recall(question: &str, messages: &[ChatMessage]) -> Vec<String> {
+    let system = messages.iter().find(|m| m.role == Role::System).map_or("", |m| m.content.as_str());
+    let asked = text::terms(question);
+    let inside =
+        system.split(frame::OPEN).nth(1).and_then(|rest| rest.split(frame::CLOSE).next()).unwrap_or_default();
+    inside
+        .lines()
+        .filter_map(|line| {
+            let mut read = serde_json::Deserializer::from_str(line.strip_prefix("- ")?).into_iter::<String>();
+            read.next()?.ok()
+        })
+        .filter(|memory| {
+            question.trim_end().ends_with('?')
+                && text::terms(memory).keys().any(|term| asked.contains_key(term))
+        })
+        .take(3)
+        .collect()
 }
 
 fn title_for(text: &str) -> String {
@@ -117,7 +176,7 @@ mod tests {
 
     fn ask(user: &str) -> Plan {
         let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
-        plan(&[message(Role::System, "Be kind."), message(Role::User, user)])
+        plan(&[message(Role::System, "Be kind."), message(Role::User, user)], "mock-1")
     }
 
     #[test]

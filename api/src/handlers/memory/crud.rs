@@ -1,0 +1,397 @@
+//! Memories one by one.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error, clock,
+    domain::{
+        ids::{ChangeId, MemoryId, UserId},
+        memory::{Memory, MemoryView, STATUSES, TYPES},
+    },
+    error::Code,
+    memory::local::from_bytes,
+    store::{
+        Querier,
+        memories::{self, Filter, Sort},
+        memory_log::{self, Change},
+        terms::Corpus,
+        vectors,
+    },
+    usecase::memory::{
+        edit::{self, Added, Draft},
+        undo, uuids,
+    },
+};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, IdempotencyKey, Json, MemoryPath, Page, Query, Raw, decode_cursor, encode_cursor},
+    handlers::chat::mark_replayed,
+    state::AppState,
+};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MemoryList {
+    items: Vec<MemoryView>,
+    total: i64,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MemoryFilter {
+    /// `preference`, `fact`, `topic`, `relationship`, `goal` or `experience`.
+    memory_type: Option<String>,
+    /// A status, or `all`. Default: those that are pending or confirmed.
+    status: Option<String>,
+    /// Text that the memory contains.
+    q: Option<String>,
+    /// With the default status: expired ones too.
+    #[serde(default)]
+    include_expired: bool,
+    /// `newest` (default), `oldest`, `updated`, `importance`, `confidence` or `access_frequency`.
+    sort: Option<String>,
+    /// `embedding` adds each memory's vector.
+    include: Option<String>,
+}
+
+pub fn check_type(memory_type: Option<&String>) -> Result<()> {
+    match memory_type {
+        Some(other) if !TYPES.contains(&other.as_str()) => {
+            Err(Error::new(Code::BadQuery, format!("`memory_type` must be one of {}.", TYPES.join(", ")))
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn sort_of(name: Option<&str>) -> Result<Sort> {
+    Ok(match name.unwrap_or("newest") {
+        "newest" | "recency" | "created_at" => Sort::Newest,
+        "oldest" => Sort::Oldest,
+        "updated" | "updated_at" => Sort::Updated,
+        "importance" => Sort::Importance,
+        "confidence" => Sort::Confidence,
+        "access_frequency" | "access_count" => Sort::Access,
+        _ => {
+            let detail =
+                "`sort` must be newest, oldest, updated, importance, confidence or access_frequency.";
+            return Err(Error::new(Code::BadQuery, detail).into());
+        }
+    })
+}
+
+async fn with_vectors(q: &mut impl Querier, user: UserId, views: &mut [MemoryView]) -> Result<()> {
+    let ids: Vec<MemoryId> = views.iter().map(|view| view.id).collect();
+    for (id, _, bytes) in vectors::get(q, user, Corpus::Memories, &uuids(&ids)).await? {
+        if let Some(view) = views.iter_mut().find(|view| view.id.0 == id) {
+            view.embedding = Some(from_bytes(&bytes));
+        }
+    }
+    Ok(())
+}
+
+async fn page_of(state: &AppState, user: UserId, filter: MemoryFilter, page: &Page) -> Result<MemoryList> {
+    check_type(filter.memory_type.as_ref())?;
+    let status = filter.status.unwrap_or_else(|| "live".to_owned());
+    if status != "live" && status != "all" && !STATUSES.contains(&status.as_str()) {
+        let detail = format!("`status` must be all or one of {}.", STATUSES.join(", "));
+        return Err(Error::new(Code::BadQuery, detail).into());
+    }
+    let sort = sort_of(filter.sort.as_deref())?;
+    let (limit, skip, cursor) = page.check()?;
+    let skip = decode_cursor::<i64>(cursor)?.map_or(skip, |place| place.clamp(0, 10_000_000));
+    let q = filter.q.filter(|q| !q.trim().is_empty());
+    let wanted =
+        Filter { status, memory_type: filter.memory_type, q, include_expired: filter.include_expired };
+    let mut conn = state.ctx.db.read().await?;
+    let (found, total) = memories::list(&mut conn, user, &wanted, sort, limit, skip).await?;
+    let read = skip + found.len() as i64;
+    let mut items = edit::views(&mut conn, user, found).await?;
+    if filter.include.as_deref() == Some("embedding") {
+        with_vectors(&mut conn, user, &mut items).await?;
+    }
+    let next_cursor = (read < total && !items.is_empty()).then(|| encode_cursor(&read));
+    Ok(MemoryList { items, total, next_cursor })
+}
+
+/// List memories
+#[utoipa::path(get, path = "/memory", tag = "memory", params(MemoryFilter, Page),
+    responses((status = 200, description = "Memories", body = MemoryList)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(filter): Query<MemoryFilter>,
+    Query(page): Query<Page>,
+) -> Result<Answer<MemoryList>> {
+    Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
+}
+
+/// List memories that await one's verdict
+#[utoipa::path(get, path = "/memory/pending", tag = "memory", params(Page),
+    responses((status = 200, description = "Pending memories, the newest first", body = MemoryList)))]
+pub async fn pending(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(page): Query<Page>,
+) -> Result<Answer<MemoryList>> {
+    let filter = MemoryFilter {
+        memory_type: None,
+        status: Some("pending".to_owned()),
+        q: None,
+        include_expired: false,
+        sort: None,
+        include: None,
+    };
+    Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
+}
+
+/// List memories that others share with one
+#[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Page),
+    responses((status = 200, description = "Memories of others, readable only", body = [MemoryView])))]
+pub async fn shared(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(page): Query<Page>,
+) -> Result<Answer<Vec<MemoryView>>> {
+    let (limit, skip, _) = page.check()?;
+    let found = memories::shared_with_me(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
+    Ok(Answer(found.into_iter().map(for_readers).collect()))
+}
+
+/// What those see with whom a memory is shared: not where it was said, nor who else may read it.
+fn for_readers(memory: Memory) -> MemoryView {
+    let mut view = MemoryView::from(memory);
+    view.source.session_id = None;
+    view.source.message_id = None;
+    view.source.quote = None;
+    view.feedback = None;
+    view.merged_into = None;
+    view
+}
+
+/// Tells `null` from absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    Option::<DateTime<Utc>>::deserialize(deserializer).map(Some)
+}
+
+/// A memory by hand, or changes to one; what is not named stays.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct MemoryBody {
+    /// 1-2,000 characters. Required to add one.
+    #[schema(example = "Likes hiking")]
+    content: Option<String>,
+    #[schema(example = "preference")]
+    memory_type: Option<String>,
+    subject: Option<String>,
+    #[schema(example = "likes")]
+    slot: Option<String>,
+    object: Option<String>,
+    /// 0-1.
+    importance: Option<f64>,
+    /// 0-1.
+    confidence: Option<f64>,
+    contexts: Option<Vec<String>>,
+    is_private: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    valid_from: Option<Option<DateTime<Utc>>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    valid_to: Option<Option<DateTime<Utc>>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Option<DateTime<Utc>>>,
+}
+
+impl From<MemoryBody> for Draft {
+    fn from(body: MemoryBody) -> Self {
+        Self {
+            content: body.content,
+            memory_type: body.memory_type,
+            subject: body.subject,
+            slot: body.slot,
+            object: body.object,
+            importance: body.importance,
+            confidence: body.confidence,
+            contexts: body.contexts,
+            is_private: body.is_private,
+            valid_from: body.valid_from,
+            valid_to: body.valid_to,
+            expires_at: body.expires_at,
+        }
+    }
+}
+
+/// Add a memory by hand
+///
+/// It is confirmed. 200 when it was known: then it is confirmed now.
+#[utoipa::path(post, path = "/memory", tag = "memory", request_body = MemoryBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The memory", body = MemoryView),
+              (status = 200, description = "It was known", body = MemoryView)))]
+pub async fn add(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<MemoryBody>,
+) -> Result<Response> {
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let (memory, added) = edit::add(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let view = edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?;
+    let status = if added == Added::Known { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = (status, Answer(view)).into_response();
+    mark_replayed(&mut response, added == Added::Replayed);
+    Ok(response)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Include {
+    /// `embedding` adds the vector.
+    include: Option<String>,
+}
+
+/// Look at a memory
+#[utoipa::path(get, path = "/memory/{id}", tag = "memory", params(("id" = String, Path), Include),
+    responses((status = 200, description = "The memory: one's own, or one that is shared with one", body = MemoryView)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+    Query(include): Query<Include>,
+) -> Result<Answer<MemoryView>> {
+    let mut conn = state.ctx.db.read().await?;
+    let memory =
+        memories::readable(&mut conn, caller.user, id).await?.ok_or_else(|| Error::not_found("memory"))?;
+    if memory.user_id != caller.user {
+        return Ok(Answer(for_readers(memory)));
+    }
+    let mut view = edit::view(&mut conn, caller.user, memory).await?;
+    if include.include.as_deref() == Some("embedding") {
+        with_vectors(&mut conn, caller.user, std::slice::from_mut(&mut view)).await?;
+    }
+    Ok(Answer(view))
+}
+
+/// Change a memory
+#[utoipa::path(patch, path = "/memory/{id}", tag = "memory", params(("id" = String, Path)), request_body = MemoryBody,
+    responses((status = 200, description = "The memory", body = MemoryView),
+              (status = 409, description = "It is history, or another one says the same", body = crate::openapi::Problem)))]
+pub async fn change(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+    Json(body): Json<MemoryBody>,
+) -> Result<Answer<MemoryView>> {
+    let memory = edit::change(&state.ctx, caller.user, id, body.into()).await?;
+    Ok(Answer(edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?))
+}
+
+/// Delete a memory, its history and its vector
+#[utoipa::path(delete, path = "/memory/{id}", tag = "memory", params(("id" = String, Path)),
+    responses((status = 204, description = "Deleted")))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+) -> Result<StatusCode> {
+    edit::delete(&state.ctx, caller.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ChangeView {
+    #[schema(value_type = String)]
+    id: ChangeId,
+    /// Changes made, and undone, together.
+    #[schema(value_type = String)]
+    change_set: ChangeId,
+    /// `user`, `extractor`, `consolidation` or `system`.
+    actor: String,
+    /// `created`, `extracted`, `imported`, `edited`, `confirmed`, `rejected`, `corrected`, `superseded`, `merged`,
+    /// `merge_made`, `expired`, `expiry_set`, `made_private`, `made_public` or `undone`.
+    action: String,
+    before: Option<MemoryView>,
+    after: Option<MemoryView>,
+    #[serde(with = "clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+    #[serde(serialize_with = "clock::rfc3339_millis::option::serialize")]
+    undone_at: Option<DateTime<Utc>>,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        Self {
+            id: change.id,
+            change_set: change.change_set,
+            actor: change.actor,
+            action: change.action,
+            before: change.before.map(MemoryView::from),
+            after: change.after.map(MemoryView::from),
+            created_at: change.created_at,
+            undone_at: change.undone_at,
+        }
+    }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct History {
+    #[schema(value_type = String)]
+    memory_id: MemoryId,
+    changes: Vec<ChangeView>,
+}
+
+/// See every change of a memory, the newest first
+#[utoipa::path(get, path = "/memory/{id}/history", tag = "memory", params(("id" = String, Path)),
+    responses((status = 200, description = "Changes", body = History)))]
+pub async fn history(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+) -> Result<Answer<History>> {
+    let mut conn = state.ctx.db.read().await?;
+    memories::get(&mut conn, caller.user, id).await?.ok_or_else(|| Error::not_found("memory"))?;
+    let changes = memory_log::history(&mut conn, caller.user, id, 500).await?;
+    Ok(Answer(History { memory_id: id, changes: changes.into_iter().map(ChangeView::from).collect() }))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Restored {
+    /// As they are now. Empty when undoing took away what a change had made.
+    memories: Vec<MemoryView>,
+}
+
+/// Undo the latest change of a memory, with all that was changed together with it
+#[utoipa::path(post, path = "/memory/{id}/undo", tag = "memory", params(("id" = String, Path)),
+    responses((status = 200, description = "What was restored", body = Restored),
+              (status = 409, description = "There is nothing to undo, or something changed since", body = crate::openapi::Problem)))]
+pub async fn undo_change(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+) -> Result<Answer<Restored>> {
+    let restored = undo::undo(&state.ctx, caller.user, id).await?;
+    let memories = edit::views(&mut state.ctx.db.read().await?, caller.user, restored).await?;
+    Ok(Answer(Restored { memories }))
+}
+
+/// Take a merge apart
+#[utoipa::path(post, path = "/memory/{id}/unmerge", tag = "memory", params(("id" = String, Path)),
+    responses((status = 200, description = "The originals, as they were", body = Restored),
+              (status = 409, description = "It was not made by a merge", body = crate::openapi::Problem)))]
+pub async fn unmerge(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MemoryPath(id): MemoryPath,
+) -> Result<Answer<Restored>> {
+    let restored = undo::unmerge(&state.ctx, caller.user, id).await?;
+    let memories = edit::views(&mut state.ctx.db.read().await?, caller.user, restored).await?;
+    Ok(Answer(Restored { memories }))
+}

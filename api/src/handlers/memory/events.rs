@@ -1,0 +1,82 @@
+//! What happens to the caller's memory, as it happens.
+
+use std::time::Duration;
+
+use async_stream::stream;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use rapport_common::{
+    Error,
+    domain::event::{Event, EventId},
+    error::Code,
+    store::memory_log,
+};
+use serde::Deserialize;
+
+use crate::{
+    error::Result,
+    extract::{Identity, after_event},
+    handlers::jobs::caller_or_ticket,
+    state::AppState,
+    stream::sse,
+};
+
+/// How often the database is asked. One query by primary key a stream.
+const PERIOD: Duration = Duration::from_millis(500);
+
+#[derive(Default, Deserialize)]
+struct Parameters {
+    after: Option<String>,
+    token: Option<String>,
+}
+
+/// Follow what happens to one's memory
+///
+/// Server-sent events: `window_queued`, `memory_created`, `memory_changed`, `conflict_opened`, `extraction_failed`. Begins
+/// with what happens next; `Last-Event-ID` (or `?after=`) resumes behind that event, for a day; `?after=0-0` gives all.
+#[utoipa::path(get, path = "/memory/events", tag = "memory",
+    params(("after" = Option<String>, Query, description = "The last event seen"),
+           ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers"),
+           ("Last-Event-ID" = Option<String>, Header, description = "The last event seen")),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
+pub async fn events(
+    State(state): State<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+    axum::Extension(identity): axum::Extension<Identity>,
+) -> Result<Response> {
+    let params =
+        axum::extract::Query::<Parameters>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
+    let caller = caller_or_ticket(&state, identity, params.token.as_deref()).await?;
+    let resumes = params.after.is_some() || headers.contains_key("last-event-id");
+    let after = after_event(&headers, params.after.as_deref())?;
+    if after.attempt > 1 {
+        return Err(
+            Error::new(Code::BadQuery, "The last event id must be one of this stream, like `1-17`.").into()
+        );
+    }
+    let mut last = if resumes {
+        i64::from(after.n)
+    } else {
+        memory_log::last_event(&mut state.ctx.db.read().await?, caller.user).await?
+    };
+    let ctx = state.ctx.clone();
+    let events = stream! {
+        loop {
+            let found = async { memory_log::events_after(&mut ctx.db.read().await?, caller.user, last, 200).await };
+            // A database that is away costs a pause; the reader's place is kept.
+            for (n, name, data) in found.await.unwrap_or_default() {
+                last = n;
+                yield Event::new(EventId::new(1, u32::try_from(n).unwrap_or(u32::MAX)), &name, data);
+            }
+            tokio::time::sleep(PERIOD).await;
+            if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
+                return;
+            }
+        }
+    };
+    Ok(sse::response(&state, events))
+}

@@ -1,0 +1,154 @@
+//! Merging memories.
+
+use axum::{Json as Answer, extract::State, response::Response};
+use rapport_common::{
+    Error,
+    error::Code,
+    jobs::payload::ConsolidationPayload,
+    store::memory_conflicts::{self, Suggestion},
+    usecase::memory::{consolidate, merge},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{memory_ids, result_of};
+use crate::{
+    error::Result,
+    extract::{Caller, IdempotencyKey, Json, Prefer, Query, Raw},
+    handlers::jobs::JobView,
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ConsolidateBody {
+    /// 2-50.
+    memory_ids: Vec<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Consolidated {
+    consolidated_memory: ConsolidatedMemory,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ConsolidatedMemory {
+    id: String,
+    content: String,
+    merged_from: Vec<String>,
+    status: String,
+}
+
+/// Merge memories into one
+///
+/// The model words it; the originals stay as `merged`, and `POST /memory/{id}/unmerge` takes it apart. A job; waits for it
+/// as chat does.
+#[utoipa::path(post, path = "/memory/consolidate", tag = "memory", request_body = ConsolidateBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters"),
+           ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
+    responses((status = 200, description = "The merged memory", body = Consolidated),
+              (status = 202, description = "Not done yet: the job", body = JobView),
+              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
+              (status = 409, description = "One of them does not count any more", body = crate::openapi::Problem),
+              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+pub async fn consolidate(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    prefer: Prefer,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<ConsolidateBody>,
+) -> Result<Response> {
+    if !(2..=merge::MOST).contains(&body.memory_ids.len()) {
+        return Err(Error::field("memory_ids", format!("must be 2 to {} memories", merge::MOST)).into());
+    }
+    let ids = memory_ids(&body.memory_ids)?;
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    if idempotency.is_none() {
+        merge::check(&state.ctx, caller.user, &ids).await?;
+    }
+    let payload = ConsolidationPayload::Merge { memory_ids: ids };
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, &idempotency).await?;
+    result_of(&state, &caller, job, prefer).await
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SuggestionQuery {
+    /// 1-50, 10 by default.
+    #[param(minimum = 1, maximum = 50)]
+    limit: Option<i64>,
+}
+
+/// See which memories could be merged
+///
+/// Kept ready by a `consolidation` job that runs when enough has changed.
+#[utoipa::path(get, path = "/memory/consolidate/suggestions", tag = "memory", params(SuggestionQuery),
+    responses((status = 200, description = "The best first", body = [Suggestion])))]
+pub async fn suggestions(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(query): Query<SuggestionQuery>,
+) -> Result<Answer<Vec<Suggestion>>> {
+    let limit = query.limit.unwrap_or(10);
+    if !(1..=50).contains(&limit) {
+        return Err(Error::new(Code::BadQuery, "`limit` must be from 1 to 50.").into());
+    }
+    Ok(Answer(memory_conflicts::suggestions(&mut state.ctx.db.read().await?, caller.user, limit).await?))
+}
+
+/// Look for merges and contradictions now
+#[utoipa::path(post, path = "/memory/consolidate/review", tag = "memory",
+    params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
+    responses((status = 200, description = "How much was found", body = Object),
+              (status = 202, description = "Not done yet: the job", body = JobView),
+              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+pub async fn review(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    prefer: Prefer,
+) -> Result<Response> {
+    let job = consolidate::ask(&state.ctx, caller.user, &ConsolidationPayload::Review, &None).await?;
+    result_of(&state, &caller, job, prefer).await
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct ClassifyBody {
+    /// At most 100; none or an empty list is the newest that have no date.
+    #[serde(default)]
+    memory_ids: Vec<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ClassifiedView {
+    memory_id: String,
+    should_expire: bool,
+    expiration_date: Option<String>,
+    reason: String,
+}
+
+/// Let the model say which memories end, and when
+///
+/// The dates are set; an hourly sweep, or a quicker one, expires what is due.
+#[utoipa::path(post, path = "/memory/classify-expiration", tag = "memory", request_body = ClassifyBody,
+    params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
+    responses((status = 200, description = "One line a memory", body = [ClassifiedView]),
+              (status = 202, description = "Not done yet: the job", body = JobView),
+              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
+              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+pub async fn classify_expiration(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    prefer: Prefer,
+    Json(body): Json<ClassifyBody>,
+) -> Result<Response> {
+    if body.memory_ids.len() > 100 {
+        return Err(Error::field("memory_ids", "must be at most 100").into());
+    }
+    let ids = memory_ids(&body.memory_ids)?;
+    let found =
+        rapport_common::store::memories::get_many(&mut state.ctx.db.read().await?, caller.user, &ids).await?;
+    if ids.iter().any(|id| !found.iter().any(|memory| memory.id == *id)) {
+        return Err(Error::not_found("memory").into());
+    }
+    let payload = ConsolidationPayload::Expiration { memory_ids: ids };
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, &None).await?;
+    result_of(&state, &caller, job, prefer).await
+}

@@ -1,0 +1,137 @@
+//! Who may read memories, and deleting many.
+
+use axum::{Json as Answer, extract::State};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error,
+    domain::memory::{STATUSES, TYPES},
+    store::memories::Criteria,
+    usecase::memory::edit::{self, Doomed},
+};
+use serde::{Deserialize, Serialize};
+
+use super::memory_ids;
+use crate::{
+    error::Result,
+    extract::{Caller, Json},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct PrivacyBody {
+    /// 1-200.
+    memory_ids: Vec<String>,
+    /// Private ones enter no prompt that leaves the deployment, unless the settings allow it.
+    is_private: bool,
+    /// Ids, usernames or emails of those who may read them; instead of whoever could before. At most 50.
+    shared_with: Option<Vec<String>>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Updated {
+    updated: usize,
+}
+
+/// Keep memories private, or share them
+#[utoipa::path(post, path = "/memory/privacy", tag = "memory", request_body = PrivacyBody,
+    responses((status = 200, description = "How many", body = Updated),
+              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem)))]
+pub async fn privacy(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<PrivacyBody>,
+) -> Result<Answer<Updated>> {
+    if body.memory_ids.is_empty() || body.memory_ids.len() > 200 {
+        return Err(Error::field("memory_ids", "must be 1 to 200").into());
+    }
+    if body.shared_with.as_ref().is_some_and(|with| with.len() > 50) {
+        return Err(Error::field("shared_with", "must be at most 50").into());
+    }
+    let ids = memory_ids(&body.memory_ids)?;
+    let updated =
+        edit::set_privacy(&state.ctx, caller.user, &ids, body.is_private, body.shared_with.as_deref())
+            .await?;
+    Ok(Answer(Updated { updated }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct CriteriaBody {
+    memory_type: Option<String>,
+    status: Option<String>,
+    importance_lt: Option<f64>,
+    created_before: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct BulkBody {
+    /// 1-1,000. Either these or `filter_criteria`.
+    memory_ids: Option<Vec<String>>,
+    /// All that match every criterion; at least one must be given.
+    filter_criteria: Option<CriteriaBody>,
+    /// Only count.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Deleted {
+    deleted: u64,
+    dry_run: bool,
+}
+
+fn doomed(body: &BulkBody) -> Result<Doomed> {
+    match (&body.memory_ids, &body.filter_criteria) {
+        (Some(ids), None) => {
+            if ids.is_empty() || ids.len() > 1_000 {
+                return Err(Error::field("memory_ids", "must be 1 to 1000").into());
+            }
+            Ok(Doomed::Ids(memory_ids(ids)?))
+        }
+        (None, Some(criteria)) => {
+            let CriteriaBody { memory_type, status, importance_lt, created_before } = criteria;
+            if memory_type.is_none()
+                && status.is_none()
+                && importance_lt.is_none()
+                && created_before.is_none()
+            {
+                return Err(Error::field("filter_criteria", "must have at least one criterion").into());
+            }
+            if memory_type.as_ref().is_some_and(|kind| !TYPES.contains(&kind.as_str())) {
+                return Err(Error::field(
+                    "filter_criteria.memory_type",
+                    format!("must be one of {}", TYPES.join(", ")),
+                )
+                .into());
+            }
+            if status.as_ref().is_some_and(|status| !STATUSES.contains(&status.as_str())) {
+                return Err(Error::field(
+                    "filter_criteria.status",
+                    format!("must be one of {}", STATUSES.join(", ")),
+                )
+                .into());
+            }
+            if importance_lt.is_some_and(|most| !(0.0..=1.0).contains(&most)) {
+                return Err(Error::field("filter_criteria.importance_lt", "must be from 0 to 1").into());
+            }
+            Ok(Doomed::Matching(Criteria {
+                status: status.clone(),
+                memory_type: memory_type.clone(),
+                importance_lt: *importance_lt,
+                created_before: *created_before,
+            }))
+        }
+        _ => Err(Error::field("memory_ids", "or `filter_criteria` must be given, and not both").into()),
+    }
+}
+
+/// Delete many memories
+#[utoipa::path(delete, path = "/memory/bulk", tag = "memory", request_body = BulkBody,
+    responses((status = 200, description = "How many are, or would be, deleted", body = Deleted)))]
+pub async fn delete_many(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<BulkBody>,
+) -> Result<Answer<Deleted>> {
+    let deleted = edit::delete_many(&state.ctx, caller.user, &doomed(&body)?, body.dry_run).await?;
+    Ok(Answer(Deleted { deleted, dry_run: body.dry_run }))
+}

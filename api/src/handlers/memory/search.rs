@@ -1,0 +1,175 @@
+//! Searching memories and past turns.
+
+use axum::{Json as Answer, extract::State};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error, clock,
+    domain::{
+        ids::{MessageId, SessionId},
+        memory::{MemoryView, STATUSES, TYPES},
+    },
+    error::FieldError,
+    memory::rank::{Explained, Mode},
+    usecase::memory::search::{self, Document, Hit, Query},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, Json},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct SearchBody {
+    /// 1-2,000 characters.
+    #[schema(example = "Where do I live?")]
+    query: String,
+    /// 1-100, 10 by default.
+    limit: Option<i64>,
+    /// `false` is `mode: keyword`.
+    use_semantic_search: Option<bool>,
+    /// `semantic`, `keyword` or `hybrid` (default).
+    mode: Option<String>,
+    memory_type: Option<String>,
+    min_importance: Option<f64>,
+    /// Default: pending and confirmed; with `as_of` also what was superseded or expired since.
+    status: Option<String>,
+    /// Any of these.
+    #[serde(default)]
+    contexts: Vec<String>,
+    /// What was true at this time, instead of now.
+    as_of: Option<DateTime<Utc>>,
+    /// `memories` (default), `messages` (past turns), or both.
+    sources: Option<Vec<String>>,
+    /// Show every term of the scores.
+    #[serde(default)]
+    explain: bool,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MessageHit {
+    #[schema(value_type = String)]
+    id: MessageId,
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    role: String,
+    name: Option<String>,
+    content: String,
+    #[serde(with = "clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+}
+
+/// A memory or a message.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SearchHit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<MemoryView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageHit>,
+    /// Likeness in meaning (cosine), 0-1.
+    similarity_score: f64,
+    /// What the list is ordered by.
+    score: f64,
+    #[schema(example = "shares the words dhaka; likeness 0.61")]
+    relevance_reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explained>,
+}
+
+impl SearchBody {
+    fn query(self) -> Result<Query> {
+        let mut errors = Vec::new();
+        let mut problem =
+            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        let length = self.query.trim().chars().count();
+        if length == 0 || length > 2_000 || self.query.contains('\0') {
+            problem("query", "must be 1 to 2000 characters".to_owned());
+        }
+        let limit = self.limit.unwrap_or(10);
+        if !(1..=100).contains(&limit) {
+            problem("limit", "must be from 1 to 100".to_owned());
+        }
+        let mode = match (self.mode.as_deref(), self.use_semantic_search) {
+            (Some("semantic"), _) => Mode::Semantic,
+            (Some("keyword"), _) | (None, Some(false)) => Mode::Keyword,
+            (Some("hybrid") | None, _) => Mode::Hybrid,
+            (Some(_), _) => {
+                problem("mode", "must be semantic, keyword or hybrid".to_owned());
+                Mode::Hybrid
+            }
+        };
+        if self.memory_type.as_ref().is_some_and(|kind| !TYPES.contains(&kind.as_str())) {
+            problem("memory_type", format!("must be one of {}", TYPES.join(", ")));
+        }
+        if self.status.as_ref().is_some_and(|status| !STATUSES.contains(&status.as_str())) {
+            problem("status", format!("must be one of {}", STATUSES.join(", ")));
+        }
+        if self.min_importance.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
+            problem("min_importance", "must be from 0 to 1".to_owned());
+        }
+        if self.contexts.len() > 20 {
+            problem("contexts", "must be at most 20".to_owned());
+        }
+        let sources = self.sources.unwrap_or_else(|| vec!["memories".to_owned()]);
+        if sources.is_empty() || sources.iter().any(|source| source != "memories" && source != "messages") {
+            problem("sources", "must be memories, messages, or both".to_owned());
+        }
+        if !errors.is_empty() {
+            return Err(Error::fields(errors).into());
+        }
+        Ok(Query {
+            text: self.query,
+            limit: limit as usize,
+            mode,
+            memories: sources.iter().any(|source| source == "memories"),
+            messages: sources.iter().any(|source| source == "messages"),
+            memory_type: self.memory_type,
+            min_importance: self.min_importance,
+            status: self.status,
+            contexts: self.contexts,
+            as_of: self.as_of,
+            without_private: false,
+        })
+    }
+}
+
+fn view(hit: Hit, explain: bool) -> SearchHit {
+    let (memory, message) = match hit.document {
+        Document::Memory(memory) => (Some(MemoryView::from(*memory)), None),
+        Document::Message(found) => {
+            let message = MessageHit {
+                id: found.id,
+                session_id: found.session_id,
+                role: found.role,
+                name: found.name,
+                content: found.content,
+                created_at: found.created_at,
+            };
+            (None, Some(message))
+        }
+    };
+    SearchHit {
+        memory,
+        message,
+        similarity_score: hit.explained.cosine.clamp(0.0, 1.0),
+        score: hit.explained.score,
+        relevance_reason: hit.reason,
+        explain: explain.then_some(hit.explained),
+    }
+}
+
+/// Search memories and past turns
+///
+/// By words (BM25), by meaning (vectors), or both joined; the best first.
+#[utoipa::path(post, path = "/memory/search", tag = "memory", request_body = SearchBody,
+    responses((status = 200, description = "What was found", body = [SearchHit])))]
+pub async fn search(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<SearchBody>,
+) -> Result<Answer<Vec<SearchHit>>> {
+    let explain = body.explain;
+    let hits = search::search(&state.ctx, caller.user, &body.query()?).await?;
+    Ok(Answer(hits.into_iter().map(|hit| view(hit, explain)).collect()))
+}

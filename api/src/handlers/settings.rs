@@ -1,0 +1,57 @@
+//! What the caller has set.
+
+use axum::{Json as Answer, extract::State};
+use rapport_common::usecase::settings::{self, SettingsChange, UserSettings};
+
+use crate::{
+    error::Result,
+    extract::{Caller, Json},
+    state::AppState,
+};
+
+/// Look at one's settings
+#[utoipa::path(get, path = "/settings", tag = "settings",
+    responses((status = 200, description = "All settings, with defaults where nothing was set", body = UserSettings)))]
+pub async fn get(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<UserSettings>> {
+    Ok(Answer(settings::get(&mut state.ctx.db.read().await?, caller.user).await?))
+}
+
+/// Change settings; what is not named stays
+#[utoipa::path(patch, path = "/settings", tag = "settings", request_body = SettingsChange,
+    responses((status = 200, description = "All settings", body = UserSettings)))]
+pub async fn patch(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<SettingsChange>,
+) -> Result<Answer<UserSettings>> {
+    Ok(Answer(settings::change(&state.ctx, caller.user, body).await?))
+}
+
+/// Change settings (the same as PATCH)
+#[utoipa::path(put, path = "/settings", tag = "settings", request_body = SettingsChange,
+    responses((status = 200, description = "All settings", body = UserSettings)))]
+pub async fn put(
+    state: State<AppState>,
+    caller: Caller,
+    body: Json<SettingsChange>,
+) -> Result<Answer<UserSettings>> {
+    patch(state, caller, body).await
+}
+
+/// Look at one's settings (an alias)
+#[utoipa::path(get, path = "/settings/settings", tag = "settings",
+    responses((status = 200, description = "All settings", body = UserSettings)))]
+pub async fn get_alias(state: State<AppState>, caller: Caller) -> Result<Answer<UserSettings>> {
+    get(state, caller).await
+}
+
+/// Change settings (an alias)
+#[utoipa::path(put, path = "/settings/settings", tag = "settings", request_body = SettingsChange,
+    responses((status = 200, description = "All settings", body = UserSettings)))]
+pub async fn put_alias(
+    state: State<AppState>,
+    caller: Caller,
+    body: Json<SettingsChange>,
+) -> Result<Answer<UserSettings>> {
+    patch(state, caller, body).await
+}

@@ -1,0 +1,16 @@
+//! Memory: what users say about themselves, found again. Everything here is pure: text in, decisions out.
+//! What it costs to store and to ask is in `store`, `usecase/memory` and the worker's jobs.
+
+pub mod cue;
+pub mod decide;
+pub mod extract;
+pub mod frame;
+pub mod judge;
+pub mod local;
+pub mod quote;
+pub mod rank;
+pub mod scan;
+pub mod slots;
+pub mod text;
+pub mod transfer;
+pub mod when;

@@ -1,0 +1,352 @@
+//! Reads `{"memories": [...], "merge_strategy": ..., …}` as it arrives, an element at a time.
+//!
+//! The elements of `memories` and `relationships` are given one by one; a `memories` that is a string (CSV) is given in
+//! pieces; other values are kept, if they are small. A top-level list is taken for the memories.
+
+use std::collections::HashMap;
+
+/// An element, or another value, holds at most this many bytes.
+const ELEMENT: usize = 64 * 1_024;
+
+#[derive(Debug, PartialEq)]
+pub enum Piece {
+    /// An element of a list under this key: JSON on one line.
+    Element(&'static str, Vec<u8>),
+    /// A part of the text that `memories` is.
+    Text(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Start,
+    Key,
+    InKey,
+    Colon,
+    Value,
+    /// Inside the list under a key.
+    List(&'static str),
+    /// Inside an element of it, or another value, so deep in brackets.
+    Inside {
+        list: Option<&'static str>,
+        depth: usize,
+        quoted: bool,
+        escaped: bool,
+    },
+    /// Inside the string under `memories`.
+    LongText {
+        escaped: bool,
+    },
+    AfterValue,
+    End,
+}
+
+pub struct Scanner {
+    state: State,
+    key: Vec<u8>,
+    held: Vec<u8>,
+    /// A top-level list has nothing after it.
+    bare: bool,
+    values: HashMap<String, serde_json::Value>,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self { state: State::Start, key: Vec::new(), held: Vec::new(), bare: false, values: HashMap::new() }
+    }
+}
+
+fn streamed(key: &[u8]) -> Option<&'static str> {
+    match key {
+        b"memories" => Some("memories"),
+        b"relationships" => Some("relationships"),
+        _ => None,
+    }
+}
+
+/// How many bytes from the beginning are whole characters and whole escapes.
+fn whole(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        let needed = match (bytes[at], bytes.get(at + 1), bytes.get(at + 2)) {
+            (b'\\', Some(b'u'), Some(b'd' | b'D')) => {
+                // Perhaps the first half of a pair.
+                let half = bytes
+                    .get(at + 3)
+                    .is_none_or(|byte| matches!(byte, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'));
+                if half { 12 } else { 6 }
+            }
+            (b'\\', Some(b'u'), _) => 6,
+            (b'\\', ..) => 2,
+            (0xf0.., ..) => 4,
+            (0xe0.., ..) => 3,
+            (0xc0.., ..) => 2,
+            _ => 1,
+        };
+        if at + needed > bytes.len() {
+            break;
+        }
+        at += needed;
+    }
+    at
+}
+
+impl Scanner {
+    /// Takes the next bytes; gives what they complete. `Err`: this is no such JSON.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Piece>) -> Result<(), String> {
+        for byte in bytes {
+            self.step(*byte, out)?;
+        }
+        if let State::LongText { escaped: false } = self.state {
+            self.flush_text(out)?;
+        }
+        Ok(())
+    }
+
+    /// The values beside the lists, once everything was read.
+    pub fn finish(self) -> Result<HashMap<String, serde_json::Value>, String> {
+        if self.state == State::End { Ok(self.values) } else { Err("it ends too early".to_owned()) }
+    }
+
+    fn hold(&mut self, byte: u8) -> Result<(), String> {
+        if self.held.len() >= ELEMENT {
+            return Err(format!("an element is larger than {ELEMENT} bytes"));
+        }
+        // A line break outside a string is white space; inside one it is not allowed anyway.
+        self.held.push(if byte == b'\n' || byte == b'\r' { b' ' } else { byte });
+        Ok(())
+    }
+
+    fn flush_text(&mut self, out: &mut Vec<Piece>) -> Result<(), String> {
+        let end = whole(&self.held);
+        if end == 0 {
+            return Ok(());
+        }
+        let mut quoted = vec![b'"'];
+        quoted.extend(self.held.drain(..end));
+        quoted.push(b'"');
+        let text: String = serde_json::from_slice(&quoted).map_err(|error| error.to_string())?;
+        out.push(Piece::Text(text));
+        Ok(())
+    }
+
+    fn value_done(&mut self, list: Option<&'static str>, out: &mut Vec<Piece>) -> Result<(), String> {
+        let held = std::mem::take(&mut self.held);
+        match list {
+            Some(list) => {
+                out.push(Piece::Element(list, held));
+                self.state = State::List(list);
+            }
+            None => {
+                let value = serde_json::from_slice(&held).map_err(|error| error.to_string())?;
+                self.values.insert(String::from_utf8_lossy(&self.key).into_owned(), value);
+                self.state = State::AfterValue;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, byte: u8, out: &mut Vec<Piece>) -> Result<(), String> {
+        let unexpected = || Err(format!("unexpected {:?}", char::from(byte)));
+        let blank = byte.is_ascii_whitespace();
+        match self.state {
+            State::Start if blank => {}
+            State::Start => match byte {
+                b'{' => self.state = State::Key,
+                b'[' => {
+                    self.bare = true;
+                    self.state = State::List("memories");
+                }
+                _ => return unexpected(),
+            },
+            State::Key if blank || byte == b',' => {}
+            State::Key => match byte {
+                b'"' => {
+                    self.key.clear();
+                    self.state = State::InKey;
+                }
+                b'}' => self.state = State::End,
+                _ => return unexpected(),
+            },
+            State::InKey => match byte {
+                b'"' => self.state = State::Colon,
+                _ if self.key.len() < 100 => self.key.push(byte),
+                _ => return Err("a name is too long".to_owned()),
+            },
+            State::Colon if blank => {}
+            State::Colon if byte == b':' => self.state = State::Value,
+            State::Colon => return unexpected(),
+            State::Value if blank => {}
+            State::Value => match (streamed(&self.key), byte) {
+                (Some(list), b'[') => self.state = State::List(list),
+                (Some("memories"), b'"') => self.state = State::LongText { escaped: false },
+                _ => self.begin(None, byte, out)?,
+            },
+            State::List(_) if blank || byte == b',' => {}
+            State::List(_) if byte == b']' => {
+                self.state = if self.bare { State::End } else { State::AfterValue }
+            }
+            State::List(list) => self.begin(Some(list), byte, out)?,
+            State::Inside { list, depth, quoted, escaped } => {
+                self.inside(byte, list, depth, quoted, escaped, out)?
+            }
+            State::LongText { escaped } => {
+                if byte == b'"' && !escaped {
+                    // What waits is whole now: another escape cannot follow.
+                    let mut quoted = vec![b'"'];
+                    quoted.append(&mut self.held);
+                    quoted.push(b'"');
+                    let text: String = serde_json::from_slice(&quoted).map_err(|error| error.to_string())?;
+                    out.push(Piece::Text(text));
+                    self.state = State::AfterValue;
+                } else {
+                    self.held.push(byte);
+                    self.state = State::LongText { escaped: byte == b'\\' && !escaped };
+                    if self.held.len() >= ELEMENT && byte != b'\\' && !escaped {
+                        self.flush_text(out)?;
+                    }
+                }
+            }
+            State::AfterValue if blank => {}
+            State::AfterValue => match byte {
+                b',' => self.state = State::Key,
+                b'}' => self.state = State::End,
+                _ => return unexpected(),
+            },
+            State::End if blank => {}
+            State::End => return Err("there is more after its end".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, list: Option<&'static str>, byte: u8, out: &mut Vec<Piece>) -> Result<(), String> {
+        self.held.clear();
+        self.state = State::Inside { list, depth: 0, quoted: false, escaped: false };
+        self.inside(byte, list, 0, false, false, out)
+    }
+
+    fn inside(
+        &mut self,
+        byte: u8,
+        list: Option<&'static str>,
+        mut depth: usize,
+        mut quoted: bool,
+        mut escaped: bool,
+        out: &mut Vec<Piece>,
+    ) -> Result<(), String> {
+        let scalar_ends =
+            !quoted && depth == 0 && !self.held.is_empty() && matches!(byte, b',' | b']' | b'}');
+        if scalar_ends {
+            self.value_done(list, out)?;
+            return self.step(byte, out);
+        }
+        self.hold(byte)?;
+        if quoted {
+            match byte {
+                b'\\' if !escaped => escaped = true,
+                b'"' if !escaped => quoted = false,
+                _ => escaped = false,
+            }
+            if quoted || depth > 0 {
+                self.state = State::Inside { list, depth, quoted, escaped };
+                return Ok(());
+            }
+            return self.value_done(list, out);
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.checked_sub(1).ok_or("brackets do not match")?;
+                if depth == 0 {
+                    return self.value_done(list, out);
+                }
+            }
+            _ => {}
+        }
+        self.state = State::Inside { list, depth, quoted, escaped };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    type Scanned = (Vec<Value>, String, HashMap<String, Value>);
+
+    fn scan(text: &[u8], chunk: usize) -> Result<Scanned, String> {
+        let (mut scanner, mut pieces) = (Scanner::default(), Vec::new());
+        for part in text.chunks(chunk.max(1)) {
+            scanner.feed(part, &mut pieces)?;
+        }
+        let values = scanner.finish()?;
+        let (mut rows, mut long) = (Vec::new(), String::new());
+        for piece in pieces {
+            match piece {
+                Piece::Element(_, bytes) => {
+                    assert!(!bytes.contains(&b'\n'));
+                    rows.push(serde_json::from_slice(&bytes).map_err(|error| error.to_string())?);
+                }
+                Piece::Text(text) => long.push_str(&text),
+            }
+        }
+        Ok((rows, long, values))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_pieces_the_elements_are_the_same(
+            contents in proptest::collection::vec("(\\PC|[\"\\\\{}\\[\\],:\n]){0,12}", 0..6), chunk in 1usize..40, pretty: bool,
+        ) {
+            let memories: Vec<Value> = contents.iter().map(|text| json!({"content": text, "n": [1, {"x": text}]})).collect();
+            let body = json!({"format": "json", "memories": memories, "merge_strategy": "merge", "x": 5});
+            let bytes = if pretty { serde_json::to_vec_pretty(&body) } else { serde_json::to_vec(&body) }.unwrap();
+            let (rows, _, values) = scan(&bytes, chunk).unwrap();
+            prop_assert_eq!(rows, memories);
+            prop_assert_eq!(&values["merge_strategy"], "merge");
+            prop_assert_eq!(&values["x"], 5);
+        }
+
+        #[test]
+        fn a_long_text_arrives_whole(text in "(\\PC|[\"\\\\\n,]){0,60}", chunk in 1usize..20, ascii: bool) {
+            let mut body = json!({"memories": text, "format": "csv"}).to_string();
+            if ascii {
+                body = body.chars().flat_map(|c| {
+                    let mut units = [0u16; 2];
+                    if c.is_ascii() { vec![c.to_string()] } else { c.encode_utf16(&mut units).iter().map(|u| format!("\\u{u:04x}")).collect() }
+                }).collect();
+            }
+            let (_, long, values) = scan(body.as_bytes(), chunk).unwrap();
+            prop_assert_eq!(long, text);
+            prop_assert_eq!(&values["format"], "csv");
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'{'), Just(b'"'), Just(b'['), Just(b'\\')], 0..80), chunk in 1usize..9) {
+            let (mut scanner, mut pieces) = (Scanner::default(), Vec::new());
+            for part in bytes.chunks(chunk) {
+                if scanner.feed(part, &mut pieces).is_err() { return Ok(()); }
+            }
+            let _ = scanner.finish();
+        }
+    }
+
+    #[test]
+    fn broken_json_is_an_error() {
+        for bad in [
+            "",
+            "5",
+            "{",
+            "{\"memories\":[{]}",
+            "{\"memories\":[]} x",
+            "{\"memories\":[{\"a\":1}",
+            "{memories:[]}",
+            "[1,2",
+        ] {
+            assert!(scan(bad.as_bytes(), 7).is_err(), "{bad}");
+        }
+        assert_eq!(scan(b"[{\"content\":\"x\"}]", 3).unwrap().0.len(), 1);
+    }
+}

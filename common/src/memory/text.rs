@@ -1,0 +1,103 @@
+//! Words: how a text is compared, and what it is found by. Any language; English words are stemmed.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+/// Words that say nothing about what a text is about.
+const STOP: &[&str] = &[
+    "a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does",
+    "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "is", "it", "its", "me",
+    "my", "of", "on", "or", "our", "she", "should", "so", "that", "the", "their", "them", "then", "there",
+    "they", "this", "to", "was", "we", "were", "what", "when", "where", "which", "who", "will", "with",
+    "would", "you", "your", "am", "im", "user", "users", "about", "please",
+];
+
+/// The words of a text in lower case, in order. A word is a run of letters, digits and marks; an apostrophe joins.
+pub fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() || is_mark(c) {
+            word.push(c);
+        } else if !matches!(c, '\'' | '’') && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Vowel signs and the like of Indic and other scripts: parts of words, though no letters.
+fn is_mark(c: char) -> bool {
+    matches!(c as u32, 0x0300..=0x036f | 0x0900..=0x0903 | 0x093a..=0x094f | 0x0981..=0x0983 | 0x09bc..=0x09cd | 0x09d7
+        | 0x0a01..=0x0a4d | 0x0b01..=0x0b57 | 0x0b82..=0x0bcd | 0x0e31..=0x0e4e | 0x200c..=0x200d)
+}
+
+/// The form that tells duplicates: words joined by single spaces.
+pub fn normalise(text: &str) -> String {
+    words(text).join(" ")
+}
+
+/// What a text is found by: its words without the empty ones, stemmed, each with how often it stands there.
+pub fn terms(text: &str) -> HashMap<String, i64> {
+    let mut terms = HashMap::new();
+    for word in words(text) {
+        if !STOP.contains(&word.as_str()) && word.len() <= 64 {
+            *terms.entry(stem(&word)).or_default() += 1;
+        }
+    }
+    terms
+}
+
+/// English words by Snowball's stemmer; those of other scripts stay as they are.
+fn stem(word: &str) -> String {
+    static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
+    if word.is_ascii() { ENGLISH.stem(word).into_owned() } else { word.to_owned() }
+}
+
+/// Without characters that are there but not seen: they could hide instructions.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c as u32, 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff | 0xe0000..=0xe007f)
+                && !matches!(c as u32, 0x200c..=0x200d)
+    };
+    text.chars().filter(|c| !hidden(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn forms_of_a_word_find_each_other() {
+        for (one, other) in [
+            ("hiking", "hikes"),
+            ("running", "runs"),
+            ("cities", "city"),
+            ("moved", "moving"),
+            ("likes", "like"),
+        ] {
+            assert_eq!(stem(one), stem(other), "{one} {other}");
+        }
+        assert!(terms("The user is in the houses").contains_key("hous"));
+        assert!(!terms("what is the").contains_key("what"));
+    }
+
+    #[test]
+    fn bengali_words_stay_whole() {
+        assert_eq!(words("আমি ঢাকায় থাকি।"), ["আমি", "ঢাকায়", "থাকি"]);
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(text in "\\PC{0,60}") {
+            let once = normalise(&text);
+            prop_assert_eq!(normalise(&once), once);
+        }
+    }
+}

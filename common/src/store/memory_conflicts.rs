@@ -1,0 +1,176 @@
+//! Memories that do not go together, and merges that are suggested.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::types::Json;
+
+use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_optional, ids};
+use crate::domain::ids::{ConflictId, MemoryId, UserId};
+
+const INSERT: &str =
+    "insert into memory_conflicts (id, user_id, a, b, kind, reason, proposed, status, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, 'open', $8) on conflict do nothing";
+const GET: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    where id = $1 and user_id = $2";
+const LIST: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    where user_id = $1 and ($2 is null or status = $2) order by created_at desc, id desc limit $3 offset $4";
+const RESOLVE: &str = "update memory_conflicts set status = $3, resolved_by = $4, resolved_at = $5
+    where id = $1 and user_id = $2 and status = 'open'";
+const BETWEEN: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    where user_id = $1 and ((a = $2 and b = $3) or (a = $3 and b = $2))";
+const DISMISS_OF: &str =
+    "update memory_conflicts set status = 'dismissed', resolved_by = $3, resolved_at = $4
+    where user_id = $1 and (a = $2 or b = $2) and status = 'open'";
+const IN_CONFLICT: Pair = Pair {
+    pg: "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
+        and (a in (select x::uuid from jsonb_array_elements_text($2) x) or b in (select x::uuid from jsonb_array_elements_text($2) x))",
+    lite: "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
+        and (a in (select unhex(value) from json_each($2)) or b in (select unhex(value) from json_each($2)))",
+};
+const CLEAR_SUGGESTIONS: &str = "delete from memory_suggestions where user_id = $1";
+const INSERT_SUGGESTION: &str =
+    "insert into memory_suggestions (id, user_id, memory_ids, reason, suggested_content, score, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7)";
+const SUGGESTIONS: &str =
+    "select memory_ids, reason, suggested_content from memory_suggestions where user_id = $1
+    order by score desc, id limit $2";
+
+pub(super) const SQL: &[&str] =
+    &[INSERT, GET, LIST, RESOLVE, BETWEEN, DISMISS_OF, CLEAR_SUGGESTIONS, INSERT_SUGGESTION, SUGGESTIONS];
+pub(super) const PAIRS: &[Pair] = &[IN_CONFLICT];
+
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Conflict {
+    pub id: ConflictId,
+    /// The earlier memory.
+    pub a: MemoryId,
+    pub b: MemoryId,
+    /// `contradicts`, `duplicates` or `refines`.
+    pub kind: String,
+    pub reason: String,
+    /// What to do about it, for people.
+    pub proposed: String,
+    /// `open`, `resolved` or `dismissed`.
+    pub status: String,
+    pub resolved_by: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// `false`: these two have a record already, answered or not.
+pub async fn insert(tx: &mut Tx, user: UserId, conflict: &Conflict) -> Result<bool, sqlx::Error> {
+    let Conflict { id, a, b, kind, reason, proposed, created_at, .. } = conflict;
+    Ok(execute!(tx, INSERT, *id, user, *a, *b, kind, reason, proposed, *created_at)? == 1)
+}
+
+pub async fn get(
+    q: &mut impl Querier,
+    user: UserId,
+    id: ConflictId,
+) -> Result<Option<Conflict>, sqlx::Error> {
+    fetch_optional!(Conflict, q, GET, id, user)
+}
+
+pub async fn list(
+    q: &mut impl Querier,
+    user: UserId,
+    status: Option<&str>,
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<Conflict>, sqlx::Error> {
+    fetch_all!(Conflict, q, LIST, user, status, limit, skip)
+}
+
+pub async fn between(
+    q: &mut impl Querier,
+    user: UserId,
+    a: MemoryId,
+    b: MemoryId,
+) -> Result<Option<Conflict>, sqlx::Error> {
+    fetch_optional!(Conflict, q, BETWEEN, user, a, b)
+}
+
+/// `false`: it is not open any more.
+pub async fn resolve(
+    tx: &mut Tx,
+    user: UserId,
+    id: ConflictId,
+    status: &str,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, RESOLVE, id, user, status, by, now)? == 1)
+}
+
+/// Closes the open conflicts of a memory that does not count any more.
+pub async fn dismiss_of(
+    tx: &mut Tx,
+    user: UserId,
+    memory: MemoryId,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<u64, sqlx::Error> {
+    execute!(tx, DISMISS_OF, user, memory, by, now)
+}
+
+/// The open contradictions any of these memories is in.
+pub async fn contradictions(
+    q: &mut impl Querier,
+    user: UserId,
+    of: &[MemoryId],
+) -> Result<Vec<(MemoryId, MemoryId)>, sqlx::Error> {
+    let sql = IN_CONFLICT.of(q);
+    fetch_all!((MemoryId, MemoryId), q, sql, user, ids(of.iter().copied()))
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Suggestion {
+    #[schema(value_type = Vec<String>)]
+    pub memory_ids: Vec<MemoryId>,
+    pub reason: String,
+    pub suggested_content: String,
+    #[serde(skip)]
+    pub score: f64,
+}
+
+/// Puts new suggestions in the place of the old ones.
+pub async fn replace_suggestions(
+    tx: &mut Tx,
+    user: UserId,
+    all: &[Suggestion],
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, CLEAR_SUGGESTIONS, user)?;
+    for one in all {
+        let id = crate::domain::ids::ChangeId::new();
+        execute!(
+            tx,
+            INSERT_SUGGESTION,
+            id,
+            user,
+            Json(&one.memory_ids),
+            &one.reason,
+            &one.suggested_content,
+            one.score,
+            now
+        )?;
+    }
+    Ok(())
+}
+
+pub async fn suggestions(
+    q: &mut impl Querier,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<Suggestion>, sqlx::Error> {
+    let rows = fetch_all!((Json<Vec<MemoryId>>, String, String), q, SUGGESTIONS, user, limit)?;
+    Ok(rows
+        .into_iter()
+        .map(|(ids, reason, suggested_content)| Suggestion {
+            memory_ids: ids.0,
+            reason,
+            suggested_content,
+            score: 0.0,
+        })
+        .collect())
+}

@@ -1,0 +1,201 @@
+//! What happened to memories: the counter every change takes, the changes with their before-images, and the events
+//! that streams resume from.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use crate::{
+    clock,
+    domain::{
+        ids::{ChangeId, MemoryId, UserId},
+        memory::Memory,
+    },
+};
+
+const TAKE_VERSION: &str = "insert into memory_state (user_id, version) values ($1, 1)
+    on conflict (user_id) do update set version = memory_state.version + 1 returning version";
+const ADD_DIRTY: &str = "update memory_state set dirty = dirty + $2 where user_id = $1";
+const STATE: &str = "select version, deletions, dirty from memory_state where user_id = $1";
+const CONSOLIDATED: &str = "update memory_state set dirty = 0, consolidated_at = $2 where user_id = $1";
+const DIRTY_USERS: &str = "select s.user_id from memory_state s where s.dirty >= $1 and not exists (select 1 from jobs j
+    where j.user_id = s.user_id and j.kind = 'consolidation' and j.status in ('queued', 'running')) limit 100";
+const INSERT_CHANGE: &str = "insert into memory_changes (id, change_set, memory_id, user_id, actor, action, before, after, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const HISTORY: &str = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
+    where memory_id = $1 and user_id = $2 order by id desc limit $3";
+const LATEST_UNDOABLE: &str =
+    "select change_set from memory_changes where memory_id = $1 and user_id = $2 and undone_at is null
+    and action <> 'undone' order by id desc limit 1";
+const OF_SET: &str = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
+    where change_set = $1 and user_id = $2 order by id";
+const MARK_UNDONE: &str = "update memory_changes set undone_at = $3 where change_set = $1 and user_id = $2";
+const MERGE_SET_OF: &str =
+    "select change_set from memory_changes where memory_id = $1 and user_id = $2 and action = 'merge_made'
+    and undone_at is null order by id desc limit 1";
+/// What was superseded or disputed in the transaction of a moment, in its order.
+const DISPUTED_AT: &str = "select d.id, m.content from (
+        select memory_id as id, id as n from memory_changes where user_id = $1 and created_at = $2 and action = 'superseded'
+        union all select a, id from memory_conflicts where user_id = $1 and created_at = $2) d
+    join memories m on m.id = d.id order by d.n";
+const INSERT_EVENT: &str = "insert into user_events (user_id, n, name, data, created_at)
+    values ($1, (select coalesce(max(n), 0) + 1 from user_events where user_id = $1), $2, $3, $4)";
+const EVENTS_AFTER: &str =
+    "select n, name, data from user_events where user_id = $1 and n > $2 order by n limit $3";
+const LAST_EVENT: &str = "select coalesce(max(n), 0) from user_events where user_id = $1";
+/// The newest stays, so that numbers only grow.
+const PRUNE_EVENTS: &str = "delete from user_events where created_at < $1
+    and n < (select max(e.n) from user_events e where e.user_id = user_events.user_id)";
+
+pub(super) const SQL: &[&str] = &[
+    TAKE_VERSION,
+    ADD_DIRTY,
+    STATE,
+    CONSOLIDATED,
+    DIRTY_USERS,
+    INSERT_CHANGE,
+    HISTORY,
+    LATEST_UNDOABLE,
+    OF_SET,
+    MARK_UNDONE,
+    MERGE_SET_OF,
+    DISPUTED_AT,
+    INSERT_EVENT,
+    EVENTS_AFTER,
+    LAST_EVENT,
+    PRUNE_EVENTS,
+];
+
+/// Takes the user's next number. The row stays locked until the transaction ends: changes of one user's memory come one
+/// after another.
+pub async fn take_version(tx: &mut Tx, user: UserId) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), tx, TAKE_VERSION, user)?.0)
+}
+
+pub async fn add_dirty(tx: &mut Tx, user: UserId, by: i64) -> Result<(), sqlx::Error> {
+    execute!(tx, ADD_DIRTY, user, by).map(drop)
+}
+
+/// (version, deletions, dirty)
+pub async fn state(q: &mut impl Querier, user: UserId) -> Result<(i64, i64, i64), sqlx::Error> {
+    Ok(fetch_optional!((i64, i64, i64), q, STATE, user)?.unwrap_or_default())
+}
+
+pub async fn consolidated(tx: &mut Tx, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, CONSOLIDATED, user, now).map(drop)
+}
+
+/// Users with so many changes since their last consolidation, and none under way. For the sweep, over all users.
+pub async fn dirty_users(q: &mut impl Querier, least: i64) -> Result<Vec<UserId>, sqlx::Error> {
+    Ok(fetch_all!((UserId,), q, DIRTY_USERS, least)?.into_iter().map(|row| row.0).collect())
+}
+
+/// One change of one memory.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct Change {
+    pub id: ChangeId,
+    /// Changes that were made, and are undone, together.
+    pub change_set: ChangeId,
+    pub memory_id: MemoryId,
+    /// `user`, `extractor`, `consolidation` or `system`.
+    pub actor: String,
+    pub action: String,
+    #[sqlx(json(nullable))]
+    pub before: Option<Memory>,
+    #[sqlx(json(nullable))]
+    pub after: Option<Memory>,
+    pub created_at: DateTime<Utc>,
+    pub undone_at: Option<DateTime<Utc>>,
+}
+
+pub async fn insert_change(tx: &mut Tx, user: UserId, change: &Change) -> Result<(), sqlx::Error> {
+    let Change { id, change_set, memory_id, actor, action, before, after, created_at, .. } = change;
+    execute!(
+        tx,
+        INSERT_CHANGE,
+        *id,
+        *change_set,
+        *memory_id,
+        user,
+        actor,
+        action,
+        before.as_ref().map(Json),
+        after.as_ref().map(Json),
+        *created_at
+    )
+    .map(drop)
+}
+
+/// The newest first.
+pub async fn history(
+    q: &mut impl Querier,
+    user: UserId,
+    memory: MemoryId,
+    limit: i64,
+) -> Result<Vec<Change>, sqlx::Error> {
+    fetch_all!(Change, q, HISTORY, memory, user, limit)
+}
+
+pub async fn latest_undoable(
+    q: &mut impl Querier,
+    user: UserId,
+    memory: MemoryId,
+) -> Result<Option<ChangeId>, sqlx::Error> {
+    Ok(fetch_optional!((ChangeId,), q, LATEST_UNDOABLE, memory, user)?.map(|row| row.0))
+}
+
+/// The merge that made a memory.
+pub async fn merge_that_made(
+    q: &mut impl Querier,
+    user: UserId,
+    memory: MemoryId,
+) -> Result<Option<ChangeId>, sqlx::Error> {
+    Ok(fetch_optional!((ChangeId,), q, MERGE_SET_OF, memory, user)?.map(|row| row.0))
+}
+
+pub async fn of_set(q: &mut impl Querier, user: UserId, set: ChangeId) -> Result<Vec<Change>, sqlx::Error> {
+    fetch_all!(Change, q, OF_SET, set, user)
+}
+
+pub async fn mark_undone(
+    tx: &mut Tx,
+    user: UserId,
+    set: ChangeId,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, MARK_UNDONE, set, user, now).map(drop)
+}
+
+/// (memory, what it says) of what was superseded or disputed at a moment.
+pub async fn disputed_at(
+    q: &mut impl Querier,
+    user: UserId,
+    at: DateTime<Utc>,
+) -> Result<Vec<(MemoryId, String)>, sqlx::Error> {
+    fetch_all!((MemoryId, String), q, DISPUTED_AT, user, at)
+}
+
+/// Tells whoever follows the user's memory. Inside the transaction that changes it, after [`take_version`].
+pub async fn event(tx: &mut Tx, user: UserId, name: &str, data: &Value) -> Result<(), sqlx::Error> {
+    execute!(tx, INSERT_EVENT, user, name, Json(data), clock::now()).map(drop)
+}
+
+pub async fn events_after(
+    q: &mut impl Querier,
+    user: UserId,
+    n: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String, Value)>, sqlx::Error> {
+    let rows = fetch_all!((i64, String, Json<Value>), q, EVENTS_AFTER, user, n, limit)?;
+    Ok(rows.into_iter().map(|(n, name, data)| (n, name, data.0)).collect())
+}
+
+pub async fn last_event(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, LAST_EVENT, user)?.0)
+}
+
+pub async fn prune_events(conn: &mut Conn, before: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(conn, PRUNE_EVENTS, before).map(drop)
+}

@@ -1,0 +1,149 @@
+//! The inverted index: which of a user's documents hold which words.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_one};
+use crate::domain::ids::UserId;
+
+/// What is searched: the same code over two pairs of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Corpus {
+    Memories,
+    Messages,
+}
+
+impl Corpus {
+    pub const ALL: [Corpus; 2] = [Corpus::Memories, Corpus::Messages];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Corpus::Memories => "memories",
+            Corpus::Messages => "messages",
+        }
+    }
+}
+
+/// The statements of one corpus.
+struct Texts {
+    insert: Pair,
+    delete: &'static str,
+    frequencies: Pair,
+    score: Pair,
+    size: &'static str,
+}
+
+macro_rules! texts {
+    ($terms:literal, $docs:literal) => {
+        Texts {
+            insert: Pair {
+                pg: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
+                    select $1, t.term, $2, t.tf, $3 from jsonb_to_recordset($4) as t(term text, tf int) on conflict do nothing"),
+                lite: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
+                    select $1, value ->> 'term', $2, value ->> 'tf', $3 from json_each($4) where true on conflict do nothing"),
+            },
+            delete: concat!("delete from ", $terms, " where doc_id = $1 and user_id = $2"),
+            frequencies: Pair {
+                pg: concat!("select t.term, count(*) from ", $terms, " t where t.user_id = $1
+                    and t.term in (select jsonb_array_elements_text($2)) group by t.term"),
+                lite: concat!("select t.term, count(*) from ", $terms, " t where t.user_id = $1
+                    and t.term in (select value from json_each($2)) group by t.term"),
+            },
+            // Okapi BM25, k1 1.2, b 0.75; $2 terms with their weights, $3 mean length, $4 how many.
+            score: Pair {
+                pg: concat!("select t.doc_id, sum(q.idf * t.tf * 2.2::float8 / (t.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * t.length / $3)))
+                    as score from jsonb_to_recordset($2) as q(term text, idf float8) join ", $terms, " t on t.term = q.term
+                    where t.user_id = $1 group by t.doc_id order by score desc, t.doc_id limit $4"),
+                lite: concat!("select t.doc_id, sum((q.value ->> 'idf') * t.tf * 2.2 / (t.tf + 1.2 * (0.25 + 0.75 * t.length / $3)))
+                    as score from json_each($2) q cross join ", $terms, " t on t.user_id = $1 and t.term = q.value ->> 'term'
+                    group by t.doc_id order by score desc, t.doc_id limit $4"),
+            },
+            // Long documents have more postings: the harmonic mean over a sample of those is the mean over documents.
+            size: concat!("select (select count(*) from ", $docs, " where user_id = $1),
+                (select cast(1.0 / avg(1.0 / s.length) as double precision) from (select length from ", $terms, " where user_id = $1 limit 1000) s)"),
+        }
+    };
+}
+
+const MEMORIES: Texts = texts!("memory_terms", "memories");
+const MESSAGES: Texts = texts!("message_terms", "messages");
+
+pub(super) const SQL: &[&str] = &[MEMORIES.delete, MEMORIES.size, MESSAGES.delete, MESSAGES.size];
+pub(super) const PAIRS: &[Pair] = &[
+    MEMORIES.insert,
+    MEMORIES.frequencies,
+    MEMORIES.score,
+    MESSAGES.insert,
+    MESSAGES.frequencies,
+    MESSAGES.score,
+];
+
+fn texts(corpus: Corpus) -> &'static Texts {
+    match corpus {
+        Corpus::Memories => &MEMORIES,
+        Corpus::Messages => &MESSAGES,
+    }
+}
+
+/// Terms as [`insert`] and the statement that accepts a message bind them.
+pub fn as_rows(terms: &HashMap<String, i64>) -> serde_json::Value {
+    terms.iter().map(|(term, tf)| json!({"term": term, "tf": tf})).collect()
+}
+
+/// How many words a document of these terms counts.
+pub fn length(terms: &HashMap<String, i64>) -> i64 {
+    terms.values().sum()
+}
+
+/// Makes a document findable by its words, from the moment its transaction commits.
+pub async fn insert(
+    tx: &mut Tx,
+    user: UserId,
+    corpus: Corpus,
+    doc: Uuid,
+    terms: &HashMap<String, i64>,
+) -> Result<(), sqlx::Error> {
+    if terms.is_empty() {
+        return Ok(());
+    }
+    let sql = texts(corpus).insert.of(tx);
+    execute!(tx, sql, user, doc, length(terms), Json(as_rows(terms))).map(drop)
+}
+
+pub async fn delete(tx: &mut Tx, user: UserId, corpus: Corpus, doc: Uuid) -> Result<(), sqlx::Error> {
+    execute!(tx, texts(corpus).delete, doc, user).map(drop)
+}
+
+/// How many of the user's documents hold each term.
+pub async fn frequencies(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    terms: &[&str],
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let sql = texts(corpus).frequencies.of(q);
+    Ok(fetch_all!((String, i64), q, sql, user, Json(terms))?.into_iter().collect())
+}
+
+/// The best documents by BM25, with `weights` as the terms' inverse document frequencies.
+pub async fn score(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    weights: &[(String, f64)],
+    mean_length: f64,
+    limit: i64,
+) -> Result<Vec<(Uuid, f64)>, sqlx::Error> {
+    let weights: Vec<_> = weights.iter().map(|(term, idf)| json!({"term": term, "idf": idf})).collect();
+    let sql = texts(corpus).score.of(q);
+    fetch_all!((Uuid, f64), q, sql, user, Json(weights), mean_length.max(1.0), limit)
+}
+
+/// How many documents the user has, and about how many words each.
+pub async fn size(q: &mut impl Querier, user: UserId, corpus: Corpus) -> Result<(i64, f64), sqlx::Error> {
+    let (count, mean) = fetch_one!((i64, Option<f64>), q, texts(corpus).size, user)?;
+    Ok((count, mean.unwrap_or(1.0)))
+}

@@ -1,0 +1,290 @@
+//! Vectors: the truth, in the database. An index outside is fed from here and can be made anew from here.
+
+use uuid::Uuid;
+
+use super::{
+    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, ids},
+    terms::Corpus,
+};
+use crate::domain::ids::{MemoryId, UserId};
+
+struct Texts {
+    upsert: &'static str,
+    changed: &'static str,
+    get: Pair,
+    unindexed: &'static str,
+    mark_indexed: Pair,
+    touch: &'static str,
+    page: &'static str,
+    count: &'static str,
+    unindex_all: &'static str,
+    present: Pair,
+}
+
+macro_rules! texts {
+    ($vectors:literal, $kind:expr, $status:expr, $importance:expr, $join:literal) => {
+        Texts {
+            upsert: concat!("insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
+                on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6"),
+            changed: concat!("select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance,
+                " as importance from ", $vectors, " v ", $join, " where v.user_id = $1 and v.version > $2 and v.model = $3"),
+            get: any_id!(["select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in "] 2 []),
+            unindexed: concat!("select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ",
+                $importance, " as importance from ", $vectors, " v ", $join,
+                " where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3"),
+            mark_indexed: any_id!(["update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in "] 4 []),
+            touch: concat!("update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2"),
+            page: concat!("select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ",
+                $importance, " as importance from ", $vectors, " v ", $join, " where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3"),
+            count: concat!("select count(*) from ", $vectors, " where model = $1"),
+            unindex_all: concat!("update ", $vectors, " set indexed = $1 where model = $2 and indexed"),
+            present: any_id!(["select doc_id from ", $vectors, " where model = $1 and doc_id in "] 2 []),
+        }
+    };
+}
+
+const MEMORIES: Texts = texts!(
+    "memory_vectors",
+    "m.memory_type",
+    "m.status",
+    "m.importance",
+    "join memories m on m.id = v.doc_id"
+);
+const MESSAGES: Texts = texts!(
+    "message_vectors",
+    "m.role",
+    "''",
+    "cast(0 as double precision)",
+    "join messages m on m.id = v.doc_id"
+);
+
+const UNEMBEDDED_MEMORIES: &str =
+    "select id, content from memories where user_id = $1 and not embedded limit $2";
+const UNEMBEDDED_MESSAGES: &str =
+    "select id, content from messages where user_id = $1 and not embedded and remember limit $2";
+const MEMORY_EMBEDDED: &str =
+    "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
+const MESSAGES_EMBEDDED: Pair =
+    any_id!(["update messages set embedded = $1 where user_id = $2 and id in "] 3 []);
+const USERS_TO_EMBED: &str = "select u.user_id from (select user_id from memories where not embedded
+        union select user_id from messages where not embedded and remember
+        union select user_id from memory_vectors where not indexed and $1
+        union select user_id from message_vectors where not indexed and $1) u
+    where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
+    limit 200";
+const DELETIONS: &str = "select doc_id, model, corpus from vector_deletions limit $1";
+const FORGET_DELETION: &str = "delete from vector_deletions where doc_id = $1 and model = $2";
+const OLD_MODEL_MEMORIES: &str = "update memories set embedded = $1 where embedded and id in (select doc_id from memory_vectors where model <> $2)";
+const OLD_MODEL_MESSAGES: &str = "update messages set embedded = $1 where embedded and id in (select doc_id from message_vectors where model <> $2)";
+
+pub(super) const SQL: &[&str] = &[
+    MEMORIES.upsert,
+    MEMORIES.changed,
+    MEMORIES.unindexed,
+    MEMORIES.touch,
+    MEMORIES.page,
+    MEMORIES.count,
+    MEMORIES.unindex_all,
+    MESSAGES.upsert,
+    MESSAGES.touch,
+    MESSAGES.count,
+    MESSAGES.unindex_all,
+    UNEMBEDDED_MEMORIES,
+    UNEMBEDDED_MESSAGES,
+    MEMORY_EMBEDDED,
+    USERS_TO_EMBED,
+    DELETIONS,
+    FORGET_DELETION,
+    OLD_MODEL_MEMORIES,
+    OLD_MODEL_MESSAGES,
+    MESSAGES.changed,
+    MESSAGES.unindexed,
+    MESSAGES.page,
+];
+pub(super) const PAIRS: &[Pair] = &[
+    MEMORIES.get,
+    MEMORIES.mark_indexed,
+    MESSAGES.get,
+    MESSAGES.mark_indexed,
+    MESSAGES_EMBEDDED,
+    MEMORIES.present,
+    MESSAGES.present,
+];
+
+fn texts(corpus: Corpus) -> &'static Texts {
+    match corpus {
+        Corpus::Memories => &MEMORIES,
+        Corpus::Messages => &MESSAGES,
+    }
+}
+
+/// Stores a document's vector under the user's number `version`.
+pub async fn upsert(
+    tx: &mut Tx,
+    user: UserId,
+    corpus: Corpus,
+    doc: Uuid,
+    model: &str,
+    vector: &[u8],
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, texts(corpus).upsert, doc, user, model, vector, version, false).map(drop)
+}
+
+/// A vector with what searches filter by.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Changed {
+    pub doc_id: Uuid,
+    pub version: i64,
+    pub vector: Vec<u8>,
+    pub kind: String,
+    pub status: String,
+    pub importance: f64,
+}
+
+/// What changed of a user's vectors since a number.
+pub async fn changed(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    since: i64,
+    model: &str,
+) -> Result<Vec<Changed>, sqlx::Error> {
+    fetch_all!(Changed, q, texts(corpus).changed, user, since, model)
+}
+
+/// (document, model, vector) of those that have one.
+pub async fn get(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    docs: &[Uuid],
+) -> Result<Vec<(Uuid, String, Vec<u8>)>, sqlx::Error> {
+    let sql = texts(corpus).get.of(q);
+    fetch_all!((Uuid, String, Vec<u8>), q, sql, user, ids(docs.iter().copied()))
+}
+
+/// A vector for the index outside.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Point {
+    pub doc_id: Uuid,
+    pub user_id: UserId,
+    pub vector: Vec<u8>,
+    pub version: i64,
+    pub kind: String,
+    pub status: String,
+    pub importance: f64,
+}
+
+/// What the index outside does not have as it is here. Of one user, or of all.
+pub async fn unindexed(
+    q: &mut impl Querier,
+    corpus: Corpus,
+    model: &str,
+    user: Option<UserId>,
+    limit: i64,
+) -> Result<Vec<Point>, sqlx::Error> {
+    fetch_all!(Point, q, texts(corpus).unindexed, model, user, limit)
+}
+
+/// Notes that the index outside has these, as they were at `version`.
+pub async fn mark_indexed(
+    conn: &mut Conn,
+    user: UserId,
+    corpus: Corpus,
+    docs: &[Uuid],
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    let sql = texts(corpus).mark_indexed.of(conn);
+    execute!(conn, sql, true, version, user, ids(docs.iter().copied())).map(drop)
+}
+
+/// Notes that what searches filter by has changed.
+pub async fn touch(
+    tx: &mut Tx,
+    user: UserId,
+    corpus: Corpus,
+    doc: Uuid,
+    version: i64,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, texts(corpus).touch, doc, user, version, false).map(drop)
+}
+
+/// All vectors in the order of their documents, over all users: for `rapport reindex`.
+pub async fn page(
+    q: &mut impl Querier,
+    corpus: Corpus,
+    model: &str,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Point>, sqlx::Error> {
+    fetch_all!(Point, q, texts(corpus).page, model, after, limit)
+}
+
+pub async fn count(q: &mut impl Querier, corpus: Corpus, model: &str) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, texts(corpus).count, model)?.0)
+}
+
+/// Has everything indexed again.
+pub async fn unindex_all(conn: &mut Conn, corpus: Corpus, model: &str) -> Result<u64, sqlx::Error> {
+    execute!(conn, texts(corpus).unindex_all, false, model)
+}
+
+/// Which of these documents have a vector of this model.
+pub async fn present(
+    q: &mut impl Querier,
+    corpus: Corpus,
+    model: &str,
+    docs: &[Uuid],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let sql = texts(corpus).present.of(q);
+    Ok(fetch_all!((Uuid,), q, sql, model, ids(docs.iter().copied()))?.into_iter().map(|row| row.0).collect())
+}
+
+/// Documents of a user that wait for their vector.
+pub async fn unembedded(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
+    let sql = match corpus {
+        Corpus::Memories => UNEMBEDDED_MEMORIES,
+        Corpus::Messages => UNEMBEDDED_MESSAGES,
+    };
+    fetch_all!((Uuid, String), q, sql, user, limit)
+}
+
+/// Notes that a memory has its vector, unless its words changed meanwhile. `false`: they did.
+pub async fn memory_embedded(
+    tx: &mut Tx,
+    user: UserId,
+    id: MemoryId,
+    norm: &str,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, MEMORY_EMBEDDED, id, user, true, norm)? == 1)
+}
+
+pub async fn messages_embedded(tx: &mut Tx, user: UserId, docs: &[Uuid]) -> Result<(), sqlx::Error> {
+    let sql = MESSAGES_EMBEDDED.of(tx);
+    execute!(tx, sql, true, user, ids(docs.iter().copied())).map(drop)
+}
+
+/// Users with something to embed (or, with an index outside, to index) and no job for it. For the sweep.
+pub async fn users_to_embed(q: &mut impl Querier, with_index: bool) -> Result<Vec<UserId>, sqlx::Error> {
+    Ok(fetch_all!((UserId,), q, USERS_TO_EMBED, with_index)?.into_iter().map(|row| row.0).collect())
+}
+
+/// (document, model, corpus) that must go from the index outside.
+pub async fn deletions(q: &mut impl Querier, limit: i64) -> Result<Vec<(Uuid, String, String)>, sqlx::Error> {
+    fetch_all!((Uuid, String, String), q, DELETIONS, limit)
+}
+
+pub async fn forget_deletion(conn: &mut Conn, doc: Uuid, model: &str) -> Result<(), sqlx::Error> {
+    execute!(conn, FORGET_DELETION, doc, model).map(drop)
+}
+
+/// Has everything embedded again whose vector is of another model than this.
+pub async fn reembed_others(conn: &mut Conn, model: &str) -> Result<u64, sqlx::Error> {
+    Ok(execute!(conn, OLD_MODEL_MEMORIES, false, model)? + execute!(conn, OLD_MODEL_MESSAGES, false, model)?)
+}

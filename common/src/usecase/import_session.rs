@@ -1,0 +1,123 @@
+//! Taking a conversation in that was held elsewhere.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::memory::{Idempotency, repeated};
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{MessageId, SessionId, UserId},
+        message::MESSAGE_MAX,
+        session::{Session, first_words},
+    },
+    error::FieldError,
+    store::{self, messages::NewMessage},
+};
+
+/// Messages of one conversation at most.
+pub const MOST: usize = 5_000;
+
+#[derive(Debug, Clone)]
+pub struct NewTurn {
+    pub role: String,
+    pub content: String,
+    pub name: Option<String>,
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+fn check(turns: &[NewTurn]) -> Result<()> {
+    if turns.is_empty() || turns.len() > MOST {
+        return Err(Error::field("messages", format!("must be 1 to {MOST}")));
+    }
+    let mut errors = Vec::new();
+    for (index, turn) in turns.iter().enumerate() {
+        let mut problem = |field: &str, message: &str| {
+            errors.push(FieldError {
+                field: format!("messages[{index}].{field}"),
+                message: message.to_owned(),
+            });
+        };
+        if !["user", "assistant"].contains(&turn.role.as_str()) {
+            problem("role", "must be user or assistant");
+        }
+        let length = turn.content.chars().count();
+        if turn.content.trim().is_empty() || length > MESSAGE_MAX || turn.content.contains('\0') {
+            problem("content", "must be 1 to 32000 characters, without NUL");
+        }
+        let name_ok = |name: &String| {
+            !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control)
+        };
+        if turn.name.as_ref().is_some_and(|name| !name_ok(name)) {
+            problem("name", "must be 1 to 100 characters, without control characters");
+        }
+        if errors.len() >= 20 {
+            break;
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+}
+
+/// Stores a conversation. `true`: an earlier request with the same key did.
+pub async fn import_session(
+    ctx: &Context,
+    user: UserId,
+    title: Option<&str>,
+    turns: &[NewTurn],
+    idempotency: &Idempotency,
+) -> Result<(Session, Vec<MessageId>, bool)> {
+    check(turns)?;
+    if let Some(title) = title {
+        super::sessions::check_title(title)?;
+    }
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    let id = SessionId::new();
+    if let Some(first) = repeated(ctx, &mut tx, user, "import_session", idempotency, &id.to_string()).await? {
+        let id = first.parse().map_err(|_| Error::not_found("session"))?;
+        let session =
+            store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+        return Ok((session, store::messages::ids_in_order(&mut tx, user, id).await?, true));
+    }
+    let words = turns
+        .iter()
+        .find(|turn| turn.role == "user")
+        .map(|turn| first_words(&turn.content))
+        .unwrap_or_default();
+    let (title, source) = match title {
+        Some(title) => (title.trim().to_owned(), "user"),
+        None => (words, "words"),
+    };
+    store::sessions::insert(&mut tx, id, user, &title, source, None, now).await?;
+    let mut ids = Vec::with_capacity(turns.len());
+    let (mut first, mut last) = (now, DateTime::<Utc>::MIN_UTC);
+    for (index, turn) in turns.iter().enumerate() {
+        // Without times of their own, turns keep their order by microseconds.
+        let at = turn.created_at.unwrap_or(now + TimeDelta::microseconds(index as i64));
+        (first, last) = (first.min(at), last.max(at));
+        let message = MessageId::new();
+        let new = NewMessage {
+            id: message,
+            session: id,
+            user,
+            job: None,
+            seq: index as i64 + 1,
+            role: &turn.role,
+            content: turn.content.trim(),
+            status: "complete",
+            provider: None,
+            model: None,
+            usage: None,
+            name: turn.name.as_deref().map(str::trim),
+            remember: true,
+            created_at: chrono::SubsecRound::trunc_subsecs(at, 6),
+        };
+        store::messages::insert(&mut tx, new).await?;
+        ids.push(message);
+    }
+    let due = turns.iter().any(|turn| turn.role == "user").then_some(now);
+    store::sessions::imported(&mut tx, user, id, turns.len() as i64, (first, last), due).await?;
+    let session =
+        store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
+    tx.commit().await?;
+    Ok((session, ids, false))
+}

@@ -1,0 +1,38 @@
+//! Putting in the jobs that look a user's memories through.
+
+use super::{Idempotency, job, put_in};
+use crate::{
+    Context, Result,
+    domain::{
+        ids::UserId,
+        job::{Job, JobKind},
+    },
+    jobs::payload::{self, ConsolidationPayload},
+    store::{self, memory_log},
+};
+
+/// Has the memories of users with enough changes reviewed: one review at a time a user. For the sweep.
+pub async fn schedule(ctx: &Context) -> Result<()> {
+    let users =
+        memory_log::dirty_users(&mut ctx.db.read().await?, ctx.settings.memory.consolidate_after).await?;
+    for user in users {
+        let mut tx = ctx.db.begin().await?;
+        let payload = payload::write(&ConsolidationPayload::Review)?;
+        let new = job(ctx, user, JobKind::Consolidation, payload, Some(format!("review:{user}")));
+        let ready = store::jobs::enqueue(&mut tx, new).await?;
+        tx.commit().await?;
+        ctx.announce(ready).await;
+    }
+    Ok(())
+}
+
+/// Puts in a job that the user asked for. `true`: an earlier request with the same key did.
+pub async fn ask(
+    ctx: &Context,
+    user: UserId,
+    payload: &ConsolidationPayload,
+    idempotency: &Idempotency,
+) -> Result<(Job, bool)> {
+    let new = job(ctx, user, JobKind::Consolidation, payload::write(payload)?, None);
+    put_in(ctx, user, new, "consolidation", idempotency).await
+}

@@ -1,0 +1,443 @@
+//! What users do to their memories by hand: add, change, verify, delete, keep private, share.
+
+use chrono::{DateTime, Utc};
+
+use super::{Changes, Idempotency, forgotten_hash, forgotten_slot, repeated};
+use crate::{
+    Context, Error, Result,
+    domain::{
+        ids::{MemoryId, UserId},
+        memory::{CONTENT_MAX, Memory, MemoryView, TYPES},
+    },
+    error::{Code, FieldError},
+    memory::{slots, text},
+    store::{self, Querier, memories},
+};
+
+/// What a user gives to add or change a memory; what is not named stays.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    pub content: Option<String>,
+    pub memory_type: Option<String>,
+    pub subject: Option<String>,
+    pub slot: Option<String>,
+    pub object: Option<String>,
+    pub importance: Option<f64>,
+    pub confidence: Option<f64>,
+    pub contexts: Option<Vec<String>>,
+    pub is_private: Option<bool>,
+    pub valid_from: Option<Option<DateTime<Utc>>>,
+    pub valid_to: Option<Option<DateTime<Utc>>>,
+    pub expires_at: Option<Option<DateTime<Utc>>>,
+}
+
+impl Draft {
+    pub fn check(&self) -> Result<()> {
+        let mut errors = Vec::new();
+        let mut problem =
+            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        if let Some(content) = &self.content
+            && let Some(message) = content_problem(content)
+        {
+            problem("content", message);
+        }
+        if let Some(memory_type) = &self.memory_type
+            && !TYPES.contains(&memory_type.as_str())
+        {
+            problem("memory_type", format!("must be one of {}", TYPES.join(", ")));
+        }
+        for (field, value) in [("importance", self.importance), ("confidence", self.confidence)] {
+            if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                problem(field, "must be from 0 to 1".to_owned());
+            }
+        }
+        for (field, value) in [("subject", &self.subject), ("slot", &self.slot), ("object", &self.object)] {
+            if value
+                .as_ref()
+                .is_some_and(|text| text.chars().count() > 200 || text.chars().any(char::is_control))
+            {
+                problem(field, "must be at most 200 characters, without control characters".to_owned());
+            }
+        }
+        if let Some(contexts) = &self.contexts
+            && (contexts.len() > 20
+                || contexts
+                    .iter()
+                    .any(|c| c.trim().is_empty() || c.len() > 100 || c.chars().any(char::is_control)))
+        {
+            problem("contexts", "must be at most 20 words or phrases of up to 100 bytes".to_owned());
+        }
+        if let (Some(Some(from)), Some(Some(to))) = (self.valid_from, self.valid_to)
+            && to < from
+        {
+            problem("valid_to", "must not be before `valid_from`".to_owned());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    }
+
+    fn apply(self, memory: &mut Memory) {
+        let Draft {
+            content,
+            memory_type,
+            subject,
+            slot,
+            object,
+            importance,
+            confidence,
+            contexts,
+            is_private,
+            valid_from,
+            valid_to,
+            expires_at,
+        } = self;
+        if let Some(content) = content {
+            memory.content = content.trim().to_owned();
+        }
+        if let Some(memory_type) = memory_type {
+            memory.memory_type = memory_type;
+        }
+        if let Some(subject) = subject {
+            memory.subject = Some(slots::subject(&subject));
+        }
+        if let Some(slot) = slot {
+            memory.slot = slots::canonical(&slot);
+        }
+        if let Some(object) = object {
+            memory.object = Some(text::normalise(&object)).filter(|object| !object.is_empty());
+        }
+        if memory.slot.is_some() && memory.subject.is_none() {
+            memory.subject = Some("user".to_owned());
+        }
+        memory.importance = importance.unwrap_or(memory.importance);
+        memory.confidence = confidence.unwrap_or(memory.confidence);
+        if let Some(contexts) = contexts {
+            memory.contexts = contexts.iter().map(|context| context.trim().to_owned()).collect();
+        }
+        memory.is_private = is_private.unwrap_or(memory.is_private);
+        memory.valid_from = valid_from.unwrap_or(memory.valid_from);
+        memory.valid_to = valid_to.unwrap_or(memory.valid_to);
+        memory.expires_at = expires_at.unwrap_or(memory.expires_at);
+    }
+}
+
+/// Why a text cannot be a memory.
+pub fn content_problem(content: &str) -> Option<String> {
+    let length = content.trim().chars().count();
+    if text::normalise(content).is_empty() {
+        Some("must have at least one word".to_owned())
+    } else if length > CONTENT_MAX {
+        Some(format!("must be at most {CONTENT_MAX} characters, and has {length}"))
+    } else if content.contains('\0') {
+        Some("must not contain a NUL character".to_owned())
+    } else {
+        None
+    }
+}
+
+/// What adding a memory came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    New,
+    /// It was known, and is confirmed now.
+    Known,
+    /// An earlier request with the same key did it.
+    Replayed,
+}
+
+/// Adds a memory by hand: confirmed.
+pub async fn add(
+    ctx: &Context,
+    user: UserId,
+    draft: Draft,
+    idempotency: &Idempotency,
+) -> Result<(Memory, Added)> {
+    draft.check()?;
+    let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut memory = Memory::new(user, content.trim(), "fact", "confirmed", changes.now);
+    let target = memory.id.to_string();
+    if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", idempotency, &target).await? {
+        let id = first.parse().map_err(|_| Error::not_found("memory"))?;
+        return Ok((changes.get(id).await?, Added::Replayed));
+    }
+    let hash = forgotten_hash(ctx, &text::normalise(&content));
+    memories::no_longer_forgotten(&mut changes.tx, user, &hash).await?;
+    let known = memories::by_norm(&mut changes.tx, user, &text::normalise(&content)).await?;
+    if let Some(known) = known.filter(|known| known.is_active() || known.status == "rejected") {
+        let mut after = known.clone();
+        draft.apply(&mut after);
+        after.content.clone_from(&known.content);
+        after.status = "confirmed".to_owned();
+        after.verified_at = Some(changes.now);
+        let memory = changes.update(&known, after, "confirmed").await?;
+        changes.commit(ctx).await?;
+        return Ok((memory, Added::Known));
+    }
+    draft.apply(&mut memory);
+    memory.verified_at = Some(changes.now);
+    changes.insert(&memory, "created", None).await?;
+    super::facts::ask_about_other_values(&mut changes, &memory).await?;
+    changes.commit(ctx).await?;
+    Ok((memory, Added::New))
+}
+
+/// Changes what a memory says of its fact. What was merged or superseded is history and stays.
+pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> Result<Memory> {
+    draft.check()?;
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let before = changes.get(id).await?;
+    refuse_history(&before)?;
+    let mut after = before.clone();
+    draft.apply(&mut after);
+    if after == before {
+        return Ok(before);
+    }
+    let memory = changes.update(&before, after, "edited").await?;
+    changes.commit(ctx).await?;
+    Ok(memory)
+}
+
+fn refuse_history(memory: &Memory) -> Result<()> {
+    if ["merged", "superseded"].contains(&memory.status.as_str()) {
+        let detail =
+            format!("This memory is {}: it is history, and does not change any more.", memory.status);
+        return Err(Error::new(Code::WrongState, detail));
+    }
+    Ok(())
+}
+
+pub async fn delete(ctx: &Context, user: UserId, id: MemoryId) -> Result<()> {
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let memory = changes.get(id).await?;
+    forget(ctx, &mut changes, &memory).await?;
+    changes.delete(&memory).await?;
+    changes.commit(ctx).await
+}
+
+/// A hash of what it said stays, so that reading the conversation again does not bring it back.
+async fn forget(ctx: &Context, changes: &mut Changes, memory: &Memory) -> Result<()> {
+    memories::forget(&mut changes.tx, changes.user, &forgotten_hash(ctx, &memory.norm)).await?;
+    if let (Some(subject), Some(slot), Some(object)) = (&memory.subject, &memory.slot, &memory.object) {
+        memories::forget(&mut changes.tx, changes.user, &forgotten_slot(ctx, subject, slot, object)).await?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Confirm,
+    Reject,
+    Correct,
+}
+
+/// What a user says of a memory.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    pub action: Action,
+    pub corrected_content: Option<String>,
+    pub corrected_importance: Option<f64>,
+    pub feedback: Option<String>,
+}
+
+impl Verdict {
+    pub fn check(&self) -> Result<()> {
+        match (self.action, &self.corrected_content) {
+            (Action::Correct, None) if self.corrected_importance.is_none() => {
+                return Err(Error::field("corrected_content", "is required to correct a memory"));
+            }
+            (Action::Correct, Some(content)) => {
+                if let Some(message) = content_problem(content) {
+                    return Err(Error::field("corrected_content", message));
+                }
+            }
+            _ => {}
+        }
+        if self.corrected_importance.is_some_and(|importance| !(0.0..=1.0).contains(&importance)) {
+            return Err(Error::field("corrected_importance", "must be from 0 to 1"));
+        }
+        if self.feedback.as_ref().is_some_and(|text| text.chars().count() > 1_000 || text.contains('\0')) {
+            return Err(Error::field("feedback", "must be at most 1000 characters"));
+        }
+        Ok(())
+    }
+}
+
+/// Confirms, rejects or corrects. A rejected memory stays, and blocks its return.
+pub async fn verify(ctx: &Context, user: UserId, id: MemoryId, verdict: &Verdict) -> Result<Memory> {
+    verdict.check()?;
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let memory = apply_verdict(ctx, &mut changes, id, verdict).await?;
+    changes.commit(ctx).await?;
+    Ok(memory)
+}
+
+/// Many at once: all of them, or, when one of them is not to be had, none.
+pub async fn verify_many(ctx: &Context, user: UserId, all: &[(MemoryId, Verdict)]) -> Result<Vec<Memory>> {
+    for (_, verdict) in all {
+        verdict.check()?;
+    }
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut verified = Vec::with_capacity(all.len());
+    for (id, verdict) in all {
+        changes.next_set();
+        verified.push(apply_verdict(ctx, &mut changes, *id, verdict).await?);
+    }
+    changes.commit(ctx).await?;
+    Ok(verified)
+}
+
+async fn apply_verdict(
+    ctx: &Context,
+    changes: &mut Changes,
+    id: MemoryId,
+    verdict: &Verdict,
+) -> Result<Memory> {
+    let before = changes.get(id).await?;
+    refuse_history(&before)?;
+    let mut after = before.clone();
+    after.feedback = verdict.feedback.clone().or(after.feedback);
+    after.importance = verdict.corrected_importance.unwrap_or(after.importance);
+    let action = match verdict.action {
+        Action::Confirm => {
+            after.status = "confirmed".to_owned();
+            "confirmed"
+        }
+        Action::Reject => {
+            after.status = "rejected".to_owned();
+            "rejected"
+        }
+        Action::Correct => {
+            after.status = "confirmed".to_owned();
+            if let Some(content) = &verdict.corrected_content {
+                // What was said first must not come back beside its correction when the conversation is read again.
+                forget(ctx, changes, &before).await?;
+                after.content = content.trim().to_owned();
+                after.object = None;
+            }
+            "corrected"
+        }
+    };
+    if after == before && before.verified_at.is_some() {
+        return Ok(before); // said before: nothing changes
+    }
+    after.verified_at = Some(changes.now);
+    if after.status == "confirmed" {
+        after.confidence = after.confidence.max(0.95);
+    }
+    let memory = changes.update(&before, after, action).await?;
+    if memory.status == "rejected" {
+        store::memory_conflicts::dismiss_of(&mut changes.tx, changes.user, memory.id, "user", changes.now)
+            .await?;
+    }
+    Ok(memory)
+}
+
+/// Keeps memories out of prompts that leave the deployment, and lets others read them.
+pub async fn set_privacy(
+    ctx: &Context,
+    user: UserId,
+    ids: &[MemoryId],
+    is_private: bool,
+    shared_with: Option<&[String]>,
+) -> Result<usize> {
+    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut with = Vec::new();
+    for name in shared_with.unwrap_or_default() {
+        let found = store::users::id_by_any_name(&mut changes.tx, name).await?;
+        let reader = found.ok_or_else(|| {
+            Error::field(
+                "shared_with",
+                format!("names nobody: {:?}", name.chars().take(80).collect::<String>()),
+            )
+        })?;
+        if reader != user && !with.contains(&reader) {
+            with.push(reader);
+        }
+    }
+    for id in ids {
+        let before = changes.get(*id).await?;
+        let mut after = before.clone();
+        after.is_private = is_private;
+        if after.is_private != before.is_private {
+            changes.update(&before, after, if is_private { "made_private" } else { "made_public" }).await?;
+        }
+        if shared_with.is_some() {
+            memories::share(&mut changes.tx, *id, &with).await?;
+        }
+    }
+    changes.commit(ctx).await?;
+    Ok(ids.len())
+}
+
+/// What a bulk deletion names: ids, or all that match.
+#[derive(Debug, Clone)]
+pub enum Doomed {
+    Ids(Vec<MemoryId>),
+    Matching(memories::Criteria),
+}
+
+/// Deletes many. A dry run only counts. Ids that are not the user's are left out of the count.
+pub async fn delete_many(ctx: &Context, user: UserId, doomed: &Doomed, dry_run: bool) -> Result<u64> {
+    const BATCH: i64 = 500;
+    let mut deleted = 0;
+    match doomed {
+        Doomed::Ids(ids) => {
+            let mut changes = Changes::open(ctx, user, "user").await?;
+            let found = memories::get_many(&mut changes.tx, user, ids).await?;
+            deleted += found.len() as u64;
+            if !dry_run {
+                for memory in &found {
+                    forget(ctx, &mut changes, memory).await?;
+                    changes.delete(memory).await?;
+                }
+                changes.commit(ctx).await?;
+            }
+        }
+        Doomed::Matching(criteria) => {
+            let mut after = MemoryId(uuid::Uuid::nil());
+            loop {
+                let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+                let ids = memories::matching(&mut changes.tx, user, after, criteria, BATCH).await?;
+                let Some(last) = ids.last() else { break };
+                after = *last;
+                deleted += ids.len() as u64;
+                if !dry_run {
+                    for memory in memories::get_many(&mut changes.tx, user, &ids).await? {
+                        forget(ctx, &mut changes, &memory).await?;
+                        changes.delete(&memory).await?;
+                    }
+                    changes
+                        .event("memory_changed", serde_json::json!({"action": "deleted", "count": ids.len()}))
+                        .await?;
+                    changes.commit(ctx).await?;
+                }
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// Memories as their owner sees them: with who may read them and what they were merged from.
+pub async fn views(q: &mut impl Querier, user: UserId, all: Vec<Memory>) -> Result<Vec<MemoryView>> {
+    let ids: Vec<MemoryId> = all.iter().map(|memory| memory.id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shares = memories::shares(q, user, &ids).await?;
+    let merged = memories::merged_from(q, user, &ids).await?;
+    Ok(all
+        .into_iter()
+        .map(|memory| {
+            let id = memory.id;
+            let mut view = MemoryView::from(memory);
+            view.shared_with = shares.iter().filter(|(of, _)| *of == id).map(|(_, with)| *with).collect();
+            view.merged_from = merged.iter().filter(|(into, _)| *into == id).map(|(_, from)| *from).collect();
+            view
+        })
+        .collect())
+}
+
+pub async fn view(q: &mut impl Querier, user: UserId, memory: Memory) -> Result<MemoryView> {
+    let fallback = MemoryView::from(memory.clone());
+    Ok(views(q, user, vec![memory]).await?.pop().unwrap_or(fallback))
+}

@@ -1,0 +1,183 @@
+//! Giving documents their vectors, and the index outside its points. Everything may be repeated: what is done is marked.
+
+use uuid::Uuid;
+
+use super::job;
+use crate::{
+    Context, Error, Result,
+    domain::{
+        ids::{MemoryId, UserId},
+        job::JobKind,
+    },
+    memory::{local, text},
+    providers::ProviderError,
+    store::{
+        self, Tx,
+        jobs::Ready,
+        memory_log,
+        terms::Corpus,
+        vectors::{self, Point},
+    },
+};
+
+/// Documents embedded in one transaction.
+const BATCH: i64 = 192;
+
+/// Puts in the job that embeds what the user has; one at a time is enough, and the sweep finds what it missed.
+pub async fn enqueue(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Ready>> {
+    let new = job(ctx, user, JobKind::Embedding, serde_json::json!({}), Some(format!("embed:{user}")));
+    Ok(store::jobs::enqueue(tx, new).await?)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("{0}")]
+    Ours(Error),
+}
+
+impl<E: Into<Error>> From<E> for EmbedError {
+    fn from(error: E) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+/// Embeds one batch of a corpus. How many; fewer than asked for means that nothing is left.
+pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<usize, EmbedError> {
+    let waiting = vectors::unembedded(&mut ctx.db.read().await?, user, corpus, BATCH).await?;
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    let texts: Vec<String> = waiting.iter().map(|(_, content)| content.clone()).collect();
+    let found = ctx.embedder.embed(&texts).await?;
+    let model = ctx.embedder.model();
+    let mut tx = ctx.db.begin().await?;
+    let version = memory_log::take_version(&mut tx, user).await?;
+    let mut done: Vec<Uuid> = Vec::with_capacity(waiting.len());
+    for ((id, content), vector) in waiting.iter().zip(&found) {
+        let bytes = local::to_bytes(vector);
+        // Gone, or of other words meanwhile: its vector would be nobody's.
+        let current = match corpus {
+            Corpus::Memories => {
+                vectors::memory_embedded(&mut tx, user, MemoryId(*id), &text::normalise(content)).await?
+            }
+            Corpus::Messages => store::messages::exists(&mut tx, user, *id).await?,
+        };
+        if current {
+            vectors::upsert(&mut tx, user, corpus, *id, &model, &bytes, version).await?;
+            done.push(*id);
+        }
+    }
+    if corpus == Corpus::Messages {
+        vectors::messages_embedded(&mut tx, user, &done).await?;
+    }
+    tx.commit().await?;
+    Ok(waiting.len())
+}
+
+/// Puts what the index outside lacks into it: of one user, or of all. How many.
+pub async fn index_some(ctx: &Context, user: Option<UserId>, corpus: Corpus, limit: i64) -> Result<usize> {
+    if !ctx.vectors.is_outside() {
+        return Ok(0);
+    }
+    let points =
+        vectors::unindexed(&mut ctx.db.read().await?, corpus, &ctx.embedder.model(), user, limit).await?;
+    put(ctx, corpus, &points).await?;
+    Ok(points.len())
+}
+
+/// Puts points into the index and marks them, as they were when they were read.
+pub async fn put(ctx: &Context, corpus: Corpus, points: &[Point]) -> Result<()> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    ctx.vectors.upsert(corpus, points).await.map_err(|error| Error::unavailable("vector index", error))?;
+    let mut conn = ctx.db.relaxed().await?;
+    let mut users: Vec<UserId> = points.iter().map(|point| point.user_id).collect();
+    users.sort_unstable();
+    users.dedup();
+    for user in users {
+        let of = || points.iter().filter(|point| point.user_id == user);
+        let docs: Vec<Uuid> = of().map(|point| point.doc_id).collect();
+        let newest = of().map(|point| point.version).max().unwrap_or(0);
+        vectors::mark_indexed(&mut conn, user, corpus, &docs, newest).await?;
+    }
+    Ok(())
+}
+
+/// Takes from the index outside what is gone from the database. How many.
+pub async fn delete_some(ctx: &Context) -> Result<usize> {
+    let gone = vectors::deletions(&mut ctx.db.read().await?, 1_000).await?;
+    let mut models: Vec<&String> = gone.iter().map(|(_, model, _)| model).collect();
+    models.sort();
+    models.dedup();
+    for model in models {
+        let mut docs: Vec<Uuid> =
+            gone.iter().filter(|(_, of, _)| of == model).map(|(doc, ..)| *doc).collect();
+        if *model == ctx.embedder.model() {
+            // Deleted, and made again since under the same id: an undone merge.
+            let mut conn = ctx.db.read().await?;
+            for corpus in Corpus::ALL {
+                let back = vectors::present(&mut conn, corpus, model, &docs).await?;
+                docs.retain(|doc| !back.contains(doc));
+            }
+        }
+        ctx.vectors.delete(model, &docs).await.map_err(|error| Error::unavailable("vector index", error))?;
+    }
+    let mut conn = ctx.db.relaxed().await?;
+    for (doc, model, _) in &gone {
+        vectors::forget_deletion(&mut conn, *doc, model).await?;
+    }
+    Ok(gone.len())
+}
+
+/// Finds what the index has and the database does not, and the reverse, and repairs both. How many points were wrong.
+pub async fn reconcile(ctx: &Context) -> Result<u64> {
+    let away = |error| Error::unavailable("vector index", error);
+    let mut wrong = delete_some(ctx).await? as u64;
+    let model = ctx.embedder.model();
+    let mut held = 0;
+    for corpus in Corpus::ALL {
+        while index_some(ctx, None, corpus, 1_000).await? > 0 {}
+        held += vectors::count(&mut ctx.db.read().await?, corpus, &model).await? as u64;
+    }
+    if !ctx.vectors.is_outside() || ctx.vectors.count().await.map_err(away)? == held {
+        return Ok(wrong);
+    }
+    let (mut after, mut seen) = (None, 0u64);
+    loop {
+        let page = ctx.vectors.page(after, 1_000).await.map_err(away)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.0);
+        for corpus in Corpus::ALL {
+            let docs: Vec<Uuid> = page.iter().filter(|(_, of)| *of == corpus).map(|(doc, _)| *doc).collect();
+            let present = vectors::present(&mut ctx.db.read().await?, corpus, &model, &docs).await?;
+            let strangers: Vec<Uuid> = docs.into_iter().filter(|doc| !present.contains(doc)).collect();
+            wrong += strangers.len() as u64;
+            seen += present.len() as u64;
+            ctx.vectors.delete(&model, &strangers).await.map_err(away)?;
+        }
+    }
+    if seen < held {
+        // Points are missing: have all of them put in again.
+        wrong += held - seen;
+        for corpus in Corpus::ALL {
+            vectors::unindex_all(&mut ctx.db.relaxed().await?, corpus, &model).await?;
+            while index_some(ctx, None, corpus, 1_000).await? > 0 {}
+        }
+    }
+    Ok(wrong)
+}
+
+/// Puts in a job for each user with something to embed or to index. For the sweep.
+pub async fn schedule(ctx: &Context) -> Result<()> {
+    let users = vectors::users_to_embed(&mut ctx.db.read().await?, ctx.vectors.is_outside()).await?;
+    for user in users {
+        let mut tx = ctx.db.begin().await?;
+        let ready = enqueue(ctx, &mut tx, user).await?;
+        tx.commit().await?;
+        ctx.announce(ready).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,411 @@
+//! Reading windows of conversations: when, which, and how what was found is stored exactly once.
+//!
+//! A message marks its session as due in the statement that stores it. The sweep puts in a job for a due session, one at
+//! a time a user. The job's effects, the session's cursor and the job's end commit together, fenced: a window that was
+//! read twice counts once. A window nobody can read ends as a dead job with the model's words on it; the cursor goes on,
+//! so that one bad window does not stand before the next, and retrying the job reads that very window again.
+
+use serde_json::{Value, json};
+
+use super::{
+    Changes, Idempotency,
+    facts::{self, Became, Prepared},
+    job, put_in,
+    search::{self, Document},
+};
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{MemoryId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus},
+        memory::Memory,
+    },
+    jobs::payload::{self, ExtractionPayload},
+    memory::{extract, rank::Mode},
+    providers::{Completion, prices},
+    store::{
+        self, Tx,
+        extraction::{self, Run, Turn},
+        jobs::Ready,
+        memories,
+    },
+    usecase::settings::MemorySettings,
+};
+
+/// The user's turns in one window at most, and their characters (about 2,000 tokens).
+const TURNS: i64 = 20;
+const CHARS: i32 = 8_000;
+/// Turns before the window that are shown for context.
+pub const EARLIER: i64 = 4;
+/// Known memories shown to the model.
+const KNOWN: usize = 8;
+
+/// Puts in a job for each user with a due session. For the sweep.
+pub async fn schedule(ctx: &Context) -> Result<()> {
+    let due = extraction::due(&mut ctx.db.read().await?, clock::now(), 200).await?;
+    let mut served: Vec<UserId> = Vec::new();
+    for (session, user) in due {
+        if served.contains(&user) {
+            continue; // one window at a time a user
+        }
+        served.push(user);
+        let mut tx = ctx.db.begin().await?;
+        let ready = enqueue(ctx, &mut tx, user, session).await?;
+        tx.commit().await?;
+        ctx.announce(ready).await;
+    }
+    Ok(())
+}
+
+/// Puts in the job for a session's next window; a session without one is not due any more.
+pub async fn enqueue(ctx: &Context, tx: &mut Tx, user: UserId, session: SessionId) -> Result<Option<Ready>> {
+    let unread = extraction::unread(tx, user, session, TURNS).await?;
+    let Some((from_seq, to_seq)) = window(&unread) else {
+        extraction::nothing_due(tx, user, session).await?;
+        return Ok(None);
+    };
+    let payload = payload::write(&ExtractionPayload { session_id: session, from_seq, to_seq })?;
+    let mut new = job(ctx, user, JobKind::MemoryExtraction, payload, Some(format!("extract:{user}")));
+    new.session = Some(session);
+    let id = new.id;
+    let ready = store::jobs::enqueue(tx, new).await?;
+    if ready.is_some() {
+        let data = json!({"job_id": id, "session_id": session});
+        store::memory_log::take_version(tx, user).await?;
+        store::memory_log::event(tx, user, "window_queued", &data).await?;
+    }
+    Ok(ready)
+}
+
+/// The first turns that make a window: (first place, last place).
+pub fn window(turns: &[(i64, i32)]) -> Option<(i64, i64)> {
+    let first = turns.first()?.0;
+    let (mut last, mut chars) = (first, 0);
+    for (seq, length) in turns {
+        chars += length;
+        if chars > CHARS && *seq != first {
+            break;
+        }
+        last = *seq;
+    }
+    Some((first, last))
+}
+
+/// What the model is shown of a window.
+pub struct Window {
+    pub earlier: Vec<Turn>,
+    pub turns: Vec<Turn>,
+    pub known: Vec<Memory>,
+}
+
+/// Loads a window with the memories nearest to what its user said, rejected ones included.
+pub async fn load(ctx: &Context, user: UserId, session: SessionId, from: i64, to: i64) -> Result<Window> {
+    let mut conn = ctx.db.read().await?;
+    let (earlier, turns) = extraction::turns(&mut conn, user, session, from, to, EARLIER).await?;
+    drop(conn);
+    let said: Vec<&str> =
+        turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.content.as_str()).collect();
+    let said: String = said.join("\n").chars().take(2_000).collect();
+    let hits = search::search(ctx, user, &search::Query::memories(&said, KNOWN, Mode::Hybrid)).await?;
+    let known = hits.into_iter().filter_map(|hit| match hit.document {
+        Document::Memory(memory) => Some(*memory),
+        Document::Message(_) => None,
+    });
+    Ok(Window { earlier, turns, known: known.collect() })
+}
+
+/// What reading a window came to, before it is stored.
+pub struct Read {
+    pub prepared: Vec<Prepared>,
+    pub known: Vec<Memory>,
+    /// Facts that were not believed.
+    pub unsupported: i64,
+    pub completion: Completion,
+}
+
+/// Believes what can be believed of an answer, and finds the neighbours of it.
+pub async fn prepare(
+    ctx: &Context,
+    user: UserId,
+    window: Window,
+    nominated: Vec<extract::Nominated>,
+    completion: Completion,
+) -> Read {
+    let total = nominated.len();
+    let known = window.known.len();
+    let mut believed = Vec::new();
+    for fact in nominated {
+        match extract::check(fact, &window.turns, known) {
+            Ok(fact) => believed.push(fact),
+            Err(why) => tracing::debug!(why, "a fact was not believed"),
+        }
+    }
+    let unsupported = (total - believed.len()) as i64;
+    Read { prepared: facts::prepare(ctx, user, believed).await, known: window.known, unsupported, completion }
+}
+
+/// How many of each.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    pub created: i64,
+    pub evidence: i64,
+    pub known: i64,
+    pub blocked: i64,
+    pub ignored: i64,
+}
+
+impl Counts {
+    pub fn of(all: &[Became]) -> Self {
+        let mut counts = Self::default();
+        for one in all {
+            match one {
+                Became::Created(_) => counts.created += 1,
+                Became::Evidence(_) => counts.evidence += 1,
+                Became::Known(_) => counts.known += 1,
+                Became::Blocked => counts.blocked += 1,
+                Became::Ignored => counts.ignored += 1,
+            }
+        }
+        counts
+    }
+}
+
+fn run_row(session: SessionId, from: i64, to: i64, outcome: &str, completion: Option<&Completion>) -> Run {
+    Run {
+        session_id: session,
+        from_seq: from,
+        to_seq: to,
+        extractor_version: extract::VERSION.to_owned(),
+        outcome: outcome.to_owned(),
+        facts: 0,
+        created: 0,
+        blocked: 0,
+        unsupported: 0,
+        provider: completion.map(|completion| completion.provider.clone()),
+        model: completion.map(|completion| completion.model.clone()),
+        usage: completion.map(|completion| completion.usage),
+        cost: completion.and_then(|completion| prices::cost(&completion.model, completion.usage)),
+        raw: None,
+        created_at: clock::now(),
+    }
+}
+
+/// Stores what a window came to: within the transaction that also ends the job or marks its progress.
+pub async fn store_read(
+    ctx: &Context,
+    changes: &mut Changes,
+    job: &Job,
+    (session, from, to): (SessionId, i64, i64),
+    read: &Read,
+    settings: &MemorySettings,
+) -> Result<Counts> {
+    let became = facts::store(ctx, changes, session, &read.prepared, &read.known, settings).await?;
+    let counts = Counts::of(&became);
+    let outcome = if read.prepared.is_empty() { "no_facts" } else { "facts" };
+    let mut run = run_row(session, from, to, outcome, Some(&read.completion));
+    run.facts = read.prepared.len() as i64;
+    run.created = counts.created;
+    run.blocked = counts.blocked;
+    run.unsupported = read.unsupported;
+    extraction::insert_run(&mut changes.tx, changes.user, job.id, &run).await?;
+    Ok(counts)
+}
+
+/// Ends an extraction: facts, cursor, run and job in one transaction, and the next due session's job with it. `None`:
+/// this attempt has lost the job.
+pub async fn finish(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    payload: &ExtractionPayload,
+    to: i64,
+    read: Option<&Read>,
+    settings: &MemorySettings,
+) -> Result<Option<Value>> {
+    let ExtractionPayload { session_id: session, from_seq: from, .. } = *payload;
+    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    // Takes the session's row: a message that is being stored now is seen below, or sees the cursor.
+    extraction::advance(&mut changes.tx, user, session, to).await?;
+    let (counts, unsupported) = match read {
+        Some(read) => {
+            (store_read(ctx, &mut changes, job, (session, from, to), read, settings).await?, read.unsupported)
+        }
+        None => (Counts::default(), 0),
+    };
+    let outcome = if read.is_some_and(|read| !read.prepared.is_empty()) { "facts" } else { "no_facts" };
+    let usage = read.map(|read| read.completion.usage);
+    let result = json!({
+        "session_id": session, "from_seq": from, "to_seq": to, "outcome": outcome, "created": counts.created,
+        "evidence": counts.evidence, "known": counts.known, "blocked": counts.blocked, "ignored": counts.ignored,
+        "unsupported": unsupported, "usage": usage,
+        "cost": read.and_then(|read| prices::cost(&read.completion.model, read.completion.usage)),
+    });
+    let settled = store::ledger::settle(
+        &mut changes.tx,
+        job.id,
+        job.attempt,
+        JobStatus::Succeeded,
+        Some(&result),
+        None,
+        clock::now(),
+    );
+    if !settled.await? {
+        return Ok(None);
+    }
+    let next = next_due(ctx, &mut changes.tx, user).await?;
+    changes.commit_with(ctx, next).await?;
+    Ok(Some(result))
+}
+
+async fn next_due(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Ready>> {
+    match extraction::due_of(tx, user, clock::now()).await? {
+        Some(session) => enqueue(ctx, tx, user, session).await,
+        None => Ok(None),
+    }
+}
+
+/// Gives a window up: the job fails with what the model said on it. `None`: this attempt has lost the job.
+pub async fn fail(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    payload: &ExtractionPayload,
+    outcome: &str,
+    error: &Error,
+    completion: Option<&Completion>,
+) -> Result<Option<Value>> {
+    let mut tx = ctx.db.begin().await?;
+    store::memory_log::take_version(&mut tx, user).await?;
+    let problem = error.problem(None);
+    let raw = completion
+        .map(|completion| completion.text.chars().take(20_000).collect::<String>().replace('\0', ""));
+    let result = json!({"outcome": outcome, "raw": raw, "session_id": payload.session_id,
+        "from_seq": payload.from_seq, "to_seq": payload.to_seq});
+    give_up(&mut tx, job, user, payload, outcome, completion, raw).await?;
+    let settled = store::ledger::settle(
+        &mut tx,
+        job.id,
+        job.attempt,
+        JobStatus::Failed,
+        Some(&result),
+        Some(&problem),
+        clock::now(),
+    );
+    if !settled.await? {
+        return Ok(None);
+    }
+    let next = next_due(ctx, &mut tx, user).await?;
+    tx.commit().await?;
+    ctx.announce(next).await;
+    Ok(Some(problem))
+}
+
+/// Writes down that a window was not read, and goes on behind it.
+pub async fn give_up(
+    tx: &mut Tx,
+    job: &Job,
+    user: UserId,
+    payload: &ExtractionPayload,
+    outcome: &str,
+    completion: Option<&Completion>,
+    raw: Option<String>,
+) -> Result<()> {
+    let ExtractionPayload { session_id, from_seq, to_seq } = *payload;
+    if !extraction::advance(tx, user, session_id, to_seq).await? {
+        return Ok(()); // the session is gone
+    }
+    let mut run = run_row(session_id, from_seq, to_seq, outcome, completion);
+    run.raw = raw;
+    extraction::insert_run(tx, user, job.id, &run).await?;
+    let data = json!({"job_id": job.id, "session_id": session_id, "outcome": outcome});
+    Ok(store::memory_log::event(tx, user, "extraction_failed", &data).await?)
+}
+
+/// Puts in the job that reads sessions again; gives the one under way, if there is one.
+pub async fn read_again(
+    ctx: &Context,
+    user: UserId,
+    session: Option<SessionId>,
+    dry_run: bool,
+    idempotency: &Idempotency,
+) -> Result<(Job, bool)> {
+    if let Some(session) = session {
+        let found = store::sessions::get(&mut ctx.db.read().await?, user, session).await?;
+        found.ok_or_else(|| Error::not_found("session"))?;
+    }
+    let payload = payload::write(&payload::BackfillPayload { session_id: session, dry_run })?;
+    let scope = session.map_or("all".to_owned(), |session| session.to_string());
+    let mut new =
+        job(ctx, user, JobKind::Backfill, payload, Some(format!("backfill:{user}:{scope}:{dry_run}")));
+    new.session = session;
+    put_in(ctx, user, new, "extract", idempotency).await
+}
+
+/// What reading again would change.
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Difference {
+    pub added: Vec<Value>,
+    /// What would be superseded or disputed, and by what.
+    pub changed: Vec<Value>,
+    /// Live memories of the session that were not found again.
+    pub removed: Vec<Value>,
+    /// What a decision of the user keeps out.
+    pub blocked: Vec<Value>,
+    /// Memories that were found again.
+    #[serde(default)]
+    pub seen: Vec<MemoryId>,
+}
+
+/// Adds what a window would change: it is stored as it would be, and the transaction is dropped.
+pub async fn add_difference(
+    ctx: &Context,
+    user: UserId,
+    session: SessionId,
+    read: &Read,
+    settings: &MemorySettings,
+    difference: &mut Difference,
+) -> Result<()> {
+    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    let mut ended_before = 0;
+    for one in &read.prepared {
+        let became =
+            facts::store(ctx, &mut changes, session, std::slice::from_ref(one), &read.known, settings)
+                .await?;
+        let fact = &one.fact;
+        let told = json!({"content": fact.text, "memory_type": fact.memory_type, "slot": fact.slot, "quote": fact.quote,
+            "message_id": fact.message});
+        let now = changes.now;
+        let ended = store::memory_log::disputed_at(&mut changes.tx, user, now).await?;
+        match became.first() {
+            Some(Became::Created(_)) if ended.len() > ended_before => {
+                let from: Vec<Value> = ended[ended_before..]
+                    .iter()
+                    .map(|(id, content)| json!({"id": id, "content": content}))
+                    .collect();
+                difference.changed.push(json!({"to": told, "from": from}));
+            }
+            Some(Became::Created(_)) => difference.added.push(told),
+            Some(Became::Evidence(id) | Became::Known(id)) => difference.seen.push(*id),
+            Some(Became::Blocked) => difference.blocked.push(told),
+            Some(Became::Ignored) | None => {}
+        }
+        ended_before = ended.len();
+    }
+    Ok(())
+}
+
+/// Adds which live memories of a session were not found again.
+pub async fn add_removed(
+    ctx: &Context,
+    user: UserId,
+    session: SessionId,
+    difference: &mut Difference,
+) -> Result<()> {
+    let live = memories::by_session(&mut ctx.db.read().await?, user, session).await?;
+    let missing = live.into_iter().filter(|memory| !difference.seen.contains(&memory.id));
+    let told =
+        |memory: Memory| json!({"id": memory.id, "content": memory.content, "message_id": memory.message_id});
+    difference.removed.extend(missing.map(told));
+    difference.seen.clear();
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Taking memories in from a file: rows in order, a batch a transaction, each batch fenced by the job's attempt. A row
+//! that is wrong is reported with its number, and the rest goes in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Changes, graph::in_order};
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{BlobId, UserId},
+        job::{Job, JobKind, JobStatus},
+        memory::{Memory, RELATIONSHIPS},
+    },
+    jobs::payload::{self, ImportPayload},
+    memory::transfer::{Row, combine, local_id},
+    store::{self, extraction, memories, memory_links},
+};
+
+pub const STRATEGIES: [&str; 3] = ["skip_duplicates", "overwrite", "merge"];
+/// Rows of one file at most.
+pub const ROWS: i64 = 1_000_000;
+/// Errors reported one by one; the rest is counted.
+const ERRORS: usize = 200;
+
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct RowError {
+    /// Counted from 1; the header of a CSV file is not counted.
+    pub row: i64,
+    pub message: String,
+}
+
+/// How far an import is; also its result.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    pub done: i64,
+    pub total: i64,
+    pub imported: i64,
+    pub skipped: i64,
+    pub merged: i64,
+    pub links: i64,
+    pub errors: Vec<RowError>,
+    pub errors_total: i64,
+}
+
+impl Tally {
+    pub fn of(job: &Job, total: i64) -> Self {
+        let known = job.progress.clone().and_then(|progress| serde_json::from_value(progress).ok());
+        Self { total, ..known.unwrap_or_default() }
+    }
+
+    fn error(&mut self, row: i64, message: String) {
+        self.errors_total += 1;
+        if self.errors.len() < ERRORS {
+            self.errors.push(RowError { row, message: message.chars().take(300).collect() });
+        }
+    }
+
+    pub fn result(&self) -> Value {
+        json!({"imported": self.imported, "skipped": self.skipped, "merged": self.merged, "links": self.links,
+            "errors": self.errors, "errors_total": self.errors_total})
+    }
+}
+
+/// Puts in the job that takes an uploaded file in.
+pub async fn enqueue(ctx: &Context, user: UserId, payload: ImportPayload) -> Result<Job> {
+    let new = super::job(ctx, user, JobKind::Import, payload::write(&payload)?, None);
+    Ok(super::put_in(ctx, user, new, "import", &None).await?.0)
+}
+
+/// Stores rows, the first of which is number `tally.done + 1`. `false`: this attempt has lost the job.
+pub async fn store_rows(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    strategy: &str,
+    rows: Vec<Result<Row, String>>,
+    tally: &mut Tally,
+) -> Result<bool> {
+    let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+    let (mut now_tally, before) = (tally.clone(), tally.imported + tally.merged);
+    for row in rows {
+        now_tally.done += 1;
+        let number = now_tally.done;
+        match row.and_then(|row| row.memory(user, changes.now)) {
+            Err(message) => now_tally.error(number, message),
+            Ok(memory) => store_row(&mut changes, memory, strategy, &mut now_tally, number).await?,
+        }
+    }
+    let count = now_tally.imported + now_tally.merged - before;
+    if count > 0 {
+        changes.event("memory_created", json!({"imported": count, "job_id": job.id})).await?;
+    }
+    let progress = serde_json::to_value(&now_tally).map_err(Error::internal)?;
+    if !extraction::set_progress_in(&mut changes.tx, job.id, job.attempt, &progress).await? {
+        return Ok(false);
+    }
+    changes.commit(ctx).await?;
+    *tally = now_tally;
+    Ok(true)
+}
+
+async fn store_row(
+    changes: &mut Changes,
+    memory: Memory,
+    strategy: &str,
+    tally: &mut Tally,
+    row: i64,
+) -> Result<()> {
+    let user = changes.user;
+    let counts = |memory: &Memory| ["pending", "confirmed", "rejected"].contains(&memory.status.as_str());
+    let mut known = memories::get(&mut changes.tx, user, memory.id).await?;
+    if known.is_none() && counts(&memory) {
+        known = memories::by_norm(&mut changes.tx, user, &memory.norm).await?.filter(counts);
+    }
+    changes.next_set();
+    let Some(known) = known else {
+        changes.insert(&memory, "imported", None).await?;
+        tally.imported += 1;
+        return Ok(());
+    };
+    if strategy == "skip_duplicates" {
+        tally.skipped += 1;
+        return Ok(());
+    }
+    let after = combine(&known, memory, strategy);
+    let twin = memories::by_norm(&mut changes.tx, user, &after.norm)
+        .await?
+        .filter(|twin| twin.id != known.id && counts(twin));
+    if twin.is_some() && counts(&after) {
+        tally.error(row, "another memory says exactly this".to_owned());
+    } else if after == known {
+        tally.skipped += 1;
+    } else {
+        changes.update(&known, after, "imported").await?;
+        tally.merged += 1;
+    }
+    Ok(())
+}
+
+/// What points from one row to another, once all rows are in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Relation {
+    pub source: String,
+    pub target: String,
+    #[serde(rename = "type")]
+    pub relationship: String,
+}
+
+/// Links, and what was merged into what. Those whose ends are not here are left out.
+pub async fn store_relations(
+    ctx: &Context,
+    user: UserId,
+    relations: &[Relation],
+    merges: &[(String, String)],
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+    let now = changes.now;
+    for relation in
+        relations.iter().filter(|relation| RELATIONSHIPS.contains(&relation.relationship.as_str()))
+    {
+        let (source, target) = (local_id(user, &relation.source), local_id(user, &relation.target));
+        let both = memories::get_many(&mut changes.tx, user, &[source, target]).await?.len() == 2;
+        if both && source != target {
+            let link = in_order(source, target, &relation.relationship);
+            tally.links += i64::from(memory_links::insert(&mut changes.tx, user, &link, "user", now).await?);
+        }
+    }
+    for (from, into) in merges {
+        let into = memories::get(&mut changes.tx, user, local_id(user, into)).await?;
+        let from = memories::get(&mut changes.tx, user, local_id(user, from)).await?;
+        if let (Some(from), Some(into)) = (from, into)
+            && from.merged_into.is_none()
+        {
+            memories::update(&mut changes.tx, &Memory { merged_into: Some(into.id), ..from }).await?;
+        }
+    }
+    changes.commit(ctx).await
+}
+
+/// Ends an import and throws the upload away. `None`: this attempt has lost the job.
+pub async fn finish(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    blob: BlobId,
+    tally: &Tally,
+) -> Result<Option<Value>> {
+    let result = tally.result();
+    let mut tx = ctx.db.begin().await?;
+    let status = JobStatus::Succeeded;
+    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, clock::now()).await?
+    {
+        return Ok(None);
+    }
+    store::blobs::delete(&mut tx, user, blob).await?;
+    tx.commit().await?;
+    Ok(Some(result))
+}

@@ -1,0 +1,317 @@
+//! Changing memories. Whatever changes one goes through [`Changes`]: rows, index terms, vectors, history and events in one
+//! transaction, one user's changes one after another.
+
+pub mod conflicts;
+pub mod consolidate;
+pub mod edit;
+pub mod embed;
+pub mod export;
+pub mod extraction;
+pub mod facts;
+pub mod graph;
+pub mod import;
+pub mod merge;
+pub mod recall;
+pub mod review;
+pub mod search;
+mod touches;
+pub mod undo;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub use touches::Touches;
+
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{ChangeId, JobId, MemoryId, UserId},
+        job::{Job, JobKind},
+        memory::Memory,
+    },
+    embeddings::Embedder,
+    error::Code,
+    memory::{local, text},
+    store::{
+        self, Tx,
+        jobs::{NewJob, Ready},
+        memory_log::{self, Change},
+        terms::{self, Corpus},
+    },
+};
+
+/// An open change of one user's memory. Dropped without [`Changes::commit`], nothing happened.
+pub struct Changes {
+    pub tx: Tx,
+    pub user: UserId,
+    pub now: DateTime<Utc>,
+    /// What is changed together is undone together.
+    pub set: ChangeId,
+    actor: &'static str,
+    version: i64,
+    embedder: Embedder,
+    /// Whether there is an index outside the database that must hear of changes.
+    outside: bool,
+    changed: i64,
+    wants_embedding: bool,
+    /// No event a memory: for imports, which tell once.
+    quiet: bool,
+}
+
+impl Changes {
+    pub async fn open(ctx: &Context, user: UserId, actor: &'static str) -> Result<Self> {
+        Self::within(ctx, ctx.db.begin().await?, user, actor).await
+    }
+
+    /// On a transaction that is open already.
+    pub async fn within(ctx: &Context, mut tx: Tx, user: UserId, actor: &'static str) -> Result<Self> {
+        let version = memory_log::take_version(&mut tx, user).await?;
+        Ok(Self {
+            tx,
+            user,
+            now: clock::now(),
+            set: ChangeId::new(),
+            actor,
+            version,
+            embedder: ctx.embedder.clone(),
+            outside: ctx.vectors.is_outside(),
+            changed: 0,
+            wants_embedding: false,
+            quiet: false,
+        })
+    }
+
+    pub fn quietly(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Begins another set: what follows is undone apart from what came before.
+    pub fn next_set(&mut self) {
+        self.set = ChangeId::new();
+    }
+
+    async fn log(&mut self, action: &str, before: Option<&Memory>, after: Option<&Memory>) -> Result<()> {
+        let Some(id) = after.or(before).map(|memory| memory.id) else { return Ok(()) };
+        let change = Change {
+            id: ChangeId::new(),
+            change_set: self.set,
+            memory_id: id,
+            actor: self.actor.to_owned(),
+            action: action.to_owned(),
+            before: before.cloned(),
+            after: after.cloned(),
+            created_at: self.now,
+            undone_at: None,
+        };
+        self.changed += 1;
+        Ok(memory_log::insert_change(&mut self.tx, self.user, &change).await?)
+    }
+
+    pub async fn event(&mut self, name: &str, data: Value) -> Result<()> {
+        Ok(memory_log::event(&mut self.tx, self.user, name, &data).await?)
+    }
+
+    /// Stores a vector, or leaves that to a job: the built-in embedder costs microseconds, a provider's a round trip.
+    async fn embed(&mut self, memory: &Memory, vector: Option<&[f32]>) -> Result<()> {
+        let own;
+        let vector = match vector {
+            Some(vector) => vector,
+            None if self.embedder.is_local() => {
+                own = local::embed(&memory.content);
+                &own
+            }
+            None => {
+                self.wants_embedding = true;
+                return Ok(());
+            }
+        };
+        let (id, model, bytes) = (memory.id, self.embedder.model(), local::to_bytes(vector));
+        store::vectors::upsert(&mut self.tx, self.user, Corpus::Memories, id.0, &model, &bytes, self.version)
+            .await?;
+        store::vectors::memory_embedded(&mut self.tx, self.user, id, &memory.norm).await?;
+        self.wants_embedding |= self.outside;
+        Ok(())
+    }
+
+    /// Puts a new memory in; with its vector, when that is known.
+    pub async fn insert(&mut self, memory: &Memory, action: &str, vector: Option<&[f32]>) -> Result<()> {
+        store::memories::insert(&mut self.tx, memory).await.map_err(known_already)?;
+        terms::insert(&mut self.tx, self.user, Corpus::Memories, memory.id.0, &text::terms(&memory.content))
+            .await?;
+        self.embed(memory, vector).await?;
+        self.log(action, None, Some(memory)).await?;
+        if !self.quiet {
+            let data = json!({"id": memory.id, "status": memory.status, "content": memory.content, "memory_type": memory.memory_type});
+            self.event("memory_created", data).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a memory anew and gives it as it is now.
+    pub async fn update(&mut self, before: &Memory, mut after: Memory, action: &str) -> Result<Memory> {
+        after.updated_at = self.now;
+        let rewritten = after.content != before.content;
+        if rewritten {
+            after.norm = text::normalise(&after.content);
+        }
+        if !store::memories::update(&mut self.tx, &after).await.map_err(known_already)? {
+            return Err(Error::not_found("memory"));
+        }
+        if rewritten {
+            terms::delete(&mut self.tx, self.user, Corpus::Memories, after.id.0).await?;
+            terms::insert(
+                &mut self.tx,
+                self.user,
+                Corpus::Memories,
+                after.id.0,
+                &text::terms(&after.content),
+            )
+            .await?;
+            self.embed(&after, None).await?;
+        } else {
+            store::vectors::touch(&mut self.tx, self.user, Corpus::Memories, after.id.0, self.version)
+                .await?;
+            self.wants_embedding |= self.outside;
+        }
+        self.log(action, Some(before), Some(&after)).await?;
+        if !self.quiet {
+            let data = json!({"id": after.id, "status": after.status, "action": action, "actor": self.actor});
+            self.event("memory_changed", data).await?;
+        }
+        Ok(after)
+    }
+
+    /// Takes a memory away for good: its history, links and vector go with it.
+    pub async fn delete(&mut self, memory: &Memory) -> Result<()> {
+        if !store::memories::delete(&mut self.tx, self.user, memory.id).await? {
+            return Err(Error::not_found("memory"));
+        }
+        self.changed += 1;
+        self.wants_embedding |= self.outside;
+        if !self.quiet {
+            self.event(
+                "memory_changed",
+                json!({"id": memory.id, "status": "deleted", "action": "deleted", "actor": self.actor}),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub async fn get(&mut self, id: MemoryId) -> Result<Memory> {
+        store::memories::get(&mut self.tx, self.user, id).await?.ok_or_else(|| Error::not_found("memory"))
+    }
+
+    /// Commits everything, or nothing; a job makes the vectors that are missing.
+    pub async fn commit(self, ctx: &Context) -> Result<()> {
+        self.commit_with(ctx, None).await
+    }
+
+    /// The same, announcing one more job that the transaction put in.
+    pub async fn commit_with(mut self, ctx: &Context, ready: Option<Ready>) -> Result<()> {
+        if self.changed > 0 {
+            memory_log::add_dirty(&mut self.tx, self.user, self.changed).await?;
+        }
+        let embedding =
+            if self.wants_embedding { embed::enqueue(ctx, &mut self.tx, self.user).await? } else { None };
+        self.tx.commit().await?;
+        ctx.announce(ready.into_iter().chain(embedding)).await;
+        Ok(())
+    }
+}
+
+/// Two memories of one user cannot say the same and both count.
+fn known_already(error: sqlx::Error) -> Error {
+    match store::violated(&error) {
+        Some(name) if name.contains("memories_norm") => {
+            Error::new(Code::Conflict, "Another of your memories says exactly this.")
+        }
+        _ => error.into(),
+    }
+}
+
+/// A job about a user's memory, to run now.
+pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_key: Option<String>) -> NewJob {
+    let now = clock::now();
+    NewJob {
+        id: JobId::new(),
+        kind,
+        user: Some(user),
+        session: None,
+        session_order: None,
+        payload,
+        max_attempts: ctx.settings.queue.max_attempts,
+        priority: 0,
+        run_at: now,
+        dedupe_key,
+        trace: Some(crate::telemetry::trace::TraceContext::root().to_string()),
+        created_at: now,
+    }
+}
+
+/// A caller's `Idempotency-Key` with the request's body.
+pub type Idempotency = Option<(String, Vec<u8>)>;
+
+/// What the first request with this key made, if there was one; otherwise remembers that it made `target`.
+pub async fn repeated(
+    ctx: &Context,
+    tx: &mut Tx,
+    user: UserId,
+    route: &str,
+    idempotency: &Idempotency,
+    target: &str,
+) -> Result<Option<String>> {
+    let Some((key, body)) = idempotency else { return Ok(None) };
+    let hash = ctx.auth.digest(&[route.as_bytes(), body]);
+    let first = store::idempotency::claim(tx, &user.to_string(), key, &hash, target, clock::now()).await?;
+    match first {
+        Some(first) if first.request_hash != hash => Err(super::accounts::idempotency_mismatch()),
+        first => Ok(first.map(|first| first.target)),
+    }
+}
+
+/// Puts a job in, unless a request with the same key did. `true`: it did.
+pub async fn put_in(
+    ctx: &Context,
+    user: UserId,
+    new: NewJob,
+    route: &str,
+    idempotency: &Idempotency,
+) -> Result<(Job, bool)> {
+    ctx.depths.admit(new.kind.queue(), ctx.settings.queue.max_depth)?;
+    let mut tx = ctx.db.begin().await?;
+    let first = repeated(ctx, &mut tx, user, route, idempotency, &new.id.to_string()).await?;
+    let gone = || Error::not_found("job: what the first request made has been deleted");
+    if let Some(first) = first {
+        let id = first.parse().map_err(|_| gone())?;
+        return Ok((store::jobs::get(&mut tx, user, id).await?.ok_or_else(gone)?, true));
+    }
+    let mut id = new.id;
+    let key = new.dedupe_key.clone();
+    let ready = store::jobs::enqueue(&mut tx, new).await?;
+    if let (None, Some(key)) = (ready, key) {
+        // The same work is under way: that job is the answer.
+        id = store::jobs::open_by_key(&mut tx, user, &key).await?.ok_or_else(gone)?;
+    }
+    let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(gone)?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
+    Ok((job, false))
+}
+
+/// The hash under which a deleted or corrected fact is remembered as unwanted.
+pub fn forgotten_hash(ctx: &Context, norm: &str) -> Vec<u8> {
+    ctx.auth.digest(&[b"memory", norm.as_bytes()])
+}
+
+/// The same for what a fact tells, whatever its words.
+pub fn forgotten_slot(ctx: &Context, subject: &str, slot: &str, object: &str) -> Vec<u8> {
+    ctx.auth.digest(&[b"slot", subject.as_bytes(), slot.as_bytes(), object.as_bytes()])
+}
+
+/// Ids as the vector index has them.
+pub fn uuids(ids: &[MemoryId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
+}

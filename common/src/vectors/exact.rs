@@ -1,0 +1,251 @@
+//! Exact search: one pass over the user's own vectors, as the database has them.
+//!
+//! Vectors of users who search are kept in memory, up to a budget. Each search asks the database for the user's number
+//! first, and loads only what changed since: what it answers is never older than what was committed before it began.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{VectorError, VectorFilter, VectorIndex};
+use crate::{
+    domain::ids::UserId,
+    memory::local::{dot, from_bytes},
+    store::{
+        Db, memory_log,
+        terms::Corpus,
+        vectors::{self, Point},
+    },
+};
+
+pub struct Exact {
+    db: Db,
+    model: String,
+    budget: usize,
+    kept: Mutex<Kept>,
+}
+
+type Key = (UserId, Corpus);
+
+#[derive(Default)]
+struct Kept {
+    users: HashMap<Key, (u64, Arc<tokio::sync::Mutex<Vectors>>)>,
+    /// Counts searches, to know who was here longest ago.
+    clock: u64,
+}
+
+/// One user's vectors of one corpus, one after another.
+#[derive(Default)]
+struct Vectors {
+    version: i64,
+    deletions: i64,
+    position: HashMap<Uuid, usize>,
+    rows: Vec<Row>,
+    matrix: Vec<f32>,
+    dimensions: usize,
+}
+
+struct Row {
+    id: Uuid,
+    kind: String,
+    status: String,
+    importance: f64,
+}
+
+impl Vectors {
+    fn put(&mut self, changed: vectors::Changed) {
+        let vector = from_bytes(&changed.vector);
+        if self.dimensions == 0 {
+            self.dimensions = vector.len();
+        }
+        if vector.len() != self.dimensions || self.dimensions == 0 {
+            return; // of another length than its model says: nothing to compare it with
+        }
+        let row = Row {
+            id: changed.doc_id,
+            kind: changed.kind,
+            status: changed.status,
+            importance: changed.importance,
+        };
+        match self.position.get(&changed.doc_id) {
+            Some(at) => {
+                self.matrix[at * self.dimensions..(at + 1) * self.dimensions].copy_from_slice(&vector);
+                self.rows[*at] = row;
+            }
+            None => {
+                self.position.insert(changed.doc_id, self.rows.len());
+                self.rows.push(row);
+                self.matrix.extend_from_slice(&vector);
+            }
+        }
+    }
+
+    fn cosine(&self, at: usize, query: &[f32]) -> f32 {
+        dot(&self.matrix[at * self.dimensions..(at + 1) * self.dimensions], query)
+    }
+
+    fn bytes(&self) -> usize {
+        self.matrix.len() * 4 + self.rows.len() * 160
+    }
+}
+
+fn passes(row: &Row, filter: &VectorFilter) -> bool {
+    filter.memory_type.as_ref().is_none_or(|kind| *kind == row.kind)
+        && (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+        && filter.min_importance.is_none_or(|least| row.importance >= least)
+}
+
+impl Exact {
+    /// `budget`: bytes of vectors kept in memory.
+    pub fn new(db: Db, model: String, budget: usize) -> Self {
+        Self { db, model, budget, kept: Mutex::default() }
+    }
+
+    fn slot(&self, key: Key) -> Arc<tokio::sync::Mutex<Vectors>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let now = kept.clock;
+        let entry = kept.users.entry(key).or_default();
+        entry.0 = now;
+        Arc::clone(&entry.1)
+    }
+
+    /// Forgets whoever searched longest ago, until the rest fits. Users that search right now are left out of the sum.
+    fn make_room(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes: Vec<(u64, Key, usize)> = kept
+            .users
+            .iter()
+            .filter_map(|(key, (used, vectors))| Some((*used, *key, vectors.try_lock().ok()?.bytes())))
+            .collect();
+        let mut total: usize = sizes.iter().map(|(_, _, bytes)| bytes).sum();
+        sizes.sort_unstable();
+        for (_, key, bytes) in sizes {
+            if total <= self.budget {
+                return;
+            }
+            kept.users.remove(&key);
+            total -= bytes;
+        }
+    }
+
+    async fn with<T>(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        use_them: impl FnOnce(&Vectors) -> T,
+    ) -> Result<T, VectorError> {
+        let slot = self.slot((user, corpus));
+        let mut vectors = slot.lock().await;
+        let mut conn = self.db.read().await?;
+        let (version, deletions, _) = memory_log::state(&mut conn, user).await?;
+        let mut grew = false;
+        if deletions != vectors.deletions {
+            *vectors = Vectors::default();
+        }
+        if version > vectors.version || deletions != vectors.deletions {
+            let since = vectors.version;
+            let changed = vectors::changed(&mut conn, user, corpus, since, &self.model).await?;
+            grew = !changed.is_empty();
+            changed.into_iter().for_each(|one| vectors.put(one));
+            (vectors.version, vectors.deletions) = (version, deletions);
+        }
+        drop(conn);
+        let found = use_them(&vectors);
+        drop(vectors);
+        if grew {
+            self.make_room();
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl VectorIndex for Exact {
+    fn name(&self) -> &'static str {
+        "exact"
+    }
+
+    fn is_outside(&self) -> bool {
+        false
+    }
+
+    async fn search(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        query: &[f32],
+        filter: &VectorFilter,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, f32)>, VectorError> {
+        self.with(user, corpus, |vectors| {
+            if query.len() != vectors.dimensions {
+                return Vec::new();
+            }
+            let rows = vectors.rows.iter().enumerate().filter(|(_, row)| passes(row, filter));
+            let mut all: Vec<(Uuid, f32)> =
+                rows.map(|(at, row)| (row.id, vectors.cosine(at, query))).collect();
+            let best_first = |a: &(Uuid, f32), b: &(Uuid, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+            if all.len() > limit && limit > 0 {
+                all.select_nth_unstable_by(limit - 1, best_first);
+            }
+            all.truncate(limit);
+            all.sort_unstable_by(best_first);
+            all
+        })
+        .await
+    }
+
+    async fn score(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        query: &[f32],
+        docs: &[Uuid],
+    ) -> Result<Vec<(Uuid, f32)>, VectorError> {
+        self.with(user, corpus, |vectors| {
+            if query.len() != vectors.dimensions {
+                return Vec::new();
+            }
+            docs.iter()
+                .filter_map(|doc| Some((*doc, vectors.cosine(*vectors.position.get(doc)?, query))))
+                .collect()
+        })
+        .await
+    }
+
+    async fn upsert(&self, _: Corpus, _: &[Point]) -> Result<(), VectorError> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &str, _: &[Uuid]) -> Result<(), VectorError> {
+        Ok(())
+    }
+
+    async fn delete_owner(&self, user: UserId) -> Result<(), VectorError> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).users.retain(|(owner, _), _| *owner != user);
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, VectorError> {
+        let mut conn = self.db.read().await?;
+        let mut total = 0;
+        for corpus in Corpus::ALL {
+            total += vectors::count(&mut conn, corpus, &self.model).await? as u64;
+        }
+        Ok(total)
+    }
+
+    async fn page(&self, _: Option<Uuid>, _: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError> {
+        Ok(Vec::new())
+    }
+
+    async fn reset(&self) -> Result<(), VectorError> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).users.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! Qdrant: one collection per model and dimension, one tenant per user.
+//!
+//! The collection is made when it is first needed, safely by many processes at once. Points carry what searches filter
+//! by; the search filters by owner inside the index, and whoever reads the answer loads rows by owner again.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use qdrant_client::{
+    Payload, QdrantError,
+    qdrant::{
+        Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
+        DeletePointsBuilder, Distance, FieldType, Filter, HnswConfigDiffBuilder, KeywordIndexParamsBuilder,
+        PointId, PointStruct, PointsIdsList, QueryPointsBuilder, Range, ScrollPointsBuilder,
+        UpsertPointsBuilder, VectorParamsBuilder, point_id::PointIdOptions,
+    },
+};
+use tokio::sync::OnceCell;
+use tokio_retry::{
+    RetryIf,
+    strategy::{ExponentialBackoff, jitter},
+};
+use uuid::Uuid;
+
+use super::{VectorError, VectorFilter, VectorIndex};
+use crate::{
+    domain::ids::UserId,
+    memory::local::from_bytes,
+    settings::QdrantAt,
+    store::{terms::Corpus, vectors::Point},
+};
+
+/// Points sent in one request.
+const BATCH: usize = 256;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Qdrant {
+    client: qdrant_client::Qdrant,
+    collection: String,
+    dimensions: u64,
+    ready: OnceCell<()>,
+}
+
+impl From<QdrantError> for VectorError {
+    fn from(error: QdrantError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Whether the same request may succeed shortly.
+fn is_transient(error: &QdrantError) -> bool {
+    use tonic_code::*;
+    match error {
+        QdrantError::ResponseError { status } => {
+            [UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, RESOURCE_EXHAUSTED, CANCELLED]
+                .contains(&(status.code() as i32))
+        }
+        QdrantError::Io(_) => true,
+        _ => false,
+    }
+}
+
+/// gRPC's status codes, by their numbers.
+mod tonic_code {
+    pub const CANCELLED: i32 = 1;
+    pub const DEADLINE_EXCEEDED: i32 = 4;
+    pub const ALREADY_EXISTS: i32 = 6;
+    pub const RESOURCE_EXHAUSTED: i32 = 8;
+    pub const ABORTED: i32 = 10;
+    pub const UNAVAILABLE: i32 = 14;
+}
+
+/// Three more tries with growing, jittered pauses.
+async fn again<T, F: Future<Output = Result<T, QdrantError>>>(
+    action: impl FnMut() -> F,
+) -> Result<T, VectorError> {
+    let pauses = ExponentialBackoff::from_millis(4).factor(25).map(jitter).take(3);
+    Ok(RetryIf::start(pauses, action, is_transient).await?)
+}
+
+impl Qdrant {
+    /// `model` as vectors are tagged with it: `name:dimensions`.
+    pub fn new(at: &QdrantAt, model: &str, dimensions: usize) -> Result<Self, VectorError> {
+        let mut config = qdrant_client::Qdrant::from_url(&at.url)
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(3));
+        // The check asks for the server's version on a connection of its own before anything else.
+        config.check_compatibility = false;
+        config.api_key = at.api_key.as_ref().map(|key| key.expose().to_owned());
+        Ok(Self {
+            client: config.build()?,
+            collection: collection_name(model),
+            dimensions: dimensions as u64,
+            ready: OnceCell::new(),
+        })
+    }
+
+    async fn ready(&self) -> Result<(), VectorError> {
+        self.ready.get_or_try_init(|| self.create()).await.map(drop)
+    }
+
+    async fn create(&self) -> Result<(), VectorError> {
+        if !again(|| self.client.collection_exists(&self.collection)).await? {
+            // Tenants search only among their own: links within a tenant are enough, one graph over all is not needed.
+            let hnsw = HnswConfigDiffBuilder::default().m(0).payload_m(16);
+            let vectors = VectorParamsBuilder::new(self.dimensions, Distance::Cosine);
+            let request =
+                CreateCollectionBuilder::new(&self.collection).vectors_config(vectors).hnsw_config(hnsw);
+            match self.client.create_collection(request).await {
+                Ok(_) => {}
+                // Another process was quicker: the collection is there, which is all that is wanted.
+                Err(error) if already_exists(&error) => {}
+                Err(error) => {
+                    if !again(|| self.client.collection_exists(&self.collection)).await? {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        let tenant = KeywordIndexParamsBuilder::default().is_tenant(true);
+        let index = |field: &str, kind: FieldType| {
+            CreateFieldIndexCollectionBuilder::new(&self.collection, field, kind).wait(true)
+        };
+        let fields = [
+            index("user_id", FieldType::Keyword).field_index_params(tenant),
+            index("corpus", FieldType::Keyword),
+            index("kind", FieldType::Keyword),
+            index("status", FieldType::Keyword),
+            index("importance", FieldType::Float),
+        ];
+        for field in fields {
+            again(|| self.client.create_field_index(field.clone())).await?;
+        }
+        Ok(())
+    }
+}
+
+fn already_exists(error: &QdrantError) -> bool {
+    matches!(error, QdrantError::ResponseError { status } if status.code() as i32 == tonic_code::ALREADY_EXISTS)
+}
+
+/// `text-embedding-3-small:1536` → `rapport_text-embedding-3-small_1536`.
+fn collection_name(model: &str) -> String {
+    let safe: String =
+        model.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    format!("rapport_{safe}")
+}
+
+fn owner(user: UserId, corpus: Corpus) -> Vec<Condition> {
+    vec![
+        Condition::matches("user_id", user.0.simple().to_string()),
+        Condition::matches("corpus", corpus.as_str().to_owned()),
+    ]
+}
+
+fn uuid_of(id: Option<PointId>) -> Option<Uuid> {
+    match id?.point_id_options? {
+        PointIdOptions::Uuid(text) => text.parse().ok(),
+        PointIdOptions::Num(_) => None,
+    }
+}
+
+fn point_id(id: Uuid) -> PointId {
+    PointId::from(id.to_string())
+}
+
+#[async_trait]
+impl VectorIndex for Qdrant {
+    fn name(&self) -> &'static str {
+        "qdrant"
+    }
+
+    fn is_outside(&self) -> bool {
+        true
+    }
+
+    async fn search(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        query: &[f32],
+        filter: &VectorFilter,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, f32)>, VectorError> {
+        self.ready().await?;
+        let mut conditions = owner(user, corpus);
+        if let Some(kind) = &filter.memory_type {
+            conditions.push(Condition::matches("kind", kind.clone()));
+        }
+        if !filter.statuses.is_empty() {
+            conditions.push(Condition::matches("status", filter.statuses.clone()));
+        }
+        if let Some(least) = filter.min_importance {
+            conditions.push(Condition::range("importance", Range { gte: Some(least), ..Range::default() }));
+        }
+        self.query(query, Filter::must(conditions), limit).await
+    }
+
+    async fn score(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        query: &[f32],
+        docs: &[Uuid],
+    ) -> Result<Vec<(Uuid, f32)>, VectorError> {
+        if docs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ready().await?;
+        let mut conditions = owner(user, corpus);
+        conditions.push(Condition::has_id(docs.iter().map(|doc| point_id(*doc))));
+        self.query(query, Filter::must(conditions), docs.len()).await
+    }
+
+    async fn upsert(&self, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
+        self.ready().await?;
+        for batch in points.chunks(BATCH) {
+            let points: Vec<PointStruct> = batch.iter().map(|point| structure(corpus, point)).collect();
+            let request = UpsertPointsBuilder::new(&self.collection, points).wait(true);
+            again(|| self.client.upsert_points(request.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, model: &str, docs: &[Uuid]) -> Result<(), VectorError> {
+        let collection = collection_name(model);
+        for batch in docs.chunks(BATCH) {
+            let ids = PointsIdsList { ids: batch.iter().map(|doc| point_id(*doc)).collect() };
+            let request = DeletePointsBuilder::new(&collection).points(ids).wait(true);
+            if let Err(error) = again(|| self.client.delete_points(request.clone())).await {
+                // A model whose collection is gone, or never was, has nothing to delete.
+                if !again(|| self.client.collection_exists(&collection)).await? {
+                    return Ok(());
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_owner(&self, user: UserId) -> Result<(), VectorError> {
+        self.ready().await?;
+        let filter = Filter::must([Condition::matches("user_id", user.0.simple().to_string())]);
+        let request = DeletePointsBuilder::new(&self.collection).points(filter).wait(true);
+        again(|| self.client.delete_points(request.clone())).await?;
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, VectorError> {
+        self.ready().await?;
+        let request = CountPointsBuilder::new(&self.collection).exact(true);
+        Ok(again(|| self.client.count(request.clone())).await?.result.map_or(0, |result| result.count))
+    }
+
+    async fn page(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError> {
+        self.ready().await?;
+        // The offset is the first id of the page: one more is asked for, and the one we know is left out.
+        let mut request = ScrollPointsBuilder::new(&self.collection)
+            .limit(limit + 1)
+            .with_payload(true)
+            .with_vectors(false);
+        if let Some(after) = after {
+            request = request.offset(point_id(after));
+        }
+        let found = again(|| self.client.scroll(request.clone())).await?;
+        let points = found.result.into_iter().filter_map(|point| {
+            let messages = point
+                .payload
+                .get("corpus")
+                .and_then(|v| v.as_str())
+                .is_some_and(|c| c == Corpus::Messages.as_str());
+            let corpus = if messages { Corpus::Messages } else { Corpus::Memories };
+            Some((uuid_of(point.id)?, corpus))
+        });
+        Ok(points.filter(|(id, _)| Some(*id) != after).take(limit as usize).collect())
+    }
+
+    async fn reset(&self) -> Result<(), VectorError> {
+        if again(|| self.client.collection_exists(&self.collection)).await? {
+            again(|| self.client.delete_collection(&self.collection)).await?;
+        }
+        self.create().await
+    }
+}
+
+impl Qdrant {
+    async fn query(
+        &self,
+        query: &[f32],
+        filter: Filter,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, f32)>, VectorError> {
+        let request = QueryPointsBuilder::new(&self.collection)
+            .query(query.to_vec())
+            .filter(filter)
+            .limit(limit as u64)
+            .with_payload(false);
+        let found = again(|| self.client.query(request.clone())).await?;
+        let mut scored: Vec<(Uuid, f32)> =
+            found.result.into_iter().filter_map(|point| Some((uuid_of(point.id)?, point.score))).collect();
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        Ok(scored)
+    }
+}
+
+fn structure(corpus: Corpus, point: &Point) -> PointStruct {
+    let payload: HashMap<&str, qdrant_client::qdrant::Value> = HashMap::from([
+        ("user_id", point.user_id.0.simple().to_string().into()),
+        ("corpus", corpus.as_str().to_owned().into()),
+        ("kind", point.kind.clone().into()),
+        ("status", point.status.clone().into()),
+        ("importance", point.importance.into()),
+    ]);
+    PointStruct::new(point_id(point.doc_id), from_bytes(&point.vector), Payload::from(payload))
+}

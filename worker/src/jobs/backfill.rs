@@ -1,0 +1,173 @@
+//! Reads sessions again, window by window: each window's effects commit with the job's progress, so a crash repeats at
+//! most one. A dry run tells what would change and changes nothing.
+
+use rapport_common::{
+    Context, Error, Result,
+    domain::{
+        ids::{SessionId, UserId},
+        job::Job,
+    },
+    jobs::payload::{self, BackfillPayload},
+    store::extraction as rows,
+    usecase::{
+        end_job::succeed_job,
+        memory::{
+            Changes,
+            extraction::{self, Difference},
+        },
+        settings::{self, MemorySettings},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::extraction::{Unread, read_window};
+use crate::{outcome::Outcome, runner::persist_for};
+
+/// Where the job is: what `progress` shows, and where the next attempt goes on.
+#[derive(Default, Clone, Serialize, Deserialize)]
+#[serde(default)]
+struct Place {
+    /// Sessions.
+    done: i64,
+    total: i64,
+    note: String,
+    session: Option<SessionId>,
+    /// The last place of it that was read.
+    seq: i64,
+    windows: i64,
+    created: i64,
+    evidence: i64,
+    blocked: i64,
+    /// Windows that could not be read.
+    failed: i64,
+    difference: Difference,
+}
+
+enum End {
+    Done(Value),
+    Lost,
+}
+
+pub async fn run(ctx: &Context, job: &Job) -> Outcome {
+    let payload: BackfillPayload = match payload::read(job) {
+        Ok(payload) => payload,
+        Err(error) => return Outcome::Fail(error),
+    };
+    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("a backfill without user")) };
+    match read_all(ctx, job, user, &payload).await {
+        Ok(End::Done(result)) => Outcome::Done(result),
+        Ok(End::Lost) => Outcome::Lost,
+        Err(Unread::Ours(error)) => super::outcome_of(error),
+        Err(Unread::Provider(error)) if error.class.is_transient() => {
+            Outcome::Retry(error.public(), error.retry_after)
+        }
+        Err(Unread::Provider(error)) => Outcome::Fail(error.public()),
+        Err(Unread::Unreadable(_, problem)) => Outcome::Fail(Error::internal(problem)),
+    }
+}
+
+async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayload) -> Result<End, Unread> {
+    let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
+    let kept = job.progress.clone().and_then(|progress| serde_json::from_value::<Place>(progress).ok());
+    let mut place = kept.unwrap_or_default();
+    place.total = match payload.session_id {
+        Some(_) => 1,
+        None => rows::count_sessions(&mut ctx.db.read().await?, user).await?,
+    };
+    loop {
+        let session = match (place.session, payload.session_id) {
+            (Some(session), _) => Some(session),
+            (None, Some(only)) => (place.done == 0).then_some(only),
+            (None, None) => next_session(ctx, user, place.done).await?,
+        };
+        let Some(session) = session else { break };
+        place.session = Some(session);
+        if !read_session(ctx, job, user, session, payload.dry_run, &settings, &mut place).await? {
+            return Ok(End::Lost);
+        }
+        if payload.dry_run {
+            extraction::add_removed(ctx, user, session, &mut place.difference).await?;
+        }
+        (place.session, place.seq) = (None, 0);
+        place.done += 1;
+        if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(&place)?).await? {
+            return Ok(End::Lost);
+        }
+    }
+    let result = if payload.dry_run {
+        let Difference { added, changed, removed, blocked, .. } = &place.difference;
+        json!({"dry_run": true, "added": added, "changed": changed, "removed": removed, "blocked": blocked,
+            "windows": place.windows, "failed": place.failed})
+    } else {
+        json!({"sessions": place.done, "windows": place.windows, "created": place.created, "evidence": place.evidence,
+            "blocked": place.blocked, "failed": place.failed})
+    };
+    Ok(match persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await {
+        Some(true) => End::Done(result),
+        _ => End::Lost,
+    })
+}
+
+/// Sessions in the order they were made; so many were read.
+async fn next_session(ctx: &Context, user: UserId, done: i64) -> Result<Option<SessionId>> {
+    let mut conn = ctx.db.read().await?;
+    // Sessions sort by their making: skipping those read is a walk over an index of one user's rows.
+    let first = SessionId(uuid::Uuid::nil());
+    let all = rows::sessions(&mut conn, user, first, done + 1).await?;
+    Ok(all.get(done as usize).copied())
+}
+
+fn progress(place: &Place) -> Result<Value> {
+    serde_json::to_value(place).map_err(Error::internal)
+}
+
+/// Reads a session from where the job is. `false`: this attempt has lost the job.
+async fn read_session(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    session: SessionId,
+    dry_run: bool,
+    settings: &MemorySettings,
+    place: &mut Place,
+) -> Result<bool, Unread> {
+    loop {
+        let turns = rows::user_turns(&mut ctx.db.read().await?, user, session, place.seq, 20).await?;
+        let Some((from, to)) = extraction::window(&turns) else { return Ok(true) };
+        let window = extraction::load(ctx, user, session, from, to).await?;
+        let read = match read_window(ctx, job, user, window).await {
+            Ok(read) => Some(read),
+            Err(Unread::Unreadable(..)) => None,
+            Err(unread) => return Err(unread),
+        };
+        place.windows += 1;
+        place.seq = to;
+        place.note = format!("session {} of {}", place.done + 1, place.total);
+        match read {
+            None => place.failed += 1,
+            Some(read) if dry_run => {
+                extraction::add_difference(ctx, user, session, &read, settings, &mut place.difference)
+                    .await?;
+            }
+            Some(read) => {
+                let mut changes = Changes::open(ctx, user, "extractor").await?;
+                let counts =
+                    extraction::store_read(ctx, &mut changes, job, (session, from, to), &read, settings)
+                        .await?;
+                rows::advance(&mut changes.tx, user, session, to).await?;
+                place.created += counts.created;
+                place.evidence += counts.evidence;
+                place.blocked += counts.blocked;
+                if !rows::set_progress_in(&mut changes.tx, job.id, job.attempt, &progress(place)?).await? {
+                    return Ok(false);
+                }
+                changes.commit(ctx).await?;
+                continue;
+            }
+        }
+        if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(place)?).await? {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads one window of a conversation and stores what its user said of themselves.
+//!
+//! One call a window. An answer nobody can read is asked for again once, then for the first half of the window; a single
+//! turn that cannot be read ends as a dead job with the model's words on it. What was found commits with the cursor and
+//! the job's end.
+
+use std::time::Duration;
+
+use rapport_common::{
+    Context, Error,
+    domain::{ids::UserId, job::Job},
+    error::Code,
+    jobs::payload::{self, ExtractionPayload},
+    memory::extract,
+    providers::{ChatMessage, ChatRequest, Completion, Provider, ProviderError, complete},
+    telemetry::metrics::METRICS,
+    usecase::{
+        memory::extraction::{self, Read, Window},
+        settings,
+    },
+};
+
+use crate::{outcome::Outcome, runner::persist_for};
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Why a window could not be read.
+pub enum Unread {
+    Ours(Error),
+    Provider(ProviderError),
+    /// The last answer, and what is wrong with it.
+    Unreadable(Box<Completion>, String),
+}
+
+impl<E: Into<Error>> From<E> for Unread {
+    fn from(error: E) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+pub async fn run(ctx: &Context, job: &Job) -> Outcome {
+    let payload: ExtractionPayload = match payload::read(job) {
+        Ok(payload) => payload,
+        Err(error) => return Outcome::Fail(error),
+    };
+    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an extraction without user")) };
+    match read_and_store(ctx, job, user, &payload).await {
+        Ok(outcome) => outcome,
+        Err(Unread::Ours(error)) => super::outcome_of(error),
+        Err(Unread::Provider(error)) if error.class.is_transient() && job.attempt < job.max_attempts => {
+            Outcome::Retry(error.public(), error.retry_after)
+        }
+        Err(Unread::Provider(error)) => {
+            give_up(ctx, job, user, &payload, "provider_error", &error.public(), None).await
+        }
+        Err(Unread::Unreadable(answer, problem)) => {
+            let detail = "The model's answer about this part of the conversation could not be read.";
+            let error = Error::new(Code::ExtractionFailed, detail).because(problem);
+            give_up(ctx, job, user, &payload, "invalid_output", &error, Some(&answer)).await
+        }
+    }
+}
+
+async fn give_up(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    payload: &ExtractionPayload,
+    outcome: &str,
+    error: &Error,
+    answer: Option<&Completion>,
+) -> Outcome {
+    tracing::warn!(%error, outcome, "a window was given up");
+    let failed = persist_for(ctx.settings.queue.lease, || {
+        extraction::fail(ctx, job, user, payload, outcome, error, answer)
+    });
+    match failed.await.flatten() {
+        Some(problem) => {
+            METRICS.windows.with_label_values(&[outcome]).inc();
+            Outcome::Dead(problem)
+        }
+        None => Outcome::Lost,
+    }
+}
+
+async fn read_and_store(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    payload: &ExtractionPayload,
+) -> Result<Outcome, Unread> {
+    let ExtractionPayload { session_id, from_seq, mut to_seq } = *payload;
+    let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
+    let read = loop {
+        if !settings.auto_memory_extraction {
+            break None;
+        }
+        let window = extraction::load(ctx, user, session_id, from_seq, to_seq).await?;
+        let places: Vec<i64> =
+            window.turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.seq).collect();
+        if places.is_empty() {
+            break None; // deleted, or not to be remembered
+        }
+        match read_window(ctx, job, user, window).await {
+            Ok(read) => break Some(read),
+            Err(Unread::Unreadable(..)) if places.len() > 1 => to_seq = places[places.len() / 2 - 1],
+            Err(unread) => return Err(unread),
+        }
+    };
+    let stored = persist_for(ctx.settings.queue.lease, || {
+        extraction::finish(ctx, job, user, payload, to_seq, read.as_ref(), &settings)
+    });
+    let Some(result) = stored.await.flatten() else { return Ok(Outcome::Lost) };
+    METRICS.windows.with_label_values(&[result["outcome"].as_str().unwrap_or_default()]).inc();
+    for became in ["created", "evidence", "known", "blocked", "ignored", "unsupported"] {
+        METRICS.facts.with_label_values(&[became]).inc_by(result[became].as_u64().unwrap_or(0));
+    }
+    Ok(Outcome::Done(result))
+}
+
+/// Asks about a window, once more when the answer cannot be read.
+pub async fn read_window(ctx: &Context, job: &Job, user: UserId, window: Window) -> Result<Read, Unread> {
+    let prompt = extract::prompt(&window.known, &window.earlier, &window.turns);
+    let provider = provider(ctx)?;
+    let first = ask(ctx, job, provider.as_ref(), prompt.clone(), extract::schema())
+        .await
+        .map_err(Unread::Provider)?;
+    let (nominated, completion) = match extract::parse(&first.text) {
+        Ok(nominated) => (nominated, first),
+        Err(problem) => {
+            let again = extract::repair(prompt, &first.text, &problem);
+            let mut second =
+                ask(ctx, job, provider.as_ref(), again, extract::schema()).await.map_err(Unread::Provider)?;
+            second.usage.prompt_tokens += first.usage.prompt_tokens;
+            second.usage.completion_tokens += first.usage.completion_tokens;
+            second.usage.total_tokens += first.usage.total_tokens;
+            match extract::parse(&second.text) {
+                Ok(nominated) => (nominated, second),
+                Err(problem) => return Err(Unread::Unreadable(Box::new(second), problem)),
+            }
+        }
+    };
+    Ok(extraction::prepare(ctx, user, window, nominated, completion).await)
+}
+
+/// Who reads, judges and merges.
+pub fn provider(ctx: &Context) -> Result<std::sync::Arc<dyn Provider>, Error> {
+    let name = &ctx.settings.memory.provider;
+    let missing = || {
+        Error::new(
+            Code::ProviderMisconfigured,
+            format!("The provider {name:?} is not configured on this worker."),
+        )
+    };
+    ctx.providers.get(name).ok_or_else(missing)
+}
+
+pub async fn ask(
+    ctx: &Context,
+    job: &Job,
+    provider: &dyn Provider,
+    messages: Vec<ChatMessage>,
+    schema: serde_json::Value,
+) -> Result<Completion, ProviderError> {
+    let request = ChatRequest {
+        model: ctx.settings.memory.model.clone(),
+        messages,
+        temperature: Some(0.0),
+        max_tokens: Some(4_000),
+        schema: Some(schema),
+        trace: job.trace.clone(),
+    };
+    let answered = complete(provider, request, PATIENCE).await;
+    match &answered {
+        Ok(answer) => {
+            let label = if ctx.settings.memory.model.is_none() { answer.model.as_str() } else { "memory" };
+            let count = |direction: &str, tokens: i64| {
+                METRICS
+                    .tokens
+                    .with_label_values(&[provider.name(), label, direction])
+                    .inc_by(tokens.max(0) as u64);
+            };
+            count("prompt", answer.usage.prompt_tokens);
+            count("completion", answer.usage.completion_tokens);
+        }
+        Err(error) => {
+            METRICS.provider_errors.with_label_values(&[provider.name(), error.class.as_str()]).inc()
+        }
+    }
+    answered
+}
