@@ -28,6 +28,8 @@ enum Command {
     Migrate,
     /// Show what is in force, without secrets, and try each dependency.
     Doctor,
+    /// Rebuild the vector index from the database.
+    Reindex(commands::reindex::Arguments),
     /// Measure this build on this machine.
     Bench(commands::bench::Arguments),
     /// Serve the mock model over HTTP, in OpenAI's form, with faults on demand.
@@ -78,6 +80,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Api => commands::api::run(settings).await,
         Command::Worker(arguments) => commands::worker::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
+        Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
         Command::Doctor => commands::doctor::run(settings).await,
         Command::Bench(_) | Command::MockProvider(_) | Command::Openapi => Ok(()),
     }

@@ -3,7 +3,13 @@
 use std::{fmt::Write, time::Duration};
 
 use rapport_common::{
-    providers::http, redis_link::RedisLink, secret::redact_url, settings::Settings, store::Db,
+    embeddings::Embedder,
+    providers::http,
+    redis_link::RedisLink,
+    secret::redact_url,
+    settings::{QdrantAt, Settings},
+    store::Db,
+    vectors::{Qdrant, VectorIndex},
 };
 
 use crate::{commands, wiring};
@@ -26,6 +32,12 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     report("database", database(&settings).await)?;
     if let Some(url) = &settings.redis_url {
         report("redis", redis(url.expose()).await)?;
+    }
+    if let Some(at) = &settings.qdrant {
+        report("qdrant", qdrant(&settings, at).await)?;
+    }
+    if settings.embedding.provider != "local" {
+        report("embedding", provider(&settings, &settings.embedding.base_url).await)?;
     }
     for endpoint in &settings.ai.endpoints {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
@@ -51,6 +63,15 @@ fn in_force(settings: &Settings) -> String {
         settings.redis_url.as_ref().map_or("none: in process".to_owned(), |url| redact_url(url.expose())),
     );
     line("secret key", format!("from {}", settings.auth.secret_key_origin));
+    let vectors = settings.qdrant.as_ref().map_or("exact, in the database".to_owned(), |at| redact_url(&at.url));
+    line("vectors", vectors);
+    let embedding = &settings.embedding;
+    let model = match embedding.provider.as_str() {
+        "local" => "local (built in, lexical)".to_owned(),
+        _ => format!("{} of {} dimensions at {}", embedding.model, embedding.dimensions, embedding.base_url),
+    };
+    line("embedding", model);
+    line("memory", format!("{:?}", settings.memory));
     line("previous key", if settings.auth.previous_key.is_some() { "set" } else { "none" }.to_owned());
     line(
         "tokens",
@@ -95,6 +116,16 @@ async fn redis(url: &str) -> Result<String, String> {
         Err(format!("version {version}: 7 or later is needed"))
     } else {
         Ok(format!("version {version} answers"))
+    }
+}
+
+async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
+    let embedder = Embedder::from_settings(settings).map_err(|error| error.to_string())?;
+    let index = Qdrant::new(at, &embedder.model(), embedder.dimensions()).map_err(|error| error.to_string())?;
+    match tokio::time::timeout(PATIENCE, index.count()).await {
+        Err(_) => Err("does not answer".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Ok(count)) => Ok(format!("answers, and holds {count} points of {}", embedder.model())),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod doctor;
 pub mod migrate;
 pub mod mock_provider;
+pub mod reindex;
 pub mod serve;
 pub mod worker;
 

@@ -58,7 +58,7 @@ const ACCEPT_NEW: &str = concat!(
     "with s as (
         insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
             pending_tokens, pending_since, extract_after)
-        values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3 end, case when $11 then $15::timestamptz end)
+        values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3::timestamptz end, case when $11 then $15::timestamptz end)
         returning 1::bigint as seq), ",
     accepted!()
 );
@@ -122,7 +122,7 @@ const PATIENCE: TimeDelta = TimeDelta::minutes(9);
 /// What memory needs to know of a message when it is stored.
 struct Heard {
     terms: Value,
-    words: i64,
+    words: i32,
     tokens: i64,
     /// When its window is read if nothing more is said.
     due: DateTime<Utc>,

@@ -94,8 +94,8 @@ pub fn as_rows(terms: &HashMap<String, i64>) -> serde_json::Value {
 }
 
 /// How many words a document of these terms counts.
-pub fn length(terms: &HashMap<String, i64>) -> i64 {
-    terms.values().sum()
+pub fn length(terms: &HashMap<String, i64>) -> i32 {
+    terms.values().sum::<i64>().try_into().unwrap_or(i32::MAX)
 }
 
 /// Makes a document findable by its words, from the moment its transaction commits.

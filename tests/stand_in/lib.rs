@@ -1,0 +1,181 @@
+//! A stand-in for Qdrant: its gRPC protocol over exact search in memory. Only what Rapport uses is there; the rest says
+//! `unimplemented`. It is honest only because the same conformance suite runs against a real server whenever
+//! `TEST_QDRANT_URL` names one.
+
+mod filter;
+mod store;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use qdrant_client::qdrant::{
+    self as q, collections_server::Collections, collections_server::CollectionsServer, points_server::Points,
+    points_server::PointsServer,
+};
+use store::Store;
+use tonic::{Request, Response, Status};
+
+#[derive(Clone, Default)]
+pub struct StandIn(Arc<Mutex<Store>>);
+
+impl StandIn {
+    fn with<T>(&self, act: impl FnOnce(&mut Store) -> Result<T, Status>) -> Result<T, Status> {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many points there are, for tests that look behind the protocol.
+    pub fn points(&self) -> usize {
+        self.with(|store| Ok(store.points())).unwrap_or(0)
+    }
+
+    /// Forgets everything, as a server that lost its disk.
+    pub fn wipe(&self) {
+        let _ = self.with(|store| {
+            *store = Store::default();
+            Ok(())
+        });
+    }
+
+    /// Serves until the task is dropped. Gives the address it listens on.
+    pub async fn serve(self, address: SocketAddr) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), String> {
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| error.to_string())?;
+        let bound = listener.local_addr().map_err(|error| error.to_string())?;
+        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let most = 64 * 1_024 * 1_024;
+        let server = tonic::transport::Server::builder()
+            .add_service(PointsServer::new(self.clone()).max_decoding_message_size(most).max_encoding_message_size(most))
+            .add_service(CollectionsServer::new(self));
+        let task = tokio::spawn(async move {
+            let _stopped = server.serve_with_incoming(incoming).await;
+        });
+        Ok((bound, task))
+    }
+}
+
+fn done() -> Response<q::PointsOperationResponse> {
+    let result = Some(q::UpdateResult { operation_id: Some(0), status: q::UpdateStatus::Completed as i32 });
+    Response::new(q::PointsOperationResponse { result, time: 0.0, usage: None })
+}
+
+macro_rules! not_here {
+    ($($name:ident($request:ty) -> $response:ty;)*) => {$(
+        async fn $name(&self, _: Request<$request>) -> Result<Response<$response>, Status> {
+            Err(Status::unimplemented(stringify!($name)))
+        }
+    )*};
+}
+
+#[tonic::async_trait]
+impl Points for StandIn {
+    async fn upsert(&self, request: Request<q::UpsertPoints>) -> Result<Response<q::PointsOperationResponse>, Status> {
+        let request = request.into_inner();
+        self.with(|store| store.collection(&request.collection_name)?.upsert(request.points))?;
+        Ok(done())
+    }
+
+    async fn delete(&self, request: Request<q::DeletePoints>) -> Result<Response<q::PointsOperationResponse>, Status> {
+        let request = request.into_inner();
+        self.with(|store| store.collection(&request.collection_name)?.delete(request.points))?;
+        Ok(done())
+    }
+
+    async fn create_field_index(
+        &self,
+        request: Request<q::CreateFieldIndexCollection>,
+    ) -> Result<Response<q::PointsOperationResponse>, Status> {
+        let request = request.into_inner();
+        self.with(|store| store.collection(&request.collection_name).map(drop))?;
+        Ok(done())
+    }
+
+    async fn query(&self, request: Request<q::QueryPoints>) -> Result<Response<q::QueryResponse>, Status> {
+        let request = request.into_inner();
+        let result = self.with(|store| store.collection(&request.collection_name)?.query(&request))?;
+        Ok(Response::new(q::QueryResponse { result, time: 0.0, usage: None }))
+    }
+
+    async fn count(&self, request: Request<q::CountPoints>) -> Result<Response<q::CountResponse>, Status> {
+        let request = request.into_inner();
+        let count = self.with(|store| store.collection(&request.collection_name)?.count(request.filter.as_ref()))?;
+        Ok(Response::new(q::CountResponse { result: Some(q::CountResult { count }), time: 0.0, usage: None }))
+    }
+
+    async fn scroll(&self, request: Request<q::ScrollPoints>) -> Result<Response<q::ScrollResponse>, Status> {
+        let request = request.into_inner();
+        let result = self.with(|store| store.collection(&request.collection_name)?.scroll(&request))?;
+        Ok(Response::new(q::ScrollResponse { next_page_offset: None, result, time: 0.0, usage: None }))
+    }
+
+    not_here! {
+        get(q::GetPoints) -> q::GetResponse;
+        update_vectors(q::UpdatePointVectors) -> q::PointsOperationResponse;
+        delete_vectors(q::DeletePointVectors) -> q::PointsOperationResponse;
+        set_payload(q::SetPayloadPoints) -> q::PointsOperationResponse;
+        overwrite_payload(q::SetPayloadPoints) -> q::PointsOperationResponse;
+        delete_payload(q::DeletePayloadPoints) -> q::PointsOperationResponse;
+        clear_payload(q::ClearPayloadPoints) -> q::PointsOperationResponse;
+        delete_field_index(q::DeleteFieldIndexCollection) -> q::PointsOperationResponse;
+        create_vector_name(q::CreateVectorNameRequest) -> q::PointsOperationResponse;
+        delete_vector_name(q::DeleteVectorNameRequest) -> q::PointsOperationResponse;
+        search(q::SearchPoints) -> q::SearchResponse;
+        search_batch(q::SearchBatchPoints) -> q::SearchBatchResponse;
+        search_groups(q::SearchPointGroups) -> q::SearchGroupsResponse;
+        recommend(q::RecommendPoints) -> q::RecommendResponse;
+        recommend_batch(q::RecommendBatchPoints) -> q::RecommendBatchResponse;
+        recommend_groups(q::RecommendPointGroups) -> q::RecommendGroupsResponse;
+        discover(q::DiscoverPoints) -> q::DiscoverResponse;
+        discover_batch(q::DiscoverBatchPoints) -> q::DiscoverBatchResponse;
+        update_batch(q::UpdateBatchPoints) -> q::UpdateBatchResponse;
+        query_batch(q::QueryBatchPoints) -> q::QueryBatchResponse;
+        query_groups(q::QueryPointGroups) -> q::QueryGroupsResponse;
+        facet(q::FacetCounts) -> q::FacetResponse;
+        search_matrix_pairs(q::SearchMatrixPoints) -> q::SearchMatrixPairsResponse;
+        search_matrix_offsets(q::SearchMatrixPoints) -> q::SearchMatrixOffsetsResponse;
+    }
+}
+
+#[tonic::async_trait]
+impl Collections for StandIn {
+    async fn create(
+        &self,
+        request: Request<q::CreateCollection>,
+    ) -> Result<Response<q::CollectionOperationResponse>, Status> {
+        let request = request.into_inner();
+        self.with(|store| store.create(&request))?;
+        Ok(Response::new(q::CollectionOperationResponse { result: true, time: 0.0 }))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<q::DeleteCollection>,
+    ) -> Result<Response<q::CollectionOperationResponse>, Status> {
+        let request = request.into_inner();
+        let result = self.with(|store| Ok(store.drop_collection(&request.collection_name)))?;
+        Ok(Response::new(q::CollectionOperationResponse { result, time: 0.0 }))
+    }
+
+    async fn collection_exists(
+        &self,
+        request: Request<q::CollectionExistsRequest>,
+    ) -> Result<Response<q::CollectionExistsResponse>, Status> {
+        let name = request.into_inner().collection_name;
+        let exists = self.with(|store| Ok(store.collection(&name).is_ok()))?;
+        Ok(Response::new(q::CollectionExistsResponse { result: Some(q::CollectionExists { exists }), time: 0.0 }))
+    }
+
+    not_here! {
+        get(q::GetCollectionInfoRequest) -> q::GetCollectionInfoResponse;
+        list(q::ListCollectionsRequest) -> q::ListCollectionsResponse;
+        update(q::UpdateCollection) -> q::CollectionOperationResponse;
+        update_aliases(q::ChangeAliases) -> q::CollectionOperationResponse;
+        list_collection_aliases(q::ListCollectionAliasesRequest) -> q::ListAliasesResponse;
+        list_aliases(q::ListAliasesRequest) -> q::ListAliasesResponse;
+        collection_cluster_info(q::CollectionClusterInfoRequest) -> q::CollectionClusterInfoResponse;
+        update_collection_cluster_setup(q::UpdateCollectionClusterSetupRequest) -> q::UpdateCollectionClusterSetupResponse;
+        create_shard_key(q::CreateShardKeyRequest) -> q::CreateShardKeyResponse;
+        delete_shard_key(q::DeleteShardKeyRequest) -> q::DeleteShardKeyResponse;
+        list_shard_keys(q::ListShardKeysRequest) -> q::ListShardKeysResponse;
+    }
+}
