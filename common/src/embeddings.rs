@@ -75,6 +75,13 @@ impl Embedder {
         if self.is_local() { 0.18 } else { 0.30 }
     }
 
+    /// How much meaning counts beside words in hybrid search. The built-in vectors know words only, and less of them than
+    /// BM25 does: they are there for other forms and spellings of a word, and at equal weight cost five points of recall
+    /// on LoCoMo (docs/benchmarks.md).
+    pub fn weight(&self) -> f64 {
+        if self.is_local() { 0.1 } else { 0.5 }
+    }
+
     /// Vectors of length 1, one a text, in order; several texts a call.
     pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
         match &*self.backend {

@@ -63,7 +63,8 @@ fn in_force(settings: &Settings) -> String {
         settings.redis_url.as_ref().map_or("none: in process".to_owned(), |url| redact_url(url.expose())),
     );
     line("secret key", format!("from {}", settings.auth.secret_key_origin));
-    let vectors = settings.qdrant.as_ref().map_or("exact, in the database".to_owned(), |at| redact_url(&at.url));
+    let vectors =
+        settings.qdrant.as_ref().map_or("exact, in the database".to_owned(), |at| redact_url(&at.url));
     line("vectors", vectors);
     let embedding = &settings.embedding;
     let model = match embedding.provider.as_str() {
@@ -121,7 +122,8 @@ async fn redis(url: &str) -> Result<String, String> {
 
 async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
     let embedder = Embedder::from_settings(settings).map_err(|error| error.to_string())?;
-    let index = Qdrant::new(at, &embedder.model(), embedder.dimensions()).map_err(|error| error.to_string())?;
+    let index =
+        Qdrant::new(at, &embedder.model(), embedder.dimensions()).map_err(|error| error.to_string())?;
     match tokio::time::timeout(PATIENCE, index.count()).await {
         Err(_) => Err("does not answer".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),

@@ -32,7 +32,9 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
         return commands::print(&format!("{count} texts wait for vectors of {model}: workers make them\n"));
     }
     if !ctx.vectors.is_outside() {
-        return commands::print("Search is exact, in the database: there is no index to rebuild. QDRANT_URL names one.\n");
+        return commands::print(
+            "Search is exact, in the database: there is no index to rebuild. QDRANT_URL names one.\n",
+        );
     }
     if arguments.reconcile {
         let wrong = embed::reconcile(&ctx).await.map_err(|error| error.to_string())?;

@@ -1,15 +1,19 @@
 //! Filters: `must` of keyword matches, ranges and ids, which is all that Rapport sends.
 
-use qdrant_client::qdrant::{Condition, Filter, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions};
+use qdrant_client::qdrant::{
+    Condition, Filter, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions,
+};
 
 use crate::store::Stored;
 
 fn keyword(condition: &Condition, key: &str) -> Option<String> {
     match condition.condition_one_of.as_ref()? {
-        ConditionOneOf::Field(field) if field.key == key => match field.r#match.as_ref()?.match_value.as_ref()? {
-            MatchValue::Keyword(word) => Some(word.clone()),
-            _ => None,
-        },
+        ConditionOneOf::Field(field) if field.key == key => {
+            match field.r#match.as_ref()?.match_value.as_ref()? {
+                MatchValue::Keyword(word) => Some(word.clone()),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -20,7 +24,10 @@ pub fn tenant(filter: &Filter) -> Option<String> {
 }
 
 pub fn matches(filter: &Filter, id: &str, point: &Stored) -> bool {
-    assert!(filter.should.is_empty() && filter.must_not.is_empty() && filter.min_should.is_none(), "not known here");
+    assert!(
+        filter.should.is_empty() && filter.must_not.is_empty() && filter.min_should.is_none(),
+        "not known here"
+    );
     filter.must.iter().all(|condition| holds(condition, id, point))
 }
 

@@ -7,6 +7,7 @@ mod store;
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -39,13 +40,20 @@ impl StandIn {
     }
 
     /// Serves until the task is dropped. Gives the address it listens on.
-    pub async fn serve(self, address: SocketAddr) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), String> {
+    pub async fn serve(
+        self,
+        address: SocketAddr,
+    ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), String> {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| error.to_string())?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
         let most = 64 * 1_024 * 1_024;
         let server = tonic::transport::Server::builder()
-            .add_service(PointsServer::new(self.clone()).max_decoding_message_size(most).max_encoding_message_size(most))
+            .add_service(
+                PointsServer::new(self.clone())
+                    .max_decoding_message_size(most)
+                    .max_encoding_message_size(most),
+            )
             .add_service(CollectionsServer::new(self));
         let task = tokio::spawn(async move {
             let _stopped = server.serve_with_incoming(incoming).await;
@@ -59,23 +67,36 @@ fn done() -> Response<q::PointsOperationResponse> {
     Response::new(q::PointsOperationResponse { result, time: 0.0, usage: None })
 }
 
+/// What Rapport does not use, in the form `async_trait` gives methods.
 macro_rules! not_here {
     ($($name:ident($request:ty) -> $response:ty;)*) => {$(
-        async fn $name(&self, _: Request<$request>) -> Result<Response<$response>, Status> {
-            Err(Status::unimplemented(stringify!($name)))
+        fn $name<'s, 'a>(&'s self, _: Request<$request>) -> Answer<'a, $response>
+        where
+            's: 'a,
+            Self: 'a,
+        {
+            Box::pin(async { Err(Status::unimplemented(stringify!($name))) })
         }
     )*};
 }
 
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+
 #[tonic::async_trait]
 impl Points for StandIn {
-    async fn upsert(&self, request: Request<q::UpsertPoints>) -> Result<Response<q::PointsOperationResponse>, Status> {
+    async fn upsert(
+        &self,
+        request: Request<q::UpsertPoints>,
+    ) -> Result<Response<q::PointsOperationResponse>, Status> {
         let request = request.into_inner();
         self.with(|store| store.collection(&request.collection_name)?.upsert(request.points))?;
         Ok(done())
     }
 
-    async fn delete(&self, request: Request<q::DeletePoints>) -> Result<Response<q::PointsOperationResponse>, Status> {
+    async fn delete(
+        &self,
+        request: Request<q::DeletePoints>,
+    ) -> Result<Response<q::PointsOperationResponse>, Status> {
         let request = request.into_inner();
         self.with(|store| store.collection(&request.collection_name)?.delete(request.points))?;
         Ok(done())
@@ -98,7 +119,8 @@ impl Points for StandIn {
 
     async fn count(&self, request: Request<q::CountPoints>) -> Result<Response<q::CountResponse>, Status> {
         let request = request.into_inner();
-        let count = self.with(|store| store.collection(&request.collection_name)?.count(request.filter.as_ref()))?;
+        let count =
+            self.with(|store| store.collection(&request.collection_name)?.count(request.filter.as_ref()))?;
         Ok(Response::new(q::CountResponse { result: Some(q::CountResult { count }), time: 0.0, usage: None }))
     }
 
@@ -162,7 +184,10 @@ impl Collections for StandIn {
     ) -> Result<Response<q::CollectionExistsResponse>, Status> {
         let name = request.into_inner().collection_name;
         let exists = self.with(|store| Ok(store.collection(&name).is_ok()))?;
-        Ok(Response::new(q::CollectionExistsResponse { result: Some(q::CollectionExists { exists }), time: 0.0 }))
+        Ok(Response::new(q::CollectionExistsResponse {
+            result: Some(q::CollectionExists { exists }),
+            time: 0.0,
+        }))
     }
 
     not_here! {

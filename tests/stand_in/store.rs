@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use qdrant_client::qdrant::{
-    self as q, point_id::PointIdOptions, points_selector::PointsSelectorOneOf, query, vector, vector_input, vectors,
-    vectors_config,
+    self as q, point_id::PointIdOptions, points_selector::PointsSelectorOneOf, query, vector, vector_input,
+    vectors, vectors_config,
 };
 use tonic::Status;
 
@@ -79,7 +79,10 @@ impl Store {
 
     pub fn create(&mut self, request: &q::CreateCollection) -> Result<(), Status> {
         if self.collections.contains_key(&request.collection_name) {
-            return Err(Status::already_exists(format!("Collection `{}` already exists!", request.collection_name)));
+            return Err(Status::already_exists(format!(
+                "Collection `{}` already exists!",
+                request.collection_name
+            )));
         }
         let Some(vectors_config::Config::Params(params)) =
             request.vectors_config.as_ref().and_then(|config| config.config.as_ref())
@@ -99,7 +102,9 @@ impl Store {
     }
 
     pub fn collection(&mut self, name: &str) -> Result<&mut Collection, Status> {
-        self.collections.get_mut(name).ok_or_else(|| Status::not_found(format!("Collection `{name}` doesn't exist!")))
+        self.collections
+            .get_mut(name)
+            .ok_or_else(|| Status::not_found(format!("Collection `{name}` doesn't exist!")))
     }
 }
 
@@ -107,16 +112,25 @@ impl Collection {
     pub fn upsert(&mut self, points: Vec<q::PointStruct>) -> Result<(), Status> {
         for point in points {
             let id = id_text(point.id.as_ref())?;
-            let Some(vectors::VectorsOptions::Vector(vector)) = point.vectors.and_then(|v| v.vectors_options) else {
+            let Some(vectors::VectorsOptions::Vector(vector)) = point.vectors.and_then(|v| v.vectors_options)
+            else {
                 return Err(bad("a point needs one vector"));
             };
             let vector = dense(vector).ok_or_else(|| bad("only dense vectors are known here"))?;
             if vector.len() != self.dimensions {
-                let message = format!("Vector dimension error: expected dim: {}, got {}", self.dimensions, vector.len());
+                let message = format!(
+                    "Vector dimension error: expected dim: {}, got {}",
+                    self.dimensions,
+                    vector.len()
+                );
                 return Err(bad(&message));
             }
-            let tenant = point.payload.get("user_id").and_then(|value| value.as_str()).cloned().unwrap_or_default();
-            self.tenants.entry(tenant).or_default().insert(id, Stored { payload: point.payload, vector: unit(vector) });
+            let tenant =
+                point.payload.get("user_id").and_then(|value| value.as_str()).cloned().unwrap_or_default();
+            self.tenants
+                .entry(tenant)
+                .or_default()
+                .insert(id, Stored { payload: point.payload, vector: unit(vector) });
         }
         Ok(())
     }
@@ -150,10 +164,14 @@ impl Collection {
     }
 
     pub fn query(&self, request: &q::QueryPoints) -> Result<Vec<q::ScoredPoint>, Status> {
-        let Some(query::Variant::Nearest(input)) = request.query.as_ref().and_then(|query| query.variant.as_ref()) else {
+        let Some(query::Variant::Nearest(input)) =
+            request.query.as_ref().and_then(|query| query.variant.as_ref())
+        else {
             return Err(bad("only nearest is known here"));
         };
-        let Some(vector_input::Variant::Dense(asked)) = &input.variant else { return Err(bad("only dense vectors")) };
+        let Some(vector_input::Variant::Dense(asked)) = &input.variant else {
+            return Err(bad("only dense vectors"));
+        };
         if asked.data.len() != self.dimensions {
             return Err(bad("Vector dimension error"));
         }
@@ -168,18 +186,27 @@ impl Collection {
             .collect();
         all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let best = all.into_iter().take(request.limit.unwrap_or(10) as usize);
-        Ok(best.map(|(score, id)| q::ScoredPoint { id: point_id(id), score, ..q::ScoredPoint::default() }).collect())
+        Ok(best
+            .map(|(score, id)| q::ScoredPoint { id: point_id(id), score, ..q::ScoredPoint::default() })
+            .collect())
     }
 
     pub fn count(&self, filter: Option<&q::Filter>) -> Result<u64, Status> {
         let points = self.tenants(filter).into_iter().flatten();
-        Ok(points.filter(|(id, point)| filter.is_none_or(|filter| filter::matches(filter, id, point))).count() as u64)
+        Ok(
+            points
+                .filter(|(id, point)| filter.is_none_or(|filter| filter::matches(filter, id, point)))
+                .count() as u64,
+        )
     }
 
     pub fn scroll(&self, request: &q::ScrollPoints) -> Result<Vec<q::RetrievedPoint>, Status> {
         let from = request.offset.as_ref().map(|id| id_text(Some(id))).transpose()?.unwrap_or_default();
-        let mut all: Vec<(&String, &Stored)> =
-            self.tenants(request.filter.as_ref()).into_iter().flat_map(|tenant| tenant.range(from.clone()..)).collect();
+        let mut all: Vec<(&String, &Stored)> = self
+            .tenants(request.filter.as_ref())
+            .into_iter()
+            .flat_map(|tenant| tenant.range(from.clone()..))
+            .collect();
         all.sort_by(|a, b| a.0.cmp(b.0));
         let page = all.into_iter().take(request.limit.unwrap_or(10) as usize);
         Ok(page

@@ -52,21 +52,23 @@ pub fn ideal(weights: &[(String, f64)]) -> f64 {
     weights.iter().map(|(_, idf)| idf * 1.6).sum::<f64>().max(1e-9)
 }
 
-fn weights(mode: Mode) -> (f64, f64) {
+/// `meaning`: how much the vectors count in hybrid mode, 0-1.
+fn weights(mode: Mode, meaning: f64) -> (f64, f64) {
     match mode {
         Mode::Keyword => (1.0, 0.0),
         Mode::Semantic => (0.0, 1.0),
-        Mode::Hybrid => (0.5, 0.5),
+        Mode::Hybrid => (1.0 - meaning, meaning),
     }
 }
 
 /// Joins both arms: keyword scores scaled to the best, cosines between the worst and the best.
 pub fn fuse(
     mode: Mode,
+    meaning: f64,
     keyword: &HashMap<Uuid, f64>,
     semantic: &HashMap<Uuid, f64>,
 ) -> HashMap<Uuid, Explained> {
-    let (keyword_weight, semantic_weight) = weights(mode);
+    let (keyword_weight, semantic_weight) = weights(mode, meaning);
     let mut all: HashMap<Uuid, Explained> = HashMap::new();
     if keyword_weight > 0.0 {
         let best = keyword.values().copied().fold(0.0, f64::max).max(1e-9);
@@ -126,11 +128,11 @@ mod tests {
     fn either_arm_brings_a_candidate_in_alone() {
         let keyword = HashMap::from([(Uuid::from_u128(1), 4.0)]);
         let semantic = HashMap::from([(Uuid::from_u128(2), 0.6), (Uuid::from_u128(3), 0.1)]);
-        let fused = fuse(Mode::Hybrid, &keyword, &semantic);
+        let fused = fuse(Mode::Hybrid, 0.5, &keyword, &semantic);
         assert_eq!(fused[&Uuid::from_u128(1)].relevance, 0.5);
         assert_eq!(fused[&Uuid::from_u128(2)].relevance, 0.5);
         assert_eq!(fused[&Uuid::from_u128(3)].relevance, 0.0);
-        assert_eq!(fuse(Mode::Keyword, &keyword, &semantic).len(), 1);
+        assert_eq!(fuse(Mode::Keyword, 0.5, &keyword, &semantic).len(), 1);
     }
 
     #[test]

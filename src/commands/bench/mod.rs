@@ -5,6 +5,7 @@
 
 mod chat;
 mod cluster;
+mod memory;
 mod queue;
 mod report;
 mod start;
@@ -29,6 +30,8 @@ enum What {
     Queue(queue::Arguments),
     /// Many open event streams on one API process.
     Streams(streams::Arguments),
+    /// What memory search finds, and how fast.
+    Memory(memory::Arguments),
     /// Start-up time and idle memory.
     Start(start::Arguments),
 }
@@ -39,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
         What::Chat(arguments) => chat::run(arguments, &mut report).await?,
         What::Queue(arguments) => queue::run(arguments, &mut report).await?,
         What::Streams(arguments) => streams::run(arguments, &mut report).await?,
+        What::Memory(arguments) => memory::run(arguments, &mut report).await?,
         What::Start(arguments) => start::run(arguments, &mut report).await?,
     }
     report.finish(arguments.json.as_deref())

@@ -17,6 +17,8 @@ pub mod search;
 mod touches;
 pub mod undo;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -138,8 +140,7 @@ impl Changes {
     /// Puts a new memory in; with its vector, when that is known.
     pub async fn insert(&mut self, memory: &Memory, action: &str, vector: Option<&[f32]>) -> Result<()> {
         store::memories::insert(&mut self.tx, memory).await.map_err(known_already)?;
-        terms::insert(&mut self.tx, self.user, Corpus::Memories, memory.id.0, &text::terms(&memory.content))
-            .await?;
+        terms::insert(&mut self.tx, self.user, Corpus::Memories, memory.id.0, &search_terms(memory)).await?;
         self.embed(memory, vector).await?;
         self.log(action, None, Some(memory)).await?;
         if !self.quiet {
@@ -159,16 +160,12 @@ impl Changes {
         if !store::memories::update(&mut self.tx, &after).await.map_err(known_already)? {
             return Err(Error::not_found("memory"));
         }
-        if rewritten {
+        if rewritten || after.slot != before.slot {
             terms::delete(&mut self.tx, self.user, Corpus::Memories, after.id.0).await?;
-            terms::insert(
-                &mut self.tx,
-                self.user,
-                Corpus::Memories,
-                after.id.0,
-                &text::terms(&after.content),
-            )
-            .await?;
+            terms::insert(&mut self.tx, self.user, Corpus::Memories, after.id.0, &search_terms(&after))
+                .await?;
+        }
+        if rewritten {
             self.embed(&after, None).await?;
         } else {
             store::vectors::touch(&mut self.tx, self.user, Corpus::Memories, after.id.0, self.version)
@@ -220,6 +217,12 @@ impl Changes {
         ctx.announce(ready.into_iter().chain(embedding)).await;
         Ok(())
     }
+}
+
+/// What a memory is found by: its words, and those of its slot. "Who is my employer?" finds "Works at Acme".
+fn search_terms(memory: &Memory) -> HashMap<String, i64> {
+    let slot = memory.slot.as_deref().unwrap_or_default().replace('_', " ");
+    text::terms(&format!("{} {slot}", memory.content))
 }
 
 /// Two memories of one user cannot say the same and both count.

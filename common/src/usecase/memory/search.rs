@@ -243,7 +243,7 @@ async fn search_memories(
         Mode::Keyword => HashMap::new(),
         mode => tolerate(mode, semantic(ctx, user, Corpus::Memories, &query.text, &filter, &by_word).await)?,
     };
-    let fused = rank::fuse(query.mode, &by_word, &by_meaning);
+    let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
     let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
     order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));
     let mut hits = Vec::new();
@@ -299,7 +299,7 @@ async fn search_messages(
             cosines
         }
     };
-    let fused = rank::fuse(query.mode, &by_word, &by_meaning);
+    let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
     let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
     order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));
     order.truncate((query.limit * 3).max(60));

@@ -1,0 +1,128 @@
+//! Memory: does search find what was said, does it know what holds now, and how fast.
+
+mod quality;
+mod speed;
+mod updates;
+
+use std::path::PathBuf;
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use super::{
+    cluster::{Cluster, Options},
+    report::Report,
+};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// LoCoMo in its plain form: recall of each question's evidence among the first k past turns. The vectors are those
+    /// of AI_SERVICES__EMBEDDING_*.
+    file: Option<PathBuf>,
+    /// Facts that change: is the current value first, is the value as of then?
+    #[arg(long)]
+    updates: Option<usize>,
+    /// Search times of a user with so many memories.
+    #[arg(long)]
+    memories: Option<usize>,
+    /// With --memories: so many more memories of other users around. Needs PostgreSQL.
+    #[arg(long, default_value_t = 0)]
+    others: usize,
+    /// Sessions extracted a second, with an instant model, of so many sessions.
+    #[arg(long)]
+    sessions: Option<usize>,
+    /// Time to the first token with and without memory, of so many chats.
+    #[arg(long)]
+    chats: Option<usize>,
+}
+
+pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
+    let env = [
+        ("QUEUE__SWEEP_SECONDS", "0.2"),
+        ("MEMORY__IDLE_SECONDS", "0"),
+        ("MEMORY__CONSOLIDATE_AFTER", "1000000"),
+    ];
+    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    let cluster = Cluster::start(Options { workers: 1, concurrency: 64, mock: Vec::new(), env }).await?;
+    let stack = if super::cluster::production().is_some() { "PostgreSQL + Redis" } else { "embedded" };
+    let qdrant = std::env::var_os("QDRANT_URL").is_some();
+    report.text("stack", &format!("{stack}{}", if qdrant { " + Qdrant" } else { ", exact search" }))?;
+    if let Some(file) = &arguments.file {
+        quality::run(&cluster, file, report).await?;
+    }
+    if let Some(facts) = arguments.updates {
+        updates::run(&cluster, facts, report).await?;
+    }
+    if let Some(memories) = arguments.memories {
+        speed::search(&cluster, memories, arguments.others, report).await?;
+    }
+    if let Some(sessions) = arguments.sessions {
+        speed::extraction(&cluster, sessions, report).await?;
+    }
+    if let Some(chats) = arguments.chats {
+        speed::first_token(&cluster, chats, report).await?;
+    }
+    Ok(())
+}
+
+/// One account.
+struct Account<'a> {
+    client: &'a Client,
+    base: String,
+    token: String,
+}
+
+impl Account<'_> {
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
+        let request =
+            self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token).json(body);
+        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        if !status.is_success() {
+            return Err(format!("{path}: {status}: {text:.300}"));
+        }
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, String> {
+        self.call(Method::GET, path, &Value::Null).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// How many texts the account's embedding jobs have given vectors.
+    async fn embedded(&self) -> Result<u64, String> {
+        let jobs = self.get("/jobs?kind=embedding&status=succeeded&limit=200").await?;
+        Ok(jobs["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|job| job["result"]["embedded"].as_u64())
+            .sum())
+    }
+
+    /// Waits until as many texts have vectors.
+    async fn until_embedded(&self, count: u64) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(900);
+        while self.embedded().await? < count {
+            if tokio::time::Instant::now() > deadline {
+                return Err("the vectors are not made".to_owned());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+}
+
+async fn accounts<'a>(
+    cluster: &Cluster,
+    client: &'a Client,
+    count: usize,
+) -> Result<Vec<Account<'a>>, String> {
+    let base = format!("{}/api/v1", cluster.url);
+    let tokens = cluster.users(client, count).await?;
+    Ok(tokens.into_iter().map(|token| Account { client, base: base.clone(), token }).collect())
+}

@@ -1,0 +1,151 @@
+//! Evidence recall on LoCoMo: a conversation is a user, its sessions are imported as sessions, its questions are asked of
+//! `/memory/search` over messages. The share of each question's evidence among the first k, mean over questions.
+
+use std::{collections::HashMap, path::Path};
+
+use chrono::{NaiveDateTime, TimeDelta};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        cluster::{self, Cluster},
+        report::Report,
+    },
+    Account, accounts,
+};
+
+#[derive(Deserialize)]
+struct File {
+    conversations: Vec<Conversation>,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    speakers: Vec<String>,
+    sessions: Vec<Session>,
+    questions: Vec<Question>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    n: i64,
+    time: String,
+    turns: Vec<Turn>,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    id: String,
+    speaker: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    question: String,
+    category: String,
+    evidence: Vec<String>,
+}
+
+const MODES: [&str; 3] = ["keyword", "semantic", "hybrid"];
+const KS: [usize; 3] = [5, 10, 20];
+
+/// Recall by (mode, k), and at 10 by category for hybrid.
+#[derive(Default)]
+struct Sums {
+    recall: HashMap<(&'static str, usize), f64>,
+    category: HashMap<String, (f64, usize)>,
+    questions: usize,
+}
+
+pub async fn run(cluster: &Cluster, path: &Path, report: &mut Report) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file: File = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let client = cluster::client()?;
+    let users = accounts(cluster, &client, file.conversations.len()).await?;
+    let mut sums = Sums::default();
+    for (conversation, user) in file.conversations.iter().zip(&users) {
+        ask_all(conversation, user, &mut sums).await?;
+    }
+    let of = |sum: f64| sum / sums.questions.max(1) as f64;
+    report.number("questions", sums.questions as f64, "")?;
+    for mode in MODES {
+        for k in KS {
+            let recall = sums.recall.get(&(mode, k)).copied().unwrap_or(0.0);
+            report.number(&format!("{mode}: evidence recall@{k}"), 100.0 * of(recall), "%")?;
+        }
+    }
+    let mut categories: Vec<_> = sums.category.into_iter().collect();
+    categories.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, (sum, count)) in categories {
+        report.number(
+            &format!("hybrid: recall@10, {name} (n={count})"),
+            100.0 * sum / count.max(1) as f64,
+            "%",
+        )?;
+    }
+    Ok(())
+}
+
+async fn import(conversation: &Conversation, user: &Account<'_>) -> Result<HashMap<String, String>, String> {
+    let mut ids = HashMap::new();
+    for session in &conversation.sessions {
+        let began = NaiveDateTime::parse_from_str(&session.time, "%I:%M %p on %d %B, %Y")
+            .map_err(|error| format!("{}: {error}", session.time))?
+            .and_utc();
+        let first = conversation.speakers.first();
+        let messages: Vec<Value> = session
+            .turns
+            .iter()
+            .enumerate()
+            .map(|(index, turn)| {
+                let role = if Some(&turn.speaker) == first { "user" } else { "assistant" };
+                let at = began + TimeDelta::seconds(20 * index as i64);
+                json!({"role": role, "name": turn.speaker, "content": turn.text, "created_at": at.to_rfc3339()})
+            })
+            .collect();
+        let body = json!({"title": format!("Session {}", session.n), "messages": messages});
+        let imported = user.post("/chat/sessions/import", &body).await?;
+        for (turn, id) in session.turns.iter().zip(imported["message_ids"].as_array().into_iter().flatten()) {
+            ids.insert(turn.id.clone(), id.as_str().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(ids)
+}
+
+async fn ask_all(conversation: &Conversation, user: &Account<'_>, sums: &mut Sums) -> Result<(), String> {
+    let settings = json!({"memory_settings": {"auto_memory_extraction": false}});
+    user.call(reqwest::Method::PATCH, "/settings", &settings).await?;
+    let ids = import(conversation, user).await?;
+    user.until_embedded(ids.len() as u64).await?;
+    for question in &conversation.questions {
+        let gold: Vec<&String> = question.evidence.iter().filter_map(|turn| ids.get(turn)).collect();
+        if gold.is_empty() {
+            continue;
+        }
+        sums.questions += 1;
+        for mode in MODES {
+            let body =
+                json!({"query": question.question, "mode": mode, "sources": ["messages"], "limit": 20});
+            let hits = user.post("/memory/search", &body).await?;
+            let hits: Vec<&str> = hits
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|hit| hit["message"]["id"].as_str())
+                .collect();
+            for k in KS {
+                let first = &hits[..hits.len().min(k)];
+                let found = gold.iter().filter(|id| first.contains(&id.as_str())).count();
+                let recall = found as f64 / gold.len() as f64;
+                *sums.recall.entry((mode, k)).or_default() += recall;
+                if mode == "hybrid" && k == 10 {
+                    let of = sums.category.entry(question.category.clone()).or_default();
+                    *of = (of.0 + recall, of.1 + 1);
+                }
+            }
+        }
+    }
+    Ok(())
+}

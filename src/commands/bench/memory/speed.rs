@@ -1,0 +1,230 @@
+//! How fast: searching many memories, reading many sessions, what memory adds to a chat.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        cluster::{self, Cluster},
+        report::{Latencies, Report},
+    },
+    Account, accounts,
+};
+
+const THINGS: [&str; 40] = [
+    "hiking",
+    "tea",
+    "chess",
+    "jazz",
+    "pottery",
+    "sailing",
+    "ramen",
+    "novels",
+    "cycling",
+    "gardening",
+    "films",
+    "swimming",
+    "maps",
+    "coffee",
+    "painting",
+    "running",
+    "museums",
+    "baking",
+    "climbing",
+    "poetry",
+    "guitars",
+    "football",
+    "history",
+    "languages",
+    "astronomy",
+    "cooking",
+    "dogs",
+    "cats",
+    "trains",
+    "theatre",
+    "opera",
+    "knitting",
+    "birds",
+    "markets",
+    "beaches",
+    "mountains",
+    "puzzles",
+    "podcasts",
+    "yoga",
+    "photography",
+];
+const PLACES: [&str; 20] = [
+    "London", "Dhaka", "Oslo", "Lima", "Turin", "Kyoto", "Porto", "Quito", "Accra", "Riga", "Hanoi", "Cairo",
+    "Bergen", "Leeds", "Ghent", "Nairobi", "Tampere", "Cusco", "Malmo", "Cork",
+];
+
+/// Every number gives another text.
+fn text(number: usize) -> String {
+    let thing = THINGS[number % THINGS.len()];
+    let other = THINGS[(number / 7 + 13) % THINGS.len()];
+    let place = PLACES[(number / 3) % PLACES.len()];
+    match number % 3 {
+        0 => format!("Likes {thing} and {other} in {place}, note {number}"),
+        1 => format!("Went to {place} for {thing} with friends, trip {number}"),
+        _ => format!("Wants to learn {thing} before visiting {place} again, plan {number}"),
+    }
+}
+
+async fn fill(user: &Account<'_>, from: usize, count: usize) -> Result<(), String> {
+    for first in (from..from + count).step_by(10_000) {
+        let rows: Vec<Value> = (first..(first + 10_000).min(from + count))
+            .map(|number| json!({"content": text(number), "memory_type": "preference"}))
+            .collect();
+        let job = user.call(reqwest::Method::POST, "/memory/import", &json!({"memories": rows})).await?;
+        if let Some(id) = job["id"].as_str() {
+            loop {
+                let job = user.get(&format!("/jobs/{id}?wait=60")).await?;
+                if job["finished_at"].is_string() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub async fn search(
+    cluster: &Cluster,
+    memories: usize,
+    others: usize,
+    report: &mut Report,
+) -> Result<(), String> {
+    let client = cluster::client()?;
+    // 10,000 a user around.
+    let crowd = others.div_ceil(10_000);
+    let users = accounts(cluster, &client, crowd + 1).await?;
+    let started = Instant::now();
+    fill(&users[0], 0, memories).await?;
+    report.number("memories imported a second", memories as f64 / started.elapsed().as_secs_f64(), "/s")?;
+    for user in &users[1..] {
+        fill(user, 0, 10_000).await?;
+    }
+    if crowd > 0 {
+        report.number("memories of other users", (crowd * 10_000) as f64, "")?;
+    }
+    if std::env::var_os("QDRANT_URL").is_some() {
+        wait_until_indexed(&users[0]).await?;
+    }
+    for mode in ["keyword", "semantic", "hybrid"] {
+        let mut latencies = Latencies::new()?;
+        for number in 0..420 {
+            let thing = THINGS[(number * 11) % THINGS.len()];
+            let place = PLACES[(number * 3) % PLACES.len()];
+            let query = format!("What did I plan about {thing} in {place}?");
+            let body = json!({"query": query, "mode": mode, "limit": 10});
+            let started = Instant::now();
+            let hits = users[0].post("/memory/search", &body).await?;
+            // The first few open connections and caches.
+            if number >= 20 {
+                latencies.add(started.elapsed());
+            }
+            if hits.as_array().is_none_or(Vec::is_empty) {
+                return Err(format!("nothing was found for {query}"));
+            }
+        }
+        report.latencies(&format!("{mode} search, {memories} memories"), &latencies)?;
+    }
+    Ok(())
+}
+
+async fn wait_until_indexed(user: &Account<'_>) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(1_800);
+    loop {
+        let open = user.get("/jobs?kind=embedding&limit=50").await?;
+        let settled =
+            open["items"].as_array().into_iter().flatten().all(|job| job["finished_at"].is_string());
+        if settled {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err("the index is not filled".to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+pub async fn extraction(cluster: &Cluster, sessions: usize, report: &mut Report) -> Result<(), String> {
+    const USERS: usize = 100;
+    let client = cluster::client()?;
+    let users = accounts(cluster, &client, USERS).await?;
+    let started = Instant::now();
+    let imported: Vec<Result<Value, String>> = stream::iter(0..sessions)
+        .map(|number| {
+            let user = &users[number % USERS];
+            async move {
+                let messages: Vec<Value> = (0..10)
+                    .map(|turn| {
+                        let content = format!("I like {} {number}.", THINGS[(number + turn) % THINGS.len()]);
+                        let content = if turn % 2 == 0 { content } else { "I see, tell me more.".to_owned() };
+                        json!({"role": if turn % 2 == 0 { "user" } else { "assistant" }, "content": content})
+                    })
+                    .collect();
+                user.post("/chat/sessions/import", &json!({"messages": messages})).await
+            }
+        })
+        .buffer_unordered(32)
+        .collect()
+        .await;
+    imported.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let import_seconds = started.elapsed().as_secs_f64();
+    // Extraction went on meanwhile: what counts is from the first import to the last window.
+    for user in &users {
+        let expected = (sessions / USERS) as u64;
+        loop {
+            let done = user.get("/memory/extract/runs?limit=200").await?;
+            if done.as_array().map_or(0, Vec::len) as u64 >= expected {
+                break;
+            }
+            if started.elapsed() > Duration::from_secs(600) {
+                return Err("sessions were not read".to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    report.number("sessions of ten turns imported a second", sessions as f64 / import_seconds, "/s")?;
+    report.number("sessions imported and extracted a second", sessions as f64 / seconds, "/s")
+}
+
+pub async fn first_token(cluster: &Cluster, chats: usize, report: &mut Report) -> Result<(), String> {
+    let client = cluster::client()?;
+    let users = accounts(cluster, &client, 1).await?;
+    let user = &users[0];
+    fill(user, 0, 1_000).await?;
+    let (mut with, mut without) = (Latencies::new()?, Latencies::new()?);
+    for number in 0..chats * 2 {
+        let memory = number % 2 == 0;
+        let message =
+            format!("Tell me about {} in {}?", THINGS[number % THINGS.len()], PLACES[number % PLACES.len()]);
+        let body = json!({"message": message, "enable_memory": memory});
+        let started = Instant::now();
+        let request = client.post(format!("{}/chat/stream", user.base)).bearer_auth(&user.token).json(&body);
+        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let mut bytes = answer.bytes_stream();
+        let mut seen = String::new();
+        while let Some(chunk) = bytes.next().await {
+            seen.push_str(&String::from_utf8_lossy(&chunk.map_err(|error| error.to_string())?));
+            if seen.contains("event: token") {
+                break;
+            }
+        }
+        if memory && !seen.contains("event: memory") {
+            return Err(format!("no memory for {message}"));
+        }
+        let took = started.elapsed();
+        if number >= 20 {
+            if memory { with.add(took) } else { without.add(took) }
+        }
+    }
+    report.latencies("first token with memory (1,000 memories)", &with)?;
+    report.latencies("first token without", &without)?;
+    report.number("memory adds, p50", with.ms(0.5) - without.ms(0.5), "ms")
+}
