@@ -155,6 +155,8 @@ pub struct QdrantAt {
     /// Of its gRPC port: `http://host:6334`.
     pub url: String,
     pub api_key: Option<Secret>,
+    /// Begins the names of our collections: deployments that share a server need one each.
+    pub prefix: String,
     /// How often drift between the database and it is looked for.
     pub reconcile: Duration,
 }
@@ -199,11 +201,12 @@ fn embedding(env: &mut Env) -> Embedding {
 fn qdrant(env: &mut Env) -> Option<QdrantAt> {
     let api_key = env.optional("QDRANT_API_KEY").map(Secret::new);
     let reconcile = env.seconds("QDRANT__RECONCILE_SECONDS", 300.0, 1.0..=86_400.0);
+    let prefix = env.text("QDRANT__COLLECTION_PREFIX", "rapport");
     let url = env.optional("QDRANT_URL")?;
     if !(url.starts_with("http://") || url.starts_with("https://")) {
         env.problem("QDRANT_URL must begin with http:// or https:// (its gRPC port, usually 6334)");
     }
-    Some(QdrantAt { url, api_key, reconcile })
+    Some(QdrantAt { url, api_key, prefix, reconcile })
 }
 
 /// Reads the settings, or says everything that is wrong with them, one problem a line.

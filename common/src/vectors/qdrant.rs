@@ -36,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Qdrant {
     client: qdrant_client::Qdrant,
+    prefix: String,
     collection: String,
     dimensions: u64,
     ready: OnceCell<()>,
@@ -89,7 +90,8 @@ impl Qdrant {
         config.api_key = at.api_key.as_ref().map(|key| key.expose().to_owned());
         Ok(Self {
             client: config.build()?,
-            collection: collection_name(model),
+            prefix: at.prefix.clone(),
+            collection: collection_name(&at.prefix, model),
             dimensions: dimensions as u64,
             ready: OnceCell::new(),
         })
@@ -140,10 +142,10 @@ fn already_exists(error: &QdrantError) -> bool {
 }
 
 /// `text-embedding-3-small:1536` → `rapport_text-embedding-3-small_1536`.
-fn collection_name(model: &str) -> String {
+fn collection_name(prefix: &str, model: &str) -> String {
     let safe: String =
         model.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    format!("rapport_{safe}")
+    format!("{prefix}_{safe}")
 }
 
 fn owner(user: UserId, corpus: Corpus) -> Vec<Condition> {
@@ -223,7 +225,7 @@ impl VectorIndex for Qdrant {
     }
 
     async fn delete(&self, model: &str, docs: &[Uuid]) -> Result<(), VectorError> {
-        let collection = collection_name(model);
+        let collection = collection_name(&self.prefix, model);
         for batch in docs.chunks(BATCH) {
             let ids = PointsIdsList { ids: batch.iter().map(|doc| point_id(*doc)).collect() };
             let request = DeletePointsBuilder::new(&collection).points(ids).wait(true);

@@ -3,6 +3,7 @@
 mod events;
 mod limits;
 mod sql;
+mod vectors;
 mod wire;
 
 use std::sync::OnceLock;

@@ -3,8 +3,9 @@
 mod api_dies;
 mod database_restarts;
 mod drain;
+mod memory_worker_dies;
 mod poison;
 mod redis_dies;
-mod worker_dies;
+pub mod worker_dies;
 mod worker_pauses;
 mod worker_stops;

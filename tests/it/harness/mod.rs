@@ -3,6 +3,7 @@
 pub mod app;
 pub mod client;
 pub mod ledger;
+pub mod memory;
 pub mod process;
 pub mod servers;
 pub mod sse;

@@ -4,6 +4,7 @@ mod cancel;
 mod chat;
 mod idempotency;
 mod limits;
+mod memory;
 mod ownership;
 mod providers;
 mod service;

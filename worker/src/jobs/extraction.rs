@@ -40,12 +40,13 @@ impl<E: Into<Error>> From<E> for Unread {
 }
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: ExtractionPayload = match payload::read(job) {
+    // Shrinks while a window cannot be read whole: what is given up is only what could not be read at all.
+    let mut payload: ExtractionPayload = match payload::read(job) {
         Ok(payload) => payload,
         Err(error) => return Outcome::Fail(error),
     };
     let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an extraction without user")) };
-    match read_and_store(ctx, job, user, &payload).await {
+    match read_and_store(ctx, job, user, &mut payload).await {
         Ok(outcome) => outcome,
         Err(Unread::Ours(error)) => super::outcome_of(error),
         Err(Unread::Provider(error)) if error.class.is_transient() && job.attempt < job.max_attempts => {
@@ -88,15 +89,15 @@ async fn read_and_store(
     ctx: &Context,
     job: &Job,
     user: UserId,
-    payload: &ExtractionPayload,
+    payload: &mut ExtractionPayload,
 ) -> Result<Outcome, Unread> {
-    let ExtractionPayload { session_id, from_seq, mut to_seq } = *payload;
+    let ExtractionPayload { session_id, from_seq, .. } = *payload;
     let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
     let read = loop {
         if !settings.auto_memory_extraction {
             break None;
         }
-        let window = extraction::load(ctx, user, session_id, from_seq, to_seq).await?;
+        let window = extraction::load(ctx, user, session_id, from_seq, payload.to_seq).await?;
         let places: Vec<i64> =
             window.turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.seq).collect();
         if places.is_empty() {
@@ -104,12 +105,13 @@ async fn read_and_store(
         }
         match read_window(ctx, job, user, window).await {
             Ok(read) => break Some(read),
-            Err(Unread::Unreadable(..)) if places.len() > 1 => to_seq = places[places.len() / 2 - 1],
+            Err(Unread::Unreadable(..)) if places.len() > 1 => payload.to_seq = places[places.len() / 2 - 1],
             Err(unread) => return Err(unread),
         }
     };
+    let payload = &*payload;
     let stored = persist_for(ctx.settings.queue.lease, || {
-        extraction::finish(ctx, job, user, payload, to_seq, read.as_ref(), &settings)
+        extraction::finish(ctx, job, user, payload, read.as_ref(), &settings)
     });
     let Some(result) = stored.await.flatten() else { return Ok(Outcome::Lost) };
     METRICS.windows.with_label_values(&[result["outcome"].as_str().unwrap_or_default()]).inc();

@@ -218,11 +218,10 @@ pub async fn finish(
     job: &Job,
     user: UserId,
     payload: &ExtractionPayload,
-    to: i64,
     read: Option<&Read>,
     settings: &MemorySettings,
 ) -> Result<Option<Value>> {
-    let ExtractionPayload { session_id: session, from_seq: from, .. } = *payload;
+    let ExtractionPayload { session_id: session, from_seq: from, to_seq: to } = *payload;
     let mut changes = Changes::open(ctx, user, "extractor").await?;
     // Takes the session's row: a message that is being stored now is seen below, or sees the cursor.
     extraction::advance(&mut changes.tx, user, session, to).await?;

@@ -1,6 +1,9 @@
 //! Finding memories and past turns: candidates by words and by meaning, joined, filtered, ranked, explained.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -140,29 +143,78 @@ async fn keyword(
     Ok((found.into_iter().collect(), Words { weights, ideal }))
 }
 
-/// Cosines of the nearest, and of whatever the words found: both arms then know every candidate.
-async fn semantic(
+/// The nearest to a question, and its vector.
+async fn nearest(
     ctx: &Context,
     user: UserId,
     corpus: Corpus,
     question: &str,
     filter: &VectorFilter,
-    also: &HashMap<Uuid, f64>,
-) -> Result<HashMap<Uuid, f64>> {
+) -> Result<(Arc<[f32]>, HashMap<Uuid, f64>)> {
     let vector = ctx.embedder.query(question).await.map_err(|error| error.public())?;
     let away = |error| Error::unavailable("vector index", error);
     let found = ctx.vectors.search(user, corpus, &vector, filter, CANDIDATES).await.map_err(away)?;
-    let mut cosines: HashMap<Uuid, f64> =
-        found.into_iter().map(|(id, cosine)| (id, f64::from(cosine))).collect();
+    Ok((vector, found.into_iter().map(|(id, cosine)| (id, f64::from(cosine))).collect()))
+}
+
+/// Cosines of the nearest, and of whatever the words found: both arms then know every candidate.
+async fn with_cosines_of(
+    ctx: &Context,
+    user: UserId,
+    corpus: Corpus,
+    (vector, mut cosines): (Arc<[f32]>, HashMap<Uuid, f64>),
+    also: &HashMap<Uuid, f64>,
+) -> Result<HashMap<Uuid, f64>> {
     let missing: Vec<Uuid> = also.keys().filter(|id| !cosines.contains_key(id)).copied().collect();
     if !missing.is_empty() {
-        let scored = ctx.vectors.score(user, corpus, &vector, &missing).await.map_err(away)?;
+        let scored = ctx.vectors.score(user, corpus, &vector, &missing).await;
+        let scored = scored.map_err(|error| Error::unavailable("vector index", error))?;
         cosines.extend(scored.into_iter().map(|(id, cosine)| (id, f64::from(cosine))));
     }
     Ok(cosines)
 }
 
-/// Searches. A semantic arm that is away leaves the keyword arm, unless only meaning was asked for.
+/// Both arms at once, as the mode wants them. An arm of meaning that is away leaves the words, unless only meaning was
+/// asked for.
+async fn both_arms(
+    ctx: &Context,
+    user: UserId,
+    corpus: Corpus,
+    mode: Mode,
+    words: &HashMap<String, i64>,
+    question: &str,
+    filter: &VectorFilter,
+) -> Result<(HashMap<Uuid, f64>, Words, HashMap<Uuid, f64>)> {
+    let no_words = || (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 });
+    let (by_word, by_meaning) = tokio::join!(
+        async {
+            if mode == Mode::Semantic { Ok(no_words()) } else { keyword(ctx, user, corpus, words).await }
+        },
+        async {
+            if mode == Mode::Keyword {
+                Ok(None)
+            } else {
+                nearest(ctx, user, corpus, question, filter).await.map(Some)
+            }
+        },
+    );
+    let (by_word, weights) = by_word?;
+    let joined = match by_meaning {
+        Ok(None) => Ok(HashMap::new()),
+        Ok(Some(found)) => with_cosines_of(ctx, user, corpus, found, &by_word).await,
+        Err(error) => Err(error),
+    };
+    let by_meaning = match joined {
+        Err(error) if mode == Mode::Hybrid => {
+            tracing::warn!(%error, "searching by words alone");
+            HashMap::new()
+        }
+        joined => joined?,
+    };
+    Ok((by_word, weights, by_meaning))
+}
+
+/// Searches; the best first.
 pub async fn search(ctx: &Context, user: UserId, query: &Query) -> Result<Vec<Hit>> {
     let words = text::terms(&query.text);
     let (memories, messages) = tokio::join!(
@@ -213,16 +265,6 @@ async fn credit_sources(ctx: &Context, user: UserId, memories: &[Hit], found: &m
     Ok(())
 }
 
-fn tolerate(mode: Mode, found: Result<HashMap<Uuid, f64>>) -> Result<HashMap<Uuid, f64>> {
-    match (mode, found) {
-        (Mode::Hybrid, Err(error)) => {
-            tracing::warn!(%error, "searching by words alone");
-            Ok(HashMap::new())
-        }
-        (_, found) => found,
-    }
-}
-
 async fn search_memories(
     ctx: &Context,
     user: UserId,
@@ -230,19 +272,13 @@ async fn search_memories(
     words: &HashMap<String, i64>,
 ) -> Result<Vec<Hit>> {
     let now = clock::now();
-    let (by_word, weights) = match query.mode {
-        Mode::Semantic => (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }),
-        _ => keyword(ctx, user, Corpus::Memories, words).await?,
-    };
     let filter = VectorFilter {
         memory_type: query.memory_type.clone(),
         statuses: query.statuses(),
         min_importance: query.min_importance,
     };
-    let by_meaning = match query.mode {
-        Mode::Keyword => HashMap::new(),
-        mode => tolerate(mode, semantic(ctx, user, Corpus::Memories, &query.text, &filter, &by_word).await)?,
-    };
+    let (by_word, weights, by_meaning) =
+        both_arms(ctx, user, Corpus::Memories, query.mode, words, &query.text, &filter).await?;
     let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
     let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
     order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));
@@ -280,25 +316,15 @@ async fn search_messages(
     query: &Query,
     words: &HashMap<String, i64>,
 ) -> Result<Vec<Hit>> {
-    let (mut by_word, weights) = match query.mode {
-        Mode::Semantic => (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }),
-        _ => keyword(ctx, user, Corpus::Messages, words).await?,
-    };
     let names = messages::names(&mut ctx.db.read().await?, user).await?;
     let asked_about = names.iter().find(|name| mentions(&query.text, name));
+    // People speak of themselves in the first person: a question about them must too.
+    let question = asked_about.map_or(query.text.clone(), |name| first_person(&query.text, name));
+    let anything = VectorFilter::default();
+    let (mut by_word, weights, mut by_meaning) =
+        both_arms(ctx, user, Corpus::Messages, query.mode, words, &question, &anything).await?;
     add_what_came_before(ctx, user, &mut by_word, BEFORE_KEYWORD).await?;
-    let by_meaning = match query.mode {
-        Mode::Keyword => HashMap::new(),
-        mode => {
-            // People speak of themselves in the first person: a question about them must too.
-            let question = asked_about.map_or(query.text.clone(), |name| first_person(&query.text, name));
-            let found =
-                semantic(ctx, user, Corpus::Messages, &question, &VectorFilter::default(), &by_word).await;
-            let mut cosines = tolerate(mode, found)?;
-            add_what_came_before(ctx, user, &mut cosines, BEFORE_SEMANTIC).await?;
-            cosines
-        }
-    };
+    add_what_came_before(ctx, user, &mut by_meaning, BEFORE_SEMANTIC).await?;
     let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
     let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
     order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));

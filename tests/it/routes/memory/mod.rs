@@ -1,0 +1,9 @@
+mod bad_input;
+mod changes;
+mod extraction;
+mod graph;
+mod injection;
+mod matrix;
+mod search;
+mod tour;
+mod transfer;
