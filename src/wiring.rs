@@ -13,7 +13,7 @@ use rapport_common::{
     redis_link::RedisLink,
     settings::Settings,
     store::{Db, PoolSizes},
-    usecase::memory::Touches,
+    usecase::memory::{Sizes, Touches},
     vectors::{Exact, Qdrant, VectorIndex},
     wire::{LocalWire, RedisWire, Wire},
 };
@@ -100,6 +100,7 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
         embedder,
         vectors,
         touches: Touches::start(db.clone()),
+        sizes: Sizes::default(),
         wire,
         events,
         limits,

@@ -13,7 +13,7 @@ use crate::{
     settings::Settings,
     store::{Db, jobs::Ready},
     telemetry::metrics::METRICS,
-    usecase::memory::Touches,
+    usecase::memory::{Sizes, Touches},
     vectors::VectorIndex,
     wire::Wire,
 };
@@ -32,6 +32,7 @@ pub struct Context {
     pub embedder: Embedder,
     pub vectors: Arc<dyn VectorIndex>,
     pub touches: Touches,
+    pub sizes: Sizes,
 }
 
 impl Context {

@@ -194,7 +194,8 @@ create table memory_terms (
     tf       integer not null,
     -- Words in the document.
     length   integer not null,
-    primary key (user_id, term, doc_id)
+    -- All that scoring reads is in the index.
+    primary key (user_id, term, doc_id) include (tf, length)
 );
 create index memory_terms_doc on memory_terms (doc_id);
 create table message_terms (
@@ -203,7 +204,8 @@ create table message_terms (
     doc_id   uuid not null references messages (id) on delete cascade,
     tf       integer not null,
     length   integer not null,
-    primary key (user_id, term, doc_id)
+    -- All that scoring reads is in the index.
+    primary key (user_id, term, doc_id) include (tf, length)
 );
 create index message_terms_doc on message_terms (doc_id);
 

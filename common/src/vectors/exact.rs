@@ -133,14 +133,19 @@ impl Exact {
         }
     }
 
+    /// `fresh`: brought up to date first. A look at certain documents right after a search needs that not.
     async fn with<T>(
         &self,
         user: UserId,
         corpus: Corpus,
+        fresh: bool,
         use_them: impl FnOnce(&Vectors) -> T,
     ) -> Result<T, VectorError> {
         let slot = self.slot((user, corpus));
         let mut vectors = slot.lock().await;
+        if !fresh && vectors.version > 0 {
+            return Ok(use_them(&vectors));
+        }
         let mut conn = self.db.read().await?;
         let (version, deletions, _) = memory_log::state(&mut conn, user).await?;
         let mut grew = false;
@@ -182,7 +187,7 @@ impl VectorIndex for Exact {
         filter: &VectorFilter,
         limit: usize,
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
-        self.with(user, corpus, |vectors| {
+        self.with(user, corpus, true, |vectors| {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
@@ -207,7 +212,7 @@ impl VectorIndex for Exact {
         query: &[f32],
         docs: &[Uuid],
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
-        self.with(user, corpus, |vectors| {
+        self.with(user, corpus, false, |vectors| {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }

@@ -58,6 +58,11 @@ pub fn plan(messages: &[ChatMessage], model: &str) -> Plan {
     // After a repair the last turn only asks again: the first holds the data.
     let asked = messages.iter().find(|m| m.role == Role::User).map_or("", |m| m.content.as_str());
     if let Some(answer) = task(system, asked) {
+        // `/facts fail 503` in a turn: the model fails when it is asked about it.
+        let status = answer.strip_prefix("fail ").and_then(|status| status.trim().parse().ok());
+        if let Some(status) = status.filter(|status| (400..600).contains(status)) {
+            return Plan { words: Vec::new(), delay: None, fail: Some(Fail { status, times: None }) };
+        }
         return Plan { words: words_of(&answer), delay: Some(Duration::ZERO), fail: None };
     }
     let mut plan = Plan { words: Vec::new(), delay: None, fail: None };

@@ -14,6 +14,7 @@ pub mod merge;
 pub mod recall;
 pub mod review;
 pub mod search;
+mod sizes;
 mod touches;
 pub mod undo;
 
@@ -23,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use sizes::Sizes;
 pub use touches::Touches;
 
 use crate::{

@@ -130,7 +130,7 @@ async fn keyword(
         return Ok((HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }));
     }
     let frequencies = terms::frequencies(&mut conn, user, corpus, &terms).await?;
-    let (size, mean) = terms::size(&mut conn, user, corpus).await?;
+    let (size, mean) = ctx.sizes.of(&mut conn, user, corpus).await?;
     let weight =
         |term: &&str| ((*term).to_owned(), rank::idf(size, frequencies.get(*term).copied().unwrap_or(0)));
     let weights: Vec<(String, f64)> = terms.iter().map(weight).collect();
@@ -287,11 +287,12 @@ async fn search_memories(
     // third at most, so twice as many as wanted are enough to rank.
     let enough = query.limit * 2;
     for chunk in order.chunks((query.limit * 3).max(30)) {
-        let mut conn = ctx.db.read().await?;
         let ids: Vec<MemoryId> = chunk.iter().map(|(id, _)| MemoryId(*id)).collect();
-        let rows = memories::get_many(&mut conn, user, &ids).await?;
-        let disputed = memory_conflicts::contradictions(&mut conn, user, &ids).await?;
-        drop(conn);
+        let (rows, disputed): (Result<_>, Result<_>) = tokio::join!(
+            async { Ok(memories::get_many(&mut ctx.db.read().await?, user, &ids).await?) },
+            async { Ok(memory_conflicts::contradictions(&mut ctx.db.read().await?, user, &ids).await?) },
+        );
+        let (rows, disputed) = (rows?, disputed?);
         let disputed: HashSet<MemoryId> = disputed.into_iter().flat_map(|(a, b)| [a, b]).collect();
         for memory in rows.into_iter().filter(|memory| query.wants(memory, now)) {
             let Some((_, explained)) = chunk.iter().find(|(id, _)| *id == memory.id.0) else { continue };

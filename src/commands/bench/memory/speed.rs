@@ -98,20 +98,18 @@ pub async fn search(
     report: &mut Report,
 ) -> Result<(), String> {
     let client = cluster::client()?;
-    // 10,000 a user around.
-    let crowd = others.div_ceil(10_000);
-    let users = accounts(cluster, &client, crowd + 1).await?;
+    let users = accounts(cluster, &client, 1).await?;
     let started = Instant::now();
     fill(&users[0], 0, memories).await?;
     report.number("memories imported a second", memories as f64 / started.elapsed().as_secs_f64(), "/s")?;
-    for user in &users[1..] {
-        fill(user, 0, 10_000).await?;
-    }
-    if crowd > 0 {
-        report.number("memories of other users", (crowd * 10_000) as f64, "")?;
+    if others > 0 {
+        let crowd = others.div_ceil(memories);
+        let tokens = cluster.users(&client, crowd).await?;
+        surround(&users[0], crowd).await?;
+        report.number("memories of other users", (tokens.len() * memories) as f64, "")?;
     }
     if std::env::var_os("QDRANT_URL").is_some() {
-        wait_until_indexed(&users[0]).await?;
+        wait_until_indexed().await?;
     }
     for mode in ["keyword", "semantic", "hybrid"] {
         let mut latencies = Latencies::new()?;
@@ -135,13 +133,60 @@ pub async fn search(
     Ok(())
 }
 
-async fn wait_until_indexed(user: &Account<'_>) -> Result<(), String> {
+/// Gives the last `crowd` accounts copies of the first's memories, with words and vectors: by SQL, since what is measured
+/// is searching among them.
+async fn surround(first: &Account<'_>, crowd: usize) -> Result<(), String> {
+    let url = cluster::production().ok_or("--others needs DATABASE_URL and REDIS_URL")?.0;
+    let text = |error: sqlx::Error| error.to_string();
+    let mut conn = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.map_err(text)?;
+    let me = first.get("/users/me").await?;
+    let name = me["username"].as_str().ok_or("no name")?;
+    let (me,): (uuid::Uuid,) = sqlx::query_as("select id from users where username = $1")
+        .bind(name)
+        .fetch_one(&mut conn)
+        .await
+        .map_err(text)?;
+    let all: Vec<(uuid::Uuid,)> =
+        sqlx::query_as("select id from users where id <> $1 order by created_at desc limit $2")
+            .bind(me)
+            .bind(crowd as i64)
+            .fetch_all(&mut conn)
+            .await
+            .map_err(text)?;
+    const STEPS: [&str; 4] = [
+        "insert into memory_state (user_id, version) values ($1, 1) on conflict do nothing",
+        "insert into memories (id, user_id, content, norm, memory_type, importance, confidence, status, explicit, contexts,
+            embedded, created_at, updated_at)
+        select md5(id::text || $1::text)::uuid, $1, content, norm, memory_type, importance, confidence, status, explicit, contexts,
+            true, created_at, updated_at from memories where user_id = $2",
+        "insert into memory_terms (user_id, term, doc_id, tf, length)
+        select $1, term, md5(doc_id::text || $1::text)::uuid, tf, length from memory_terms where user_id = $2",
+        "insert into memory_vectors (doc_id, user_id, model, vector, version)
+        select md5(doc_id::text || $1::text)::uuid, $1, model, vector, 1 from memory_vectors where user_id = $2",
+    ];
+    for (user,) in all {
+        for (index, step) in STEPS.into_iter().enumerate() {
+            let query = sqlx::query(step).bind(user);
+            let query = if index == 0 { query } else { query.bind(me) };
+            query.execute(&mut conn).await.map_err(text)?;
+        }
+    }
+    sqlx::query("analyze").execute(&mut conn).await.map_err(text)?;
+    Ok(())
+}
+
+/// Waits until the index outside holds everything.
+async fn wait_until_indexed() -> Result<(), String> {
+    let Some((url, _)) = cluster::production() else { return Ok(()) };
+    let text = |error: sqlx::Error| error.to_string();
+    let mut conn = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.map_err(text)?;
     let deadline = Instant::now() + Duration::from_secs(1_800);
     loop {
-        let open = user.get("/jobs?kind=embedding&limit=50").await?;
-        let settled =
-            open["items"].as_array().into_iter().flatten().all(|job| job["finished_at"].is_string());
-        if settled {
+        let (waiting,): (i64,) = sqlx::query_as("select count(*) from memory_vectors where not indexed")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(text)?;
+        if waiting == 0 {
             return Ok(());
         }
         if Instant::now() > deadline {

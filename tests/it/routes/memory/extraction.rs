@@ -15,6 +15,7 @@ both_stacks!(
     decisions_stick_when_conversations_are_read_again,
     a_dry_run_tells_the_difference_and_changes_nothing,
     garbage_from_the_model_is_a_dead_job_with_its_words,
+    a_model_that_fails_is_asked_again_and_then_leaves_a_dead_job,
     only_what_the_user_says_and_wants_kept_is_kept,
     a_long_window_with_one_bad_turn_loses_only_that,
     events_of_memory_can_be_resumed,
@@ -107,6 +108,25 @@ async fn garbage_from_the_model_is_a_dead_job_with_its_words(stack: Stack) {
     let job = failed["items"][0]["id"].as_str().unwrap();
     user.post(&format!("/jobs/{job}/retry"), &json!({})).await.expect(202);
     assert_eq!(user.finished(job, Duration::from_secs(20)).await["status"], "failed");
+}
+
+async fn a_model_that_fails_is_asked_again_and_then_leaves_a_dead_job(stack: Stack) {
+    let app = quick(stack).start().await;
+    let user = app.user().await;
+    for (status, attempts) in [(503, 3), (400, 1)] {
+        let session = user.tell(&format!("/facts fail {status}")).await;
+        let failed = user.get("/jobs?kind=memory_extraction&status=failed").await.expect(200);
+        let job =
+            failed["items"].as_array().unwrap().iter().find(|job| job["session_id"] == session.as_str());
+        let job = job.unwrap();
+        assert_eq!(
+            (job["attempt"].as_i64(), job["result"]["outcome"].as_str()),
+            (Some(attempts), Some("provider_error"))
+        );
+        assert!(job["error"]["code"].as_str().unwrap().starts_with("provider_"), "{job}");
+    }
+    let runs = user.get("/memory/extract/runs").await.expect(200);
+    assert!(runs.as_array().unwrap().iter().all(|run| run["outcome"] == "provider_error"), "{runs}");
 }
 
 async fn only_what_the_user_says_and_wants_kept_is_kept(stack: Stack) {
