@@ -186,11 +186,12 @@ create table extraction_runs (
 create index extraction_runs_user on extraction_runs (user_id);
 create index extraction_runs_job on extraction_runs (job_id) where job_id is not null;
 
--- The words of memories and messages: an inverted index per user, for a true BM25.
+-- The words of memories and messages: an inverted index per user, for a true BM25. Rows are only ever made in the
+-- transaction of their document, and triggers take them away with it: foreign keys would look both up once a word.
 create table memory_terms (
-    user_id  uuid not null references users (id) on delete cascade,
+    user_id  uuid not null,
     term     text not null,
-    doc_id   uuid not null references memories (id) on delete cascade,
+    doc_id   uuid not null,
     tf       integer not null,
     -- Words in the document.
     length   integer not null,
@@ -199,15 +200,26 @@ create table memory_terms (
 );
 create index memory_terms_doc on memory_terms (doc_id);
 create table message_terms (
-    user_id  uuid not null references users (id) on delete cascade,
+    user_id  uuid not null,
     term     text not null,
-    doc_id   uuid not null references messages (id) on delete cascade,
+    doc_id   uuid not null,
     tf       integer not null,
     length   integer not null,
-    -- All that scoring reads is in the index.
     primary key (user_id, term, doc_id) include (tf, length)
 );
 create index message_terms_doc on message_terms (doc_id);
+create function memory_gone() returns trigger language plpgsql as $$
+begin
+    delete from memory_terms where doc_id = old.id;
+    return null;
+end $$;
+create trigger memories_gone after delete on memories for each row execute function memory_gone();
+create function message_gone() returns trigger language plpgsql as $$
+begin
+    delete from message_terms where doc_id = old.id;
+    return null;
+end $$;
+create trigger messages_gone after delete on messages for each row execute function message_gone();
 
 -- Vectors: the truth. A vector index outside is fed from here.
 create table memory_vectors (

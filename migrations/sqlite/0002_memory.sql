@@ -186,11 +186,12 @@ create table extraction_runs (
 create index extraction_runs_user on extraction_runs (user_id);
 create index extraction_runs_job on extraction_runs (job_id) where job_id is not null;
 
--- The words of memories and messages: an inverted index per user, for a true BM25.
+-- The words of memories and messages: an inverted index per user, for a true BM25. Rows are only ever made in the
+-- transaction of their document, and triggers take them away with it: foreign keys would look both up once a word.
 create table memory_terms (
-    user_id  blob not null references users (id) on delete cascade,
+    user_id  blob not null,
     term     text not null,
-    doc_id   blob not null references memories (id) on delete cascade,
+    doc_id   blob not null,
     tf       integer not null,
     -- Words in the document.
     length   integer not null,
@@ -198,14 +199,22 @@ create table memory_terms (
 ) strict, without rowid;
 create index memory_terms_doc on memory_terms (doc_id);
 create table message_terms (
-    user_id  blob not null references users (id) on delete cascade,
+    user_id  blob not null,
     term     text not null,
-    doc_id   blob not null references messages (id) on delete cascade,
+    doc_id   blob not null,
     tf       integer not null,
     length   integer not null,
     primary key (user_id, term, doc_id)
 ) strict, without rowid;
 create index message_terms_doc on message_terms (doc_id);
+create trigger memories_gone after delete on memories for each row
+begin
+    delete from memory_terms where doc_id = old.id;
+end;
+create trigger messages_gone after delete on messages for each row
+begin
+    delete from message_terms where doc_id = old.id;
+end;
 
 -- Vectors: the truth. A vector index outside is fed from here.
 create table memory_vectors (

@@ -22,7 +22,7 @@ use rapport_common::{
     Error, Result, clock,
     domain::{
         ids::JobId,
-        job::{Job, Lane, Queue},
+        job::{Job, JobKind, Lane, Queue},
     },
     error::Code,
     store::{self, jobs::Ready},
@@ -40,6 +40,9 @@ const PLENTY: u64 = 1_000;
 const OLDEST: i64 = 200;
 /// A job announced this recently is left to the wire.
 const FRESH: TimeDelta = TimeDelta::milliseconds(1_000);
+/// So many chats a second keep a process busy.
+const MANY_CHATS: f64 = 100.0;
+const DEFERRALS: u32 = 30;
 /// Sweeps between two looks at what memories need.
 const TIDY_EVERY: u32 = 10;
 /// Sweeps between two prunings of old rows.
@@ -49,13 +52,14 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let period = runtime.ctx.settings.queue.sweep;
     let mut sweeps = 0u32;
     let mut reconciled = None;
+    let mut deferral = Deferral::default();
     loop {
         let rest = period.mul_f64(rand::rng().random_range(0.75..=1.0));
         tokio::select! {
             () = end.cancelled() => return,
             () = tokio::time::sleep(rest) => {}
         }
-        if let Err(error) = sweep(&runtime).await {
+        if let Err(error) = sweep(&runtime, &mut deferral).await {
             tracing::warn!(%error, "sweep failed");
         }
         if sweeps.is_multiple_of(TIDY_EVERY)
@@ -72,14 +76,40 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     }
 }
 
-async fn sweep(runtime: &Runtime) -> Result<()> {
+async fn sweep(runtime: &Runtime, deferral: &mut Deferral) -> Result<()> {
     take_back(runtime).await?;
-    memory::extraction::schedule(&runtime.ctx).await?;
-    memory::embed::schedule(&runtime.ctx).await?;
+    if deferral.may_read_and_embed() {
+        memory::extraction::schedule(&runtime.ctx).await?;
+        memory::embed::schedule(&runtime.ctx).await?;
+    }
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;
     }
     Ok(())
+}
+
+/// People wait for chats and nobody for memory: while this process answers many, reading and embedding wait, for a
+/// number of sweeps (a minute by default).
+#[derive(Default)]
+struct Deferral {
+    sweeps: u32,
+    /// Chats answered by then, and when that was.
+    answered: Option<(u64, tokio::time::Instant)>,
+}
+
+impl Deferral {
+    fn may_read_and_embed(&mut self) -> bool {
+        let answered = METRICS.job_attempts.with_label_values(&[JobKind::Chat.as_str(), "succeeded"]).get();
+        let now = tokio::time::Instant::now();
+        let (before, then) = self.answered.replace((answered, now)).unwrap_or((answered, now));
+        let rate = answered.saturating_sub(before) as f64 / now.duration_since(then).as_secs_f64().max(0.001);
+        if rate >= MANY_CHATS && self.sweeps < DEFERRALS {
+            self.sweeps += 1;
+            return false;
+        }
+        self.sweeps = 0;
+        true
+    }
 }
 
 async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<()> {

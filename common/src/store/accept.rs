@@ -77,7 +77,7 @@ const ACCEPT: &str = concat!(
     accepted!()
 );
 /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
-/// $11 model, $12 usage, $13 remember, $14 words, $15 terms. Gives the session's next waiting job, if any.
+/// $11 model, $12 usage, $13 remember. Gives the session's next waiting job, if any.
 const ANSWER: &str = "with j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
@@ -85,8 +85,6 @@ const ANSWER: &str = "with j as (
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
             created_at, remember)
         select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13 from j),
-    t as (insert into message_terms (user_id, term, doc_id, tf, length)
-        select j.user_id, x.term, $6, x.tf, $14 from j, jsonb_to_recordset($15) as x(term text, tf int)),
     s as (update sessions set message_count = message_count + 1, updated_at = $5 where id = (select session_id from j))
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
         select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
@@ -277,9 +275,8 @@ pub async fn answer(
         let query =
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);
-        let heard = Heard::of(message.content, message.remember, now, TimeDelta::zero());
         let query = query.bind(message.usage.map(Json)).bind(message.remember);
-        let row = query.bind(heard.words).bind(Json(heard.terms)).fetch_optional(c).await?;
+        let row = query.fetch_optional(c).await?;
         return Ok(match row {
             None => Answered::Lost,
             Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {

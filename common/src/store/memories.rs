@@ -61,6 +61,7 @@ const ACTIVE: &str = concat!(
     columns!(),
     " from memories where user_id = $1 and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2"
 );
+const ANY: &str = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') limit 1";
 /// $2 status, `all`, or `live` (neither rejected, superseded, merged nor, unless asked, expired)
 macro_rules! wanted {
     () => {
@@ -160,6 +161,7 @@ pub(super) const SQL: &[&str] = &[
     READABLE,
     SHARED_WITH_ME,
     BY_NORM,
+    ANY,
     BY_SLOT,
     ACTIVE,
     LIST_NEW,
@@ -310,6 +312,11 @@ pub async fn by_slot(
 /// The newest of those that count.
 pub async fn active(q: &mut impl Querier, user: UserId, limit: i64) -> Result<Vec<Memory>, sqlx::Error> {
     fetch_all!(Memory, q, ACTIVE, user, limit)
+}
+
+/// Whether the user has any memory that counts.
+pub async fn are_any(q: &mut impl Querier, user: UserId) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((i32,), q, ANY, user)?.is_some())
 }
 
 /// Active ones without an expiry, of the types that may need one.

@@ -105,7 +105,8 @@ pub struct NewMessage<'a> {
     pub created_at: DateTime<Utc>,
 }
 
-/// Stores a message, findable by its words from the moment the transaction commits.
+/// Stores a message. What a user said, or what was imported, is findable by its words from the moment the transaction
+/// commits; a model's answer, which is long and on the way of a waiting person, when its vector is made.
 pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Error> {
     let NewMessage {
         id,
@@ -141,7 +142,7 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         name,
         remember
     )?;
-    if remember {
+    if remember && (role == "user" || job.is_none()) {
         let terms = crate::memory::text::terms(content);
         super::terms::insert(tx, user, super::terms::Corpus::Messages, id.0, &terms).await?;
     }

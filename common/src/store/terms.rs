@@ -30,6 +30,7 @@ impl Corpus {
 /// The statements of one corpus.
 struct Texts {
     insert: Pair,
+    insert_many: Pair,
     delete: &'static str,
     frequencies: Pair,
     score: Pair,
@@ -44,6 +45,15 @@ macro_rules! texts {
                     select $1, t.term, $2, t.tf, $3 from jsonb_to_recordset($4) as t(term text, tf int) on conflict do nothing"),
                 lite: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
                     select $1, value ->> 'term', $2, value ->> 'tf', $3 from json_each($4) where true on conflict do nothing"),
+            },
+            // Only of documents that are still there: no foreign key would refuse them.
+            insert_many: Pair {
+                pg: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
+                    select $1, t.term, d.id, t.tf, t.length from jsonb_to_recordset($2) as t(doc uuid, term text, tf int, length int)
+                    join ", $docs, " d on d.id = t.doc and d.user_id = $1 on conflict do nothing"),
+                lite: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
+                    select $1, t.value ->> 'term', d.id, t.value ->> 'tf', t.value ->> 'length' from json_each($2) t
+                    join ", $docs, " d on d.id = unhex(t.value ->> 'doc') and d.user_id = $1 where true on conflict do nothing"),
             },
             delete: concat!("delete from ", $terms, " where doc_id = $1 and user_id = $2"),
             frequencies: Pair {
@@ -74,6 +84,8 @@ const MESSAGES: Texts = texts!("message_terms", "messages");
 pub(super) const SQL: &[&str] = &[MEMORIES.delete, MEMORIES.size, MESSAGES.delete, MESSAGES.size];
 pub(super) const PAIRS: &[Pair] = &[
     MEMORIES.insert,
+    MEMORIES.insert_many,
+    MESSAGES.insert_many,
     MEMORIES.frequencies,
     MEMORIES.score,
     MESSAGES.insert,
@@ -111,6 +123,27 @@ pub async fn insert(
     }
     let sql = texts(corpus).insert.of(tx);
     execute!(tx, sql, user, doc, length(terms), Json(as_rows(terms))).map(drop)
+}
+
+/// The same for many documents at once.
+pub async fn insert_many(
+    tx: &mut Tx,
+    user: UserId,
+    corpus: Corpus,
+    docs: &[(Uuid, HashMap<String, i64>)],
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = docs
+        .iter()
+        .flat_map(|(doc, terms)| {
+            let (doc, length) = (doc.simple().to_string(), length(terms));
+            terms.iter().map(move |(term, tf)| json!({"doc": doc, "term": term, "tf": tf, "length": length}))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = texts(corpus).insert_many.of(tx);
+    execute!(tx, sql, user, Json(rows)).map(drop)
 }
 
 pub async fn delete(tx: &mut Tx, user: UserId, corpus: Corpus, doc: Uuid) -> Result<(), sqlx::Error> {

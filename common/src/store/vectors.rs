@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, ids},
+    db::{Conn, Pair, Querier, Raw, Tx, any_id, execute, fetch_all, fetch_one, ids},
     terms::Corpus,
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -58,10 +58,27 @@ const MESSAGES: Texts = texts!(
     "join messages m on m.id = v.doc_id"
 );
 
+/// Many at once, of documents that are still as they were read.
+const STORE_MEMORIES: &str = "with fresh as (
+        insert into memory_vectors (doc_id, user_id, model, vector, version)
+        select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[], $6::text[]) as u(id, vector, norm)
+            join memories m on m.id = u.id and m.user_id = $1 and m.norm = u.norm
+        on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
+        returning doc_id)
+    update memories set embedded = true where id in (select doc_id from fresh)";
+const STORE_MESSAGES: &str = "with fresh as (
+        insert into message_vectors (doc_id, user_id, model, vector, version)
+        select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[]) as u(id, vector)
+            join messages m on m.id = u.id and m.user_id = $1
+        on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
+        returning doc_id)
+    update messages set embedded = true where id in (select doc_id from fresh)";
+/// PostgreSQL's alone: SQLite takes steps.
+pub const PG_SQL: &[&str] = &[STORE_MEMORIES, STORE_MESSAGES];
+
 const UNEMBEDDED_MEMORIES: &str =
-    "select id, content from memories where user_id = $1 and not embedded limit $2";
-const UNEMBEDDED_MESSAGES: &str =
-    "select id, content from messages where user_id = $1 and not embedded and remember limit $2";
+    "select id, content, 1 = 0 from memories where user_id = $1 and not embedded limit $2";
+const UNEMBEDDED_MESSAGES: &str = "select id, content, role = 'assistant' and job_id is not null from messages where user_id = $1 and not embedded and remember limit $2";
 const MEMORY_EMBEDDED: &str =
     "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
 const MESSAGES_EMBEDDED: Pair =
@@ -129,6 +146,52 @@ pub async fn upsert(
     version: i64,
 ) -> Result<(), sqlx::Error> {
     execute!(tx, texts(corpus).upsert, doc, user, model, vector, version, false).map(drop)
+}
+
+/// A text with its new vector.
+pub struct Embedded {
+    pub doc: Uuid,
+    /// The words it was made from, in their normal form: a memory of other words by now is left out.
+    pub norm: String,
+    pub vector: Vec<u8>,
+}
+
+/// Stores many vectors of one user, and notes that their documents have them. Gone or changed documents are left out.
+pub async fn store_many(
+    tx: &mut Tx,
+    user: UserId,
+    corpus: Corpus,
+    model: &str,
+    version: i64,
+    all: Vec<Embedded>,
+) -> Result<(), sqlx::Error> {
+    if let Raw::Pg(c) = tx.raw() {
+        let (mut docs, mut norms, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+        for one in all {
+            docs.push(one.doc);
+            norms.push(one.norm);
+            vectors.push(one.vector);
+        }
+        let sql = if corpus == Corpus::Memories { STORE_MEMORIES } else { STORE_MESSAGES };
+        let query = sqlx::query(sql).bind(user).bind(model).bind(version).bind(docs).bind(vectors);
+        let query = if corpus == Corpus::Memories { query.bind(norms) } else { query };
+        return query.execute(c).await.map(drop);
+    }
+    let mut messages = Vec::new();
+    for one in &all {
+        let current = match corpus {
+            Corpus::Memories => memory_embedded(tx, user, MemoryId(one.doc), &one.norm).await?,
+            Corpus::Messages => super::messages::exists(tx, user, one.doc).await?,
+        };
+        if current {
+            upsert(tx, user, corpus, one.doc, model, &one.vector, version).await?;
+            messages.push(one.doc);
+        }
+    }
+    if corpus == Corpus::Messages {
+        messages_embedded(tx, user, &messages).await?;
+    }
+    Ok(())
 }
 
 /// A vector with what searches filter by.
@@ -241,18 +304,18 @@ pub async fn present(
     Ok(fetch_all!((Uuid,), q, sql, model, ids(docs.iter().copied()))?.into_iter().map(|row| row.0).collect())
 }
 
-/// Documents of a user that wait for their vector.
+/// (document, text, whether its words wait too) of a user's documents that wait for their vector.
 pub async fn unembedded(
     q: &mut impl Querier,
     user: UserId,
     corpus: Corpus,
     limit: i64,
-) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
+) -> Result<Vec<(Uuid, String, bool)>, sqlx::Error> {
     let sql = match corpus {
         Corpus::Memories => UNEMBEDDED_MEMORIES,
         Corpus::Messages => UNEMBEDDED_MESSAGES,
     };
-    fetch_all!((Uuid, String), q, sql, user, limit)
+    fetch_all!((Uuid, String, bool), q, sql, user, limit)
 }
 
 /// Notes that a memory has its vector, unless its words changed meanwhile. `false`: they did.
@@ -265,7 +328,7 @@ pub async fn memory_embedded(
     Ok(execute!(tx, MEMORY_EMBEDDED, id, user, true, norm)? == 1)
 }
 
-pub async fn messages_embedded(tx: &mut Tx, user: UserId, docs: &[Uuid]) -> Result<(), sqlx::Error> {
+async fn messages_embedded(tx: &mut Tx, user: UserId, docs: &[Uuid]) -> Result<(), sqlx::Error> {
     let sql = MESSAGES_EMBEDDED.of(tx);
     execute!(tx, sql, true, user, ids(docs.iter().copied())).map(drop)
 }

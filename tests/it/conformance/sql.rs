@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rapport_common::store::{ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL};
+use rapport_common::store::{
+    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL, vectors,
+};
 use sqlx::{Executor, SqlSafeStr};
 
 use crate::harness::servers::{Postgres, folder, unique};
@@ -42,7 +44,7 @@ async fn every_statement_is_prepared_on_both() {
             .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
         count += 1;
     }
-    for sql in accept::SQL {
+    for sql in accept::SQL.iter().chain(vectors::PG_SQL) {
         let mut conn = pg.read().await.unwrap();
         let Raw::Pg(conn) = conn.raw() else { panic!() };
         conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));

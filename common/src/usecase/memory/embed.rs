@@ -1,22 +1,21 @@
 //! Giving documents their vectors, and the index outside its points. Everything may be repeated: what is done is marked.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::job;
 use crate::{
     Context, Error, Result,
-    domain::{
-        ids::{MemoryId, UserId},
-        job::JobKind,
-    },
+    domain::{ids::UserId, job::JobKind},
     memory::{local, text},
     providers::ProviderError,
     store::{
         self, Tx,
         jobs::Ready,
         memory_log,
-        terms::Corpus,
-        vectors::{self, Point},
+        terms::{self, Corpus},
+        vectors::{self, Embedded, Point},
     },
 };
 
@@ -49,31 +48,24 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     if waiting.is_empty() {
         return Ok(0);
     }
-    let texts: Vec<String> = waiting.iter().map(|(_, content)| content.clone()).collect();
+    let texts: Vec<String> = waiting.iter().map(|(_, content, _)| content.clone()).collect();
     let found = ctx.embedder.embed(&texts).await?;
     let model = ctx.embedder.model();
     let mut tx = ctx.db.begin().await?;
     let version = memory_log::take_version(&mut tx, user).await?;
-    let mut done: Vec<Uuid> = Vec::with_capacity(waiting.len());
-    for ((id, content), vector) in waiting.iter().zip(&found) {
-        let bytes = local::to_bytes(vector);
-        // Gone, or of other words meanwhile: its vector would be nobody's.
-        let current = match corpus {
-            Corpus::Memories => {
-                vectors::memory_embedded(&mut tx, user, MemoryId(*id), &text::normalise(content)).await?
-            }
-            Corpus::Messages => store::messages::exists(&mut tx, user, *id).await?,
-        };
-        if current {
-            vectors::upsert(&mut tx, user, corpus, *id, &model, &bytes, version).await?;
-            done.push(*id);
-        }
-    }
-    if corpus == Corpus::Messages {
-        vectors::messages_embedded(&mut tx, user, &done).await?;
-    }
+    let count = waiting.len();
+    let late = waiting.iter().filter(|(_, _, words_too)| *words_too);
+    let late: Vec<(Uuid, HashMap<String, i64>)> =
+        late.map(|(doc, content, _)| (*doc, text::terms(content))).collect();
+    terms::insert_many(&mut tx, user, corpus, &late).await?;
+    let embedded = waiting.into_iter().zip(found).map(|((doc, content, _), vector)| {
+        // A memory of other words by now: this vector would be nobody's.
+        let norm = if corpus == Corpus::Memories { text::normalise(&content) } else { String::new() };
+        Embedded { doc, norm, vector: local::to_bytes(&vector) }
+    });
+    vectors::store_many(&mut tx, user, corpus, &model, version, embedded.collect()).await?;
     tx.commit().await?;
-    Ok(waiting.len())
+    Ok(count)
 }
 
 /// Puts what the index outside lacks into it: of one user, or of all. How many.

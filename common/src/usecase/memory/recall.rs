@@ -7,7 +7,7 @@ use crate::{
     Context, Result,
     domain::{ids::UserId, memory::Memory},
     memory::{frame::frame, rank::Mode},
-    store::memory_log,
+    store::memories,
     telemetry::metrics::METRICS,
     usecase::settings,
 };
@@ -53,9 +53,8 @@ pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -
 async fn find(ctx: &Context, user: UserId, question: &str, inside: bool) -> Result<Recall> {
     let budget = ctx.settings.memory.context_tokens;
     let mut conn = ctx.db.read().await?;
-    let (version, ..) = memory_log::state(&mut conn, user).await?;
-    if version == 0 || budget == 0 {
-        return Ok(Recall::default()); // nothing was ever known
+    if budget == 0 || !memories::are_any(&mut conn, user).await? {
+        return Ok(Recall::default()); // nothing is known
     }
     let settings = settings::get(&mut conn, user).await?.memory_settings;
     drop(conn);
