@@ -120,17 +120,14 @@ async fn past_turns_are_found_at_once(stack: Stack) {
     user.chat("/echo The capital of Mongolia is Ulaanbaatar").await;
     let hits = user.search(json!({"query": "Mongolia", "mode": "keyword", "sources": ["messages"]})).await;
     let roles: Vec<&str> = hits.iter().map(|hit| hit["message"]["role"].as_str().unwrap()).collect();
-    assert_eq!(
-        roles,
-        ["user"],
-        "what the user said is found at once, what the model said when its vector is in"
-    );
+    // The model's answer has no words of its own in the index yet: it is found as what follows.
+    assert_eq!(roles, ["user", "assistant"], "{hits:?}");
     assert!(hits[0]["message"]["session_id"].is_string() && hits[0].get("memory").is_none());
     user.add_memory("Likes Mongolia").await;
     let both = user
         .search(json!({"query": "Mongolia", "mode": "keyword", "sources": ["messages", "memories"]}))
         .await;
-    assert_eq!(both.len(), 2, "one ranked list");
+    assert_eq!(both.len(), 3, "one ranked list");
     let scores: Vec<f64> = both.iter().map(|hit| hit["score"].as_f64().unwrap()).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     // They go with their session.
