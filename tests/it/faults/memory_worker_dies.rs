@@ -25,7 +25,7 @@ both_stacks!(
 );
 
 /// Says facts no other says, one after another; gives those that were accepted.
-async fn talk(user: User, number: usize, stop: Arc<AtomicBool>) -> Vec<String> {
+async fn talk(user: User, number: usize, pause: Duration, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut session: Option<String> = None;
     let mut said = 0;
@@ -40,7 +40,7 @@ async fn talk(user: User, number: usize, stop: Arc<AtomicBool>) -> Vec<String> {
             accepted.push(format!("Likes {thing}"));
         }
         said += 1;
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(pause).await;
     }
     accepted
 }
@@ -65,11 +65,20 @@ async fn kill_9_of_the_memory_worker_loses_and_doubles_nothing(stack: Stack) {
         std::env::var_os("MEMORY_FAULT_SECONDS").and_then(|text| text.into_string().ok()?.parse().ok());
     let seconds: u64 = seconds.unwrap_or(8);
     let sessions = if seconds > 60 { 50 } else { 12 };
+    // As much as a debug build that is killed every second can do.
+    let pause = Duration::from_millis(if seconds > 60 { 5_000 } else { 400 });
     let mut app = quick(stack).workers(1).start().await;
-    let user = app.user().await;
     let stop = Arc::new(AtomicBool::new(false));
-    let talks: Vec<_> =
-        (0..sessions).map(|number| tokio::spawn(talk(user.clone(), number, stop.clone()))).collect();
+    // A user each: one user's windows are read one after another.
+    let mut users = Vec::new();
+    for _ in 0..sessions {
+        users.push(app.user().await);
+    }
+    let talks: Vec<_> = users
+        .iter()
+        .enumerate()
+        .map(|(number, user)| tokio::spawn(talk(user.clone(), number, pause, stop.clone())))
+        .collect();
     let began = tokio::time::Instant::now();
     let mut kills = 0u64;
     while began.elapsed() < Duration::from_secs(seconds) {
@@ -80,18 +89,21 @@ async fn kill_9_of_the_memory_worker_loses_and_doubles_nothing(stack: Stack) {
         kills += 1;
     }
     stop.store(true, Ordering::Relaxed);
-    let mut accepted: Vec<String> = Vec::new();
-    for talk in talks {
-        accepted.extend(talk.await.unwrap());
+    let mut memories: Vec<Value> = Vec::new();
+    let mut accepted = 0;
+    for (user, talk) in users.iter().zip(talks) {
+        let said = talk.await.unwrap();
+        accepted += said.len();
+        let found = eventually("everything is read", Duration::from_secs(120), || async {
+            let all = all_memories(user).await?;
+            let known: std::collections::HashSet<&str> =
+                all.iter().filter_map(|memory| memory["content"].as_str()).collect();
+            said.iter().all(|fact| known.contains(fact.as_str())).then_some(all)
+        })
+        .await;
+        memories.extend(found);
     }
-    assert!(accepted.len() > 20 && kills > 2, "{} messages, {kills} kills", accepted.len());
-    let memories = eventually("everything is read", Duration::from_secs(120), || async {
-        let all = all_memories(&user).await?;
-        let said: std::collections::HashSet<&str> =
-            all.iter().filter_map(|memory| memory["content"].as_str()).collect();
-        accepted.iter().all(|fact| said.contains(fact.as_str())).then_some(all)
-    })
-    .await;
+    assert!(accepted > 20 && kills > 2, "{accepted} messages, {kills} kills");
     let mut contents: Vec<&str> = memories.iter().map(|memory| memory["content"].as_str().unwrap()).collect();
     let count = contents.len();
     contents.sort_unstable();
@@ -113,9 +125,11 @@ async fn kill_9_of_the_memory_worker_loses_and_doubles_nothing(stack: Stack) {
     )
     .await;
     assert_eq!(overlapping, 0);
-    let failed = user.get("/jobs?kind=memory_extraction&status=failed").await.expect(200);
-    assert_eq!(failed["items"], json!([]), "a killed worker's window is read by the next");
-    eprintln!("{} messages, {kills} kills, {count} memories", accepted.len());
+    for user in &users {
+        let failed = user.get("/jobs?kind=memory_extraction&status=failed").await.expect(200);
+        assert_eq!(failed["items"], json!([]), "a killed worker's window is read by the next");
+    }
+    eprintln!("{accepted} messages, {kills} kills, {count} memories");
 }
 
 async fn an_index_that_lost_everything_is_repaired(stack: Stack) {

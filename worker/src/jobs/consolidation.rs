@@ -12,7 +12,7 @@ use rapport_common::{
     providers::ChatMessage,
     store::{memories, memory_conflicts::Suggestion},
     usecase::memory::{
-        merge,
+        may_show_private, merge,
         review::{self, Judged, PAIRS, Pair},
     },
 };
@@ -126,12 +126,14 @@ async fn detect(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>) ->
 
 async fn date(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -> Result<Option<Value>> {
     let mut conn = ctx.db.read().await?;
-    let looked_at = if ids.is_empty() {
+    let mut looked_at = if ids.is_empty() {
         memories::without_expiry(&mut conn, user, DATED as i64).await?
     } else {
         memories::get_many(&mut conn, user, ids).await?
     };
     drop(conn);
+    let shown = may_show_private(ctx, user).await?;
+    looked_at.retain(|memory| shown || !memory.is_private);
     let verdicts = if looked_at.is_empty() {
         Vec::new()
     } else {

@@ -49,7 +49,9 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     match read_and_store(ctx, job, user, &mut payload).await {
         Ok(outcome) => outcome,
         Err(Unread::Ours(error)) => super::outcome_of(error),
-        Err(Unread::Provider(error)) if error.class.is_transient() && job.attempt < job.max_attempts => {
+        Err(Unread::Provider(error))
+            if error.class.is_transient() && job.attempt < ctx.settings.queue.max_attempts =>
+        {
             Outcome::Retry(error.public(), error.retry_after)
         }
         Err(Unread::Provider(error)) => {

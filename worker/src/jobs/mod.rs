@@ -25,9 +25,9 @@ pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
         JobKind::Chat => chat::run(ctx, job, signal).await,
         JobKind::Title => attend(signal, title::run(ctx, job)).await,
         JobKind::MemoryExtraction => attend(signal, extraction::run(ctx, job)).await,
-        JobKind::Embedding => attend(signal, embedding::run(ctx, job)).await,
-        JobKind::Consolidation => attend(signal, consolidation::run(ctx, job)).await,
-        JobKind::Backfill => attend(signal, backfill::run(ctx, job)).await,
+        JobKind::Embedding => given_up(ctx, job, attend(signal, embedding::run(ctx, job)).await),
+        JobKind::Consolidation => given_up(ctx, job, attend(signal, consolidation::run(ctx, job)).await),
+        JobKind::Backfill => given_up(ctx, job, attend(signal, backfill::run(ctx, job)).await),
         JobKind::Import => attend(signal, import::run(ctx, job)).await,
         JobKind::Export => attend(signal, export::run(ctx, job)).await,
         JobKind::Probe => probe::run(ctx, job, signal).await,
@@ -43,6 +43,19 @@ async fn attend(mut signal: StopSignal, handler: impl Future<Output = Outcome>) 
             Stop::HandBack => Outcome::HandBack,
         },
         outcome = handler => outcome,
+    }
+}
+
+/// A provider that fails is asked as often as for other jobs, though these may crash more often.
+fn given_up(ctx: &Context, job: &Job, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Retry(error, _)
+            if error.code.as_str().starts_with("provider_")
+                && job.attempt >= ctx.settings.queue.max_attempts =>
+        {
+            Outcome::Fail(error)
+        }
+        outcome => outcome,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Changes, Idempotency,
     facts::{self, Became, Prepared},
-    job, put_in,
+    job, may_show_private, put_in,
     search::{self, Document},
 };
 use crate::{
@@ -106,7 +106,9 @@ pub async fn load(ctx: &Context, user: UserId, session: SessionId, from: i64, to
     let said: Vec<&str> =
         turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.content.as_str()).collect();
     let said: String = said.join("\n").chars().take(2_000).collect();
-    let hits = search::search(ctx, user, &search::Query::memories(&said, KNOWN, Mode::Hybrid)).await?;
+    let mut query = search::Query::memories(&said, KNOWN, Mode::Hybrid);
+    query.without_private = !may_show_private(ctx, user).await?;
+    let hits = search::search(ctx, user, &query).await?;
     let known = hits.into_iter().filter_map(|hit| match hit.document {
         Document::Memory(memory) => Some(*memory),
         Document::Message(_) => None,

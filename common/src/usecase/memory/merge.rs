@@ -1,7 +1,7 @@
 //! Merging memories into one: the originals stay as `merged`, their evidence and links count for the new one, and all of
 //! it can be taken apart again.
 
-use super::{Changes, graph::in_order};
+use super::{Changes, graph::in_order, may_show_private};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -24,6 +24,11 @@ pub async fn check(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result<Vec<
     }
     let found = memories::get_many(&mut ctx.db.read().await?, user, ids).await?;
     mergeable(&found, ids)?;
+    if found.iter().any(|memory| memory.is_private) && !may_show_private(ctx, user).await? {
+        let detail = "One of these is private, and merging would show it to a provider outside. The setting \
+                      allow_private_in_context permits that.";
+        return Err(Error::new(Code::Forbidden, detail));
+    }
     Ok(found)
 }
 

@@ -237,6 +237,20 @@ fn known_already(error: sqlx::Error) -> Error {
     }
 }
 
+/// Whether private memories may stand in what the reading and judging model is asked: it is part of the deployment, or
+/// their user allows it.
+pub async fn may_show_private(ctx: &Context, user: UserId) -> Result<bool> {
+    if ctx.providers.get(&ctx.settings.memory.provider).is_some_and(|provider| provider.is_inside()) {
+        return Ok(true);
+    }
+    let settings = super::settings::get(&mut ctx.db.read().await?, user).await?;
+    Ok(settings.memory_settings.allow_private_in_context)
+}
+
+/// Nobody waits for most of these, each attempt goes on where the last one stopped, and what crashes runs in quarantine:
+/// a worker that dies often must not lose a window. What a provider refuses is given up as early as for other jobs.
+const ATTEMPTS: u32 = 10;
+
 /// A job about a user's memory, to run now.
 pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_key: Option<String>) -> NewJob {
     let now = clock::now();
@@ -247,7 +261,7 @@ pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_ke
         session: None,
         session_order: None,
         payload,
-        max_attempts: ctx.settings.queue.max_attempts,
+        max_attempts: ctx.settings.queue.max_attempts.max(ATTEMPTS),
         priority: 0,
         run_at: now,
         dedupe_key,

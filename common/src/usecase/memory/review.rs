@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Changes,
     facts::{self, vectors_of},
-    merge,
+    may_show_private, merge,
 };
 use crate::{
     Context, Error, Result, clock,
@@ -46,7 +46,9 @@ pub struct Pair {
 pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<Vec<Pair>> {
     let least = ctx.settings.memory.similarity as f32;
     let mut conn = ctx.db.read().await?;
-    let active = memories::active(&mut conn, user, LOOKED_AT).await?;
+    let shown = may_show_private(ctx, user).await?;
+    let mut active = memories::active(&mut conn, user, LOOKED_AT).await?;
+    active.retain(|memory| shown || !memory.is_private);
     let looked_at: Vec<Memory> = match of {
         None => active.clone(),
         Some(id) => {

@@ -155,6 +155,16 @@ async fn private_and_shared_memories_go_where_they_may(stack: Stack) {
         .await
         .expect(200);
     assert_eq!(ask("openai").await, 1);
+    // Nor does it leave when windows are read or memories merged: the model that does so is outside here.
+    owner
+        .send(Method::PATCH, "/settings", &json!({"memory_settings": {"allow_private_in_context": false}}))
+        .await
+        .expect(200);
+    let other = owner.add_memory("Keeps bees in the garden").await;
+    let merge = json!({"memory_ids": [secret, other]});
+    owner.post("/memory/consolidate", &merge).await.problem(403, "forbidden");
+    let found = owner.get("/memory/conflicts/detect").await.expect(200);
+    assert_eq!(found["conflict_count"], 0);
     // Readable, and not writable, by those it is shared with.
     let seen = reader.get(&format!("/memory/{secret}")).await.expect(200);
     assert_eq!(
