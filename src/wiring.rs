@@ -6,6 +6,7 @@ use rapport_common::{
     Context,
     auth::Auth,
     depth::Depths,
+    egress::{self, Egress},
     embeddings::Embedder,
     events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
     limits::{Limits, LocalLimits, RedisLimits},
@@ -13,6 +14,7 @@ use rapport_common::{
     redis_link::RedisLink,
     settings::Settings,
     store::{Db, PoolSizes},
+    tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::{Exact, Qdrant, VectorIndex},
     wire::{LocalWire, RedisWire, Wire},
@@ -67,24 +69,24 @@ pub async fn check_schema(db: &Db) -> Result<(), String> {
 
 pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
     let retention = settings.events_retention;
-    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) =
-        match &settings.redis_url {
-            Some(url) => {
-                let link = RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?;
-                (
-                    Arc::new(RedisWire::new(link.clone())),
-                    Arc::new(RedisEvents::new(link.clone(), retention)),
-                    Arc::new(RedisLimits::new(link)),
-                )
-            }
-            None => (
-                Arc::new(LocalWire::default()),
-                Arc::new(LocalEvents::new(retention)),
-                Arc::new(LocalLimits::new()),
-            ),
-        };
+    let link = match &settings.redis_url {
+        Some(url) => Some(RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?),
+        None => None,
+    };
+    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) = match link.clone() {
+        Some(link) => (
+            Arc::new(RedisWire::new(link.clone())),
+            Arc::new(RedisEvents::new(link.clone(), retention)),
+            Arc::new(RedisLimits::new(link)),
+        ),
+        None => (
+            Arc::new(LocalWire::default()),
+            Arc::new(LocalEvents::new(retention)),
+            Arc::new(LocalLimits::new()),
+        ),
+    };
     let providers =
-        Providers::from_settings(&settings.ai).map_err(|error| format!("the HTTP client: {error}"))?;
+        Providers::from_settings(&settings.ai, link).map_err(|error| format!("the HTTP client: {error}"))?;
     let embedder = Embedder::from_settings(&settings).map_err(|error| format!("the HTTP client: {error}"))?;
     let vectors: Arc<dyn VectorIndex> = match &settings.qdrant {
         Some(at) => {
@@ -93,10 +95,13 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
         }
         None => Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
     };
-    if settings.memory.provider != "auto" && providers.get(&settings.memory.provider).is_none() {
+    if settings.memory.provider != "auto" && !providers.offers(&settings.memory.provider) {
         return Err(format!("MEMORY__PROVIDER: {:?} is not configured", settings.memory.provider));
     }
+    let egress = Egress::new(settings.egress_allow.clone(), Arc::new(egress::System))
+        .map_err(|error| format!("the HTTP client: {error}"))?;
     Ok(Context {
+        tools: Tools::new(&settings.tools, egress),
         embedder,
         vectors,
         touches: Touches::start(db.clone()),

@@ -14,7 +14,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     error::Failure,
-    handlers::{auth, chat, health, history, jobs, memory, models, sessions, settings, ui},
+    handlers::{analytics, auth, chat, health, history, jobs, memory, models, sessions, settings, ui},
     layers, openapi,
     state::AppState,
     stream::websocket,
@@ -45,6 +45,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(chat::chat_stream, websocket::chat_stream_ws))
         .routes(routes!(websocket::chat_ws))
         .routes(routes!(models::models))
+        .routes(routes!(models::tools))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::change, sessions::put, sessions::delete))
         .routes(routes!(sessions::import))
@@ -56,6 +57,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::job_events))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(analytics::quota))
         .routes(routes!(settings::get, settings::patch, settings::put))
         .routes(routes!(settings::get_alias, settings::put_alias))
         .routes(routes!(memory::crud::list, memory::crud::add))

@@ -13,6 +13,7 @@ use crate::{
     settings::Settings,
     store::{Db, jobs::Ready},
     telemetry::metrics::METRICS,
+    tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::VectorIndex,
     wire::Wire,
@@ -33,6 +34,7 @@ pub struct Context {
     pub vectors: Arc<dyn VectorIndex>,
     pub touches: Touches,
     pub sizes: Sizes,
+    pub tools: Tools,
 }
 
 impl Context {

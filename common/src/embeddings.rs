@@ -147,7 +147,7 @@ async fn call(
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.map_err(|error| http::connection_error(NAME, &error))?;
     if !status.is_success() {
-        return Err(http::status_error(NAME, status, &headers, &String::from_utf8_lossy(&bytes)));
+        return Err(http::status_error(NAME, status.as_u16(), &headers));
     }
     let malformed = |message: String| ProviderError::new(NAME, ErrorClass::Malformed, message);
     let answer: Answer = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;

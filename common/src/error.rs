@@ -83,6 +83,10 @@ codes! {
     ProviderMisconfigured = 502 "provider_misconfigured" "Provider misconfigured";
     /// The queue is full: the service refuses work it could not do in time.
     Overloaded = 503 "overloaded" "Overloaded";
+    /// The model provider has failed repeatedly and is not asked for a moment.
+    ProviderUnavailable = 503 "provider_unavailable" "Provider unavailable";
+    /// The day's budget of tokens or cost is spent.
+    BudgetSpent = 429 "budget_spent" "Budget spent";
     /// The database, or another thing we need, is not reachable now.
     Unavailable = 503 "unavailable" "Unavailable";
     /// The model provider did not answer in time.
@@ -168,6 +172,10 @@ impl Error {
         });
         if !self.errors.is_empty() {
             problem["errors"] = serde_json::json!(self.errors);
+        }
+        // For what is told later than it happened, when headers are gone: a job's error, an event.
+        if let Some(seconds) = self.retry_after {
+            problem["retry_after"] = seconds.into();
         }
         problem
     }

@@ -39,7 +39,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if settings.embedding.provider != "local" {
         report("embedding", provider(&settings, &settings.embedding.base_url).await)?;
     }
-    for endpoint in &settings.ai.endpoints {
+    for endpoint in settings.ai.configured() {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
     }
     if sick == 0 { Ok(()) } else { Err(format!("{sick} of the checks failed")) }
@@ -82,13 +82,24 @@ fn in_force(settings: &Settings) -> String {
     line("rate limit", format!("{:?}", settings.rate_limit));
     line("cors", format!("{:?}", settings.cors));
     line("providers", settings.ai.order.join(", "));
-    for endpoint in &settings.ai.endpoints {
+    for endpoint in settings.ai.configured() {
         let keys = endpoint.keys.len();
         line(
             "",
             format!("{}: {} with {keys} key(s), model {}", endpoint.name, endpoint.base_url, endpoint.model),
         );
     }
+    let tools = &settings.tools;
+    let set = |key: &Option<rapport_common::secret::Secret>| if key.is_some() { "on" } else { "off" };
+    line("tools", format!("weather {}, web search {}", set(&tools.weather_key), set(&tools.tavily_key)));
+    for server in &tools.mcp {
+        line(
+            "",
+            format!("MCP server {} at {}", server.name, server.url.as_deref().unwrap_or(&server.command)),
+        );
+    }
+    line("egress", format!("besides public addresses: {:?}", settings.egress_allow));
+    line("budget", format!("{:?}", settings.budget));
     text.push('\n');
     text
 }

@@ -25,7 +25,7 @@ use rand::Rng;
 use rapport_common::{
     chat::tokens,
     providers::{
-        ChatMessage, Role,
+        ChatMessage, Role, ToolCall, ToolSpec,
         mock::{Calls, plan::plan},
     },
 };
@@ -105,13 +105,51 @@ struct Request {
     #[serde(default)]
     stream: bool,
     max_tokens: Option<usize>,
+    #[serde(default)]
+    tools: Vec<Offered>,
+}
+
+#[derive(Deserialize)]
+struct Offered {
+    function: Function,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
 }
 
 #[derive(Deserialize)]
 struct Turn {
     role: String,
+    content: Option<String>,
     #[serde(default)]
-    content: String,
+    tool_calls: Vec<Value>,
+    tool_call_id: Option<String>,
+}
+
+/// A turn as the plan reads it; a tool's answer gets its name from the call it answers.
+fn message(turn: &Turn, all: &[Turn]) -> ChatMessage {
+    let role = match turn.role.as_str() {
+        "system" => Role::System,
+        "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
+        _ => Role::User,
+    };
+    let mut message = ChatMessage::new(role, turn.content.clone().unwrap_or_default());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let call = |call: &Value| ToolCall {
+        id: text(&call["id"]),
+        name: text(&call["function"]["name"]),
+        arguments: text(&call["function"]["arguments"]),
+        signature: None,
+    };
+    message.tool_calls = turn.tool_calls.iter().map(call).collect();
+    message.answers = turn.tool_call_id.as_ref().map(|id| {
+        let asked = all.iter().flat_map(|turn| &turn.tool_calls).find(|call| call["id"] == *id);
+        (id.clone(), asked.map_or_else(String::new, |call| text(&call["function"]["name"])))
+    });
+    message
 }
 
 /// Counts a request as open until its response is written or dropped.
@@ -147,19 +185,18 @@ async fn completions(
     Json(request): Json<Request>,
 ) -> Response {
     let open = Open::new(&upstream.counts);
-    let messages: Vec<ChatMessage> = request
-        .messages
+    let messages: Vec<ChatMessage> =
+        request.messages.iter().map(|turn| message(turn, &request.messages)).collect();
+    let tools: Vec<ToolSpec> = request
+        .tools
         .iter()
-        .map(|turn| ChatMessage {
-            role: match turn.role.as_str() {
-                "system" => Role::System,
-                "assistant" => Role::Assistant,
-                _ => Role::User,
-            },
-            content: turn.content.clone(),
+        .map(|tool| ToolSpec {
+            name: tool.function.name.clone(),
+            description: String::new(),
+            parameters: Value::Null,
         })
         .collect();
-    let plan = plan(&messages, &request.model);
+    let plan = plan(&messages, &tools, &request.model);
     let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(fail) = plan.fail
         && fail.times.is_none_or(|times| upstream.calls.before(trace) < times)
@@ -178,7 +215,19 @@ async fn completions(
     }
     let prompt_tokens: usize = messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     let limit = request.max_tokens.unwrap_or(usize::MAX);
-    let finish = if plan.words.len() > limit { "length" } else { "stop" };
+    let finish = match (plan.calls.is_empty(), plan.words.len() > limit) {
+        (false, _) => "tool_calls",
+        (true, true) => "length",
+        (true, false) => "stop",
+    };
+    let calls: Vec<Value> = plan
+        .calls
+        .iter()
+        .enumerate()
+        .map(|(index, call)| {
+            json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
+        })
+        .collect();
     let words: Vec<String> = plan.words.into_iter().take(limit).collect();
     let usage = json!({
         "prompt_tokens": prompt_tokens, "completion_tokens": words.len(), "total_tokens": prompt_tokens + words.len(),
@@ -187,7 +236,8 @@ async fn completions(
     if !request.stream {
         upstream.counts.finished.fetch_add(1, Ordering::SeqCst);
         let choice = json!({
-            "index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": words.concat()},
+            "index": 0, "finish_reason": finish,
+            "message": {"role": "assistant", "content": words.concat(), "tool_calls": calls},
         });
         return Json(json!({
             "id": "chatcmpl-mock", "object": "chat.completion", "model": request.model, "choices": [choice], "usage": usage,
@@ -195,14 +245,14 @@ async fn completions(
         .into_response();
     }
     let delay = plan.delay.unwrap_or(Duration::from_millis(upstream.arguments.token_ms));
-    answer(open, upstream, request.model, words, finish, usage, delay)
+    answer(open, upstream, request.model, (words, calls), finish, usage, delay)
 }
 
 fn answer(
     open: Open,
     upstream: Upstream,
     model: String,
-    words: Vec<String>,
+    (words, calls): (Vec<String>, Vec<Value>),
     finish: &'static str,
     usage: Value,
     delay: Duration,
@@ -239,6 +289,9 @@ fn answer(
                 yield Ok(Bytes::from(std::mem::take(&mut waiting)));
                 tokio::time::sleep(delay).await;
             }
+        }
+        if !calls.is_empty() {
+            waiting.extend_from_slice(&chunk(json!([{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": null}]), Value::Null));
         }
         waiting.extend_from_slice(&chunk(json!([{"index": 0, "delta": {}, "finish_reason": finish}]), Value::Null));
         waiting.extend_from_slice(&chunk(json!([]), usage));

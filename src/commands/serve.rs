@@ -56,7 +56,7 @@ fn banner(settings: &Settings, address: SocketAddr) -> String {
         None => format!("SQLite, {}", settings.sqlite_path.display()),
     };
     let redis = settings.redis_url.as_ref().map_or("in process".to_owned(), |url| redact_url(url.expose()));
-    let providers: Vec<&str> = settings.ai.endpoints.iter().map(|endpoint| endpoint.name).collect();
+    let providers: Vec<&str> = settings.ai.configured().map(|endpoint| endpoint.name).collect();
     let provider = if providers.is_empty() {
         "mock (built in, offline; set an API key for a real one, see .env.example)".to_owned()
     } else {

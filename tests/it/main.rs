@@ -5,6 +5,7 @@ mod conformance;
 mod contract;
 mod faults;
 mod harness;
+mod providers;
 mod routes;
 
 /// Runs an `async fn name(stack: Stack)` on both stacks.

@@ -79,6 +79,15 @@ impl<'a> AnswerLog<'a> {
         }
     }
 
+    /// Another provider begins this part of the answer anew: what was said from byte `keep` on does not count.
+    pub async fn restart(&mut self, reason: &str, keep: usize) -> Result<(), Lost> {
+        self.text.truncate(keep);
+        self.logged = 0;
+        self.last_write = None;
+        self.append("reset", json!({"reason": reason})).await?;
+        self.flush().await
+    }
+
     /// Takes some words; writes them now or with what follows.
     pub async fn push(&mut self, delta: &str) -> Result<(), Lost> {
         self.text.push_str(delta);

@@ -18,6 +18,7 @@ use rapport_common::{
     },
     error::Code,
     events::follow::{Ear, Waited, wait_started},
+    jobs::payload::ToolChoice,
     store,
     usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
 };
@@ -50,7 +51,7 @@ pub struct ChatBody {
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
-    /// Names of tools, `auto` or `none`. No tool is configured in this version: none is offered.
+    /// Names of tools, `auto` (all that are configured) or `none`. See `GET /tools`.
     #[schema(value_type = Option<Object>)]
     pub tools: Option<Value>,
     /// When the session is answering another message: `queue` (default), `reject` (409) or `interrupt`.
@@ -88,15 +89,13 @@ impl ChatBody {
         if self.project_id.is_some() {
             return Err(Error::not_found("project").into());
         }
-        let tools_ok = match &self.tools {
-            None => true,
-            Some(Value::String(choice)) => choice == "auto" || choice == "none",
-            Some(Value::Array(names)) => names.iter().all(Value::is_string),
-            Some(_) => false,
+        let tools: Option<ToolChoice> = match self.tools {
+            None | Some(Value::Null) => None,
+            Some(choice) => Some(
+                serde_json::from_value(choice)
+                    .map_err(|_| Error::field("tools", "must be `auto`, `none` or a list of names"))?,
+            ),
         };
-        if !tools_ok {
-            return Err(Error::field("tools", "must be `auto`, `none` or a list of names").into());
-        }
         let on_busy = match self.on_busy.as_deref() {
             None | Some("queue") => OnBusy::Queue,
             Some("reject") => OnBusy::Reject,
@@ -111,6 +110,7 @@ impl ChatBody {
             temperature: self.temperature,
             max_tokens: self.max_tokens,
             enable_memory: self.enable_memory,
+            tools,
             on_busy,
             idempotency,
             trace: Some(trace.0.to_string()),
@@ -210,6 +210,7 @@ pub fn job_response(job: Job) -> Response {
 pub fn error_of(problem: &Value) -> Error {
     let code = problem["code"].as_str().and_then(Code::from_name).unwrap_or(Code::JobFailed);
     let mut error = Error::new(code, problem["detail"].as_str().unwrap_or("The job failed."));
+    error.retry_after = problem["retry_after"].as_u64();
     error.errors = serde_json::from_value(problem["errors"].clone()).unwrap_or_default();
     error
 }

@@ -61,6 +61,10 @@ pub struct JobView {
     started_at: Option<DateTime<Utc>>,
     #[serde(serialize_with = "clock::rfc3339_millis::option::serialize")]
     finished_at: Option<DateTime<Utc>>,
+    /// Tries of providers that failed, by attempt (`GET /jobs/{id}` only): provider, model, key, error, in_answer, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    tries: Option<Vec<Value>>,
     links: Links,
 }
 
@@ -90,6 +94,7 @@ impl From<Job> for JobView {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            tries: None,
             links: Links { events: format!("{itself}/events"), cancel: format!("{itself}/cancel"), itself },
         }
     }
@@ -135,7 +140,17 @@ pub async fn get_job(
         let waited = wait_final(&state.ctx, caller.user, id, Duration::from_secs(wait)).await?;
         waited.ok_or_else(|| Error::not_found("job"))?
     };
-    Ok(Answer(job.into()))
+    let tries = store::tool_calls::tries(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    let mut view = JobView::from(job);
+    let of_attempt = |(attempt, tries): (i64, Value)| {
+        let tries = tries.as_array().cloned().unwrap_or_default();
+        tries.into_iter().map(move |mut one| {
+            one["attempt"] = attempt.into();
+            one
+        })
+    };
+    view.tries = Some(tries.into_iter().flat_map(of_attempt).collect());
+    Ok(Answer(view))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

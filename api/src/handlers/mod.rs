@@ -1,5 +1,6 @@
 //! One file a resource.
 
+pub mod analytics;
 pub mod auth;
 pub mod chat;
 pub mod health;

@@ -14,10 +14,7 @@ const EXCERPT: usize = 2_000;
 
 pub fn prompt(first_message: &str) -> Vec<ChatMessage> {
     let excerpt: String = first_message.chars().take(EXCERPT).collect();
-    vec![
-        ChatMessage { role: Role::System, content: TITLE_INSTRUCTION.to_owned() },
-        ChatMessage { role: Role::User, content: excerpt },
-    ]
+    vec![ChatMessage::new(Role::System, TITLE_INSTRUCTION.to_owned()), ChatMessage::new(Role::User, excerpt)]
 }
 
 /// What the model wrote, made fit to be a title; `None` when nothing is left.

@@ -24,9 +24,9 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
         }
         left = left.saturating_sub(cost);
         let role = if turn.role == "assistant" { Role::Assistant } else { Role::User };
-        chosen.push(ChatMessage { role, content: turn.content.clone() });
+        chosen.push(ChatMessage::new(role, turn.content.clone()));
     }
-    chosen.push(ChatMessage { role: Role::System, content: system.to_owned() });
+    chosen.push(ChatMessage::new(Role::System, system.to_owned()));
     chosen.reverse();
     chosen
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Error, Result,
     domain::{
-        ids::{BlobId, MemoryId, MessageId, SessionId},
+        ids::{BlobId, MemoryId, MessageId, ProjectId, SessionId},
         job::Job,
     },
 };
@@ -26,6 +26,30 @@ pub struct ChatPayload {
     pub max_tokens: Option<u32>,
     #[serde(default)]
     pub enable_memory: Option<bool>,
+    /// `None`: as configured.
+    #[serde(default)]
+    pub tools: Option<ToolChoice>,
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// Of whom the request was signed in with.
+    #[serde(default)]
+    pub api_key: Option<String>,
+}
+
+/// Which tools a model may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ToolChoice {
+    Word(ToolWord),
+    Names(Vec<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolWord {
+    /// All that are configured.
+    Auto,
+    None,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -71,18 +71,18 @@ pub fn prompt(known: &[Memory], earlier: &[Turn], turns: &[Turn]) -> Vec<ChatMes
         );
     }
     vec![
-        ChatMessage { role: Role::System, content: INSTRUCTION.to_owned() },
-        ChatMessage { role: Role::User, content: lines.join("\n") },
+        ChatMessage::new(Role::System, INSTRUCTION.to_owned()),
+        ChatMessage::new(Role::User, lines.join("\n")),
     ]
 }
 
 /// Asks for the same again after an answer nobody can read.
 pub fn repair(mut prompt: Vec<ChatMessage>, answer: &str, problem: &str) -> Vec<ChatMessage> {
-    prompt.push(ChatMessage { role: Role::Assistant, content: clipped(answer, 4_000) });
+    prompt.push(ChatMessage::new(Role::Assistant, clipped(answer, 4_000)));
     let ask = format!(
         "That was not the JSON object asked for ({problem}). Answer again with that object and nothing else."
     );
-    prompt.push(ChatMessage { role: Role::User, content: ask });
+    prompt.push(ChatMessage::new(Role::User, ask));
     prompt
 }
 

@@ -24,8 +24,8 @@ Answer with one JSON object and nothing else: {"expiry":[{"m":N,"should_expire":
 
 fn ask(instruction: &str, lines: Vec<String>) -> Vec<ChatMessage> {
     vec![
-        ChatMessage { role: Role::System, content: instruction.to_owned() },
-        ChatMessage { role: Role::User, content: lines.join("\n") },
+        ChatMessage::new(Role::System, instruction.to_owned()),
+        ChatMessage::new(Role::User, lines.join("\n")),
     ]
 }
 

@@ -1,11 +1,16 @@
-//! The HTTP client for model providers: pooled, with timeouts, no proxies from the environment, no redirects.
+//! HTTP as model providers speak it: a pooled client without proxies or redirects, errors by class, bodies as events.
 
 use std::time::Duration;
 
-use reqwest::{StatusCode, header::HeaderMap, redirect};
+use async_stream::try_stream;
+use futures::{StreamExt, stream::BoxStream};
+use reqwest::{RequestBuilder, Response, header::HeaderMap, redirect};
 
-use super::{ErrorClass, ProviderError};
+use super::{ChatEvent, ChatStream, ErrorClass, ProviderError, sse::SseParser};
 use crate::{clock, settings::Ai};
+
+/// A whole answer is not longer than this.
+const BODY_MAX: usize = 16 << 20;
 
 pub fn client(settings: &Ai) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
@@ -17,6 +22,136 @@ pub fn client(settings: &Ai) -> Result<reqwest::Client, reqwest::Error> {
         .redirect(redirect::Policy::none())
         .user_agent(concat!("rapport/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    pub first_byte: Duration,
+    pub idle: Duration,
+}
+
+/// Sends a request and waits for the head of its answer; one that is no success is an error of its class. `judge` may
+/// know better from the body.
+pub async fn send(
+    name: &str,
+    request: RequestBuilder,
+    timeouts: Timeouts,
+    judge: fn(u16, &str) -> Option<ErrorClass>,
+) -> Result<Response, ProviderError> {
+    let timed_out =
+        || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
+    let response = tokio::time::timeout(timeouts.first_byte, request.send())
+        .await
+        .map_err(|_| timed_out())?
+        .map_err(|error| connection_error(name, &error))?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = tokio::time::timeout(timeouts.idle, whole_body(name, response)).await;
+    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let class = judge(status, &text).unwrap_or_else(|| ErrorClass::of_status(status));
+    let mut error = ProviderError::new(name, class, format!("status {status}"));
+    error.retry_after = retry_after(&headers).or_else(|| retry_delay(&text));
+    Err(error)
+}
+
+/// An answer that is no success, where no adapter knows better.
+pub fn status_error(name: &str, status: u16, headers: &HeaderMap) -> ProviderError {
+    let mut error = ProviderError::new(name, ErrorClass::of_status(status), format!("status {status}"));
+    error.retry_after = retry_after(headers);
+    error
+}
+
+async fn whole_body(name: &str, mut response: Response) -> Result<Vec<u8>, ProviderError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| connection_error(name, &error))? {
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(ProviderError::new(name, ErrorClass::Malformed, "an endless answer"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Turns what a provider sends into events: one for a whole JSON answer, and for each event of a stream.
+pub trait Decoder: Send + 'static {
+    /// One event of a stream, or the whole answer.
+    fn read(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ProviderError>;
+    /// Whether all has been said: whatever follows is not waited for.
+    fn is_done(&self) -> bool;
+    /// The stream has ended: was it whole?
+    fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ProviderError>;
+}
+
+/// Reads an answer through a decoder, as a stream of events or as one JSON body, whichever came.
+pub fn read(name: &'static str, response: Response, timeouts: Timeouts, decoder: impl Decoder) -> ChatStream {
+    let plain = response
+        .headers()
+        .get(reqwest::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/json"));
+    if plain {
+        let body = async move {
+            let late = || ProviderError::new(name, ErrorClass::Timeout, "no whole answer in time");
+            tokio::time::timeout(timeouts.first_byte, whole_body(name, response)).await.map_err(|_| late())?
+        };
+        return whole(body, decoder);
+    }
+    streamed(name, response.bytes_stream().boxed(), timeouts.idle, decoder)
+}
+
+fn whole(
+    body: impl Future<Output = Result<Vec<u8>, ProviderError>> + Send + 'static,
+    mut decoder: impl Decoder,
+) -> ChatStream {
+    Box::pin(try_stream! {
+        let body = body.await?;
+        let mut events = Vec::new();
+        decoder.read(&body, &mut events)?;
+        decoder.end(&mut events)?;
+        for event in events {
+            yield event;
+        }
+    })
+}
+
+type ByteStream = BoxStream<'static, reqwest::Result<bytes::Bytes>>;
+
+pub(super) fn streamed(
+    name: &'static str,
+    mut bytes: ByteStream,
+    idle: Duration,
+    mut decoder: impl Decoder,
+) -> ChatStream {
+    let fail = move |class, message: &str| ProviderError::new(name, class, message);
+    Box::pin(try_stream! {
+        let mut parser = SseParser::default();
+        let mut events = Vec::new();
+        'answer: loop {
+            let read = tokio::time::timeout(idle, bytes.next()).await;
+            let read = read.map_err(|_| fail(ErrorClass::Timeout, "silent for longer than the idle timeout"))?;
+            let Some(chunk) = read else { break };
+            let chunk = chunk.map_err(|error| connection_error(name, &error))?;
+            let parts = parser.push(&chunk).map_err(|_| fail(ErrorClass::Malformed, "an endless line"))?;
+            for data in parts {
+                // What was readable before an error counts before it.
+                let read = decoder.read(&data, &mut events);
+                for event in events.drain(..) {
+                    yield event;
+                }
+                read?;
+                if decoder.is_done() {
+                    break 'answer;
+                }
+            }
+        }
+        decoder.end(&mut events)?;
+        for event in events {
+            yield event;
+        }
+    })
 }
 
 /// Reads `retry-after-ms`, then `Retry-After` as seconds or as a date.
@@ -33,6 +168,13 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     (date.to_utc() - clock::now()).to_std().ok()
 }
 
+/// Google says when in the body: `"retryDelay": "34s"`.
+fn retry_delay(body: &str) -> Option<Duration> {
+    let (_, rest) = body.split_once("\"retryDelay\"")?;
+    let value = rest.split('"').nth(1)?;
+    Duration::try_from_secs_f64(value.strip_suffix('s')?.parse().ok()?).ok()
+}
+
 pub fn connection_error(provider: &str, error: &reqwest::Error) -> ProviderError {
     let class = if error.is_timeout() { ErrorClass::Timeout } else { ErrorClass::Network };
     // Without the URL: it may hold a key.
@@ -40,25 +182,12 @@ pub fn connection_error(provider: &str, error: &reqwest::Error) -> ProviderError
     ProviderError::new(provider, class, format!("connection failed: {cause}"))
 }
 
-pub fn status_error(provider: &str, status: StatusCode, headers: &HeaderMap, body: &str) -> ProviderError {
-    let mut class = ErrorClass::of_status(status.as_u16());
-    let hint = body.to_lowercase();
-    if class == ErrorClass::BadRequest && (hint.contains("content_policy") || hint.contains("content_filter"))
-    {
-        class = ErrorClass::Refused;
-    }
-    let excerpt: String = body.chars().take(300).collect();
-    let mut error = ProviderError::new(provider, class, format!("status {}: {excerpt}", status.as_u16()));
-    error.retry_after = retry_after(headers);
-    error
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_read_in_its_three_forms() {
+    fn retry_after_is_read_in_its_forms() {
         let read = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
@@ -69,5 +198,8 @@ mod tests {
         assert_eq!(read("retry-after", "-1"), None);
         assert_eq!(read("retry-after", "soon"), None);
         assert!(read("retry-after", "Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(1_000));
+        let google = r#"{"error":{"details":[{"@type":"…RetryInfo","retryDelay": "34.5s"}]}}"#;
+        assert_eq!(retry_delay(google), Some(Duration::from_millis(34_500)));
+        assert_eq!(retry_delay("{}"), None);
     }
 }

@@ -1,28 +1,41 @@
-//! Model providers: one trait, errors reduced to classes.
+//! Model providers: one trait over their ways of speaking, and a router above it.
 //!
-//! Whoever decides what to do about an error looks at its class only.
+//! An adapter (`openai`, `gemini`, `anthropic`, `mock`) opens one answer with one key and turns what the provider says
+//! into [`ChatEvent`]s. Which provider and key is asked, and what follows when it fails, is the [`router`]'s.
 
+pub mod anthropic;
+pub mod error;
+pub mod gemini;
+pub mod health;
 pub mod http;
 pub mod mock;
+pub mod models;
 pub mod openai;
-pub mod prices;
 mod registry;
+pub mod router;
 pub mod sse;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream::BoxStream};
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{domain::message::Usage, error::Code, error::Error};
+use crate::{domain::message::Usage, secret::Secret};
 
-pub use registry::{NAMES, Providers, RESERVED};
+pub use error::{ErrorClass, ProviderError};
+pub use health::RateHeaders;
+pub use registry::{NAMES, Offered, Providers};
+pub use router::{Completion, Said, Try};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     System,
     User,
     Assistant,
+    /// What a tool answered.
+    Tool,
 }
 
 impl Role {
@@ -31,162 +44,107 @@ impl Role {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::Tool => "tool",
         }
     }
+}
+
+/// A function the model wants called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON, as the model wrote it: it may be anything.
+    pub arguments: String,
+    /// What some models want back with the call, unread (Gemini's `thoughtSignature`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub struct ChatMessage {
     pub role: Role,
     pub content: String,
+    /// Of an assistant's turn.
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool's turn answers: its id and the tool's name.
+    pub answers: Option<(String, String)>,
 }
 
-#[derive(Debug, Clone)]
+impl ChatMessage {
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), tool_calls: Vec::new(), answers: None }
+    }
+}
+
+/// A function on offer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of an object.
+    pub parameters: Value,
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ChatRequest {
     /// `None`: the provider's default.
     pub model: Option<String>,
     pub messages: Vec<ChatMessage>,
+    pub tools: Vec<ToolSpec>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<u32>,
     /// The JSON schema of the wanted answer, for providers that can be bound to one.
-    pub schema: Option<serde_json::Value>,
+    pub schema: Option<Value>,
+    /// Word by word, or the whole answer at once.
+    pub stream: bool,
+    /// Keys of the caller's own by provider, instead of the deployment's.
+    pub own_keys: Vec<(String, Secret)>,
     /// W3C `traceparent`, sent along.
     pub trace: Option<String>,
+    /// The provider that `auto` asks first: the one that answered the rounds before.
+    pub prefer: Option<String>,
+    /// No further try is begun after so long.
+    pub within: Option<Duration>,
+}
+
+impl ChatRequest {
+    pub fn own_key(&self, provider: &str) -> Option<&Secret> {
+        self.own_keys.iter().find(|(name, _)| name == provider).map(|(_, key)| key)
+    }
+
+    /// Tokens of the prompt, estimated.
+    pub fn prompt_tokens(&self) -> usize {
+        let of = |message: &ChatMessage| {
+            let calls: usize = message
+                .tool_calls
+                .iter()
+                .map(|call| crate::chat::tokens::estimate(&call.arguments) + 8)
+                .sum();
+            crate::chat::tokens::estimate(&message.content) + calls
+        };
+        self.messages.iter().map(of).sum()
+    }
 }
 
 /// What a provider says, in order. A stream that ends without `Finish` was cut off.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     Delta(String),
+    /// A call, whole.
+    ToolCall(ToolCall),
     Usage(Usage),
-    /// Why it stopped: `stop`, `length`, `content_filter`, …
-    Finish(String),
+    /// Why it stopped: `stop`, `length`, `tool_calls` or `content_filter`.
+    Finish(&'static str),
 }
 
 pub type ChatStream = BoxStream<'static, Result<ChatEvent, ProviderError>>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    RateLimited,
-    Overloaded,
-    Timeout,
-    Network,
-    Malformed,
-    Auth,
-    BadRequest,
-    Refused,
-}
-
-impl ErrorClass {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorClass::RateLimited => "rate_limited",
-            ErrorClass::Overloaded => "overloaded",
-            ErrorClass::Timeout => "timeout",
-            ErrorClass::Network => "network",
-            ErrorClass::Malformed => "malformed",
-            ErrorClass::Auth => "auth",
-            ErrorClass::BadRequest => "bad_request",
-            ErrorClass::Refused => "refused",
-        }
-    }
-
-    /// Whether the same request may succeed later.
-    pub fn is_transient(self) -> bool {
-        match self {
-            ErrorClass::RateLimited
-            | ErrorClass::Overloaded
-            | ErrorClass::Timeout
-            | ErrorClass::Network
-            | ErrorClass::Malformed => true,
-            ErrorClass::Auth | ErrorClass::BadRequest | ErrorClass::Refused => false,
-        }
-    }
-
-    /// The class of an HTTP status that is no success.
-    pub fn of_status(status: u16) -> Self {
-        match status {
-            401 | 403 | 404 => ErrorClass::Auth,
-            408 | 504 => ErrorClass::Timeout,
-            429 => ErrorClass::RateLimited,
-            400..=499 => ErrorClass::BadRequest,
-            _ => ErrorClass::Overloaded,
-        }
-    }
-}
-
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{provider}: {}: {message}", class.as_str())]
-pub struct ProviderError {
-    pub provider: String,
-    pub class: ErrorClass,
-    /// For our logs. What a provider writes is data: it goes to no client.
-    pub message: String,
-    pub retry_after: Option<Duration>,
-}
-
-impl ProviderError {
-    pub fn new(provider: &str, class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { provider: provider.to_owned(), class, message: message.into(), retry_after: None }
-    }
-
-    /// What the user is told.
-    pub fn public(&self) -> Error {
-        let provider = &self.provider;
-        let (code, detail) = match self.class {
-            ErrorClass::RateLimited => {
-                (Code::ProviderRateLimited, format!("{provider} limits our requests. Try again shortly."))
-            }
-            ErrorClass::Overloaded => {
-                (Code::ProviderFailed, format!("{provider} failed. Try again shortly."))
-            }
-            ErrorClass::Timeout => (Code::ProviderTimeout, format!("{provider} did not answer in time.")),
-            ErrorClass::Network => (Code::ProviderFailed, format!("The connection to {provider} broke.")),
-            ErrorClass::Malformed => (Code::ProviderFailed, format!("{provider} sent something unreadable.")),
-            ErrorClass::Auth => {
-                (Code::ProviderMisconfigured, format!("{provider} refused our key, or has no such model."))
-            }
-            ErrorClass::BadRequest => (Code::ProviderRefused, format!("{provider} rejected the request.")),
-            ErrorClass::Refused => (Code::ProviderRefused, format!("{provider} refused to answer this.")),
-        };
-        Error::new(code, detail).because(self.clone())
-    }
-}
-
-/// A whole answer, for jobs that read it as data.
-#[derive(Debug, Clone)]
-pub struct Completion {
-    pub text: String,
-    pub usage: Usage,
-    pub provider: String,
-    pub model: String,
-}
-
-/// Asks and waits for the whole answer, for at most `within`.
-pub async fn complete(
-    provider: &dyn Provider,
-    request: ChatRequest,
-    within: Duration,
-) -> Result<Completion, ProviderError> {
-    let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
-    let prompt: usize =
-        request.messages.iter().map(|message| crate::chat::tokens::estimate(&message.content)).sum();
-    let asking = async {
-        let mut stream = provider.chat(request).await?;
-        let (mut text, mut usage) = (String::new(), None);
-        while let Some(event) = stream.next().await {
-            match event? {
-                ChatEvent::Delta(delta) => text.push_str(&delta),
-                ChatEvent::Usage(counted) => usage = Some(counted),
-                ChatEvent::Finish(_) => {}
-            }
-        }
-        let usage =
-            usage.unwrap_or_else(|| Usage::new(prompt as i64, crate::chat::tokens::estimate(&text) as i64));
-        Ok(Completion { text, usage, provider: provider.name().to_owned(), model })
-    };
-    let late = || ProviderError::new(provider.name(), ErrorClass::Timeout, "no whole answer in time");
-    tokio::time::timeout(within, asking).await.map_err(|_| late())?
+/// An answer that has begun.
+pub struct Opened {
+    pub events: ChatStream,
+    /// What the provider said of our rate.
+    pub limits: RateHeaders,
 }
 
 #[async_trait]
@@ -195,6 +153,12 @@ pub trait Provider: Send + Sync {
     fn default_model(&self) -> &str;
     /// Whether what is sent to it stays inside the deployment.
     fn is_inside(&self) -> bool;
-    /// Opens an answer. Dropping the stream closes the provider's connection.
-    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError>;
+    /// How many keys it may be asked with; 1 when it needs none.
+    fn keys(&self) -> usize;
+    /// Whether failures count: the built-in mock fails only when told to.
+    fn can_break(&self) -> bool {
+        true
+    }
+    /// Opens an answer with one of the keys. Dropping the stream closes the provider's connection.
+    async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError>;
 }

@@ -1,86 +1,31 @@
 //! OpenAI's chat completions, as OpenAI, OpenRouter, Groq, Ollama and many others speak them.
-//! <https://platform.openai.com/docs/api-reference/chat>
+//! <https://platform.openai.com/docs/api-reference/chat>, <https://openrouter.ai/docs/api-reference/errors>,
+//! <https://console.groq.com/docs/errors>, <https://docs.ollama.com/api/openai-compatibility>
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
-
-use async_stream::try_stream;
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::StreamExt;
-use rand::Rng;
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio_retry::RetryIf;
 
 use super::{
-    ChatEvent, ChatRequest, ChatStream, ErrorClass, Provider, ProviderError,
-    http::{connection_error, status_error},
-    sse::SseParser,
+    ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
+    http::{self, Decoder, Timeouts},
 };
 use crate::{
     domain::message::Usage,
     settings::{Ai, Endpoint},
 };
 
-/// How often opening an answer is tried within one attempt of the job. The ledger's attempts come on top.
-const OPENING_RETRIES: usize = 2;
-/// A provider that asks for a longer rest gets it from the ledger, not from a waiting worker.
-const LONGEST_REST: Duration = Duration::from_secs(2);
-
 pub struct OpenAi {
     client: Client,
     endpoint: Endpoint,
-    first_byte: Duration,
-    idle: Duration,
-    next_key: AtomicUsize,
+    timeouts: Timeouts,
 }
 
 impl OpenAi {
     pub fn new(client: Client, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self {
-            client,
-            endpoint,
-            first_byte: settings.first_byte_timeout,
-            idle: settings.idle_timeout,
-            next_key: AtomicUsize::new(0),
-        }
+        Self { client, endpoint, timeouts: settings.timeouts() }
     }
-
-    async fn open(&self, body: &Value, trace: Option<&str>) -> Result<reqwest::Response, ProviderError> {
-        let name = self.endpoint.name;
-        let mut request = self.client.post(format!("{}/chat/completions", self.endpoint.base_url)).json(body);
-        if !self.endpoint.keys.is_empty() {
-            let turn = self.next_key.fetch_add(1, Ordering::Relaxed) % self.endpoint.keys.len();
-            request = request.bearer_auth(self.endpoint.keys[turn].expose());
-        }
-        if let Some(trace) = trace {
-            request = request.header("traceparent", trace);
-        }
-        let timed_out =
-            || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
-        let response = tokio::time::timeout(self.first_byte, request.send())
-            .await
-            .map_err(|_| timed_out())?
-            .map_err(|error| connection_error(name, &error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = tokio::time::timeout(self.idle, response.text()).await.ok().and_then(Result::ok);
-        Err(status_error(name, status, &headers, &body.unwrap_or_default()))
-    }
-}
-
-/// Short pauses with full jitter, so that many workers do not come back at once.
-fn pauses() -> impl Iterator<Item = Duration> {
-    [200u64, 600]
-        .into_iter()
-        .take(OPENING_RETRIES)
-        .map(|cap| Duration::from_millis(rand::rng().random_range(cap / 4..=cap)))
 }
 
 #[async_trait]
@@ -97,43 +42,80 @@ impl Provider for OpenAi {
         self.endpoint.name == "ollama"
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let body = body(&request, &self.endpoint);
-        let trace = request.trace.as_deref();
-        let opening = || async {
-            let opened = self.open(&body, trace).await;
-            if let Err(error) = &opened
-                && let Some(rest) = error.retry_after.filter(|rest| *rest <= LONGEST_REST)
-            {
-                tokio::time::sleep(rest).await;
-            }
-            opened
-        };
-        let worth_it = |error: &ProviderError| {
-            error.class.is_transient() && error.retry_after.is_none_or(|rest| rest <= LONGEST_REST)
-        };
-        let response = RetryIf::start(pauses(), opening, worth_it).await?;
-        Ok(read_stream(self.endpoint.name, response.bytes_stream().boxed(), self.idle))
+    fn keys(&self) -> usize {
+        self.endpoint.keys.len().max(1)
+    }
+
+    async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
+        let name = self.endpoint.name;
+        let url = format!("{}/chat/completions", self.endpoint.base_url);
+        let mut call = self.client.post(url).json(&body(request, &self.endpoint));
+        if let Some(key) = request.own_key(name).or_else(|| self.endpoint.keys.get(key)) {
+            call = call.bearer_auth(key.expose());
+        }
+        if name == "openrouter" {
+            // Who asks, for its rankings; it also shows in its dashboard which application spent what.
+            call =
+                call.header("X-Title", "Rapport").header("HTTP-Referer", "https://github.com/rapport-chat");
+        }
+        if let Some(trace) = &request.trace {
+            call = call.header("traceparent", trace);
+        }
+        let response = http::send(name, call, self.timeouts, judge).await?;
+        let limits = RateHeaders::openai(response.headers());
+        let events = http::read(name, response, self.timeouts, Reader::new(name));
+        Ok(Opened { events, limits })
     }
 }
 
+fn message(message: &ChatMessage) -> Value {
+    let mut value = json!({"role": message.role.as_str(), "content": message.content});
+    if !message.tool_calls.is_empty() {
+        let calls: Vec<Value> = message
+            .tool_calls
+            .iter()
+            .map(|call| {
+                json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
+            })
+            .collect();
+        value["tool_calls"] = calls.into();
+        if message.content.is_empty() {
+            value["content"] = Value::Null;
+        }
+    }
+    if let Some((id, _)) = &message.answers {
+        value["tool_call_id"] = json!(id);
+    }
+    value
+}
+
 fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
-    let messages: Vec<Value> = request
-        .messages
-        .iter()
-        .map(|message| json!({"role": message.role.as_str(), "content": message.content}))
-        .collect();
-    let mut body = json!({
-        "model": request.model.as_deref().unwrap_or(&endpoint.model),
-        "messages": messages,
-        "stream": true,
-        "stream_options": {"include_usage": true},
-    });
-    if let Some(temperature) = request.temperature {
+    let model = request.model.as_deref().unwrap_or(&endpoint.model);
+    let messages: Vec<Value> = request.messages.iter().map(message).collect();
+    let mut body = json!({"model": model, "messages": messages, "stream": request.stream});
+    if request.stream {
+        body["stream_options"] = json!({"include_usage": true});
+    }
+    // OpenAI's reasoning models take no temperature, and its newer ones only the newer name of the limit.
+    let at_openai = endpoint.base_url.contains("api.openai.com");
+    let reasons = at_openai && ["o1", "o3", "o4", "gpt-5"].iter().any(|start| model.starts_with(start));
+    if let Some(temperature) = request.temperature.filter(|_| !reasons) {
         body["temperature"] = json!(temperature);
     }
     if let Some(max_tokens) = request.max_tokens {
-        body["max_tokens"] = json!(max_tokens);
+        body[if at_openai { "max_completion_tokens" } else { "max_tokens" }] = json!(max_tokens);
+    }
+    if !request.tools.is_empty() {
+        let tools: Vec<Value> = request
+            .tools
+            .iter()
+            .map(|tool| {
+                json!({"type": "function", "function": {
+                    "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+                }})
+            })
+            .collect();
+        body["tools"] = tools.into();
     }
     if let Some(schema) = &request.schema {
         // Not every server of this form can be bound to a schema; all of these know plain JSON mode.
@@ -146,24 +128,59 @@ fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
     body
 }
 
+/// What a body says that a status does not.
+fn judge(status: u16, body: &str) -> Option<ErrorClass> {
+    let body = body.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| body.contains(word));
+    if says(&["does not support tools", "support tool use", "tool use is not supported"]) {
+        return Some(ErrorClass::NoTools);
+    }
+    match status {
+        400 | 403 if says(&["content_policy", "content_filter", "moderation"]) => Some(ErrorClass::Refused),
+        // Groq: the model wrote a call that cannot be read.
+        400 if says(&["tool_use_failed"]) => Some(ErrorClass::Malformed),
+        // OpenAI: no money left. Waiting does not help this key.
+        429 if says(&["insufficient_quota"]) => Some(ErrorClass::Auth),
+        _ => None,
+    }
+}
+
 #[derive(Deserialize)]
 struct Chunk {
     #[serde(default)]
     choices: Vec<Choice>,
     usage: Option<ChunkUsage>,
+    x_groq: Option<Groq>,
     error: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(default)]
-    delta: Delta,
+    /// Of a stream, or of a whole answer.
+    #[serde(alias = "message")]
+    delta: Option<Delta>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 struct Delta {
     content: Option<String>,
+    refusal: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<CallPart>>,
+}
+
+#[derive(Deserialize)]
+struct CallPart {
+    index: Option<usize>,
+    id: Option<String>,
+    function: Option<FunctionPart>,
+}
+
+#[derive(Deserialize)]
+struct FunctionPart {
+    name: Option<String>,
+    arguments: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -174,87 +191,133 @@ struct ChunkUsage {
     completion_tokens: i64,
 }
 
-type ByteStream = futures::stream::BoxStream<'static, reqwest::Result<Bytes>>;
+/// Groq's own place for the usage of a stream.
+#[derive(Deserialize)]
+struct Groq {
+    usage: Option<ChunkUsage>,
+    error: Option<Value>,
+}
 
-fn read_stream(name: &'static str, mut bytes: ByteStream, idle: Duration) -> ChatStream {
-    let fail = move |class, message: &str| ProviderError::new(name, class, message);
-    Box::pin(try_stream! {
-        let mut parser = SseParser::default();
-        let mut finished = false;
-        'answer: loop {
-            let read = tokio::time::timeout(idle, bytes.next()).await;
-            let read = read.map_err(|_| fail(ErrorClass::Timeout, "silent for longer than the idle timeout"))?;
-            let Some(chunk) = read else { break };
-            let chunk = chunk.map_err(|error| connection_error(name, &error))?;
-            let events = parser.push(&chunk).map_err(|_| fail(ErrorClass::Malformed, "an endless line"))?;
-            for data in events {
-                if data.trim_ascii() == b"[DONE]" {
-                    break 'answer;
-                }
-                let chunk: Chunk = serde_json::from_slice(&data)
-                    .map_err(|_| fail(ErrorClass::Malformed, "an event that is not a completion chunk"))?;
-                if let Some(error) = chunk.error {
-                    Err(in_stream_error(name, &error))?;
-                }
-                for choice in chunk.choices.into_iter().take(1) {
-                    if let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) {
-                        yield ChatEvent::Delta(text);
-                    }
-                    if let Some(reason) = choice.finish_reason {
-                        finished = true;
-                        yield ChatEvent::Finish(reason);
-                    }
-                }
-                if let Some(usage) = chunk.usage {
-                    yield ChatEvent::Usage(Usage::new(usage.prompt_tokens, usage.completion_tokens));
-                }
+struct Reader {
+    name: &'static str,
+    calls: Vec<ToolCall>,
+    finished: bool,
+    counted: bool,
+    done: bool,
+}
+
+impl Reader {
+    fn new(name: &'static str) -> Self {
+        Self { name, calls: Vec::new(), finished: false, counted: false, done: false }
+    }
+
+    fn fail(&self, class: ErrorClass, message: &str) -> ProviderError {
+        ProviderError::new(self.name, class, message)
+    }
+
+    fn take_call(&mut self, position: usize, part: CallPart) {
+        let index = part.index.unwrap_or(position).min(127);
+        while self.calls.len() <= index {
+            self.calls.push(ToolCall {
+                id: String::new(),
+                name: String::new(),
+                arguments: String::new(),
+                signature: None,
+            });
+        }
+        let call = &mut self.calls[index];
+        if let Some(id) = part.id.filter(|id| !id.is_empty()) {
+            call.id = id;
+        }
+        let Some(function) = part.function else { return };
+        call.name.push_str(&function.name.unwrap_or_default());
+        match function.arguments {
+            Some(Value::String(text)) => call.arguments.push_str(&text),
+            // Some servers write the object itself.
+            Some(value) if !value.is_null() => call.arguments.push_str(&value.to_string()),
+            _ => {}
+        }
+    }
+
+    fn end_calls(&mut self, events: &mut Vec<ChatEvent>) {
+        let whole = std::mem::take(&mut self.calls).into_iter().filter(|call| !call.name.is_empty());
+        events.extend(whole.map(|mut call| {
+            if call.id.is_empty() {
+                call.id = super::router::new_call_id();
+            }
+            ChatEvent::ToolCall(call)
+        }));
+    }
+}
+
+impl Decoder for Reader {
+    fn read(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ProviderError> {
+        if data.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        let chunk: Chunk = serde_json::from_slice(data)
+            .map_err(|_| self.fail(ErrorClass::Malformed, "an event that is not a completion chunk"))?;
+        let error = chunk.error.or(chunk.x_groq.as_ref().and_then(|groq| groq.error.clone()));
+        if let Some(error) = error.filter(|error| !error.is_null()) {
+            return Err(in_answer(self.name, &error));
+        }
+        // Only the first choice: we never ask for more.
+        if let Some(choice) = chunk.choices.into_iter().next() {
+            let delta = choice.delta.unwrap_or_default();
+            if let Some(text) = delta.content.or(delta.refusal).filter(|text| !text.is_empty()) {
+                events.push(ChatEvent::Delta(text));
+            }
+            for (position, part) in delta.tool_calls.unwrap_or_default().into_iter().enumerate() {
+                self.take_call(position, part);
+            }
+            if let Some(reason) = choice.finish_reason {
+                let called = self.calls.iter().any(|call| !call.name.is_empty());
+                let reason = match reason.as_str() {
+                    "error" => return Err(self.fail(ErrorClass::Overloaded, "it stopped for an error")),
+                    "length" | "max_tokens" => "length",
+                    "content_filter" => "content_filter",
+                    // Some say `stop` although they call.
+                    _ if called => "tool_calls",
+                    _ => "stop",
+                };
+                self.end_calls(events);
+                self.finished = true;
+                events.push(ChatEvent::Finish(reason));
             }
         }
-        if !finished {
-            Err(fail(ErrorClass::Network, "the answer was cut off"))?;
+        let usage = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
+        if let Some(usage) = usage.filter(|usage| usage.prompt_tokens + usage.completion_tokens > 0)
+            && !std::mem::replace(&mut self.counted, true)
+        {
+            events.push(ChatEvent::Usage(Usage::new(usage.prompt_tokens, usage.completion_tokens)));
         }
-    })
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn end(&mut self, _: &mut Vec<ChatEvent>) -> Result<(), ProviderError> {
+        if self.finished { Ok(()) } else { Err(self.fail(ErrorClass::Network, "the answer was cut off")) }
+    }
 }
 
-fn in_stream_error(name: &str, error: &Value) -> ProviderError {
-    let status = error.get("code").and_then(Value::as_u64).unwrap_or(500) as u16;
-    let message: String = error.to_string().chars().take(300).collect();
-    ProviderError::new(name, ErrorClass::of_status(status), message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn read(text: &'static str) -> Vec<Result<ChatEvent, ErrorClass>> {
-        let bytes = futures::stream::iter([Ok(Bytes::from_static(text.as_bytes()))]).boxed();
-        let events = read_stream("x", bytes, Duration::from_secs(1));
-        events.map(|event| event.map_err(|error| error.class)).collect().await
-    }
-
-    #[tokio::test]
-    async fn a_documented_stream_gives_its_words_usage_and_reason() {
-        let text = concat!(
-            "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}\n\n",
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n",
-            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
-            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1,\"total_tokens\":6}}\n\n",
-            "data: [DONE]\n\n",
-        );
-        let expected = vec![
-            Ok(ChatEvent::Delta("Hi".to_owned())),
-            Ok(ChatEvent::Finish("stop".to_owned())),
-            Ok(ChatEvent::Usage(Usage::new(5, 1))),
-        ];
-        assert_eq!(read(text).await, expected);
-    }
-
-    #[tokio::test]
-    async fn a_cut_garbage_and_an_error_inside_have_their_classes() {
-        let cut = read("data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"cho").await;
-        assert_eq!(cut.last(), Some(&Err(ErrorClass::Network)));
-        assert_eq!(read("data: <html>\n\n").await, [Err(ErrorClass::Malformed)]);
-        let limited = read("data: {\"error\":{\"code\":429,\"message\":\"slow down\"}}\n\n").await;
-        assert_eq!(limited, [Err(ErrorClass::RateLimited)]);
-    }
+/// An error where an answer should be: OpenRouter's inside a 200, Groq's and OpenAI's inside a stream.
+fn in_answer(name: &str, error: &Value) -> ProviderError {
+    let code = error.get("code").or_else(|| error.get("status_code"));
+    let status = code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
+    let text = error.to_string();
+    let class = match status {
+        Some(status @ 400..600) => {
+            judge(status as u16, &text).unwrap_or(ErrorClass::of_status(status as u16))
+        }
+        _ if text.contains("rate_limit") => ErrorClass::RateLimited,
+        _ if text.contains("insufficient_quota") => ErrorClass::Auth,
+        _ if text.contains("content_filter") || text.contains("content_policy") => ErrorClass::Refused,
+        _ if text.contains("tool_use_failed") => ErrorClass::Malformed,
+        _ => ErrorClass::Overloaded,
+    };
+    ProviderError::new(name, class, "an error where the answer should be")
 }

@@ -1,51 +1,147 @@
-//! The providers in force, and which of them a request gets.
+//! The providers in force, and which of them a request may get.
 
 use std::sync::Arc;
 
-use super::{Provider, http, mock::Mock, openai::OpenAi};
-use crate::settings::Ai;
+use super::{
+    ChatRequest, Provider,
+    anthropic::Anthropic,
+    gemini::Gemini,
+    health::{Breaker, Health, Standing},
+    http,
+    mock::Mock,
+    models::Models,
+    openai::OpenAi,
+};
+use crate::{domain::message::Usage, redis_link::RedisLink, settings::Ai};
 
 #[derive(Clone)]
 pub struct Providers {
-    all: Vec<Arc<dyn Provider>>,
+    all: Arc<Vec<Known>>,
     order: Vec<String>,
+    pub models: Arc<Models>,
+    pub health: Health,
+}
+
+struct Known {
+    provider: Arc<dyn Provider>,
+    /// Whether the deployment has a key for it, or it needs none.
+    is_configured: bool,
+}
+
+/// A provider as `/models` lists it.
+#[derive(Debug, Clone)]
+pub struct Offered {
+    pub provider: String,
+    pub model: String,
+    pub standing: Standing,
+    pub keys: usize,
+    pub resting_keys: usize,
 }
 
 impl Providers {
     /// `Err` when the HTTP client can't be made (no TLS roots, say).
-    pub fn from_settings(settings: &Ai) -> Result<Self, reqwest::Error> {
-        let mut all: Vec<Arc<dyn Provider>> = vec![Arc::new(Mock::new(settings.mock_delay))];
+    pub fn from_settings(settings: &Ai, shared: Option<RedisLink>) -> Result<Self, reqwest::Error> {
+        let mock: Arc<dyn Provider> = Arc::new(Mock::new(settings.mock_delay));
+        let mut all = vec![Known { provider: mock, is_configured: true }];
         let client = http::client(settings)?;
         for endpoint in &settings.endpoints {
-            all.push(Arc::new(OpenAi::new(client.clone(), endpoint.clone(), settings)));
+            let is_configured = endpoint.is_configured;
+            let (client, endpoint) = (client.clone(), endpoint.clone());
+            let provider: Arc<dyn Provider> = match endpoint.name {
+                "gemini" => Arc::new(Gemini::new(client, endpoint, settings)),
+                "anthropic" => Arc::new(Anthropic::new(client, endpoint, settings)),
+                _ => Arc::new(OpenAi::new(client, endpoint, settings)),
+            };
+            all.push(Known { provider, is_configured });
         }
-        Ok(Self { all, order: settings.order.clone() })
+        let breaker = Breaker { failures: settings.breaker_failures, rest: settings.breaker_rest };
+        Ok(Self {
+            all: Arc::new(all),
+            order: settings.order.clone(),
+            models: Arc::new(Models::new(&settings.models)),
+            health: Health::new(breaker, shared),
+        })
     }
 
-    /// The provider of a name; `auto` is the first of the configured order that is set up.
-    pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
-        if name == "auto" {
-            let first = self.order.iter().find_map(|name| self.get(name));
-            return first.or_else(|| self.get("mock"));
-        }
-        self.all.iter().find(|provider| provider.name() == name).cloned()
+    fn known(&self, name: &str) -> Option<&Known> {
+        self.all.iter().find(|known| known.provider.name() == name)
     }
 
-    /// Name and default model of each, in the order `auto` tries them.
-    pub fn list(&self) -> Vec<(String, String)> {
-        let mut names: Vec<&String> = self.order.iter().collect();
-        names.dedup();
-        names
+    /// Whether a request may name it (`auto` always).
+    pub fn offers(&self, name: &str) -> bool {
+        name == "auto" || self.known(name).is_some_and(|known| known.is_configured)
+    }
+
+    /// Whether everything a choice may reach stays inside the deployment.
+    pub fn stays_inside(&self, choice: &str) -> bool {
+        let candidates = self.candidates(choice, &ChatRequest::default());
+        !candidates.is_empty() && candidates.iter().all(|provider| provider.is_inside())
+    }
+
+    pub fn is_inside(&self, name: &str) -> bool {
+        self.known(name).is_some_and(|known| known.provider.is_inside())
+    }
+
+    /// Who may answer, in the order they are asked.
+    pub(super) fn candidates(&self, choice: &str, request: &ChatRequest) -> Vec<Arc<dyn Provider>> {
+        let usable = |name: &str| {
+            let known = self.known(name)?;
+            (known.is_configured || request.own_key(name).is_some()).then(|| Arc::clone(&known.provider))
+        };
+        if choice != "auto" {
+            return usable(choice).into_iter().collect();
+        }
+        let mut found: Vec<Arc<dyn Provider>> = Vec::new();
+        // Whose key the caller brings comes before those of the deployment.
+        let own = request.own_keys.iter().map(|(name, _)| name.as_str());
+        let order = self.order.iter().map(String::as_str);
+        for name in request.prefer.as_deref().into_iter().chain(own).chain(order) {
+            if !found.iter().any(|known| known.name() == name) {
+                found.extend(usable(name));
+            }
+        }
+        if found.is_empty() {
+            found.extend(usable("mock"));
+        }
+        found
+    }
+
+    /// What can be asked, in the order `auto` tries it; then what only a name reaches.
+    pub fn list(&self) -> Vec<Offered> {
+        let mut listed = self.candidates("auto", &ChatRequest::default());
+        for known in self.all.iter().filter(|known| known.is_configured) {
+            if !listed.iter().any(|provider| provider.name() == known.provider.name()) {
+                listed.push(Arc::clone(&known.provider));
+            }
+        }
+        listed
             .into_iter()
-            .filter_map(|name| self.get(name))
-            .map(|provider| (provider.name().to_owned(), provider.default_model().to_owned()))
+            .map(|provider| Offered {
+                provider: provider.name().to_owned(),
+                model: provider.default_model().to_owned(),
+                standing: self.health.standing(provider.name()),
+                keys: provider.keys(),
+                resting_keys: self.health.resting(provider.name()),
+            })
             .collect()
+    }
+
+    /// The model a metric may name: users name models, and labels must be bounded.
+    pub fn label<'a>(&self, provider: &str, model: &'a str) -> &'a str {
+        let default = self.known(provider).is_some_and(|known| known.provider.default_model() == model);
+        if default { model } else { "other" }
+    }
+
+    pub fn default_model(&self, provider: &str) -> Option<String> {
+        self.known(provider).map(|known| known.provider.default_model().to_owned())
+    }
+
+    /// In US dollars; `None` for a model whose price is not known.
+    pub fn cost(&self, model: &str, usage: Usage) -> Option<f64> {
+        self.models.cost(model, usage)
     }
 }
 
 /// The names a request may give.
 pub const NAMES: [&str; 8] =
     ["auto", "openai", "openrouter", "gemini", "groq", "anthropic", "ollama", "mock"];
-
-/// Of these, the ones this version has no adapter for.
-pub const RESERVED: [&str; 2] = ["gemini", "anthropic"];

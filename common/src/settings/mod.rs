@@ -5,13 +5,19 @@
 
 mod env;
 mod secret_key;
+mod tools;
 
 use std::{path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 
-use crate::secret::Secret;
+use crate::{
+    egress::Allowed,
+    providers::{http::Timeouts, models::Model},
+    secret::Secret,
+};
 pub use env::Env;
+pub use tools::{Budget, McpServer, Tools};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -42,6 +48,9 @@ pub struct Settings {
     pub qdrant: Option<QdrantAt>,
     pub events_retention: Duration,
     pub ai: Ai,
+    pub tools: Tools,
+    pub egress_allow: Vec<Allowed>,
+    pub budget: Budget,
 }
 
 #[derive(Debug, Clone)]
@@ -93,13 +102,15 @@ pub struct Chat {
     pub app_info: String,
 }
 
-/// One OpenAI-compatible endpoint.
+/// One provider's address, keys and default model.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub name: &'static str,
     pub base_url: String,
     pub keys: Vec<Secret>,
     pub model: String,
+    /// There is a key, or an address of its own. Without, it answers only whoever brings a key.
+    pub is_configured: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +118,11 @@ pub struct Ai {
     /// The order in which `auto` tries providers.
     pub order: Vec<String>,
     pub endpoints: Vec<Endpoint>,
+    /// Models besides the known ones, or with other prices.
+    pub models: Vec<Model>,
+    /// Outages in a row that open a provider's circuit breaker, and how long it rests the first time.
+    pub breaker_failures: u32,
+    pub breaker_rest: Duration,
     pub connect_timeout: Duration,
     pub first_byte_timeout: Duration,
     pub idle_timeout: Duration,
@@ -114,11 +130,24 @@ pub struct Ai {
     pub mock_delay: Duration,
 }
 
-/// The providers that speak OpenAI's chat completions: name, variable, base URL, model, whether a key is needed.
-const ENDPOINTS: [(&str, &str, &str, &str, bool); 4] = [
+impl Ai {
+    /// The endpoints that can be asked without a key of the caller's own.
+    pub fn configured(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().filter(|endpoint| endpoint.is_configured)
+    }
+
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts { first_byte: self.first_byte_timeout, idle: self.idle_timeout }
+    }
+}
+
+/// The providers: name, variable, base URL, model, whether a key is needed.
+const ENDPOINTS: [(&str, &str, &str, &str, bool); 6] = [
     ("openai", "OPENAI", "https://api.openai.com/v1", "gpt-4o-mini", true),
     ("openrouter", "OPEN_ROUTER", "https://openrouter.ai/api/v1", "openai/gpt-4o-mini", true),
     ("groq", "GROQ", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", true),
+    ("gemini", "GEMINI", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash", true),
+    ("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", "claude-haiku-4-5", true),
     ("ollama", "OLLAMA", "http://127.0.0.1:11434/v1", "llama3.2", false),
 ];
 
@@ -269,6 +298,9 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         qdrant: qdrant(env),
         events_retention: env.seconds("EVENTS__RETENTION_SECONDS", 3_600.0, 1.0..=604_800.0),
         ai: ai(env),
+        tools: tools::tools(env),
+        egress_allow: tools::egress(env),
+        budget: tools::budget(env),
         data_dir,
     };
     if settings.cors.allow_credentials && settings.cors.allowed_origins.iter().any(|origin| origin == "*") {
@@ -323,25 +355,37 @@ fn ai(env: &mut Env) -> Ai {
         }
         let model = env.text(&format!("AI_SERVICES__{variable}_MODEL"), model);
         // A provider with neither key nor its own base URL is not offered.
-        let configured =
-            if needs_key { !keys.is_empty() || given_url.is_some() } else { given_url.is_some() };
-        if configured {
+        let is_configured = given_url.is_some() || needs_key && !keys.is_empty();
+        {
             let base_url = given_url.unwrap_or_else(|| base_url.to_owned()).trim_end_matches('/').to_owned();
             if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
                 env.problem(&format!("AI_SERVICES__{variable}_BASE_URL must begin with http:// or https://"));
             }
-            endpoints.push(Endpoint { name, base_url, keys, model });
+            endpoints.push(Endpoint { name, base_url, keys, model, is_configured });
         }
     }
-    let order = env.list("AI_SERVICES__ORDER", &["openai", "openrouter", "groq", "ollama", "mock"]);
+    let order = env.list(
+        "AI_SERVICES__ORDER",
+        // Not the mock: nobody wants its answers because a real provider is down. It answers when nothing else is set up.
+        &["openai", "openrouter", "gemini", "groq", "anthropic", "ollama"],
+    );
     for name in &order {
         if name != "mock" && !ENDPOINTS.iter().any(|endpoint| endpoint.0 == name) {
             env.problem(&format!("AI_SERVICES__ORDER names {name:?}, which is no provider"));
         }
     }
+    let models = env.optional("AI_SERVICES__MODELS").map_or_else(Vec::new, |text| {
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            env.problem(&format!("AI_SERVICES__MODELS must be a JSON list of models: {error}"));
+            Vec::new()
+        })
+    });
     Ai {
         order,
         endpoints,
+        models,
+        breaker_failures: env.number("AI_SERVICES__BREAKER_FAILURES", 5, 1..=1_000_000) as u32,
+        breaker_rest: env.seconds("AI_SERVICES__BREAKER_REST", 10.0, 0.1..=600.0),
         connect_timeout: env.seconds("AI_SERVICES__CONNECT_TIMEOUT", 5.0, 0.1..=60.0),
         first_byte_timeout: env.seconds("AI_SERVICES__FIRST_BYTE_TIMEOUT", 60.0, 0.1..=600.0),
         idle_timeout: env.seconds("AI_SERVICES__IDLE_TIMEOUT", 30.0, 0.1..=600.0),
@@ -399,14 +443,15 @@ mod tests {
     #[test]
     fn a_provider_needs_a_key_or_its_own_address() {
         let none = load_from(&[KEY]).unwrap();
-        assert!(none.ai.endpoints.is_empty());
+        assert!(none.ai.endpoints.iter().all(|endpoint| !endpoint.is_configured));
         let two = load_from(&[
             KEY,
             ("AI_SERVICES__OPENAI_BASE_URL", "http://127.0.0.1:9/v1/"),
             ("AI_SERVICES__GROQ_API_KEY_1", "k"),
         ])
         .unwrap();
-        let found: Vec<_> = two.ai.endpoints.iter().map(|e| (e.name, e.base_url.as_str())).collect();
+        let configured = two.ai.endpoints.iter().filter(|endpoint| endpoint.is_configured);
+        let found: Vec<_> = configured.map(|e| (e.name, e.base_url.as_str())).collect();
         assert_eq!(found, [("openai", "http://127.0.0.1:9/v1"), ("groq", "https://api.groq.com/openai/v1")]);
     }
 }

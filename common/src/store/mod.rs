@@ -19,6 +19,8 @@ pub mod messages;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
+pub mod tool_calls;
+pub mod usage;
 pub mod users;
 pub mod vectors;
 pub mod workers;
@@ -41,6 +43,8 @@ pub const ALL_SQL: &[(&str, &[&str])] = &[
     ("sessions", sessions::SQL),
     ("settings", settings::SQL),
     ("terms", terms::SQL),
+    ("tool_calls", tool_calls::SQL),
+    ("usage", usage::SQL),
     ("users", users::SQL),
     ("vectors", vectors::SQL),
     ("workers", workers::SQL),

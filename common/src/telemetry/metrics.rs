@@ -33,6 +33,8 @@ pub struct Metrics {
     pub first_token_seconds: HistogramVec,
     pub tokens: IntCounterVec,
     pub provider_errors: IntCounterVec,
+    /// Calls of tools by name and outcome (`ok`, `failed`).
+    pub tool_calls: IntCounterVec,
     pub events: IntCounterVec,
     pub wire_errors: IntCounterVec,
     pub pool_connections: IntGaugeVec,
@@ -138,6 +140,11 @@ impl Metrics {
                 "rapport_provider_errors_total",
                 "Provider errors by class.",
                 &["provider", "class"],
+            ),
+            tool_calls: counter(
+                "rapport_tool_calls_total",
+                "Calls of tools by name and outcome.",
+                &["tool", "outcome"],
             ),
             events: counter("rapport_events_total", "Stream events by fate.", &["fate"]),
             wire_errors: counter(

@@ -53,6 +53,8 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             finish_reason: "cancelled".to_owned(),
             cancelled: true,
             memories_used: 0,
+            tool_calls: Vec::new(),
+            cost: None,
         };
         insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;

@@ -36,7 +36,7 @@ pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<
     if !settled.await? {
         return Ok(None);
     }
-    let next = after_failure(&mut tx, job).await?;
+    let next = after_failure(ctx, &mut tx, job).await?;
     tx.commit().await?;
     ctx.announce(next).await;
     Ok(Some(problem))
@@ -49,18 +49,18 @@ pub async fn bury_job(ctx: &Context, job: &Job, error: &Error, now: DateTime<Utc
     if !store::ledger::bury(&mut tx, job.id, job.attempt, now, &problem).await? {
         return Ok(None);
     }
-    let next = after_failure(&mut tx, job).await?;
+    let next = after_failure(ctx, &mut tx, job).await?;
     tx.commit().await?;
     ctx.announce(next).await;
     Ok(Some(problem))
 }
 
-async fn after_failure(tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
+async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
     if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
         && let Ok(payload) = payload::read::<ExtractionPayload>(job)
     {
         store::memory_log::take_version(tx, user).await?;
-        give_up(tx, job, user, &payload, "provider_error", None, None).await?;
+        give_up(ctx, tx, job, user, &payload, "provider_error", None, None).await?;
         return Ok(None);
     }
     if job.kind != JobKind::Chat {
@@ -76,6 +76,8 @@ async fn after_failure(tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
             finish_reason: String::new(),
             cancelled: false,
             memories_used: 0,
+            tool_calls: Vec::new(),
+            cost: None,
         };
         insert_answer(tx, job, &payload, "failed", &nothing).await?;
     }

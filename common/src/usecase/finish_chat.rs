@@ -15,6 +15,7 @@ use crate::{
         accept::{self, Answered},
         jobs::{NewJob, Ready},
         messages::NewMessage,
+        usage::{self, Spent},
     },
 };
 
@@ -29,6 +30,10 @@ pub struct Answer {
     pub cancelled: bool,
     /// How many memories stood in the prompt.
     pub memories_used: usize,
+    /// Tools that were called: name, arguments, whether it worked, milliseconds.
+    pub tool_calls: Vec<Value>,
+    /// US dollars, where the model's price is known.
+    pub cost: Option<f64>,
 }
 
 /// The session and owner every chat job has.
@@ -47,7 +52,7 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
         "provider": answer.provider,
         "usage": answer.usage,
         "memories_used": answer.memories_used,
-        "tool_calls": [],
+        "tool_calls": answer.tool_calls,
         "finish_reason": answer.finish_reason,
         "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
     })
@@ -68,6 +73,22 @@ pub async fn finish_chat(
     let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message).await? else {
         return Ok(None);
     };
+    if !answer.provider.is_empty() && answer.usage.total_tokens > 0 {
+        let (user, _) = whose(job)?;
+        let project = payload.project_id.map(|id| id.to_string()).unwrap_or_default();
+        let spent = Spent {
+            user,
+            project: &project,
+            api_key: payload.api_key.as_deref().unwrap_or_default(),
+            provider: &answer.provider,
+            model: &answer.model,
+            kind: job.kind.as_str(),
+            usage: answer.usage,
+            cost: answer.cost,
+            at: clock::now(),
+        };
+        usage::count(&mut tx, spent).await?;
+    }
     // The first answer of a session asks for a title.
     let title = if payload.seq == 1 && !answer.cancelled {
         enqueue_title(ctx, &mut tx, job, payload).await?

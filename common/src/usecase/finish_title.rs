@@ -5,14 +5,22 @@ use serde_json::json;
 use crate::{
     Context, Result, clock,
     domain::{
-        ids::SessionId,
+        ids::{SessionId, UserId},
         job::{Job, JobStatus},
     },
+    providers::Completion,
     store,
 };
 
 /// `false`: this attempt has lost the job.
-pub async fn finish_title(ctx: &Context, job: &Job, session: SessionId, title: Option<&str>) -> Result<bool> {
+pub async fn finish_title(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    session: SessionId,
+    title: Option<&str>,
+    answer: Option<&Completion>,
+) -> Result<bool> {
     let result = json!({"session_id": session, "title": title});
     let mut tx = ctx.db.begin().await?;
     let settled = store::ledger::settle(
@@ -26,6 +34,9 @@ pub async fn finish_title(ctx: &Context, job: &Job, session: SessionId, title: O
     );
     if !settled.await? {
         return Ok(false);
+    }
+    if let Some(answer) = answer {
+        super::budget::count(ctx, &mut tx, job, user, answer).await?;
     }
     if let Some(title) = title {
         store::sessions::title_from_model(&mut tx, session, title).await?;

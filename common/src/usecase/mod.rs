@@ -1,6 +1,7 @@
 //! What changes data: one transaction each, with its jobs enqueued in it, announced after the commit.
 
 pub mod accounts;
+pub mod budget;
 pub mod cancel_job;
 pub mod end_job;
 pub mod finish_chat;

@@ -11,7 +11,7 @@ use crate::{
         session::first_words,
     },
     error::{Code, FieldError},
-    jobs::payload::{self, ChatPayload},
+    jobs::payload::{self, ChatPayload, ToolChoice},
     providers,
     store::{
         self, Tx,
@@ -40,6 +40,7 @@ pub struct NewChat {
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
+    pub tools: Option<ToolChoice>,
     pub on_busy: OnBusy,
     /// The caller's `Idempotency-Key` and the request's body, to tell a repeat from a mistake.
     pub idempotency: Option<(String, Vec<u8>)>,
@@ -97,12 +98,23 @@ fn check(chat: &NewChat) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
 
+fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
+    let Some(ToolChoice::Names(names)) = &chat.tools else { return Ok(()) };
+    match names.iter().find(|name| !ctx.tools.knows(name)) {
+        Some(unknown) => {
+            Err(Error::field("tools", format!("names {unknown:?}, which is not configured here")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Accepts a message, in a new session when none is named. It is answered once [`Accepted::start`] was called, or the
 /// sweeper comes by.
 pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Result<Accepted> {
     check(&chat)?;
+    check_tools(ctx, &chat)?;
     let provider = chat.provider.clone().unwrap_or_else(|| "auto".to_owned());
-    if providers::RESERVED.contains(&provider.as_str()) || ctx.providers.get(&provider).is_none() {
+    if !ctx.providers.offers(&provider) {
         return Err(Error::field("provider", format!("{provider} is not configured here")));
     }
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
@@ -133,6 +145,9 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         temperature: chat.temperature,
         max_tokens: chat.max_tokens.map(|max| max as u32),
         enable_memory: chat.enable_memory,
+        tools: chat.tools,
+        project_id: None,
+        api_key: None,
     };
     let question = Question {
         user: caller.user,

@@ -2,9 +2,12 @@
 
 pub mod app;
 pub mod client;
+pub mod dump;
 pub mod ledger;
 pub mod memory;
 pub mod process;
+pub mod python;
+pub mod replay;
 pub mod servers;
 pub mod sse;
 

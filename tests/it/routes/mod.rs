@@ -1,7 +1,9 @@
 mod accounts;
 mod bad_input;
+mod canaries;
 mod cancel;
 mod chat;
+mod failover;
 mod idempotency;
 mod limits;
 mod memory;
@@ -11,4 +13,5 @@ mod service;
 mod sessions;
 mod startup;
 mod stream;
+mod tools;
 mod websocket;

@@ -80,6 +80,7 @@ async fn a_provider_that_breaks_in_mid_answer_is_asked_again(stack: Stack) {
     let app = builder
         .env("AI_SERVICES__IDLE_TIMEOUT", "0.5")
         .env("AI_SERVICES__FIRST_BYTE_TIMEOUT", "0.5")
+        .env("AI_SERVICES__BREAKER_FAILURES", "1000")
         .start()
         .await;
     let user = app.user().await;

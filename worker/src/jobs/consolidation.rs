@@ -18,7 +18,7 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use super::extraction::{ask, provider};
+use super::extraction::ask;
 use crate::{outcome::Outcome, runner::persist_for};
 
 /// Memories dated in one call, and merges worded in one review.
@@ -53,17 +53,14 @@ async fn ask_for<T>(
     prompt: Vec<ChatMessage>,
     read: impl Fn(&str) -> std::result::Result<T, String>,
 ) -> Result<T> {
-    let provider = provider(ctx)?;
     let schema = json!({"type": "object"});
-    let first = ask(ctx, job, provider.as_ref(), prompt.clone(), schema.clone())
-        .await
-        .map_err(|error| error.public())?;
+    let first = ask(ctx, job, prompt.clone(), schema.clone()).await.map_err(|error| error.public())?;
     let problem = match read(&first.text) {
         Ok(answer) => return Ok(answer),
         Err(problem) => problem,
     };
     let again = rapport_common::memory::extract::repair(prompt, &first.text, &problem);
-    let second = ask(ctx, job, provider.as_ref(), again, schema).await.map_err(|error| error.public())?;
+    let second = ask(ctx, job, again, schema).await.map_err(|error| error.public())?;
     read(&second.text).map_err(|problem| {
         Error::new(Code::ExtractionFailed, "The model's answer about these memories could not be read.")
             .because(problem)

@@ -12,7 +12,7 @@ use rapport_common::{
     error::Code,
     jobs::payload::{self, ExtractionPayload},
     memory::extract,
-    providers::{ChatMessage, ChatRequest, Completion, Provider, ProviderError, complete},
+    providers::{ChatMessage, ChatRequest, Completion, ProviderError},
     telemetry::metrics::METRICS,
     usecase::{
         memory::extraction::{self, Read, Window},
@@ -126,16 +126,12 @@ async fn read_and_store(
 /// Asks about a window, once more when the answer cannot be read.
 pub async fn read_window(ctx: &Context, job: &Job, user: UserId, window: Window) -> Result<Read, Unread> {
     let prompt = extract::prompt(&window.known, &window.earlier, &window.turns);
-    let provider = provider(ctx)?;
-    let first = ask(ctx, job, provider.as_ref(), prompt.clone(), extract::schema())
-        .await
-        .map_err(Unread::Provider)?;
+    let first = ask(ctx, job, prompt.clone(), extract::schema()).await.map_err(Unread::Provider)?;
     let (nominated, completion) = match extract::parse(&first.text) {
         Ok(nominated) => (nominated, first),
         Err(problem) => {
             let again = extract::repair(prompt, &first.text, &problem);
-            let mut second =
-                ask(ctx, job, provider.as_ref(), again, extract::schema()).await.map_err(Unread::Provider)?;
+            let mut second = ask(ctx, job, again, extract::schema()).await.map_err(Unread::Provider)?;
             second.usage.prompt_tokens += first.usage.prompt_tokens;
             second.usage.completion_tokens += first.usage.completion_tokens;
             second.usage.total_tokens += first.usage.total_tokens;
@@ -148,22 +144,10 @@ pub async fn read_window(ctx: &Context, job: &Job, user: UserId, window: Window)
     Ok(extraction::prepare(ctx, user, window, nominated, completion).await)
 }
 
-/// Who reads, judges and merges.
-pub fn provider(ctx: &Context) -> Result<std::sync::Arc<dyn Provider>, Error> {
-    let name = &ctx.settings.memory.provider;
-    let missing = || {
-        Error::new(
-            Code::ProviderMisconfigured,
-            format!("The provider {name:?} is not configured on this worker."),
-        )
-    };
-    ctx.providers.get(name).ok_or_else(missing)
-}
-
+/// Asks whoever reads, judges and merges.
 pub async fn ask(
     ctx: &Context,
     job: &Job,
-    provider: &dyn Provider,
     messages: Vec<ChatMessage>,
     schema: serde_json::Value,
 ) -> Result<Completion, ProviderError> {
@@ -174,23 +158,17 @@ pub async fn ask(
         max_tokens: Some(4_000),
         schema: Some(schema),
         trace: job.trace.clone(),
+        ..ChatRequest::default()
     };
-    let answered = complete(provider, request, PATIENCE).await;
-    match &answered {
-        Ok(answer) => {
-            let label = if ctx.settings.memory.model.is_none() { answer.model.as_str() } else { "memory" };
-            let count = |direction: &str, tokens: i64| {
-                METRICS
-                    .tokens
-                    .with_label_values(&[provider.name(), label, direction])
-                    .inc_by(tokens.max(0) as u64);
-            };
-            count("prompt", answer.usage.prompt_tokens);
-            count("completion", answer.usage.completion_tokens);
-        }
-        Err(error) => {
-            METRICS.provider_errors.with_label_values(&[provider.name(), error.class.as_str()]).inc()
-        }
-    }
-    answered
+    let answer = ctx.providers.complete(&ctx.settings.memory.provider, request, PATIENCE).await?;
+    let label = if ctx.settings.memory.model.is_none() { answer.model.as_str() } else { "memory" };
+    let count = |direction: &str, tokens: i64| {
+        METRICS
+            .tokens
+            .with_label_values(&[answer.provider.as_str(), label, direction])
+            .inc_by(tokens.max(0) as u64);
+    };
+    count("prompt", answer.usage.prompt_tokens);
+    count("completion", answer.usage.completion_tokens);
+    Ok(answer)
 }

@@ -1,12 +1,13 @@
 //! Gives a session a short title, asked of the model.
 
-use futures::StreamExt;
+use std::time::Duration;
+
 use rapport_common::{
     Context, Error,
     chat::title,
     domain::{ids::UserId, job::Job},
     jobs::payload::{self, TitlePayload},
-    providers::{ChatEvent, ChatRequest, ProviderError},
+    providers::{ChatRequest, Completion, ProviderError},
     store,
     usecase::finish_title::finish_title,
 };
@@ -16,6 +17,7 @@ use crate::{outcome::Outcome, runner::persist_for};
 
 /// Enough for six words, and a bound on a model that does not stop.
 const TOKENS: u32 = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let payload: TitlePayload = match payload::read(job) {
@@ -27,10 +29,15 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         Ok(first) => first,
         Err(error) => return Outcome::Retry(error, None),
     };
+    let mut spent = None;
     let title = match first {
         None => None, // the session is gone
         Some(first) => match ask(ctx, job, &payload.provider, &first).await {
-            Ok(answer) => title::clean(&answer),
+            Ok(answer) => {
+                let title = title::clean(&answer.text);
+                spent = Some(answer);
+                title
+            }
             Err(error) if error.class.is_transient() => {
                 return Outcome::Retry(error.public(), error.retry_after);
             }
@@ -38,7 +45,7 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         },
     };
     let finished = persist_for(ctx.settings.queue.lease, || {
-        finish_title(ctx, job, payload.session_id, title.as_deref())
+        finish_title(ctx, job, user, payload.session_id, title.as_deref(), spent.as_ref())
     });
     match finished.await {
         Some(true) => Outcome::Done(json!({"session_id": payload.session_id, "title": title})),
@@ -52,23 +59,14 @@ async fn first_message(ctx: &Context, user: UserId, payload: &TitlePayload) -> R
     Ok(messages.into_iter().next().map(|message| message.content))
 }
 
-async fn ask(ctx: &Context, job: &Job, provider: &str, first: &str) -> Result<String, ProviderError> {
-    let provider = ctx.providers.get(provider).or_else(|| ctx.providers.get("auto"));
-    let Some(provider) = provider else { return Ok(String::new()) };
+async fn ask(ctx: &Context, job: &Job, provider: &str, first: &str) -> Result<Completion, ProviderError> {
+    let choice = if ctx.providers.offers(provider) { provider } else { "auto" };
     let request = ChatRequest {
-        model: None,
         messages: title::prompt(first),
         temperature: Some(0.2),
         max_tokens: Some(TOKENS),
-        schema: None,
         trace: job.trace.clone(),
+        ..ChatRequest::default()
     };
-    let mut stream = provider.chat(request).await?;
-    let mut answer = String::new();
-    while let Some(event) = stream.next().await {
-        if let ChatEvent::Delta(text) = event? {
-            answer.push_str(&text);
-        }
-    }
-    Ok(answer)
+    ctx.providers.complete(choice, request, PATIENCE).await
 }

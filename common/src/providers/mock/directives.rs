@@ -1,5 +1,5 @@
 //! Plain directives in a user's message: `/echo TEXT`, `/tokens N`, `/delay MS`, `/fail CODE [xN]`, `/system`,
-//! `/tool NAME JSON`, `/facts TEXT`. Several may stand in one message; a text runs to the next directive.
+//! `/tool NAME JSON`, `/loop NAME JSON` (calls it in every round), `/facts TEXT`. Several may stand in one message; a text runs to the next directive.
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Directive {
@@ -16,10 +16,12 @@ pub enum Directive {
     Tool {
         name: String,
         arguments: String,
+        /// In every round, for ever.
+        always: bool,
     },
 }
 
-const NAMES: [&str; 7] = ["/echo", "/tokens", "/delay", "/fail", "/system", "/tool", "/facts"];
+const NAMES: [&str; 8] = ["/echo", "/tokens", "/delay", "/fail", "/system", "/tool", "/loop", "/facts"];
 
 /// The directives of a message in order; empty when it has none. Malformed ones are not directives.
 pub fn parse(message: &str) -> Vec<Directive> {
@@ -56,10 +58,13 @@ fn one(name: &str, text: &str) -> Option<Directive> {
         }
         "/system" => Some(Directive::System),
         "/facts" => Some(Directive::Facts(text.to_owned())),
-        "/tool" => {
+        "/tool" | "/loop" => {
             let (tool, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, "{}"));
-            (!tool.is_empty())
-                .then(|| Directive::Tool { name: tool.to_owned(), arguments: arguments.trim().to_owned() })
+            (!tool.is_empty()).then(|| Directive::Tool {
+                name: tool.to_owned(),
+                arguments: arguments.trim().to_owned(),
+                always: name == "/loop",
+            })
         }
         _ => None,
     }

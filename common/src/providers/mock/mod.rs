@@ -16,8 +16,8 @@ use std::{
 use async_stream::try_stream;
 use async_trait::async_trait;
 
-use super::{ChatEvent, ChatRequest, ChatStream, ErrorClass, Provider, ProviderError};
-use crate::{chat::tokens, domain::message::Usage, telemetry::trace::TraceContext};
+use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders};
+use crate::{domain::message::Usage, telemetry::trace::TraceContext};
 use plan::{Plan, plan};
 
 pub struct Mock {
@@ -63,9 +63,17 @@ impl Provider for Mock {
         true
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let Plan { words, delay, fail } =
-            plan(&request.messages, request.model.as_deref().unwrap_or("mock-1"));
+    fn keys(&self) -> usize {
+        1
+    }
+
+    fn can_break(&self) -> bool {
+        false
+    }
+
+    async fn chat(&self, request: &ChatRequest, _: usize) -> Result<Opened, ProviderError> {
+        let model = request.model.as_deref().unwrap_or("mock-1");
+        let Plan { words, delay, fail, calls } = plan(&request.messages, &request.tools, model);
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)
         {
@@ -74,10 +82,13 @@ impl Provider for Mock {
         }
         let delay = delay.unwrap_or(self.delay);
         let limit = request.max_tokens.map_or(usize::MAX, |max| max as usize);
-        let prompt_tokens =
-            request.messages.iter().map(|message| tokens::estimate(&message.content)).sum::<usize>();
-        Ok(Box::pin(try_stream! {
-            let finish = if words.len() > limit { "length" } else { "stop" };
+        let prompt_tokens = request.prompt_tokens();
+        let events = Box::pin(try_stream! {
+            let finish = match (calls.is_empty(), words.len() > limit) {
+                (false, _) => "tool_calls",
+                (true, true) => "length",
+                (true, false) => "stop",
+            };
             let mut said = 0;
             for word in words.into_iter().take(limit) {
                 if !delay.is_zero() {
@@ -86,8 +97,12 @@ impl Provider for Mock {
                 said += 1;
                 yield ChatEvent::Delta(word);
             }
+            for call in calls {
+                yield ChatEvent::ToolCall(call);
+            }
             yield ChatEvent::Usage(Usage::new(prompt_tokens as i64, said));
-            yield ChatEvent::Finish(finish.to_owned());
-        }))
+            yield ChatEvent::Finish(finish);
+        });
+        Ok(Opened { events, limits: RateHeaders::default() })
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     chat::title::TITLE_INSTRUCTION,
     memory::{extract, frame, judge, text},
-    providers::{ChatMessage, Role},
+    providers::{ChatMessage, Role, ToolCall, ToolSpec},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,14 @@ pub struct Plan {
     /// Between words, when the message says so.
     pub delay: Option<Duration>,
     pub fail: Option<Fail>,
+    /// Functions it wants called; then it says nothing yet.
+    pub calls: Vec<ToolCall>,
+}
+
+impl Plan {
+    fn say(words: Vec<String>) -> Self {
+        Self { words, delay: None, fail: None, calls: Vec::new() }
+    }
 }
 
 /// The model that obeys whatever stands in its instructions: for showing that quoted memories do not.
@@ -52,7 +60,7 @@ fn outside_the_frame(system: &str) -> String {
     }
 }
 
-pub fn plan(messages: &[ChatMessage], model: &str) -> Plan {
+pub fn plan(messages: &[ChatMessage], tools: &[ToolSpec], model: &str) -> Plan {
     let last = |role: Role| messages.iter().rev().find(|m| m.role == role).map_or("", |m| m.content.as_str());
     let (system, user) = (last(Role::System), last(Role::User));
     // After a repair the last turn only asks again: the first holds the data.
@@ -61,11 +69,12 @@ pub fn plan(messages: &[ChatMessage], model: &str) -> Plan {
         // `/facts fail 503` in a turn: the model fails when it is asked about it.
         let status = answer.strip_prefix("fail ").and_then(|status| status.trim().parse().ok());
         if let Some(status) = status.filter(|status| (400..600).contains(status)) {
-            return Plan { words: Vec::new(), delay: None, fail: Some(Fail { status, times: None }) };
+            return Plan { fail: Some(Fail { status, times: None }), ..Plan::say(Vec::new()) };
         }
-        return Plan { words: words_of(&answer), delay: Some(Duration::ZERO), fail: None };
+        return Plan { delay: Some(Duration::ZERO), ..Plan::say(words_of(&answer)) };
     }
-    let mut plan = Plan { words: Vec::new(), delay: None, fail: None };
+    let mut plan = Plan::say(Vec::new());
+    let round = Round::of(messages, tools);
     let mut said = false;
     let mut orders = directives::parse(user);
     if model == OBEDIENT {
@@ -87,17 +96,86 @@ pub fn plan(messages: &[ChatMessage], model: &str) -> Plan {
                 plan.fail = Some(Fail { status, times });
                 continue;
             }
-            // Without tools on offer the model can only talk about it.
+            Directive::Tool { name, arguments, always } if round.offers(&name) => {
+                if always || round.number == 0 {
+                    plan.calls.push(round.call(plan.calls.len(), &name, arguments));
+                }
+            }
+            // Without the tool on offer the model can only talk about it.
             Directive::Tool { name, .. } => {
                 plan.words.extend(words_of(&format!("I have no tool called {name}.")))
             }
         }
         said = true;
     }
-    if !said {
+    if round.number == 0 && !said {
+        plan.calls.extend(round.wanted(user));
+    }
+    if !plan.calls.is_empty() {
+        plan.words.clear();
+        return plan;
+    }
+    if !round.results.is_empty() {
+        let told = words_of(&round.results.join(" "));
+        plan.words = told.into_iter().chain(std::mem::take(&mut plan.words)).collect();
+    } else if !said {
         plan.words = words_of(&small_talk(user, messages));
     }
     plan
+}
+
+/// Where a turn stands that uses tools.
+struct Round<'a> {
+    tools: &'a [ToolSpec],
+    /// How often tools were called in this turn already.
+    number: usize,
+    /// What they said.
+    results: Vec<String>,
+}
+
+impl<'a> Round<'a> {
+    fn of(messages: &[ChatMessage], tools: &'a [ToolSpec]) -> Self {
+        let asked = messages.iter().rposition(|message| message.role == Role::User).map_or(0, |at| at + 1);
+        let since = messages.get(asked..).unwrap_or_default();
+        let results = since.iter().filter_map(|message| {
+            let (_, name) = message.answers.as_ref()?;
+            Some(format!("{name} says: {}", message.content))
+        });
+        let number = since.iter().filter(|message| !message.tool_calls.is_empty()).count();
+        Self { tools, number, results: results.collect() }
+    }
+
+    fn offers(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| tool.name == name)
+    }
+
+    fn call(&self, index: usize, name: &str, arguments: String) -> ToolCall {
+        let id = format!("call_{}_{index}", self.number);
+        ToolCall { id, name: name.to_owned(), arguments, signature: None }
+    }
+
+    /// The call that a question in plain words asks for.
+    fn wanted(&self, user: &str) -> Option<ToolCall> {
+        let lower = user.to_lowercase();
+        let after = |words: &str| {
+            let at = lower.find(words)? + words.len();
+            let rest = user.get(at..)?.trim_matches(|c: char| !c.is_alphanumeric());
+            (!rest.is_empty()).then(|| rest.to_owned())
+        };
+        let ask = |name: &str, arguments: serde_json::Value| {
+            self.offers(name).then(|| self.call(0, name, arguments.to_string()))
+        };
+        if let Some(place) = after("weather in ") {
+            return ask("get_current_weather", serde_json::json!({"location": place}));
+        }
+        if let Some(query) = after("search the web for ") {
+            return ask("web_search", serde_json::json!({"query": query}));
+        }
+        if lower.contains("what time is it") {
+            return ask("current_time", serde_json::json!({}));
+        }
+        None
+    }
 }
 
 fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
@@ -180,8 +258,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn ask(user: &str) -> Plan {
-        let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
-        plan(&[message(Role::System, "Be kind."), message(Role::User, user)], "mock-1")
+        let message = |role, content: &str| ChatMessage::new(role, content.to_owned());
+        plan(&[message(Role::System, "Be kind."), message(Role::User, user)], &[], "mock-1")
     }
 
     #[test]

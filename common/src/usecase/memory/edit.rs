@@ -6,7 +6,7 @@ use super::{Changes, Idempotency, forgotten_hash, forgotten_slot, repeated};
 use crate::{
     Context, Error, Result,
     domain::{
-        ids::{MemoryId, UserId},
+        ids::{MemoryId, MessageId, SessionId, UserId},
         memory::{CONTENT_MAX, Memory, MemoryView, TYPES},
     },
     error::{Code, FieldError},
@@ -179,6 +179,35 @@ pub async fn add(
     super::facts::ask_about_other_values(&mut changes, &memory).await?;
     changes.commit(ctx).await?;
     Ok((memory, Added::New))
+}
+
+/// Keeps what a model proposes: pending, until its user confirms it. What is known, or was rejected or deleted by the user,
+/// is not kept again. Gives whether it was kept, and a note for the model.
+pub async fn propose(
+    ctx: &Context,
+    user: UserId,
+    source: (SessionId, MessageId),
+    draft: Draft,
+) -> Result<(bool, &'static str)> {
+    draft.check()?;
+    let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
+    let norm = text::normalise(&content);
+    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    if memories::is_forgotten(&mut changes.tx, user, &forgotten_hash(ctx, &norm)).await? {
+        return Ok((false, "the user does not want this remembered"));
+    }
+    if let Some(known) = memories::by_norm(&mut changes.tx, user, &norm).await? {
+        let rejected = known.status == "rejected";
+        return Ok((false, if rejected { "the user does not want this remembered" } else { "it is known" }));
+    }
+    let mut memory = Memory::new(user, content.trim(), "fact", "pending", changes.now);
+    draft.apply(&mut memory);
+    // A model's word: neither quoted nor explicit.
+    (memory.session_id, memory.message_id) = (Some(source.0), Some(source.1));
+    (memory.explicit, memory.confidence) = (false, 0.5);
+    changes.insert(&memory, "created", None).await?;
+    changes.commit(ctx).await?;
+    Ok((true, "it awaits the user's confirmation"))
 }
 
 /// Changes what a memory says of its fact. What was merged or superseded is history and stays.

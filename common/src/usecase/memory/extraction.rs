@@ -22,7 +22,7 @@ use crate::{
     },
     jobs::payload::{self, ExtractionPayload},
     memory::{extract, rank::Mode},
-    providers::{Completion, prices},
+    providers::Completion,
     store::{
         self, Tx,
         extraction::{self, Run, Turn},
@@ -172,7 +172,13 @@ impl Counts {
     }
 }
 
-fn run_row(session: SessionId, from: i64, to: i64, outcome: &str, completion: Option<&Completion>) -> Run {
+fn run_row(
+    ctx: &Context,
+    session: SessionId,
+    (from, to): (i64, i64),
+    outcome: &str,
+    completion: Option<&Completion>,
+) -> Run {
     Run {
         session_id: session,
         from_seq: from,
@@ -186,7 +192,7 @@ fn run_row(session: SessionId, from: i64, to: i64, outcome: &str, completion: Op
         provider: completion.map(|completion| completion.provider.clone()),
         model: completion.map(|completion| completion.model.clone()),
         usage: completion.map(|completion| completion.usage),
-        cost: completion.and_then(|completion| prices::cost(&completion.model, completion.usage)),
+        cost: completion.and_then(|completion| ctx.providers.cost(&completion.model, completion.usage)),
         raw: None,
         created_at: clock::now(),
     }
@@ -204,12 +210,13 @@ pub async fn store_read(
     let became = facts::store(ctx, changes, session, &read.prepared, &read.known, settings).await?;
     let counts = Counts::of(&became);
     let outcome = if read.prepared.is_empty() { "no_facts" } else { "facts" };
-    let mut run = run_row(session, from, to, outcome, Some(&read.completion));
+    let mut run = run_row(ctx, session, (from, to), outcome, Some(&read.completion));
     run.facts = read.prepared.len() as i64;
     run.created = counts.created;
     run.blocked = counts.blocked;
     run.unsupported = read.unsupported;
     extraction::insert_run(&mut changes.tx, changes.user, job.id, &run).await?;
+    crate::usecase::budget::count(ctx, &mut changes.tx, job, changes.user, &read.completion).await?;
     Ok(counts)
 }
 
@@ -239,7 +246,7 @@ pub async fn finish(
         "session_id": session, "from_seq": from, "to_seq": to, "outcome": outcome, "created": counts.created,
         "evidence": counts.evidence, "known": counts.known, "blocked": counts.blocked, "ignored": counts.ignored,
         "unsupported": unsupported, "usage": usage,
-        "cost": read.and_then(|read| prices::cost(&read.completion.model, read.completion.usage)),
+        "cost": read.and_then(|read| ctx.providers.cost(&read.completion.model, read.completion.usage)),
     });
     let settled = store::ledger::settle(
         &mut changes.tx,
@@ -282,7 +289,7 @@ pub async fn fail(
         .map(|completion| completion.text.chars().take(20_000).collect::<String>().replace('\0', ""));
     let result = json!({"outcome": outcome, "raw": raw, "session_id": payload.session_id,
         "from_seq": payload.from_seq, "to_seq": payload.to_seq});
-    give_up(&mut tx, job, user, payload, outcome, completion, raw).await?;
+    give_up(ctx, &mut tx, job, user, payload, outcome, completion, raw).await?;
     let settled = store::ledger::settle(
         &mut tx,
         job.id,
@@ -302,7 +309,9 @@ pub async fn fail(
 }
 
 /// Writes down that a window was not read, and goes on behind it.
+#[expect(clippy::too_many_arguments, reason = "one row's fields")]
 pub async fn give_up(
+    ctx: &Context,
     tx: &mut Tx,
     job: &Job,
     user: UserId,
@@ -315,7 +324,7 @@ pub async fn give_up(
     if !extraction::advance(tx, user, session_id, to_seq).await? {
         return Ok(()); // the session is gone
     }
-    let mut run = run_row(session_id, from_seq, to_seq, outcome, completion);
+    let mut run = run_row(ctx, session_id, (from_seq, to_seq), outcome, completion);
     run.raw = raw;
     extraction::insert_run(tx, user, job.id, &run).await?;
     let data = json!({"job_id": job.id, "session_id": session_id, "outcome": outcome});

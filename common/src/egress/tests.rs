@@ -1,0 +1,405 @@
+//! The address rule as a table, with a listener that must see nobody.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use super::*;
+
+/// A listener on every address of this machine that counts who comes, and answers with `answer`.
+async fn listener(answer: String) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("[::]:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut buffer = [0u8; 4_096];
+                let _ = stream.read(&mut buffer).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    (port, seen)
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+/// Names lead where the test says; one asked twice may lead elsewhere.
+struct Names(Vec<(&'static str, Vec<&'static str>)>, AtomicUsize);
+
+#[async_trait]
+impl Lookup for Names {
+    async fn lookup(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
+        let asked = self.1.fetch_add(1, Ordering::SeqCst);
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        let (_, addresses) = found.ok_or(std::io::ErrorKind::NotFound)?;
+        if name == "rebinds.example" {
+            // Public when first asked, inside ever after.
+            return Ok(vec![addresses[asked.min(addresses.len() - 1)].parse().unwrap()]);
+        }
+        Ok(addresses.iter().map(|address| address.parse().unwrap()).collect())
+    }
+}
+
+fn egress(allow: &[&str], names: Vec<(&'static str, Vec<&'static str>)>) -> Egress {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let allow = allow.iter().map(|text| text.parse().unwrap()).collect();
+    Egress::new(allow, Arc::new(Names(names, AtomicUsize::new(0)))).unwrap()
+}
+
+/// Hosts that must not be reached, as they can be written.
+const INSIDE: &[&str] = &[
+    // Loopback, in every notation the URL standard knows.
+    "127.0.0.1",
+    "127.0.0.2",
+    "127.1",
+    "127.0.1",
+    "127.255.255.254",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "0x7f.0.0.1",
+    "017700000001",
+    "0177.0.0.1",
+    "0177.1",
+    "127.0.0.01",
+    "0x7F000001",
+    "127.0x0.0.1",
+    "127.000.000.001",
+    "%31%32%37.0.0.1",
+    "127%2e0%2e0%2e1",
+    "127。0。0。1",
+    "１２７.0.0.1",
+    "127.0.0.1.",
+    "⑫7.0.0.1",
+    "0300.0250.1.1",
+    // This network, and what 0 may mean.
+    "0.0.0.0",
+    "0",
+    "0x0",
+    "00",
+    "0.0.0.1",
+    "0.1.2.3",
+    "0.255.255.255",
+    "0x00000000",
+    "000.000.000.000",
+    // Private.
+    "10.0.0.1",
+    "10.1",
+    "10.255.255.255",
+    "0xa000001",
+    "167772161",
+    "012.0.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "172.20.10.1",
+    "0xac100001",
+    "2886729729",
+    "0254.020.0.1",
+    "192.168.0.1",
+    "192.168.1.254",
+    "192.168.257",
+    "0xc0a80001",
+    "3232235521",
+    "0300.0250.0.1",
+    "192.168.255.255",
+    // Carrier-grade NAT.
+    "100.64.0.1",
+    "100.100.100.200",
+    "100.127.255.255",
+    "0x64400001",
+    "1681915905",
+    // Link-local and the clouds' metadata.
+    "169.254.169.254",
+    "169.254.0.1",
+    "169.254.170.2",
+    "0xa9fea9fe",
+    "2852039166",
+    "0251.0376.0251.0376",
+    "169.254.43518",
+    "169.16689662",
+    "169.254.169.253",
+    "168.63.129.16",
+    "192.0.0.192",
+    // Protocol assignments, documentation, benchmarks, multicast, reserved.
+    "192.0.0.1",
+    "192.0.0.170",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.7",
+    "203.0.113.9",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "250.1.2.3",
+    "255.255.255.255",
+    "0xffffffff",
+    "4294967295",
+    "3758096385",
+    // IPv6 of its own.
+    "[::]",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[0000:0000:0000:0000:0000:0000:0000:0001]",
+    "[::0001]",
+    "[0::1]",
+    "[fe80::1]",
+    "[fe80::a9fe:a9fe]",
+    "[febf::1]",
+    "[fec0::1]",
+    "[fc00::1]",
+    "[fd00::1]",
+    "[fd00:ec2::254]",
+    "[fdff:ffff::1]",
+    "[ff02::1]",
+    "[ff05::2]",
+    "[ff0e::1]",
+    "[100::1]",
+    "[2001:db8::1]",
+    "[2001::1]",
+    "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",
+    "[2001:10::1]",
+    "[2001:20::1]",
+    "[2001:2::1]",
+    "[3fff::1]",
+    "[3fff:fff::1]",
+    "[5f00::1]",
+    "[4000::1]",
+    "[1::1]",
+    "[64:ff9b:1::1]",
+    "[::2]",
+    "[200::1]",
+    "[8000::1]",
+    // IPv4 inside IPv6: mapped, compatible, NAT64, 6to4.
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[0:0:0:0:0:ffff:7f00:0001]",
+    "[::FFFF:127.0.0.1]",
+    "[::ffff:10.0.0.1]",
+    "[::ffff:a00:1]",
+    "[::ffff:192.168.1.1]",
+    "[::ffff:172.16.0.1]",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:a9fe:a9fe]",
+    "[::ffff:0.0.0.0]",
+    "[::ffff:100.64.0.1]",
+    "[::127.0.0.1]",
+    "[::7f00:1]",
+    "[::10.0.0.1]",
+    "[::169.254.169.254]",
+    "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b::10.0.0.1]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b::192.168.0.1]",
+    "[64:ff9b::172.16.0.1]",
+    "[64:ff9b::100.64.0.1]",
+    "[2002:7f00:1::]",
+    "[2002:7f00:0001::1]",
+    "[2002:a00:1::]",
+    "[2002:c0a8:101::]",
+    "[2002:a9fe:a9fe::]",
+    "[2002:ac10:1::]",
+    "[2002:0:0::1]",
+    // Names.
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "loop.example",
+    "metadata.example",
+    "mapped.example",
+    "mixed.example",
+    "nat64.example",
+    "private.example",
+    "ten.example",
+    "unique-local.example",
+    "nothing.example",
+    "unknown.example",
+];
+
+/// Whole addresses that must not be asked.
+const REFUSED: &[&str] = &[
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "gopher://example.com/",
+    "data:text/plain,x",
+    "javascript:alert(1)",
+    "http://user@public.example/",
+    "http://user:pass@public.example/",
+    "http://public.example@127.0.0.1/",
+    "http://127.0.0.1#@public.example/",
+    "http://127.0.0.1\\@public.example/",
+    "http://:80/",
+    "http://",
+    "",
+    "//x",
+    "http:127.0.0.1",
+    "http:///127.0.0.1",
+    "http:/\\127.0.0.1",
+    "https://127.0.0.1",
+    "http://[::1",
+    "http://[::1%25lo]/",
+    "ws://public.example/",
+    "unix:/tmp/socket",
+    "http://1.2.3.4.5.6/",
+    "http://256.256.256.256/",
+    "http://0x100000000/",
+];
+
+fn names() -> Vec<(&'static str, Vec<&'static str>)> {
+    vec![
+        ("localhost", vec!["127.0.0.1", "::1"]),
+        ("localhost.", vec!["127.0.0.1"]),
+        ("loop.example", vec!["127.0.0.1"]),
+        ("metadata.example", vec!["169.254.169.254"]),
+        ("mapped.example", vec!["::ffff:127.0.0.1"]),
+        // One public address does not excuse the other.
+        ("mixed.example", vec!["93.184.215.14", "127.0.0.1"]),
+        ("nat64.example", vec!["64:ff9b::7f00:1"]),
+        ("private.example", vec!["192.168.1.1"]),
+        ("ten.example", vec!["10.0.0.1"]),
+        ("unique-local.example", vec!["fd00::1"]),
+        ("nothing.example", vec![]),
+        ("redirects.example", vec!["127.0.0.1"]),
+        ("rebinds.example", vec!["10.0.0.1", "127.0.0.1"]),
+    ]
+}
+
+#[tokio::test]
+async fn nothing_inside_is_reached_however_it_is_written() {
+    let (port, seen) = listener(ok("inside")).await;
+    let egress = egress(&[], names());
+    assert!(INSIDE.len() + REFUSED.len() >= 150, "{}", INSIDE.len() + REFUSED.len());
+    for host in INSIDE {
+        for url in [format!("http://{host}:{port}/"), format!("http://{host}:{port}/?x=public.example")] {
+            let refused = egress.send(Request::get(&url)).await;
+            let kind = matches!(refused, Err(EgressError::Refused(_)));
+            // A name that nobody knows is no refusal, but no answer either.
+            assert!(kind || *host == "unknown.example" && refused.is_err(), "{url}: {refused:?}");
+        }
+    }
+    for url in REFUSED {
+        let refused = egress.send(Request { within: Duration::from_secs(2), ..Request::get(*url) }).await;
+        assert!(matches!(refused, Err(EgressError::Refused(_))), "{url}: {refused:?}");
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 0, "somebody connected");
+}
+
+#[test]
+fn public_addresses_are_public() {
+    for text in [
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.1",
+        "93.184.215.14",
+        "100.63.255.255",
+        "100.128.0.1",
+        "126.0.0.1",
+        "128.0.0.1",
+        "169.253.1.1",
+        "169.255.1.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "192.0.1.1",
+        "192.167.1.1",
+        "192.169.1.1",
+        "198.17.0.1",
+        "198.20.0.1",
+        "203.0.112.1",
+        "223.255.255.255",
+        "2606:4700::1111",
+        "2a00:1450::1",
+        "2001:4860:4860::8888",
+        "2001:200::1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::8.8.8.8",
+        "2002:808:808::1",
+        "2400::1",
+    ] {
+        assert!(address::is_public(text.parse().unwrap()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_allowed_is_reached_and_its_redirects_are_looked_at_again() {
+    let (inside, seen) = listener(ok("inside")).await;
+    let redirect = |to: &str| {
+        format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    };
+    let (direct, _) = listener(redirect(&format!("http://localhost:{inside}/"))).await;
+    let (relative, visits) = listener(redirect("/again")).await;
+    let (weird, _) = listener(redirect("file:///etc/passwd")).await;
+    let allow =
+        [format!("127.0.0.1:{direct}"), format!("127.0.0.1:{relative}"), format!("127.0.0.1:{weird}")];
+    let allow: Vec<&str> = allow.iter().map(String::as_str).collect();
+    let careful = egress(&allow, names());
+    let get = |port: u16| Request::get(format!("http://127.0.0.1:{port}/"));
+    assert!(matches!(careful.send(get(direct)).await, Err(EgressError::Refused(_))));
+    assert!(matches!(careful.send(get(weird)).await, Err(EgressError::Refused(_))));
+    assert!(
+        matches!(careful.send(get(inside)).await, Err(EgressError::Refused(_))),
+        "another port is another place"
+    );
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    assert_eq!(careful.send(get(relative)).await.unwrap_err(), EgressError::Redirects);
+    assert_eq!(visits.load(Ordering::SeqCst), REDIRECTS + 1);
+    let network = egress(&["127.0.0.0/8"], names());
+    assert_eq!(network.send(get(inside)).await.unwrap().body, "inside");
+    let named = Request::get(format!("http://loop.example:{inside}/"));
+    assert_eq!(network.send(named.clone()).await.unwrap().body, "inside");
+    assert_eq!(network.send(Request { at_most: 3, ..named }).await.unwrap_err(), EgressError::TooLarge(3));
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_gains_nothing() {
+    let (port, seen) = listener(ok("inside")).await;
+    // First an address of an allowed network, then the loopback: what was checked is what is connected to.
+    let egress = egress(&["10.0.0.0/8"], names());
+    let url = format!("http://rebinds.example:{port}/");
+    let first = egress.send(Request { within: Duration::from_millis(300), ..Request::get(&url) }).await;
+    assert!(first.is_err(), "{first:?}");
+    let second = egress.send(Request::get(&url)).await;
+    assert!(matches!(second, Err(EgressError::Refused(_))), "{second:?}");
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn who_never_answers_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let egress = egress(&["127.0.0.1"], Vec::new());
+    let slow = Request { within: Duration::from_millis(100), ..Request::get(url) };
+    assert_eq!(egress.send(slow).await.unwrap_err(), EgressError::Timeout);
+}
+
+#[test]
+fn an_allow_list_is_read_or_refused() {
+    for (text, expected) in [
+        ("localhost", Allowed::Host("localhost".to_owned(), None)),
+        ("127.1:11434", Allowed::Host("127.0.0.1".to_owned(), Some(11_434))),
+        ("host:80", Allowed::Host("host".to_owned(), Some(80))),
+        ("[::1]:80", Allowed::Host("[::1]".to_owned(), Some(80))),
+        ("10.0.0.0/8", Allowed::Network("10.0.0.0/8".parse().unwrap())),
+    ] {
+        assert_eq!(text.parse(), Ok(expected), "{text}");
+    }
+    for text in ["", "a b", "10.0.0.0/99", "user@host", "host/path", "http://x"] {
+        assert!(text.parse::<Allowed>().is_err(), "{text}");
+    }
+}

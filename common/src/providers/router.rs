@@ -1,0 +1,316 @@
+//! Which provider and key is asked, and what follows when it fails.
+//!
+//! A named provider is asked with each of its keys. `auto` goes on to the next of the configured order. What decides is
+//! the error's class alone: a used-up or refused key goes to the next key, an outage is tried again once or twice after
+//! a short pause with jitter (no longer than two seconds, and no pause when somebody else can answer), a wrong request
+//! is not repeated anywhere. When a provider fails after its first words, [`Said::Restart`] says that they do not count.
+
+use std::time::Duration;
+
+use async_stream::stream;
+use futures::{Stream, StreamExt, stream::BoxStream};
+use rand::Rng;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_retry::strategy::ExponentialBackoff;
+
+use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, Providers, ToolCall};
+use crate::{chat::tokens, domain::message::Usage, telemetry::metrics::METRICS};
+
+/// How often opening an answer is tried again with one provider. The ledger's attempts come on top.
+const RETRIES: usize = 2;
+/// A provider that asks for a longer rest gets it from the ledger, not from a waiting worker.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+/// A key whose rate is used up rests so long when the provider does not say.
+const KEY_REST: Duration = Duration::from_secs(10);
+/// A key that is not accepted is tried again after so long.
+const BAD_KEY_REST: Duration = Duration::from_secs(60);
+
+/// One try that failed: for the job, the metrics and whoever operates this.
+#[derive(Debug, Clone, Serialize)]
+pub struct Try {
+    pub provider: String,
+    pub model: String,
+    /// Which of its keys, from 0.
+    pub key: usize,
+    /// The error's class.
+    pub error: &'static str,
+    /// Whether it had already said something.
+    pub in_answer: bool,
+    /// Milliseconds.
+    pub ms: u64,
+    /// Milliseconds that the provider asked us to wait.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What comes of asking, in order.
+#[derive(Debug)]
+pub enum Said {
+    /// A provider answers: its name, the model, whether it is inside the deployment.
+    Started {
+        provider: String,
+        model: String,
+    },
+    Event(ChatEvent),
+    Failed(Try),
+    /// What was said since `Started` does not count: another provider begins anew.
+    Restart(ErrorClass),
+}
+
+pub fn new_call_id() -> String {
+    format!("call_{}", uuid::Uuid::now_v7().simple())
+}
+
+/// Pauses that double, each with full jitter.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBackoff::from_millis(2)
+        .factor(100)
+        .max_delay(Duration::from_secs(1))
+        .take(RETRIES)
+        .map(|cap| Duration::from_millis(rand::rng().random_range(20..=cap.as_millis().max(21) as u64)))
+}
+
+/// What to do after a failed try.
+enum Then {
+    SameKey(Duration),
+    NextKey,
+    NextProvider,
+    GiveUp,
+}
+
+impl Providers {
+    /// Asks `choice` (a provider's name, or `auto`). Dropping the stream closes the provider's connection. It ends with
+    /// the answer's last event, or with the error of the last try.
+    pub fn ask(&self, choice: &str, request: ChatRequest) -> BoxStream<'static, Result<Said, ProviderError>> {
+        let candidates = self.candidates(choice, &request);
+        Box::pin(self.clone().route(candidates, choice.to_owned(), request))
+    }
+
+    fn route(
+        self,
+        candidates: Vec<std::sync::Arc<dyn Provider>>,
+        choice: String,
+        mut request: ChatRequest,
+    ) -> impl Stream<Item = Result<Said, ProviderError>> + Send + 'static {
+        stream! {
+            let deadline = request.within.map(|within| Instant::now() + within);
+            let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let asked_model = request.model.take();
+            let estimate = request.prompt_tokens();
+            let mut last: Option<ProviderError> = None;
+            let count = candidates.len();
+            for (place, provider) in candidates.into_iter().enumerate() {
+                let name = provider.name().to_owned();
+                // The model that was named is asked for where it was meant; others answer with their own.
+                request.model = asked_model.clone().filter(|_| place == 0);
+                let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
+                let tried = |key: usize, error: &ProviderError, in_answer: bool, started: Instant| {
+                    let class = error.class.as_str();
+                    METRICS.provider_errors.with_label_values(&[name.as_str(), class]).inc();
+                    tracing::info!(provider = %name, model = %model, key, in_answer, %error, "a provider failed");
+                    Said::Failed(Try {
+                        provider: name.clone(),
+                        model: model.clone(),
+                        key,
+                        error: class,
+                        in_answer,
+                        ms: started.elapsed().as_millis() as u64,
+                        retry_after_ms: error.retry_after.map(|wait| wait.as_millis() as u64),
+                    })
+                };
+                if place > 0 && late() {
+                    break;
+                }
+                if let Err(wait) = self.health.admit(&name).await {
+                    let mut error = ProviderError::new(&name, ErrorClass::Unavailable, "its breaker is open");
+                    error.retry_after = Some(wait.min(Duration::from_secs(5)));
+                    yield Ok(tried(0, &error, false, Instant::now()));
+                    last.get_or_insert(error);
+                    continue;
+                }
+                // The caller's own key is one, and no concern of our counting.
+                let own = request.own_key(&name).is_some();
+                let keys = if own { Ok(vec![0]) } else { self.health.keys(&name, provider.keys(), estimate) };
+                let keys = match keys {
+                    Ok(keys) => keys,
+                    Err(wait) => {
+                        let mut error = ProviderError::new(&name, ErrorClass::RateLimited, "every key rests");
+                        error.retry_after = Some(wait);
+                        yield Ok(tried(0, &error, false, Instant::now()));
+                        last = Some(error);
+                        continue;
+                    }
+                };
+                let mut keys = keys.into_iter();
+                let mut key = keys.next().unwrap_or_default();
+                let mut pauses = pauses();
+                loop {
+                    let started = Instant::now();
+                    if !own {
+                        self.health.spend(&name, key, estimate);
+                    }
+                    let mut said = false;
+                    let error = match provider.chat(&request, key).await {
+                        Err(error) => error,
+                        Ok(Opened { mut events, limits }) => {
+                            if !own {
+                                self.health.note(&name, key, limits);
+                            }
+                            let mut error = None;
+                            let mut begun = false;
+                            let mut finished = false;
+                            while let Some(event) = events.next().await {
+                                match event {
+                                    Ok(ChatEvent::Finish("content_filter")) if !said => {
+                                        error = Some(ProviderError::new(&name, ErrorClass::Refused, "filtered"));
+                                        break;
+                                    }
+                                    Ok(event) => {
+                                        if !std::mem::replace(&mut begun, true) {
+                                            yield Ok(Said::Started { provider: name.clone(), model: model.clone() });
+                                        }
+                                        said |= matches!(event, ChatEvent::Delta(_) | ChatEvent::ToolCall(_));
+                                        finished |= matches!(event, ChatEvent::Finish(_));
+                                        yield Ok(Said::Event(event));
+                                    }
+                                    Err(failed) => {
+                                        error = Some(failed);
+                                        break;
+                                    }
+                                }
+                            }
+                            // What follows an answer that is whole is nobody's concern.
+                            let Some(error) = error.filter(|_| !finished) else {
+                                if provider.can_break() {
+                                    self.health.succeeded(&name);
+                                }
+                                return;
+                            };
+                            error
+                        }
+                    };
+                    yield Ok(tried(key, &error, said, started));
+                    if error.class.is_outage() && provider.can_break() {
+                        self.health.failed(&name);
+                    }
+                    let others = place + 1 < count;
+                    let then = self.then(&*provider, &error, said, own, key, others, &mut pauses);
+                    if said && !matches!(then, Then::GiveUp) && (others || !matches!(then, Then::NextProvider)) {
+                        yield Ok(Said::Restart(error.class));
+                    }
+                    let no_tools = error.class == ErrorClass::NoTools && !request.tools.is_empty();
+                    last = Some(error);
+                    if no_tools {
+                        request.tools.clear(); // it can still talk
+                        continue;
+                    }
+                    match then {
+                        Then::GiveUp => {
+                            if let Some(error) = last {
+                                yield Err(error);
+                            }
+                            return;
+                        }
+                        _ if late() => break,
+                        Then::SameKey(pause) => tokio::time::sleep(pause).await,
+                        Then::NextKey => match keys.next() {
+                            Some(next) => key = next,
+                            None => break,
+                        },
+                        Then::NextProvider => break,
+                    }
+                }
+            }
+            let none = || ProviderError::new(&choice, ErrorClass::Auth, "no provider is configured");
+            yield Err(last.unwrap_or_else(none));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything that decides stands in one place")]
+    fn then(
+        &self,
+        provider: &dyn Provider,
+        error: &ProviderError,
+        said: bool,
+        own: bool,
+        key: usize,
+        others: bool,
+        pauses: &mut impl Iterator<Item = Duration>,
+    ) -> Then {
+        if !error.class.may_go_elsewhere() {
+            return Then::GiveUp;
+        }
+        match error.class {
+            ErrorClass::RateLimited | ErrorClass::Auth => {
+                let rest = if error.class == ErrorClass::Auth { BAD_KEY_REST } else { KEY_REST };
+                let short = error.class == ErrorClass::RateLimited
+                    && error.retry_after.is_some_and(|rest| rest <= LONGEST_REST);
+                let alone = !others && provider.keys() == 1;
+                if !own && provider.can_break() && !(alone && error.class == ErrorClass::Auth) {
+                    self.health.rest(provider.name(), key, error.retry_after.unwrap_or(rest));
+                }
+                match error.retry_after {
+                    Some(rest) if short && alone && !said && provider.can_break() => {
+                        pauses.next().map_or(Then::NextProvider, |_| Then::SameKey(rest))
+                    }
+                    _ => Then::NextKey,
+                }
+            }
+            // A pause that somebody else could use is not made; a failed answer is not begun again at the same place.
+            ErrorClass::Timeout => Then::NextProvider,
+            _ if said || !provider.can_break() => Then::NextProvider,
+            _ if error.retry_after.is_some_and(|rest| rest > LONGEST_REST) => Then::NextProvider,
+            _ => match pauses.next() {
+                Some(pause) if !others => Then::SameKey(pause.max(error.retry_after.unwrap_or_default())),
+                _ => Then::NextProvider,
+            },
+        }
+    }
+
+    /// Asks and waits for the whole answer, for at most `within`: for jobs that read it as data.
+    pub async fn complete(
+        &self,
+        choice: &str,
+        mut request: ChatRequest,
+        within: Duration,
+    ) -> Result<Completion, ProviderError> {
+        request.within = Some(within);
+        let prompt = request.prompt_tokens();
+        let mut whole = Completion::default();
+        let asking = async {
+            let mut said = self.ask(choice, request);
+            let mut usage = None;
+            while let Some(said) = said.next().await {
+                match said? {
+                    Said::Started { provider, model } => (whole.provider, whole.model) = (provider, model),
+                    Said::Event(ChatEvent::Delta(delta)) => whole.text.push_str(&delta),
+                    Said::Event(ChatEvent::Usage(counted)) => usage = Some(counted),
+                    Said::Event(ChatEvent::ToolCall(call)) => whole.calls.push(call),
+                    Said::Event(ChatEvent::Finish(_)) | Said::Failed(_) => {}
+                    Said::Restart(_) => whole = Completion::default(),
+                }
+            }
+            let estimated = || Usage::new(prompt as i64, tokens::estimate(&whole.text) as i64);
+            whole.usage = usage.unwrap_or_else(estimated);
+            Ok(whole)
+        };
+        let late = || ProviderError::new(choice, ErrorClass::Timeout, "no whole answer in time");
+        tokio::time::timeout(within, asking).await.map_err(|_| late())?
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, Default)]
+pub struct Completion {
+    pub text: String,
+    pub calls: Vec<ToolCall>,
+    pub usage: Usage,
+    pub provider: String,
+    pub model: String,
+}
+
+/// Tries as a job shows them.
+pub fn as_json(tries: &[Try]) -> Value {
+    json!(tries)
+}

@@ -1,0 +1,94 @@
+//! Calls of tools, and tries of providers that failed: what a job did outside.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::db::{Querier, execute, fetch_all};
+use crate::domain::{
+    ids::{JobId, UserId},
+    job::Job,
+};
+
+/// Only an attempt that still runs may begin a call.
+const BEGIN: &str =
+    "insert into tool_calls (job_id, step, user_id, attempt, name, arguments, read_only, created_at)
+    select id, $3, user_id, attempt, $4, $5, $6, $7 from jobs
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
+const END: &str = "update tool_calls set ok = $3, result = $4, ms = $5 where job_id = $1 and step = $2";
+const OF_JOB: &str =
+    "select step, attempt, name, arguments, read_only, ok, result, ms, created_at from tool_calls
+    where job_id = $1 and user_id = $2 order by step";
+const TRIED: &str = "insert into job_tries (job_id, attempt, tries) values ($1, $2, $3)
+    on conflict (job_id, attempt) do update set tries = $3";
+const TRIES: &str = "select t.attempt, t.tries from job_tries t join jobs j on j.id = t.job_id
+    where t.job_id = $1 and j.user_id = $2 order by t.attempt";
+
+pub(super) const SQL: &[&str] = &[BEGIN, END, OF_JOB, TRIED, TRIES];
+
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub step: i64,
+    pub attempt: i64,
+    pub name: String,
+    pub arguments: String,
+    pub read_only: bool,
+    /// `None` while it runs, or for ever.
+    pub ok: Option<bool>,
+    pub result: Option<String>,
+    pub ms: Option<i64>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes down that a call begins. `false`: this attempt has lost the job, and must not make it.
+pub async fn begin(
+    q: &mut impl Querier,
+    job: &Job,
+    step: i64,
+    name: &str,
+    arguments: &str,
+    read_only: bool,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(q, BEGIN, job.id, i64::from(job.attempt), step, name, arguments, read_only, now)? == 1)
+}
+
+pub async fn end(
+    q: &mut impl Querier,
+    job: JobId,
+    step: i64,
+    ok: bool,
+    result: &str,
+    ms: i64,
+) -> Result<(), sqlx::Error> {
+    execute!(q, END, job, step, ok, result, ms).map(drop)
+}
+
+/// All calls of a job, whichever attempt made them.
+pub async fn of_job(q: &mut impl Querier, user: UserId, job: JobId) -> Result<Vec<Call>, sqlx::Error> {
+    type Row = (i64, i64, String, String, bool, Option<bool>, Option<String>, Option<i64>, DateTime<Utc>);
+    let rows = fetch_all!(Row, q, OF_JOB, job, user)?;
+    let call = |(step, attempt, name, arguments, read_only, ok, result, ms, created_at): Row| Call {
+        step,
+        attempt,
+        name,
+        arguments,
+        read_only,
+        ok,
+        result,
+        ms,
+        created_at,
+    };
+    Ok(rows.into_iter().map(call).collect())
+}
+
+/// Keeps the tries of an attempt that failed.
+pub async fn tried(q: &mut impl Querier, job: &Job, tries: &Value) -> Result<(), sqlx::Error> {
+    execute!(q, TRIED, job.id, i64::from(job.attempt), Json(tries)).map(drop)
+}
+
+/// (attempt, its tries that failed).
+pub async fn tries(q: &mut impl Querier, user: UserId, job: JobId) -> Result<Vec<(i64, Value)>, sqlx::Error> {
+    let rows = fetch_all!((i64, Json<Value>), q, TRIES, job, user)?;
+    Ok(rows.into_iter().map(|(attempt, tries)| (attempt, tries.0)).collect())
+}

@@ -1,0 +1,141 @@
+//! Tokens and cost by day, what may be spent, and what running jobs may yet spend.
+
+use chrono::{DateTime, Utc};
+
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one};
+use crate::domain::{
+    ids::{JobId, UserId},
+    message::Usage,
+};
+
+const COUNT: &str = "insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens,
+        completion_tokens, cost)
+    values ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10)
+    on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = usage_days.requests + 1,
+        prompt_tokens = usage_days.prompt_tokens + $8, completion_tokens = usage_days.completion_tokens + $9,
+        cost = usage_days.cost + $10";
+const LIMITS: &str = "select scope, daily_tokens, daily_cost from budgets where scope = $1 or scope = $2";
+/// Takes the row: what is held for one budget is decided one after another.
+const LOCK: &str = "insert into budgets (scope, touched) values ($1, 1) on conflict (scope) do update set touched = budgets.touched + 1";
+const SET: &str = "insert into budgets (scope, daily_tokens, daily_cost) values ($1, $2, $3)
+    on conflict (scope) do update set daily_tokens = $2, daily_cost = $3";
+const SPENT_BY_USER: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
+    from usage_days where user_id = $1 and day = $2";
+const SPENT_BY_PROJECT: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
+    from usage_days where user_id = $1 and project = $2 and day = $3";
+const HELD: &str =
+    "select cast(coalesce(sum(h.tokens), 0) as bigint), cast(coalesce(sum(h.cost), 0) as bigint)
+    from budget_holds h join jobs j on j.id = h.job_id
+    where h.scope = $1 and h.day = $2 and h.job_id <> $3 and j.status in ('queued', 'running')";
+const HOLD: &str = "insert into budget_holds (job_id, scope, day, tokens, cost) values ($1, $2, $3, $4, $5)
+    on conflict (job_id, scope) do update set day = $3, tokens = $4, cost = $5";
+const PRUNE: &str = "delete from budget_holds where day < $1";
+
+pub(super) const SQL: &[&str] =
+    &[COUNT, LIMITS, LOCK, SET, SPENT_BY_USER, SPENT_BY_PROJECT, HELD, HOLD, PRUNE];
+
+/// The day as usage counts it: in UTC.
+pub fn day(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d").to_string()
+}
+
+/// One answer of a model.
+#[derive(Debug, Clone)]
+pub struct Spent<'a> {
+    pub user: UserId,
+    /// Their ids as text; empty is none.
+    pub project: &'a str,
+    pub api_key: &'a str,
+    pub provider: &'a str,
+    pub model: &'a str,
+    /// The kind of job.
+    pub kind: &'a str,
+    pub usage: Usage,
+    /// US dollars.
+    pub cost: Option<f64>,
+    pub at: DateTime<Utc>,
+}
+
+pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {
+    let cost = (spent.cost.unwrap_or(0.0) * 1e6).round() as i64;
+    let Usage { prompt_tokens, completion_tokens, .. } = spent.usage;
+    let (day, model): (String, String) = (day(spent.at), spent.model.chars().take(200).collect());
+    let (user, project, key, provider, kind) =
+        (spent.user, spent.project, spent.api_key, spent.provider, spent.kind);
+    let done = execute!(
+        tx,
+        COUNT,
+        user,
+        &day,
+        project,
+        key,
+        provider,
+        &model,
+        kind,
+        prompt_tokens,
+        completion_tokens,
+        cost
+    );
+    done.map(drop)
+}
+
+/// (scope, tokens a day, millionths of a dollar a day) of whichever has a row.
+pub async fn limits(
+    q: &mut impl Querier,
+    user_scope: &str,
+    project_scope: &str,
+) -> Result<Vec<(String, Option<i64>, Option<i64>)>, sqlx::Error> {
+    fetch_all!((String, Option<i64>, Option<i64>), q, LIMITS, user_scope, project_scope)
+}
+
+pub async fn lock(tx: &mut Tx, scope: &str) -> Result<(), sqlx::Error> {
+    execute!(tx, LOCK, scope).map(drop)
+}
+
+pub async fn set(
+    tx: &mut Tx,
+    scope: &str,
+    tokens: Option<i64>,
+    cost: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, SET, scope, tokens, cost).map(drop)
+}
+
+/// (tokens, millionths of a dollar) of a day; of one project when it is named.
+pub async fn spent(
+    q: &mut impl Querier,
+    user: UserId,
+    project: &str,
+    day: &str,
+) -> Result<(i64, i64), sqlx::Error> {
+    if project.is_empty() {
+        fetch_one!((i64, i64), q, SPENT_BY_USER, user, day)
+    } else {
+        fetch_one!((i64, i64), q, SPENT_BY_PROJECT, user, project, day)
+    }
+}
+
+/// What other open jobs may yet spend.
+pub async fn held(
+    q: &mut impl Querier,
+    scope: &str,
+    day: &str,
+    but: JobId,
+) -> Result<(i64, i64), sqlx::Error> {
+    fetch_one!((i64, i64), q, HELD, scope, day, but)
+}
+
+pub async fn hold(
+    tx: &mut Tx,
+    job: JobId,
+    scope: &str,
+    day: &str,
+    (tokens, cost): (i64, i64),
+) -> Result<(), sqlx::Error> {
+    execute!(tx, HOLD, job, scope, day, tokens, cost).map(drop)
+}
+
+/// Forgets what was held before a day.
+pub async fn prune(q: &mut impl Querier, before: &str) -> Result<u64, sqlx::Error> {
+    execute!(q, PRUNE, before)
+}

@@ -1,0 +1,183 @@
+//! Functions a model may call. A new tool is one file, and one line in [`Tools::new`].
+//!
+//! A tool that is not configured is not offered. What a tool returns is data: it is capped, quoted as JSON, and never read
+//! as instructions. Tools that change nothing may run again after a crash; the others get a key that stays the same
+//! (`job:step`), and one that was cut off is reported as unknown, never repeated.
+
+mod clock;
+pub mod mcp;
+mod memory;
+mod search;
+mod weather;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    Context,
+    domain::ids::{MessageId, SessionId, UserId},
+    egress::Egress,
+    providers::ToolSpec,
+    settings,
+};
+
+/// Characters of a result that a model gets to see.
+pub const RESULT_MAX: usize = 8_000;
+/// One call at most.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a call comes from.
+pub struct Caller<'a> {
+    pub ctx: &'a Context,
+    pub user: UserId,
+    pub session: SessionId,
+    /// The user's message that is being answered.
+    pub message: MessageId,
+    /// Whether results stay inside the deployment: private memories go nowhere else.
+    pub inside: bool,
+    /// `job:step`, the same in every attempt.
+    pub key: String,
+}
+
+/// Why a call gave nothing. The model is told.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct ToolError(pub String);
+
+#[async_trait]
+pub trait Tool: Send + Sync {
+    fn spec(&self) -> &ToolSpec;
+    /// Whether calling it twice is as good as once.
+    fn is_read_only(&self) -> bool {
+        true
+    }
+    /// Whether it looks into the user's memory, and so is not for chats without.
+    fn needs_memory(&self) -> bool {
+        false
+    }
+    async fn call(&self, caller: &Caller<'_>, arguments: Value) -> Result<Value, ToolError>;
+}
+
+/// A tool's name and what it is for, with the schema of a Rust type.
+fn spec<T: JsonSchema>(name: &str, description: &str) -> ToolSpec {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut parameters = settings.into_generator().into_root_schema_for::<T>().to_value();
+    if let Some(object) = parameters.as_object_mut() {
+        object.remove("title");
+        object.remove("description");
+        object.entry("properties").or_insert_with(|| json!({}));
+    }
+    ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters }
+}
+
+/// Reads a call's arguments as a Rust type.
+fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError> {
+    serde_json::from_value(arguments).map_err(|error| ToolError(format!("the arguments are wrong: {error}")))
+}
+
+fn from_egress(what: &str) -> impl FnOnce(crate::egress::EgressError) -> ToolError {
+    let what = what.to_owned();
+    move |error| ToolError(format!("{what} could not be reached: {error}"))
+}
+
+/// Every tool in force.
+#[derive(Clone)]
+pub struct Tools {
+    built_in: Arc<Vec<Arc<dyn Tool>>>,
+    pub mcp: Arc<mcp::Mcp>,
+    egress: Egress,
+}
+
+impl Tools {
+    pub fn new(settings: &settings::Tools, egress: Egress) -> Self {
+        let mut all: Vec<Arc<dyn Tool>> = Vec::new();
+        all.extend(weather::all(settings, &egress));
+        all.extend(search::all(settings, &egress));
+        all.extend(clock::all());
+        all.extend(memory::all());
+        let mcp = mcp::Mcp::new(settings.mcp.clone(), egress.clone());
+        Self { built_in: Arc::new(all), mcp: Arc::new(mcp), egress }
+    }
+
+    pub fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// Those that are part of this service, configured ones only.
+    pub fn built_in(&self) -> &[Arc<dyn Tool>] {
+        &self.built_in
+    }
+
+    /// Whether a request may name it. Those of an MCP server are known by its prefix: only workers talk to it.
+    pub fn knows(&self, name: &str) -> bool {
+        self.built_in.iter().any(|tool| tool.spec().name == name) || self.mcp.has_prefix_of(name)
+    }
+
+    /// Everything there is now, MCP servers' tools included.
+    pub async fn all(&self) -> Vec<Arc<dyn Tool>> {
+        let mut all: Vec<Arc<dyn Tool>> = self.built_in.to_vec();
+        all.extend(self.mcp.tools().await);
+        all
+    }
+}
+
+/// What a model gets to see of a result: JSON, cut to [`RESULT_MAX`] characters.
+pub fn framed(result: &Result<Value, ToolError>) -> String {
+    let whole = match result {
+        Ok(value) => json!({"ok": true, "result": value}).to_string(),
+        Err(error) => json!({"ok": false, "error": error.0}).to_string(),
+    };
+    if whole.chars().count() <= RESULT_MAX {
+        return whole;
+    }
+    let text = match result {
+        Ok(Value::String(text)) => text.clone(),
+        Ok(value) => value.to_string(),
+        Err(error) => error.0.clone(),
+    };
+    // Quoting doubles some characters: cut so that it fits in the worst case.
+    let cut: String = text.chars().take(RESULT_MAX / 2).collect();
+    json!({"ok": result.is_ok(), "cut_off": true, "result": cut}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[expect(dead_code, reason = "only its schema counts")]
+    struct Example {
+        /// A city.
+        place: String,
+        days: Option<u8>,
+    }
+
+    #[test]
+    fn a_schema_is_plain_json_schema_of_an_object() {
+        let spec = spec::<Example>("x", "y");
+        assert_eq!(spec.parameters["type"], "object");
+        assert_eq!(spec.parameters["properties"]["place"]["description"], "A city.");
+        assert_eq!(spec.parameters["required"], json!(["place"]));
+        assert!(spec.parameters.get("$schema").is_none() && spec.parameters.get("title").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_result_is_json_of_bounded_size(text in "(\\PC|\n|\"|\\\\){0,40}", times in 1usize..2_000) {
+            for result in [Ok(json!(text.repeat(times))), Err(ToolError(text.repeat(times)))] {
+                let framed = framed(&result);
+                let read: Value = serde_json::from_str(&framed).unwrap();
+                prop_assert_eq!(read["ok"].as_bool(), Some(result.is_ok()));
+                prop_assert!(framed.chars().count() <= RESULT_MAX + 100, "{}", framed.chars().count());
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What may be spent on models in a day (UTC), by user and by project: held before a call, counted with its result.
+//!
+//! A hold is what a job may yet spend. Holds of one budget are made one after another, each seeing what the others hold,
+//! so that many messages at once cannot spend more than is there by more than one answer's misjudged length. Holds of
+//! jobs that ended do not count.
+
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{ProjectId, UserId},
+        job::Job,
+    },
+    error::Code,
+    providers::Completion,
+    store::{self, Tx, usage},
+};
+
+/// An answer nobody limited is taken to be so long, in tokens.
+const USUAL_ANSWER: i64 = 500;
+
+/// One budget that applies, with its limits; 0 is none.
+#[derive(Debug, Clone)]
+struct Limit {
+    scope: String,
+    project: String,
+    tokens: i64,
+    cost: i64,
+}
+
+async fn limits(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Result<Vec<Limit>> {
+    let user_scope = user.to_string();
+    let project_scope = project.map(|project| project.to_string()).unwrap_or_default();
+    let rows = usage::limits(&mut ctx.db.read().await?, &user_scope, &project_scope).await?;
+    let of = |scope: &str, project: &str, tokens: i64, cost: i64| {
+        let row = rows.iter().find(|(found, ..)| found == scope);
+        Limit {
+            scope: scope.to_owned(),
+            project: project.to_owned(),
+            tokens: row.and_then(|(_, tokens, _)| *tokens).unwrap_or(tokens),
+            cost: row.and_then(|(.., cost)| *cost).unwrap_or(cost),
+        }
+    };
+    let default = ctx.settings.budget;
+    let mut limits = vec![of(&user_scope, "", default.daily_tokens, default.daily_cost)];
+    if !project_scope.is_empty() {
+        limits.push(of(&project_scope, &project_scope, 0, 0));
+    }
+    limits.retain(|limit| limit.tokens > 0 || limit.cost > 0);
+    Ok(limits)
+}
+
+/// Holds what a call may cost, besides what the job has used already. An error says that the day's budget is spent.
+#[expect(clippy::too_many_arguments, reason = "what a call's cost is made of")]
+pub async fn hold(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    project: Option<ProjectId>,
+    used: i64,
+    prompt: i64,
+    model: &str,
+    max_tokens: Option<u32>,
+) -> Result<()> {
+    let limits = limits(ctx, user, project).await?;
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let answer = max_tokens.map_or(USUAL_ANSWER, i64::from);
+    let usage = crate::domain::message::Usage::new(used + prompt, answer);
+    let tokens = usage.total_tokens;
+    let cost = (ctx.providers.cost(model, usage).unwrap_or(0.0) * 1e6).round() as i64;
+    let now = clock::now();
+    let day = usage::day(now);
+    let mut tx = ctx.db.begin().await?;
+    for limit in &limits {
+        usage::lock(&mut tx, &limit.scope).await?;
+        let (spent_tokens, spent_cost) = usage::spent(&mut tx, user, &limit.project, &day).await?;
+        let (held_tokens, held_cost) = usage::held(&mut tx, &limit.scope, &day, job.id).await?;
+        let over = |limit: i64, spent: i64, wanted: i64| limit > 0 && spent + wanted > limit;
+        if over(limit.tokens, spent_tokens + held_tokens, tokens)
+            || over(limit.cost, spent_cost + held_cost, cost)
+        {
+            let whose = if limit.project.is_empty() { "your" } else { "the project's" };
+            let detail =
+                format!("This would go over {whose} budget for today. It starts anew at midnight UTC.");
+            let midnight = 86_400 - now.timestamp().rem_euclid(86_400);
+            return Err(Error::new(Code::BudgetSpent, detail).retry_after(midnight as u64));
+        }
+        usage::hold(&mut tx, job.id, &limit.scope, &day, (tokens, cost)).await?;
+    }
+    tx.commit().await
+}
+
+/// What a budget has left.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct Left {
+    /// Null: no limit.
+    pub daily_tokens: Option<i64>,
+    pub tokens_used: i64,
+    pub tokens_left: Option<i64>,
+    /// US dollars.
+    pub daily_cost: Option<f64>,
+    pub cost_used: f64,
+    pub cost_left: Option<f64>,
+}
+
+/// A user's budget today; with a project, that one's.
+pub async fn left(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Result<Left> {
+    let limits = limits(ctx, user, project).await?;
+    let name = project.map(|project| project.to_string()).unwrap_or_default();
+    let limit = limits.into_iter().find(|limit| limit.project == name);
+    let (tokens, cost) =
+        usage::spent(&mut ctx.db.read().await?, user, &name, &usage::day(clock::now())).await?;
+    let daily_tokens = limit.as_ref().map(|limit| limit.tokens).filter(|limit| *limit > 0);
+    let daily_cost = limit.as_ref().map(|limit| limit.cost).filter(|limit| *limit > 0);
+    let dollars = |micros: i64| micros as f64 / 1e6;
+    Ok(Left {
+        daily_tokens,
+        tokens_used: tokens,
+        tokens_left: daily_tokens.map(|limit| (limit - tokens).max(0)),
+        daily_cost: daily_cost.map(dollars),
+        cost_used: dollars(cost),
+        cost_left: daily_cost.map(|limit| dollars((limit - cost).max(0))),
+    })
+}
+
+/// Sets what a user or project may spend a day; `None` is the default.
+pub async fn set(ctx: &Context, scope: &str, tokens: Option<i64>, cost: Option<f64>) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    store::usage::set(&mut tx, scope, tokens, cost.map(|cost| (cost * 1e6).round() as i64)).await?;
+    tx.commit().await
+}
+
+/// Counts what a job's reading model used, in the transaction that stores what it found.
+pub async fn count(ctx: &Context, tx: &mut Tx, job: &Job, user: UserId, answer: &Completion) -> Result<()> {
+    let spent = usage::Spent {
+        user,
+        project: "",
+        api_key: "",
+        provider: &answer.provider,
+        model: &answer.model,
+        kind: job.kind.as_str(),
+        usage: answer.usage,
+        cost: ctx.providers.cost(&answer.model, answer.usage),
+        at: clock::now(),
+    };
+    Ok(usage::count(tx, spent).await?)
+}

@@ -1,0 +1,40 @@
+"""An MCP server on the official SDK: one tool that only looks, one that changes something, one that fails.
+
+mcp_server.py stdio FILE, or mcp_server.py http PORT FILE. What `append` is told goes into FILE, one line a call.
+"""
+
+import sys
+import time
+
+from mcp.server import MCPServer
+from mcp.types import ToolAnnotations
+
+server = MCPServer("test")
+FILE = sys.argv[-1]
+
+
+@server.tool(annotations=ToolAnnotations(readOnlyHint=True))
+def add(a: int, b: int) -> str:
+    """Adds two numbers."""
+    return f"the sum is {a + b}"
+
+
+@server.tool()
+def append(text: str, seconds: float = 0) -> str:
+    """Writes a line, then takes its time."""
+    with open(FILE, "a", encoding="utf-8") as file:
+        file.write(text + "\n")
+    time.sleep(seconds)
+    return "written"
+
+
+@server.tool()
+def fail() -> str:
+    """Fails."""
+    raise ValueError("this always fails")
+
+
+if sys.argv[1] == "http":
+    server.run("streamable-http", port=int(sys.argv[2]))
+else:
+    server.run("stdio")

@@ -1,0 +1,126 @@
+//! Answers a message: context, ask, call tools, stream, commit.
+
+mod prompt;
+mod rounds;
+mod tools;
+
+use rapport_common::{
+    Context, Error,
+    domain::{job::Job, memory::Memory, message::Usage},
+    jobs::payload::{self, ChatPayload},
+    store,
+    telemetry::metrics::METRICS,
+    usecase::finish_chat::{Answer, finish_chat},
+};
+use serde_json::json;
+
+use crate::{
+    answer_log::{AnswerLog, Lost},
+    outcome::Outcome,
+    runner::persist_for,
+    running::{Stop, StopSignal, stopped},
+};
+use prompt::Prompt;
+use rounds::{Rounds, Stopped};
+
+pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
+    let payload: ChatPayload = match payload::read(job) {
+        Ok(payload) => payload,
+        Err(error) => return Outcome::Fail(error),
+    };
+    let prompt = tokio::select! {
+        biased;
+        stop = stopped(&mut signal) => Err(stop),
+        prompt = prompt::build(ctx, job, &payload) => Ok(prompt),
+    };
+    let answered = match prompt {
+        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal).await,
+        Ok(Err(error)) => return super::outcome_of(error),
+        Err(Stop::Cancelled) => return Outcome::Cancelled,
+        Err(Stop::HandBack) => return Outcome::HandBack,
+        Err(Stop::Lost) => return Outcome::Lost,
+    };
+    answered.unwrap_or(Outcome::Lost)
+}
+
+async fn answer(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+    prompt: Prompt,
+    signal: StopSignal,
+) -> Result<Outcome, Lost> {
+    let mut log = AnswerLog::open(ctx, job).await?;
+    if !prompt.recall.used.is_empty() {
+        let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
+        let memories: Vec<_> = prompt.recall.used.iter().map(used).collect();
+        log.append("memory", json!({"memories": memories})).await?;
+    }
+    let memories_used = prompt.recall.used.len();
+    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal);
+    let stopped = rounds.run(&mut log).await?;
+    keep_tries(ctx, job, &rounds).await;
+    let cancelled = match stopped {
+        Stopped::Whole => false,
+        Stopped::By(Stop::Cancelled) => true,
+        Stopped::By(Stop::HandBack) => return Ok(Outcome::HandBack),
+        Stopped::By(Stop::Lost) => return Ok(Outcome::Lost),
+        Stopped::Spent(error) => return Ok(super::outcome_of(error)),
+        Stopped::Broken(error) => {
+            let public = error.public();
+            return Ok(if error.class.is_transient() {
+                Outcome::Retry(public, error.retry_after)
+            } else {
+                Outcome::Fail(public)
+            });
+        }
+    };
+    log.flush().await?;
+    let usage = rounds.usage;
+    count_tokens(ctx, &rounds.provider, &rounds.model, usage);
+    let answer = Answer {
+        content: storable(&log.text),
+        cost: ctx.providers.cost(&rounds.model, usage),
+        usage,
+        finish_reason: if cancelled { "cancelled".to_owned() } else { rounds.finish_reason.to_owned() },
+        cancelled,
+        memories_used,
+        tool_calls: rounds.called,
+        provider: rounds.provider,
+        model: rounds.model,
+    };
+    let stored = persist_for(ctx.settings.queue.lease, || finish_chat(ctx, job, payload, &answer)).await;
+    let Some(result) = stored.flatten() else { return Err(Lost) };
+    // After the commit. Readers that miss it are told by the ledger.
+    let _told = log.append("done", result.clone()).await;
+    Ok(Outcome::Done(result))
+}
+
+/// What was tried in vain stays with the job. Losing it is no harm.
+async fn keep_tries(ctx: &Context, job: &Job, rounds: &Rounds<'_>) {
+    if rounds.tries.is_empty() {
+        return;
+    }
+    let kept = async {
+        let mut conn = ctx.db.relaxed().await?;
+        store::tool_calls::tried(&mut conn, job, &json!(rounds.tries)).await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = kept.await {
+        tracing::debug!(%error, "the tries were not kept");
+    }
+}
+
+/// PostgreSQL cannot hold NUL characters; no answer needs them.
+fn storable(text: &str) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() }
+}
+
+fn count_tokens(ctx: &Context, provider: &str, model: &str, usage: Usage) {
+    let label = ctx.providers.label(provider, model);
+    let count = |direction: &str, tokens: i64| {
+        METRICS.tokens.with_label_values(&[provider, label, direction]).inc_by(tokens.max(0) as u64);
+    };
+    count("prompt", usage.prompt_tokens);
+    count("completion", usage.completion_tokens);
+}

@@ -1,0 +1,231 @@
+//! The rounds of an answer: the model says something or wants tools called; it hears what they said; and so on, at most
+//! eight times and for a minute of tools. After that it must answer with what it has.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use rapport_common::{
+    Context, Error,
+    chat::tokens,
+    domain::{job::Job, message::Usage},
+    jobs::payload::ChatPayload,
+    providers::{ChatEvent, ChatMessage, ChatRequest, ProviderError, Role, Said, ToolCall, ToolSpec, Try},
+    telemetry::{metrics::METRICS, trace::TraceContext},
+    tools::Tool,
+    usecase::{budget, finish_chat::whose},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{prompt::Prompt, tools::Calls};
+use crate::{
+    answer_log::{AnswerLog, Lost},
+    running::{Stop, StopSignal, stopped},
+};
+
+const ROUNDS: usize = 8;
+/// For all calls of an answer together.
+pub const TOOL_TIME: Duration = Duration::from_secs(60);
+/// No further try of a provider is begun after so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Why the rounds ended.
+pub enum Stopped {
+    /// The answer is there.
+    Whole,
+    By(Stop),
+    Broken(ProviderError),
+    /// The budget does not allow it.
+    Spent(Error),
+}
+
+/// What one round gave.
+#[derive(Default)]
+struct Round {
+    calls: Vec<ToolCall>,
+    usage: Option<Usage>,
+    finish: Option<&'static str>,
+}
+
+pub struct Rounds<'a> {
+    ctx: &'a Context,
+    job: &'a Job,
+    payload: &'a ChatPayload,
+    tools: Vec<Arc<dyn Tool>>,
+    inside: bool,
+    messages: Vec<ChatMessage>,
+    signal: StopSignal,
+    pub provider: String,
+    pub model: String,
+    pub usage: Usage,
+    pub finish_reason: &'static str,
+    /// For the reply: name, arguments, whether it worked, milliseconds.
+    pub called: Vec<Value>,
+    pub tries: Vec<Try>,
+}
+
+impl<'a> Rounds<'a> {
+    pub fn new(
+        ctx: &'a Context,
+        job: &'a Job,
+        payload: &'a ChatPayload,
+        prompt: Prompt,
+        signal: StopSignal,
+    ) -> Self {
+        let Prompt { messages, tools, inside, .. } = prompt;
+        Self {
+            ctx,
+            job,
+            payload,
+            tools,
+            inside,
+            messages,
+            signal,
+            provider: payload.provider.clone(),
+            model: payload.model.clone().unwrap_or_default(),
+            usage: Usage::default(),
+            finish_reason: "stop",
+            called: Vec::new(),
+            tries: Vec::new(),
+        }
+    }
+
+    pub async fn run(&mut self, log: &mut AnswerLog<'_>) -> Result<Stopped, Lost> {
+        let mut calls = Calls::new(self.ctx, self.job, self.payload.message_id, self.inside);
+        let specs: Vec<ToolSpec> = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        for round in 0..=ROUNDS {
+            let may_call = round < ROUNDS && calls.time_left() > Duration::ZERO;
+            let request = self.request(if may_call { specs.clone() } else { Vec::new() });
+            if let Err(error) = self.hold_budget(&request).await {
+                return Ok(Stopped::Spent(error));
+            }
+            let prompt_tokens = request.prompt_tokens();
+            let begins = log.text.len();
+            let said = match self.one(log, request).await? {
+                Ok(said) => said,
+                Err(stopped) => {
+                    // What was said is paid for, and kept when it was the user who stopped it.
+                    self.add_usage(None, prompt_tokens, &log.text[begins.min(log.text.len())..]);
+                    return Ok(stopped);
+                }
+            };
+            let text = log.text[begins..].to_owned();
+            self.add_usage(said.usage, prompt_tokens, &text);
+            self.finish_reason = said.finish.unwrap_or("stop");
+            // A model that calls what it was not offered has its say ended here.
+            if said.calls.is_empty() || !may_call {
+                return Ok(Stopped::Whole);
+            }
+            log.flush().await?;
+            let results = tokio::select! {
+                biased;
+                stop = stopped(&mut self.signal) => return Ok(Stopped::By(stop)),
+                results = calls.run(log, &self.tools, &said.calls) => results?,
+            };
+            let mut turn = ChatMessage::new(Role::Assistant, text);
+            turn.tool_calls.clone_from(&said.calls);
+            self.messages.push(turn);
+            for (call, result) in said.calls.into_iter().zip(results) {
+                let arguments = serde_json::from_str::<Value>(&call.arguments);
+                let arguments = arguments.unwrap_or(Value::String(call.arguments));
+                self.called.push(
+                    json!({"name": call.name, "arguments": arguments, "ok": result.ok, "ms": result.ms}),
+                );
+                let mut heard = ChatMessage::new(Role::Tool, result.content);
+                heard.answers = Some((call.id, call.name));
+                self.messages.push(heard);
+            }
+        }
+        Ok(Stopped::Whole)
+    }
+
+    fn request(&self, tools: Vec<ToolSpec>) -> ChatRequest {
+        let trace = self.job.trace.as_deref().and_then(TraceContext::parse);
+        ChatRequest {
+            model: self.payload.model.clone(),
+            messages: self.messages.clone(),
+            tools,
+            temperature: self.payload.temperature,
+            max_tokens: self.payload.max_tokens,
+            stream: true,
+            trace: trace.map(|trace| trace.child().to_string()),
+            // Who called the tools hears what they said.
+            prefer: (!self.called.is_empty()).then(|| self.provider.clone()),
+            within: Some(PATIENCE),
+            ..ChatRequest::default()
+        }
+    }
+
+    async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {
+        let (user, _) = whose(self.job)?;
+        let prompt = request.prompt_tokens() as i64;
+        let used = self.usage.total_tokens;
+        budget::hold(self.ctx, self.job, user, None, used, prompt, &self.model, self.payload.max_tokens).await
+    }
+
+    fn add_usage(&mut self, counted: Option<Usage>, prompt: usize, text: &str) {
+        let usage = counted.unwrap_or_else(|| Usage::new(prompt as i64, tokens::estimate(text) as i64));
+        let so_far = self.usage;
+        self.usage = Usage::new(
+            so_far.prompt_tokens + usage.prompt_tokens,
+            so_far.completion_tokens + usage.completion_tokens,
+        );
+    }
+
+    /// Asks once, through whoever answers; what is said goes into the log.
+    async fn one(
+        &mut self,
+        log: &mut AnswerLog<'_>,
+        request: ChatRequest,
+    ) -> Result<Result<Round, Stopped>, Lost> {
+        let begins = log.text.len();
+        let started = Instant::now();
+        let mut said = self.ctx.providers.ask(&self.payload.provider, request);
+        let mut round = Round::default();
+        let mut silent = true;
+        loop {
+            let due = log.due();
+            let flush_time = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let next = tokio::select! {
+                biased;
+                stop = stopped(&mut self.signal) => return Ok(Err(Stopped::By(stop))),
+                next = said.next() => next,
+                () = flush_time => {
+                    log.flush().await?;
+                    continue;
+                }
+            };
+            match next {
+                Some(Ok(Said::Started { provider, model })) => {
+                    (self.provider, self.model) = (provider, model)
+                }
+                Some(Ok(Said::Event(ChatEvent::Delta(text)))) => {
+                    if std::mem::take(&mut silent) {
+                        let seconds = started.elapsed().as_secs_f64();
+                        METRICS
+                            .first_token_seconds
+                            .with_label_values(&[self.provider.as_str()])
+                            .observe(seconds);
+                    }
+                    log.push(&text).await?;
+                }
+                Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
+                Some(Ok(Said::Event(ChatEvent::Usage(usage)))) => round.usage = Some(usage),
+                Some(Ok(Said::Event(ChatEvent::Finish(reason)))) => round.finish = Some(reason),
+                Some(Ok(Said::Failed(failed))) => self.tries.push(failed),
+                Some(Ok(Said::Restart(class))) => {
+                    log.restart(class.as_str(), begins).await?;
+                    round = Round::default();
+                }
+                Some(Err(error)) => return Ok(Err(Stopped::Broken(error))),
+                // The stream is dropped here: a stopped answer's connection closes now.
+                None => return Ok(Ok(round)),
+            }
+        }
+    }
+}

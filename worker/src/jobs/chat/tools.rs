@@ -1,0 +1,219 @@
+//! Calls of tools: each is an event when it begins, a row, and an event when it ended.
+//!
+//! A call that changes something is written down durably before it is made. In a later attempt, one of the same name and
+//! arguments that ended is not made again: its result is told once more. One that was cut off may have worked or not:
+//! the model hears just that, and the call is not repeated.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use rapport_common::{
+    Context, Error, clock,
+    domain::{ids::MessageId, job::Job},
+    providers::ToolCall,
+    store::{self, tool_calls::Call},
+    telemetry::metrics::METRICS,
+    tools::{CALL_TIMEOUT, Caller, Tool, ToolError, framed},
+    usecase::finish_chat::whose,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::rounds::TOOL_TIME;
+use crate::{
+    answer_log::{AnswerLog, Lost},
+    runner::persist_for,
+};
+
+/// Calls in one round at most: a model that asks for more has lost its way.
+const CALLS_MAX: usize = 16;
+
+pub struct Told {
+    pub ok: bool,
+    /// What the model hears.
+    pub content: String,
+    pub ms: u64,
+}
+
+pub struct Calls<'a> {
+    ctx: &'a Context,
+    job: &'a Job,
+    message: MessageId,
+    inside: bool,
+    /// Calls of earlier attempts, once they were looked up.
+    earlier: Option<Vec<Call>>,
+    used: HashSet<i64>,
+    next_step: i64,
+    time_used: Duration,
+}
+
+/// What is done about one call.
+enum Plan {
+    Make {
+        tool: Arc<dyn Tool>,
+        step: i64,
+        arguments: Value,
+    },
+    /// It was made before, or cannot be.
+    Tell {
+        content: String,
+        ok: bool,
+    },
+}
+
+impl<'a> Calls<'a> {
+    pub fn new(ctx: &'a Context, job: &'a Job, message: MessageId, inside: bool) -> Self {
+        let (used, time_used) = (HashSet::new(), Duration::ZERO);
+        Self { ctx, job, message, inside, earlier: None, used, next_step: 1, time_used }
+    }
+
+    pub fn time_left(&self) -> Duration {
+        TOOL_TIME.saturating_sub(self.time_used)
+    }
+
+    /// Makes the calls of one round side by side; gives what came of each, in their order.
+    pub async fn run(
+        &mut self,
+        log: &mut AnswerLog<'_>,
+        tools: &[Arc<dyn Tool>],
+        calls: &[ToolCall],
+    ) -> Result<Vec<Told>, Lost> {
+        for call in calls {
+            let arguments = serde_json::from_str::<Value>(&call.arguments).unwrap_or(json!(call.arguments));
+            log.append("tool_call", json!({"id": call.id, "name": call.name, "arguments": arguments}))
+                .await?;
+        }
+        self.look_up_earlier().await?;
+        let mut plans = Vec::new();
+        for (index, call) in calls.iter().enumerate() {
+            plans.push(self.plan(tools, call, index).await?);
+        }
+        let started = Instant::now();
+        let limit = self.time_left().min(CALL_TIMEOUT);
+        let told =
+            join_all(plans.into_iter().zip(calls).map(|(plan, call)| self.make(plan, call, limit))).await;
+        self.time_used += started.elapsed();
+        for (call, told) in calls.iter().zip(&told) {
+            let result: Value = serde_json::from_str(&told.content).unwrap_or_default();
+            let shown = result.get("result").or_else(|| result.get("error")).cloned().unwrap_or(Value::Null);
+            let data =
+                json!({"id": call.id, "name": call.name, "ok": told.ok, "result": shown, "ms": told.ms});
+            log.append("tool_result", data).await?;
+            let outcome = if told.ok { "ok" } else { "failed" };
+            // Names are ours, or of a configured server: bounded. What a model makes up is not.
+            let known = tools.iter().any(|tool| tool.spec().name == call.name);
+            let label = if known { call.name.as_str() } else { "unknown" };
+            METRICS.tool_calls.with_label_values(&[label, outcome]).inc();
+        }
+        Ok(told)
+    }
+
+    async fn look_up_earlier(&mut self) -> Result<(), Lost> {
+        if self.earlier.is_some() || self.job.attempt == 1 {
+            return Ok(());
+        }
+        let look = || async {
+            let (user, _) = whose(self.job)?;
+            let mut conn = self.ctx.db.read().await?;
+            Ok(store::tool_calls::of_job(&mut conn, user, self.job.id).await?)
+        };
+        let earlier = persist_for(self.ctx.settings.queue.lease, look).await.ok_or(Lost)?;
+        self.next_step = earlier.iter().map(|call| call.step).max().unwrap_or(0) + 1;
+        self.earlier = Some(earlier);
+        Ok(())
+    }
+
+    async fn plan(&mut self, tools: &[Arc<dyn Tool>], call: &ToolCall, index: usize) -> Result<Plan, Lost> {
+        let refuse = |why: &str| Plan::Tell { content: framed(&Err(ToolError(why.to_owned()))), ok: false };
+        let Some(tool) = tools.iter().find(|tool| tool.spec().name == call.name).cloned() else {
+            return Ok(refuse("there is no such tool"));
+        };
+        if index >= CALLS_MAX {
+            return Ok(refuse("too many calls at once"));
+        }
+        let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+        let arguments = match serde_json::from_str::<Value>(text) {
+            Ok(arguments) if arguments.is_object() => arguments,
+            _ => return Ok(refuse("the arguments are no JSON object")),
+        };
+        let read_only = tool.is_read_only();
+        let canonical = arguments.to_string();
+        if !read_only {
+            let earlier = self.earlier.as_deref().unwrap_or_default();
+            let of_name = |call: &&Call| call.name == tool.spec().name && !self.used.contains(&call.step);
+            let same =
+                earlier.iter().filter(of_name).find(|call| call.arguments == canonical && call.ok.is_some());
+            if let Some(made) = same {
+                self.used.insert(made.step);
+                let content = made.result.clone().unwrap_or_default();
+                return Ok(Plan::Tell { content, ok: made.ok == Some(true) });
+            }
+            if let Some(cut_off) = earlier.iter().filter(of_name).find(|call| call.ok.is_none()) {
+                self.used.insert(cut_off.step);
+                return Ok(refuse(
+                    "outcome unknown: it was cut off, and may have worked or not; it was not repeated",
+                ));
+            }
+        }
+        let step = self.next_step;
+        self.next_step += 1;
+        self.begin(tool.as_ref(), step, &canonical, read_only).await?;
+        Ok(Plan::Make { tool, step, arguments })
+    }
+
+    /// Writes the row. What changes something is not called without it.
+    async fn begin(&self, tool: &dyn Tool, step: i64, arguments: &str, read_only: bool) -> Result<(), Lost> {
+        let arguments = arguments.replace('\0', "").replace("\\u0000", "");
+        let (name, now) = (&tool.spec().name, clock::now());
+        let begin = || async {
+            if read_only {
+                let mut conn = self.ctx.db.relaxed().await?;
+                return Ok(
+                    store::tool_calls::begin(&mut conn, self.job, step, name, &arguments, true, now).await?
+                );
+            }
+            let mut tx = self.ctx.db.begin().await?;
+            let begun =
+                store::tool_calls::begin(&mut tx, self.job, step, name, &arguments, false, now).await?;
+            tx.commit().await?;
+            Ok(begun)
+        };
+        match persist_for(self.ctx.settings.queue.lease, begin).await {
+            Some(true) => Ok(()),
+            _ => Err(Lost),
+        }
+    }
+
+    async fn make(&self, plan: Plan, call: &ToolCall, limit: Duration) -> Told {
+        let (tool, step, arguments) = match plan {
+            Plan::Tell { content, ok } => return Told { ok, content, ms: 0 },
+            Plan::Make { tool, step, arguments } => (tool, step, arguments),
+        };
+        let started = Instant::now();
+        let result = match whose(self.job) {
+            Err(_) => Err(ToolError("the job has no user".to_owned())),
+            Ok((user, session)) => {
+                let key = format!("{}:{step}", self.job.id);
+                let (ctx, message, inside) = (self.ctx, self.message, self.inside);
+                let caller = Caller { ctx, user, session, message, inside, key };
+                let called = tokio::time::timeout(limit, tool.call(&caller, arguments)).await;
+                called.unwrap_or_else(|_| Err(ToolError("it did not answer in time".to_owned())))
+            }
+        };
+        let ms = started.elapsed().as_millis() as u64;
+        if let Err(error) = &result {
+            tracing::info!(tool = %call.name, %error, ms, "a tool failed");
+        }
+        let ok = result.is_ok();
+        let content = framed(&result).replace('\0', "").replace("\\u0000", "");
+        let kept = async {
+            let mut conn = self.ctx.db.relaxed().await?;
+            store::tool_calls::end(&mut conn, self.job.id, step, ok, &content, ms as i64).await?;
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "a tool's result was not kept");
+        }
+        Told { ok, content, ms }
+    }
+}
