@@ -26,6 +26,8 @@ enum Command {
     Worker(commands::worker::Arguments),
     /// Bring the database's schema up to date.
     Migrate,
+    /// Make an admin, set a password, activate and deactivate accounts.
+    Admin(commands::admin::Arguments),
     /// Show what is in force, without secrets, and try each dependency.
     Doctor,
     /// Rebuild the vector index from the database.
@@ -79,6 +81,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Serve => commands::serve::run(settings).await,
         Command::Api => commands::api::run(settings).await,
         Command::Worker(arguments) => commands::worker::run(settings, arguments).await,
+        Command::Admin(arguments) => commands::admin::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
         Command::Doctor => commands::doctor::run(settings).await,

@@ -10,8 +10,10 @@ use rapport_common::{
     embeddings::Embedder,
     events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
     limits::{Limits, LocalLimits, RedisLimits},
+    mail::Mailer,
     providers::Providers,
     redis_link::RedisLink,
+    sealer::Sealer,
     settings::Settings,
     store::{Db, PoolSizes},
     tools::Tools,
@@ -101,6 +103,8 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
     let egress = Egress::new(settings.egress_allow.clone(), Arc::new(egress::System))
         .map_err(|error| format!("the HTTP client: {error}"))?;
     Ok(Context {
+        mailer: Mailer::new(&settings)?,
+        sealer: Sealer::new(&settings),
         tools: Tools::new(&settings.tools, egress),
         embedder,
         vectors,

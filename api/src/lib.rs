@@ -5,6 +5,7 @@ mod extract;
 mod handlers;
 mod layers;
 mod openapi;
+pub mod policy;
 mod routes;
 mod server;
 mod state;

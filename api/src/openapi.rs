@@ -81,6 +81,9 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     if !is_public {
         operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     }
+    if !is_public {
+        errors.push(("403", "Not allowed: not an admin, or not with this API key"));
+    }
     if !is_public || signs_in {
         errors.push(("401", "No valid access token, or the credentials are wrong"));
     }

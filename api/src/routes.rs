@@ -14,18 +14,25 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     error::Failure,
-    handlers::{analytics, auth, chat, health, history, jobs, memory, models, sessions, settings, ui},
+    handlers::{
+        admin, analytics, auth, branches, chat, conversations, events, health, history, jobs, memory, models,
+        projects, sessions, settings, ui, users, webhooks,
+    },
     layers, openapi,
     state::AppState,
     stream::websocket,
 };
 
 /// Routes that need no access token, each with its reason. All others do; a test compares this with the description.
-pub const PUBLIC: [(&str, &str); 7] = [
+pub const PUBLIC: [(&str, &str); 11] = [
     ("/auth/register", "makes the account"),
     ("/auth/login", "gives the token"),
     ("/auth/token", "gives the token"),
     ("/auth/refresh", "the refresh token is the proof"),
+    ("/auth/request-otp", "says the same to everybody"),
+    ("/auth/verify-otp", "the code is the proof"),
+    ("/auth/forgot-password", "says the same to everybody"),
+    ("/auth/reset-password", "the token is the proof"),
     ("/health", "for people and load balancers; tells nothing of users"),
     ("/livez", "probe"),
     ("/readyz", "probe"),
@@ -39,7 +46,17 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
-        .routes(routes!(auth::users_me))
+        .routes(routes!(auth::users_me, users::change, users::erase))
+        .routes(routes!(users::request_otp))
+        .routes(routes!(users::verify_otp))
+        .routes(routes!(users::forgot_password))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(users::change_password))
+        .routes(routes!(users::deactivate))
+        .routes(routes!(users::export))
+        .routes(routes!(users::download))
+        .routes(routes!(users::list_keys, users::make_key))
+        .routes(routes!(users::delete_key))
         .routes(routes!(auth::ws_ticket))
         .routes(routes!(chat::chat))
         .routes(routes!(chat::chat_stream, websocket::chat_stream_ws))
@@ -49,6 +66,14 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::change, sessions::put, sessions::delete))
         .routes(routes!(sessions::import))
+        .routes(routes!(branches::branch))
+        .routes(routes!(branches::regenerate))
+        .routes(routes!(branches::feedback))
+        .routes(routes!(branches::variants))
+        .routes(routes!(branches::export))
+        .routes(routes!(conversations::list, conversations::create))
+        .routes(routes!(conversations::delete))
+        .routes(routes!(conversations::messages, conversations::send))
         .routes(routes!(history::session_messages))
         .routes(routes!(history::chat_history))
         .routes(routes!(history::history))
@@ -57,7 +82,35 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::job_events))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(events::events))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::get, projects::change, projects::delete))
+        .routes(routes!(projects::list_prompts, projects::create_prompt))
+        .routes(routes!(projects::preview))
+        .routes(routes!(projects::get_prompt, projects::change_prompt, projects::delete_prompt))
+        .routes(routes!(projects::versions))
+        .routes(routes!(projects::list_keys))
+        .routes(routes!(projects::put_key, projects::delete_key))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
+        .routes(routes!(analytics::activity))
+        .routes(routes!(analytics::models))
+        .routes(routes!(analytics::usage))
         .routes(routes!(analytics::quota))
+        .routes(routes!(admin::users))
+        .routes(routes!(admin::activate))
+        .routes(routes!(admin::deactivate))
+        .routes(routes!(admin::quota))
+        .routes(routes!(admin::queues))
+        .routes(routes!(admin::pause))
+        .routes(routes!(admin::resume))
+        .routes(routes!(admin::dead))
+        .routes(routes!(admin::retry_dead))
+        .routes(routes!(admin::discard_dead))
+        .routes(routes!(admin::providers))
+        .routes(routes!(admin::audit))
         .routes(routes!(settings::get, settings::patch, settings::put))
         .routes(routes!(settings::get_alias, settings::put_alias))
         .routes(routes!(memory::crud::list, memory::crud::add))

@@ -9,7 +9,9 @@ use crate::{
     embeddings::Embedder,
     events::{EventLog, FinalWatch},
     limits::Limits,
+    mail::Mailer,
     providers::Providers,
+    sealer::Sealer,
     settings::Settings,
     store::{Db, jobs::Ready},
     telemetry::metrics::METRICS,
@@ -35,6 +37,8 @@ pub struct Context {
     pub touches: Touches,
     pub sizes: Sizes,
     pub tools: Tools,
+    pub mailer: Mailer,
+    pub sealer: Sealer,
 }
 
 impl Context {

@@ -37,6 +37,12 @@ codes! {
     Unauthorized = 401 "unauthorized" "Not signed in";
     /// Unknown account or wrong password: the answer is the same.
     BadCredentials = 401 "invalid_credentials" "Sign-in failed";
+    /// The code of a mail is wrong, used, or too old.
+    BadCode = 400 "invalid_code" "Invalid code";
+    /// The current password, asked for again, is wrong.
+    WrongPassword = 403 "wrong_password" "Wrong password";
+    /// The API key's scopes do not include this, or it needs a sign-in with a password.
+    KeyForbidden = 403 "key_not_allowed" "Not allowed with this key";
     /// The refresh token is unknown, expired, or was used before (then its whole family is revoked).
     BadRefreshToken = 401 "invalid_refresh_token" "Sign-in expired";
     /// Signed in, but not allowed.

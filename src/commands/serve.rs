@@ -70,6 +70,7 @@ fn banner(settings: &Settings, address: SocketAddr) -> String {
   database    {database}
   queue       {redis}
   provider    {provider}
+  mail        {mail}
   reference   {url}/docs/
 
   Try it:
@@ -81,5 +82,9 @@ curl -s {url}/api/v1/chat -H "authorization: Bearer $TOKEN" -H 'content-type: ap
 "#,
         version = env!("CARGO_PKG_VERSION"),
         data = settings.data_dir.display(),
+        mail = match &settings.email.smtp_server {
+            Some(server) => format!("SMTP, {server}"),
+            None => format!("files in {}", settings.data_dir.join("outbox").display()),
+        },
     )
 }

@@ -23,11 +23,19 @@ use crate::{Runtime, backend::Ticket};
 const BATCH: usize = 16;
 /// How long one wait on the wire lasts; also how long a stopping worker may take to notice.
 const WAIT: Duration = Duration::from_secs(1);
+/// How often a paused queue is looked at.
+const PAUSED: Duration = Duration::from_millis(300);
 
 pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
     let mut receiver: Option<Box<dyn Receiver>> = None;
     let mut taken = Taken::default();
     while !runtime.stopping.is_cancelled() {
+        if runtime.is_paused(lane.queue).await {
+            tokio::select! {
+                () = runtime.stopping.cancelled() => break,
+                () = tokio::time::sleep(PAUSED) => continue,
+            }
+        }
         let Some(mut free) = take_slots(&runtime, &slots).await else { break };
         let ids = next_ids(&runtime, lane, &mut receiver, &mut taken, free.len()).await;
         if runtime.stopping.is_cancelled() {

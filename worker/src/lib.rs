@@ -24,7 +24,10 @@ use rapport_common::{
     domain::job::{Lane, Queue},
     store,
 };
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use backend::LedgerBackend;
@@ -39,6 +42,27 @@ pub struct Runtime {
     pub running: Running,
     /// Set when the process is to take no more jobs.
     pub stopping: CancellationToken,
+    /// The queues an admin has paused, and when that was read.
+    paused: Mutex<(Vec<String>, Option<tokio::time::Instant>)>,
+}
+
+/// How long a process believes which queues are paused.
+const PAUSES_BELIEVED: Duration = Duration::from_millis(700);
+
+impl Runtime {
+    /// Whether an admin wants nothing more taken from a queue.
+    pub async fn is_paused(&self, queue: Queue) -> bool {
+        let mut paused = self.paused.lock().await;
+        if paused.1.is_none_or(|read| read.elapsed() >= PAUSES_BELIEVED) {
+            paused.1 = Some(tokio::time::Instant::now());
+            let read = async { store::admin::paused(&mut self.ctx.db.read().await?).await };
+            // A database that is away changes nothing.
+            if let Ok(now) = read.await {
+                paused.0 = now;
+            }
+        }
+        paused.0.iter().any(|name| name == queue.as_str())
+    }
 }
 
 pub struct Options {
@@ -56,8 +80,13 @@ fn name() -> String {
 /// Runs jobs until `stopping`, then finishes or hands back what runs, within the grace, and returns.
 pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     let grace = ctx.settings.shutdown_grace;
-    let runtime =
-        Arc::new(Runtime { ctx, name: name(), running: Running::default(), stopping: stopping.clone() });
+    let runtime = Arc::new(Runtime {
+        ctx,
+        name: name(),
+        running: Running::default(),
+        stopping: stopping.clone(),
+        paused: Mutex::default(),
+    });
     tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");
     // These outlive the last job: its lease must be renewed and its cancellation heard.
     let attendants = CancellationToken::new();

@@ -27,7 +27,7 @@ use rapport_common::{
     error::Code,
     store::{self, jobs::Ready},
     telemetry::metrics::METRICS,
-    usecase::{end_job, memory},
+    usecase::{end_job, memory, webhooks},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +82,7 @@ async fn sweep(runtime: &Runtime, deferral: &mut Deferral) -> Result<()> {
         memory::extraction::schedule(&runtime.ctx).await?;
         memory::embed::schedule(&runtime.ctx).await?;
     }
+    webhooks::schedule(&runtime.ctx).await?;
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;
     }
@@ -197,6 +198,9 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     let mut conn = runtime.ctx.db.relaxed().await?;
     store::idempotency::prune(&mut conn, now).await?;
     store::memory_log::prune_events(&mut conn, now - TimeDelta::days(1)).await?;
+    store::codes::prune(&mut conn, now - TimeDelta::hours(1)).await?;
+    store::usage::prune(&mut conn, &store::usage::day(now - TimeDelta::days(40))).await?;
+    store::webhooks::prune(&mut conn, now - TimeDelta::days(30)).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;

@@ -5,7 +5,17 @@ use std::sync::Arc;
 use axum::{extract::FromRequestParts, http::HeaderMap, http::request::Parts};
 use rapport_common::{Error, auth, error::Code};
 
-use crate::{error::Failure, state::AppState};
+use crate::{error::Failure, policy, state::AppState};
+
+/// A path as policies know it, whichever alias it came by.
+pub fn policy_path(path: &str) -> &str {
+    let cut = |path: &'_ str, start: &str| -> Option<usize> {
+        let rest = path.strip_prefix(start)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(start.len())
+    };
+    let path = &path[cut(path, "/api").unwrap_or(0)..];
+    &path[cut(path, "/v1").unwrap_or(0)..]
+}
 
 /// What the authentication layer found.
 #[derive(Clone)]
@@ -52,7 +62,11 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
         match parts.extensions.get::<Identity>() {
-            Some(Identity::Somebody(caller)) => Ok(Self(caller.clone())),
+            Some(Identity::Somebody(caller)) => {
+                policy::check(caller, parts.method.as_str(), policy_path(parts.uri.path()))
+                    .map_err(Failure)?;
+                Ok(Self(caller.clone()))
+            }
             Some(Identity::Refused(error)) => {
                 let mut again = Error::new(error.code, error.detail.clone()).because(error.to_string());
                 again.retry_after = error.retry_after;

@@ -6,18 +6,49 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::ids::{ConflictId, JobId, MemoryId, SessionId},
+    domain::{
+        ids::{
+            ConflictId, DeliveryId, JobId, KeyId, MemoryId, MessageId, ProjectId, PromptId, SessionId,
+            UserId, WebhookId,
+        },
+        job::Queue,
+    },
 };
 
 use crate::{error::Failure, state::AppState};
 
-async fn id_in_path(parts: &mut Parts, state: &AppState) -> Option<String> {
+async fn in_path(parts: &mut Parts, state: &AppState, name: &str) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    params.iter().find(|(name, _)| *name == "id").map(|(_, value)| value.to_owned())
+    params.iter().find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+}
+
+/// A provider's name in a path.
+#[derive(Clone)]
+pub struct ProviderPath(pub String);
+
+impl FromRequestParts<AppState> for ProviderPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        in_path(parts, state, "provider").await.map(Self).ok_or_else(|| Failure(Error::not_found("provider")))
+    }
+}
+
+/// A queue's name in a path.
+#[derive(Clone, Copy)]
+pub struct QueuePath(pub Queue);
+
+impl FromRequestParts<AppState> for QueuePath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let name = in_path(parts, state, "queue").await.unwrap_or_default();
+        name.parse().map(Self).map_err(|_| Failure(Error::not_found("queue")))
+    }
 }
 
 macro_rules! id_extractor {
-    ($($name:ident($id:ty) = $what:literal;)*) => {$(
+    ($($name:ident($id:ty) = $param:literal $what:literal;)*) => {$(
         #[derive(Clone, Copy)]
         pub struct $name(pub $id);
 
@@ -25,7 +56,7 @@ macro_rules! id_extractor {
             type Rejection = Failure;
 
             async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
-                let text = id_in_path(parts, state).await.unwrap_or_default();
+                let text = in_path(parts, state, $param).await.unwrap_or_default();
                 text.parse().map(Self).map_err(|_| Failure(Error::not_found($what)))
             }
         }
@@ -33,8 +64,15 @@ macro_rules! id_extractor {
 }
 
 id_extractor! {
-    ConflictPath(ConflictId) = "conflict";
-    JobPath(JobId) = "job";
-    MemoryPath(MemoryId) = "memory";
-    SessionPath(SessionId) = "session";
+    ConflictPath(ConflictId) = "id" "conflict";
+    DeliveryPath(DeliveryId) = "delivery_id" "delivery";
+    JobPath(JobId) = "id" "job";
+    KeyPath(KeyId) = "id" "key";
+    MemoryPath(MemoryId) = "id" "memory";
+    MessagePath(MessageId) = "id" "message";
+    ProjectPath(ProjectId) = "id" "project";
+    PromptPath(PromptId) = "prompt_id" "prompt";
+    SessionPath(SessionId) = "id" "session";
+    UserPath(UserId) = "id" "user";
+    WebhookPath(WebhookId) = "id" "webhook";
 }

@@ -1,13 +1,18 @@
 //! What handlers take: checked before they run, refused as problems.
 
+mod address;
 mod caller;
 mod headers;
 mod ids;
 mod json;
 mod query;
 
-pub use caller::{Caller, Identity, authenticate};
+pub use address::{Address, client};
+pub use caller::{Caller, Identity, authenticate, policy_path};
 pub use headers::{IdempotencyKey, Prefer, Trace, after_event};
-pub use ids::{ConflictPath, JobPath, MemoryPath, SessionPath};
+pub use ids::{
+    ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,
+    ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,
+};
 pub use json::{Json, JsonOrForm, Large, Raw};
 pub use query::{Page, Query, decode_cursor, encode_cursor};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, JsonOrForm},
+    extract::{Address, Caller, IdempotencyKey, Json, JsonOrForm},
     state::AppState,
 };
 
@@ -75,7 +75,7 @@ impl From<SignedIn> for Tokens {
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Message {
-    message: &'static str,
+    pub message: &'static str,
 }
 
 /// Make an account
@@ -107,17 +107,22 @@ pub async fn register(
     responses((status = 200, description = "Tokens", body = Tokens)))]
 pub async fn login(
     State(state): State<AppState>,
+    Address(address): Address,
     JsonOrForm(body): JsonOrForm<LoginBody>,
 ) -> Result<Answer<Tokens>> {
-    Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password).await?.into()))
+    Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password, &address).await?.into()))
 }
 
 /// Sign in (OAuth2's name for it)
 #[utoipa::path(post, path = "/auth/token", tag = "accounts", security(()),
     request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
     responses((status = 200, description = "Tokens", body = Tokens)))]
-pub async fn token(state: State<AppState>, body: JsonOrForm<LoginBody>) -> Result<Answer<Tokens>> {
-    login(state, body).await
+pub async fn token(
+    state: State<AppState>,
+    address: Address,
+    body: JsonOrForm<LoginBody>,
+) -> Result<Answer<Tokens>> {
+    login(state, address, body).await
 }
 
 /// Trade a refresh token for new tokens
@@ -186,7 +191,14 @@ pub async fn ws_ticket(State(state): State<AppState>, Caller(caller): Caller) ->
 pub mod tickets {
     use super::*;
     use data_encoding::BASE64URL_NOPAD;
-    use rapport_common::{clock, error::Code};
+    use rapport_common::{
+        auth::Proof,
+        clock,
+        domain::ids::{KeyId, LoginId},
+        error::Code,
+    };
+
+    use crate::error::Failure;
 
     pub const GOOD_FOR: Duration = Duration::from_secs(30);
 
@@ -196,7 +208,11 @@ pub mod tickets {
 
     pub fn issue(state: &AppState, caller: &auth::Caller) -> Result<String> {
         let expiry = clock::now().timestamp() + GOOD_FOR.as_secs() as i64;
-        let claims = format!("{}.{}.{expiry}.{}", caller.user, caller.login, auth::random_token()?);
+        let proof = match &caller.proof {
+            Proof::Login(login) => login.to_string(),
+            Proof::Key(key, _) => key.to_string(),
+        };
+        let claims = format!("{}.{proof}.{expiry}.{}", caller.user, auth::random_token()?);
         let mac = mac(state, &claims);
         Ok(format!("{claims}.{mac}"))
     }
@@ -204,8 +220,9 @@ pub mod tickets {
     /// Spends a ticket; `None` when the text has not a ticket's form.
     pub async fn spend(state: &AppState, text: &str) -> Option<Result<auth::Caller>> {
         let (claims, given) = text.rsplit_once('.')?;
-        let [user, login, expiry, _nonce] = claims.split('.').collect::<Vec<_>>()[..] else { return None };
-        let (user, login) = (user.parse().ok()?, login.parse().ok()?);
+        let [user, proof, expiry, _nonce] = claims.split('.').collect::<Vec<_>>()[..] else { return None };
+        let user = user.parse().ok()?;
+        let (login, key) = (proof.parse::<LoginId>().ok(), proof.parse::<KeyId>().ok());
         let refused = || Error::new(Code::Unauthorized, "The ticket is not valid (any more).");
         let good = mac(state, claims) == given
             && expiry.parse::<i64>().is_ok_and(|expiry| expiry > clock::now().timestamp());
@@ -213,7 +230,7 @@ pub mod tickets {
             return Some(Err(refused().into()));
         }
         Some(match state.ctx.limits.once(&format!("ticket:{given}"), GOOD_FOR * 2).await {
-            Ok(true) => Ok(auth::Caller { user, login, role: String::new() }),
+            Ok(true) => state.ctx.auth.of_proof(&state.ctx.db, user, login, key).await.map_err(Failure),
             Ok(false) => Err(refused().into()),
             Err(error) => Err(Error::unavailable("ticket store", error).into()),
         })

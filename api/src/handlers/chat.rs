@@ -12,7 +12,7 @@ use rapport_common::{
     Error, auth,
     domain::{
         event::EventId,
-        ids::SessionId,
+        ids::{ProjectId, SessionId},
         job::{Job, JobStatus},
         message::Usage,
     },
@@ -86,9 +86,10 @@ impl ChatBody {
             None => None,
             Some(text) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
         };
-        if self.project_id.is_some() {
-            return Err(Error::not_found("project").into());
-        }
+        let project = match self.project_id.as_deref() {
+            None => None,
+            Some(text) => Some(text.parse::<ProjectId>().map_err(|_| Error::not_found("project"))?),
+        };
         let tools: Option<ToolChoice> = match self.tools {
             None | Some(Value::Null) => None,
             Some(choice) => Some(
@@ -105,6 +106,7 @@ impl ChatBody {
         Ok(NewChat {
             message: self.message,
             session,
+            project,
             provider: self.provider,
             model: self.model,
             temperature: self.temperature,
@@ -124,7 +126,7 @@ pub fn mark_replayed(response: &mut Response, replayed: bool) {
     }
 }
 
-fn mark(response: &mut Response, accepted: &Accepted) {
+pub fn mark(response: &mut Response, accepted: &Accepted) {
     if let Ok(value) = HeaderValue::from_str(&accepted.job.to_string()) {
         response.headers_mut().insert("x-job-id", value);
     }
@@ -192,6 +194,17 @@ async fn outcome(
             let detail = format!("The first request with this key is still running, as {}.", job.id);
             Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)))
         }
+        JobStatus::Queued | JobStatus::Running => Ok(job_response(job)),
+    }
+}
+
+/// What a job came to, or the job while it has not ended.
+pub fn of_job(job: Job) -> Result<Response> {
+    match job.status {
+        JobStatus::Succeeded | JobStatus::Cancelled => {
+            Ok(Answer(job.result.unwrap_or_default()).into_response())
+        }
+        JobStatus::Failed => Err(Failure(error_of(&job.error.unwrap_or_default()))),
         JobStatus::Queued | JobStatus::Running => Ok(job_response(job)),
     }
 }

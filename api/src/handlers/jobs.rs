@@ -26,7 +26,10 @@ use serde_json::Value;
 use super::{auth::tickets, chat::StreamQuery};
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor},
+    extract::{
+        Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor, policy_path,
+    },
+    policy,
     state::AppState,
     stream::{self, sse},
 };
@@ -204,7 +207,7 @@ pub async fn job_events(
 ) -> Result<Response> {
     let params =
         axum::extract::Query::<AfterQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    let caller = caller_or_ticket(&state, identity, params.token.as_deref()).await?;
+    let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
     let JobPath(id) = path?; // only now: nobody learns what is an id
     let after = after_event(&headers, params.after.as_deref())?;
     let job = load(&state, &caller, id).await?;
@@ -225,22 +228,22 @@ pub async fn caller_or_ticket(
     state: &AppState,
     identity: Identity,
     token: Option<&str>,
+    uri: &Uri,
 ) -> Result<auth::Caller> {
-    match (identity, token) {
+    let caller: Result<auth::Caller> = match (identity, token) {
         (Identity::Somebody(caller), _) => Ok(caller),
         (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {
-            Some(spent) => {
-                let caller = spent?;
-                state.ctx.auth.still_good(&state.ctx.db, &caller).await?;
-                Ok(caller)
-            }
+            Some(spent) => spent,
             None => Ok(state.ctx.auth.caller(&state.ctx.db, token).await?),
         },
         (Identity::Refused(error), _) => Err(Error::new(error.code, error.detail.clone()).into()),
         (Identity::Nobody, None) => {
             Err(Error::new(Code::Unauthorized, "This needs an access token: sign in first.").into())
         }
-    }
+    };
+    let caller = caller?;
+    policy::check(&caller, "GET", policy_path(uri.path()))?;
+    Ok(caller)
 }
 
 /// Cancel a job

@@ -1,13 +1,20 @@
 //! One file a resource.
 
+pub mod admin;
 pub mod analytics;
 pub mod auth;
+pub mod branches;
 pub mod chat;
+pub mod conversations;
+pub mod events;
 pub mod health;
 pub mod history;
 pub mod jobs;
 pub mod memory;
 pub mod models;
+pub mod projects;
 pub mod sessions;
 pub mod settings;
 pub mod ui;
+pub mod users;
+pub mod webhooks;

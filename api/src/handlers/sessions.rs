@@ -81,6 +81,7 @@ pub async fn list(
 pub struct NewSession {
     /// 1-200 characters; without one the first message names the session.
     title: Option<String>,
+    project_id: Option<String>,
 }
 
 /// Make an empty session
@@ -94,8 +95,10 @@ pub async fn create(
     Raw(body, bytes): Raw<NewSession>,
 ) -> Result<Response> {
     let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let project = body.project_id.map(|id| id.parse::<ProjectId>()).transpose();
+    let project = project.map_err(|_| Error::not_found("project"))?;
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), idempotency).await?;
+        sessions::create(&state.ctx, caller.user, body.title.as_deref(), project, idempotency).await?;
     let mut response = (StatusCode::CREATED, Answer(session)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)

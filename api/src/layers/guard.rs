@@ -1,13 +1,13 @@
 //! Authenticates once, then counts the request against its rate limit.
 //!
-//! Three classes, each with a count of its own: `auth` (sign-in routes, by address), `chat` (sending messages, by user)
+//! Three classes, each with a count of its own: `auth` (sign-in routes, by address), `chat` (sending messages, by user or API key)
 //! and `read` (everything else, ten times the rate). Probes, metrics and documents are not counted.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method},
+    http::{HeaderValue, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -20,7 +20,7 @@ use rapport_common::{
 
 use crate::{
     error::Failure,
-    extract::{Identity, authenticate},
+    extract::{Identity, authenticate, client, policy_path},
     state::AppState,
 };
 
@@ -43,37 +43,35 @@ impl Class {
 
 /// The class of a route; `None` is not counted.
 fn class(method: &Method, path: &str) -> Option<Class> {
-    let path = path.strip_prefix("/api").unwrap_or(path);
-    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let path = policy_path(path);
     let open = ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"];
     if path == "/" || path.is_empty() || open.iter().any(|open| path.starts_with(open)) {
         return None;
     }
-    let signs_in = ["/auth/login", "/auth/token", "/auth/register", "/auth/refresh"];
+    let signs_in = [
+        "/auth/login",
+        "/auth/token",
+        "/auth/register",
+        "/auth/refresh",
+        "/auth/request-otp",
+        "/auth/verify-otp",
+        "/auth/forgot-password",
+        "/auth/reset-password",
+    ];
     if method == Method::POST && signs_in.contains(&path) {
         return Some(Class::Auth);
     }
-    if method == Method::POST && (path == "/chat" || path == "/chat/stream") {
+    if method == Method::POST
+        && (["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&path))
+    {
         return Some(Class::Chat);
     }
     Some(Class::Read)
 }
 
-/// The client's address: the peer's, or what the trusted proxies say.
 fn address(state: &AppState, request: &Request) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let forwarded = forwarded_for(request.headers(), state.ctx.settings.trusted_proxies);
-    forwarded.or(peer).unwrap_or(IpAddr::from([0, 0, 0, 0]))
-}
-
-/// The address that the outermost trusted proxy saw: the n-th from the right.
-fn forwarded_for(headers: &HeaderMap, trusted: usize) -> Option<IpAddr> {
-    if trusted == 0 {
-        return None;
-    }
-    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let all = values.collect::<Vec<_>>().join(",");
-    all.rsplit(',').nth(trusted - 1)?.trim().parse().ok()
+    client(request.headers(), peer, state.ctx.settings.trusted_proxies)
 }
 
 pub async fn guard(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
@@ -83,7 +81,10 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
     let decision = match class {
         Some(class) if rate.requests_per_minute > 0 => {
             let who = match &identity {
-                Identity::Somebody(caller) if class != Class::Auth => caller.user.to_string(),
+                Identity::Somebody(caller) if class != Class::Auth => match caller.key() {
+                    Some(key) => key.to_string(),
+                    None => caller.user.to_string(),
+                },
                 _ => address(&state, &request).to_string(),
             };
             let times = if class == Class::Read { 10 } else { 1 };
@@ -121,16 +122,6 @@ fn with_headers(mut response: Response, decision: &Decision) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_as_many_proxies_as_configured_are_believed() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.1".parse().unwrap());
-        assert_eq!(forwarded_for(&headers, 0), None);
-        assert_eq!(forwarded_for(&headers, 1), "10.0.0.1".parse().ok());
-        assert_eq!(forwarded_for(&headers, 2), "1.2.3.4".parse().ok());
-        assert_eq!(forwarded_for(&headers, 9), None);
-    }
 
     #[test]
     fn aliases_share_a_class() {

@@ -68,7 +68,7 @@ pub async fn chat_ws(
 ) -> Result<Response> {
     let query =
         axum::extract::Query::<TokenQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    let caller = caller_or_ticket(&state, identity, query.token.as_deref()).await?;
+    let caller = caller_or_ticket(&state, identity, query.token.as_deref(), &uri).await?;
     let upgrade = upgrade.map_err(|error| {
         Error::new(Code::Malformed, format!("This route is a WebSocket: {}.", error.body_text()))
     })?;

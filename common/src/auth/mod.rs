@@ -1,4 +1,4 @@
-//! Who is calling: passwords, access tokens, refresh tokens.
+//! Who is calling: passwords, access tokens, refresh tokens, API keys.
 
 pub mod access;
 pub mod password;
@@ -16,31 +16,70 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Result,
-    domain::ids::{LoginId, UserId},
+    Error, Result, clock,
+    domain::ids::{KeyId, LoginId, UserId},
     settings,
-    store::{Db, users, users::AuthState},
+    store::{Db, keys, keys::KeyState, users, users::AuthState},
 };
 use access::Keys;
 use password::Passwords;
 
 /// How long a process believes what it read about an account: a logout or deactivation takes effect within this.
 const BELIEVED: Duration = Duration::from_secs(1);
+/// API keys begin so.
+pub const KEY_PREFIX: &str = "rk_";
+/// How often a key's last use is written down.
+const USED_EVERY: Duration = Duration::from_secs(60);
 
 pub struct Auth {
     pub passwords: Passwords,
     pub keys: Keys,
     pub refresh_ttl: Duration,
     secret: crate::secret::Secret,
-    states: Mutex<HashMap<(UserId, LoginId), (Instant, AuthState)>>,
+    logins: Mutex<HashMap<(UserId, LoginId), (Instant, AuthState)>>,
+    api_keys: Mutex<HashMap<Vec<u8>, (Instant, KeyState)>>,
+    used: Mutex<HashMap<KeyId, Instant>>,
 }
 
-/// Somebody whose access token is good now.
+/// What a caller showed to be let in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Proof {
+    /// An access token of this login.
+    Login(LoginId),
+    /// An API key; `None` is no bound on what for.
+    Key(KeyId, Option<Vec<String>>),
+}
+
+/// Somebody who was let in.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub user: UserId,
-    pub login: LoginId,
+    pub proof: Proof,
     pub role: String,
+}
+
+impl Caller {
+    pub fn login(&self) -> Option<LoginId> {
+        match self.proof {
+            Proof::Login(login) => Some(login),
+            Proof::Key(..) => None,
+        }
+    }
+
+    pub fn key(&self) -> Option<KeyId> {
+        match self.proof {
+            Proof::Key(key, _) => Some(key),
+            Proof::Login(_) => None,
+        }
+    }
+
+    /// Whether it may do what has this scope.
+    pub fn may(&self, scope: &str) -> bool {
+        match &self.proof {
+            Proof::Key(_, Some(scopes)) => scopes.iter().any(|own| own == scope),
+            Proof::Key(_, None) | Proof::Login(_) => true,
+        }
+    }
 }
 
 impl Auth {
@@ -50,39 +89,112 @@ impl Auth {
             keys: Keys::new(settings),
             refresh_ttl: settings.refresh_token,
             secret: settings.secret_key.clone(),
-            states: Mutex::default(),
+            logins: Mutex::default(),
+            api_keys: Mutex::default(),
+            used: Mutex::default(),
         }
     }
 
-    /// Checks an access token against the key, the clock and the account.
+    /// Checks an access token against the key, the clock and the account; or an API key against its digest.
     pub async fn caller(&self, db: &Db, token: &str) -> Result<Caller> {
+        if token.starts_with(KEY_PREFIX) {
+            return self.key_caller(db, token).await;
+        }
         let claims = self.keys.verify(token)?;
         let (user, login) = (claims.user()?, claims.login()?);
-        let state = self.state(db, user, login).await?.ok_or_else(access::not_valid)?;
+        let state = self.login_state(db, user, login).await?.ok_or_else(access::not_valid)?;
         if !state.is_active || !state.login_lives || state.token_version != claims.ver {
             return Err(access::not_valid());
         }
-        Ok(Caller { user, login, role: state.role })
+        Ok(Caller { user, proof: Proof::Login(login), role: state.role })
     }
 
-    /// Whether a caller that was let in before still may: for connections that last.
-    pub async fn still_good(&self, db: &Db, caller: &Caller) -> Result<()> {
-        match self.state(db, caller.user, caller.login).await? {
-            Some(state) if state.is_active && state.login_lives => Ok(()),
-            _ => Err(access::not_valid()),
+    async fn key_caller(&self, db: &Db, token: &str) -> Result<Caller> {
+        let hash = token_hash(token);
+        let known = self.api_keys.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        let state = match known.filter(|(read_at, _)| read_at.elapsed() < BELIEVED) {
+            Some((_, state)) => state,
+            None => {
+                let read_at = Instant::now();
+                let found =
+                    keys::by_hash(&mut db.read().await?, &hash).await?.ok_or_else(access::not_valid)?;
+                let mut all = self.api_keys.lock().unwrap_or_else(PoisonError::into_inner);
+                if all.len() > 20_000 {
+                    all.retain(|_, (read_at, _)| read_at.elapsed() < BELIEVED);
+                }
+                all.insert(hash, (read_at, found.clone()));
+                found
+            }
+        };
+        let caller = of_key(state)?;
+        self.note_use(db, caller.key()).await;
+        Ok(caller)
+    }
+
+    /// Writes down that a key was used, now and then. Losing it is no harm.
+    async fn note_use(&self, db: &Db, key: Option<KeyId>) {
+        let Some(key) = key else { return };
+        {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            if used.get(&key).is_some_and(|at| at.elapsed() < USED_EVERY) {
+                return;
+            }
+            used.insert(key, Instant::now());
+        }
+        if let Ok(mut conn) = db.relaxed().await
+            && let Err(error) = keys::used(&mut conn, key, clock::now()).await
+        {
+            tracing::debug!(%error, "a key's use was not noted");
         }
     }
 
-    async fn state(&self, db: &Db, user: UserId, login: LoginId) -> Result<Option<AuthState>> {
+    /// Whether a caller that was let in before still may: for connections that last, and tickets.
+    pub async fn still_good(&self, db: &Db, caller: &Caller) -> Result<()> {
+        match &caller.proof {
+            Proof::Login(login) => match self.login_state(db, caller.user, *login).await? {
+                Some(state) if state.is_active && state.login_lives => Ok(()),
+                _ => Err(access::not_valid()),
+            },
+            Proof::Key(key, _) => {
+                let state = keys::state(&mut db.read().await?, caller.user, *key).await?;
+                of_key(state.ok_or_else(access::not_valid)?).map(drop)
+            }
+        }
+    }
+
+    /// The caller a ticket names, as they are now.
+    pub async fn of_proof(
+        &self,
+        db: &Db,
+        user: UserId,
+        login: Option<LoginId>,
+        key: Option<KeyId>,
+    ) -> Result<Caller> {
+        match (login, key) {
+            (Some(login), _) => match self.login_state(db, user, login).await? {
+                Some(state) if state.is_active && state.login_lives => {
+                    Ok(Caller { user, proof: Proof::Login(login), role: state.role })
+                }
+                _ => Err(access::not_valid()),
+            },
+            (None, Some(key)) => {
+                let state = keys::state(&mut db.read().await?, user, key).await?;
+                of_key(state.ok_or_else(access::not_valid)?)
+            }
+            (None, None) => Err(access::not_valid()),
+        }
+    }
+
+    async fn login_state(&self, db: &Db, user: UserId, login: LoginId) -> Result<Option<AuthState>> {
         let key = (user, login);
-        if let Some((read_at, state)) = self.states.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+        if let Some((read_at, state)) = self.logins.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
             && read_at.elapsed() < BELIEVED
         {
             return Ok(Some(state.clone()));
         }
         let read_at = Instant::now();
         let state = users::auth_state(&mut db.read().await?, user, login).await?;
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         if states.len() > 20_000 {
             states.retain(|_, (read_at, _)| read_at.elapsed() < BELIEVED);
         }
@@ -94,7 +206,11 @@ impl Auth {
 
     /// Forgets what this process believes of a user: after a logout.
     pub fn forget(&self, user: UserId) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != user);
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != user);
+        self.api_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, (_, state)| state.user_id != user);
     }
 
     /// A keyed digest, for values that must be compared later but not kept (an idempotent request with a password).
@@ -108,6 +224,14 @@ impl Auth {
         }
         mac.finalize().into_bytes().to_vec()
     }
+}
+
+fn of_key(state: KeyState) -> Result<Caller> {
+    if !state.is_active || state.expires_at.is_some_and(|end| end <= clock::now()) {
+        return Err(access::not_valid());
+    }
+    let scopes = state.scopes.map(|json| json.0);
+    Ok(Caller { user: state.user_id, proof: Proof::Key(state.id, scopes), role: state.role })
 }
 
 /// 256 random bits as text.

@@ -97,6 +97,12 @@ typed_id! {
     BlobId = "blob";
     JobId = "job";
     ProjectId = "proj";
+    PromptId = "prompt";
+    /// An API key.
+    KeyId = "key";
+    WebhookId = "hook";
+    DeliveryId = "dlv";
+    AuditId = "aud";
     /// One login: the family its refresh tokens belong to.
     LoginId = "login";
     RefreshId = "ref";

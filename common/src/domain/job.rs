@@ -29,13 +29,21 @@ pub enum JobKind {
     Import,
     /// Write memories to a file.
     Export,
+    /// Send a mail.
+    Mail,
+    /// Erase an account with all it owns.
+    Erase,
+    /// Write all of an account to one archive.
+    AccountExport,
+    /// Tell a webhook what happened.
+    Webhook,
     /// Does nothing, waits, or aborts the process, as its payload says. Made by `rapport bench` and the fault tests;
     /// no route makes one.
     Probe,
 }
 
 impl JobKind {
-    pub const ALL: [JobKind; 9] = [
+    pub const ALL: [JobKind; 13] = [
         JobKind::Chat,
         JobKind::Title,
         JobKind::MemoryExtraction,
@@ -44,6 +52,10 @@ impl JobKind {
         JobKind::Backfill,
         JobKind::Import,
         JobKind::Export,
+        JobKind::Mail,
+        JobKind::Erase,
+        JobKind::AccountExport,
+        JobKind::Webhook,
         JobKind::Probe,
     ];
 
@@ -57,6 +69,10 @@ impl JobKind {
             JobKind::Backfill => "backfill",
             JobKind::Import => "import",
             JobKind::Export => "export",
+            JobKind::Mail => "mail",
+            JobKind::Erase => "erase",
+            JobKind::AccountExport => "account_export",
+            JobKind::Webhook => "webhook",
             JobKind::Probe => "probe",
         }
     }
@@ -65,7 +81,9 @@ impl JobKind {
     pub fn queue(self) -> Queue {
         match self {
             JobKind::Chat => Queue::Chat,
-            JobKind::Title => Queue::Background,
+            JobKind::Title | JobKind::Mail | JobKind::Erase | JobKind::AccountExport | JobKind::Webhook => {
+                Queue::Background
+            }
             JobKind::MemoryExtraction
             | JobKind::Embedding
             | JobKind::Consolidation
@@ -238,6 +256,10 @@ mod tests {
             ("backfill", "memory"),
             ("import", "memory"),
             ("export", "memory"),
+            ("mail", "background"),
+            ("erase", "background"),
+            ("account_export", "background"),
+            ("webhook", "background"),
             ("probe", "probe"),
         ];
         assert_eq!(names, expected);

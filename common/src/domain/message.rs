@@ -38,6 +38,8 @@ pub struct Message {
     pub status: String,
     #[schema(value_type = Option<Object>)]
     pub feedback: Option<serde_json::Value>,
+    /// Other answers there were to the same question (`GET /chat/messages/{id}/variants`).
+    pub variants: i64,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }

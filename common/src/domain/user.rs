@@ -20,6 +20,14 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
+impl User {
+    /// What they are called.
+    pub fn display_name(&self) -> String {
+        let known = self.name.as_ref().or(self.username.as_ref()).or(self.email.as_ref());
+        known.cloned().unwrap_or_default()
+    }
+}
+
 /// An address as we store it: trimmed, the domain and local part in lower case, one `@`, a dotted domain.
 /// `None` when it is no address mail could be sent to. 254 characters at most (RFC 5321).
 pub fn normalise_email(text: &str) -> Option<String> {

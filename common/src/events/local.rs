@@ -125,6 +125,11 @@ impl EventLog for LocalEvents {
         Ok(Subscription::new(job, receiver, self.gone.clone()))
     }
 
+    async fn erase(&self, job: JobId) -> Result<(), EventsError> {
+        self.inner.rings.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        Ok(())
+    }
+
     fn name(&self) -> &'static str {
         "in-process"
     }

@@ -44,6 +44,8 @@ pub trait EventLog: Send + Sync {
     async fn read_after(&self, job: JobId, after: EventId) -> Result<Vec<Event>, EventsError>;
     /// What is appended from now on. Subscribe first, then read: nothing falls between.
     async fn subscribe(&self, job: JobId) -> Result<Subscription, EventsError>;
+    /// Forgets all of a job's events.
+    async fn erase(&self, job: JobId) -> Result<(), EventsError>;
     fn name(&self) -> &'static str;
 }
 

@@ -111,6 +111,12 @@ impl EventLog for RedisEvents {
         self.live.subscribe(job).await
     }
 
+    async fn erase(&self, job: JobId) -> Result<(), EventsError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("DEL").arg(stream(job)).ignore();
+        Ok(self.link.query::<()>(&pipeline).await?)
+    }
+
     fn name(&self) -> &'static str {
         "redis"
     }

@@ -7,10 +7,13 @@ use serde_json::Value;
 use crate::{
     Error, Result,
     domain::{
-        ids::{BlobId, MemoryId, MessageId, ProjectId, SessionId},
+        ids::{BlobId, DeliveryId, MemoryId, MessageId, SessionId, UserId},
         job::Job,
     },
 };
+
+/// The provider of a request that named none: the project's, the user's, or `auto`.
+pub const UNSPECIFIED: &str = "default";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatPayload {
@@ -29,8 +32,9 @@ pub struct ChatPayload {
     /// `None`: as configured.
     #[serde(default)]
     pub tools: Option<ToolChoice>,
+    /// The question was answered before: this answer takes that one's place.
     #[serde(default)]
-    pub project_id: Option<ProjectId>,
+    pub again: bool,
     /// Of whom the request was signed in with.
     #[serde(default)]
     pub api_key: Option<String>,
@@ -111,6 +115,25 @@ pub struct ExportPayload {
     pub memory_type: Option<String>,
 }
 
+/// A mail with a code; the code itself is made when it is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MailPayload {
+    /// `verify` or `reset`.
+    pub purpose: String,
+    /// `None`: nobody has the address it was asked for, and nothing is sent.
+    pub user_id: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErasePayload {
+    pub user_id: UserId,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebhookPayload {
+    pub delivery_id: DeliveryId,
+}
+
 /// What a probe does: for measurements and fault tests.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -159,6 +182,10 @@ mod tests {
         reads::<ImportPayload>(
             r#"{"blob_id":"blob_06dqz6ef8swq1bnx1rc6a2k8t4","format":"csv","merge_strategy":"merge","rows":2}"#,
         );
+        let user = "user_06dqz6ef8swq1bnx1rc6a2k8t4";
+        reads::<MailPayload>(r#"{"purpose":"verify","user_id":null}"#);
+        reads::<ErasePayload>(&format!(r#"{{"user_id":"{user}"}}"#));
+        reads::<WebhookPayload>(r#"{"delivery_id":"dlv_06dqz6ef8swq1bnx1rc6a2k8t4"}"#);
         reads::<ExportPayload>(r#"{"format":"json","include_relationships":true}"#);
     }
 }

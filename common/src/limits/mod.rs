@@ -66,6 +66,8 @@ pub struct LimitsError(pub String);
 pub trait Limits: Send + Sync {
     /// Counts one request of `key`.
     async fn check(&self, key: &str, rate: Rate) -> Decision;
+    /// Whether one more would be allowed, without counting it.
+    async fn look(&self, key: &str, rate: Rate) -> Decision;
     /// `true` the first time a key is seen within `keep`.
     async fn once(&self, key: &str, keep: Duration) -> Result<bool, LimitsError>;
 }
@@ -91,6 +93,18 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1_001)).await;
         assert!(limits.check("k", rate).await.allowed);
         assert!(!limits.check("k", rate).await.allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looking_counts_nothing() {
+        let limits = LocalLimits::new();
+        let rate = Rate { per_minute: 60, burst: 2 };
+        for _ in 0..5 {
+            assert!(limits.look("k", rate).await.allowed);
+        }
+        limits.check("k", rate).await;
+        limits.check("k", rate).await;
+        assert!(!limits.look("k", rate).await.allowed);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use redis::Script;
 use super::{Decision, Limits, LimitsError, LocalLimits, Rate};
 use crate::redis_link::RedisLink;
 
-/// KEYS: the key. ARGV: interval and tolerance in microseconds. Redis' clock counts.
+/// KEYS: the key. ARGV: interval and tolerance in microseconds, 1 to count. Redis' clock counts.
 /// Answers (1 allowed or 0 refused, theoretical arrival in microseconds from now).
 static GCRA: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -20,7 +20,7 @@ static GCRA: LazyLock<Script> = LazyLock::new(|| {
         if arrival < now then arrival = now end
         local after = arrival + interval
         if after > now + tonumber(ARGV[2]) then return {0, arrival - now} end
-        redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+        if ARGV[3] == '1' then redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000)) end
         return {1, after - now}
         ",
     )
@@ -36,10 +36,11 @@ impl RedisLimits {
         Self { link, fallback: LocalLimits::new() }
     }
 
-    async fn shared_check(&self, key: &str, rate: Rate) -> redis::RedisResult<(i64, i64)> {
+    async fn shared_check(&self, key: &str, rate: Rate, count: bool) -> redis::RedisResult<(i64, i64)> {
         let mut connection = self.link.connection().await?;
         let mut call = GCRA.prepare_invoke();
         call.key(format!("rapport:rate:{key}")).arg(rate.interval_micros()).arg(rate.tolerance_micros());
+        call.arg(u8::from(count));
         call.invoke_async(&mut connection).await
     }
 }
@@ -47,11 +48,21 @@ impl RedisLimits {
 #[async_trait]
 impl Limits for RedisLimits {
     async fn check(&self, key: &str, rate: Rate) -> Decision {
-        match self.shared_check(key, rate).await {
+        match self.shared_check(key, rate, true).await {
             Ok((allowed, arrival)) => Decision::from_arrival(rate, allowed == 1, arrival),
             Err(error) => {
                 self.link.note(&error);
                 self.fallback.check(key, rate).await
+            }
+        }
+    }
+
+    async fn look(&self, key: &str, rate: Rate) -> Decision {
+        match self.shared_check(key, rate, false).await {
+            Ok((allowed, arrival)) => Decision::from_arrival(rate, allowed == 1, arrival),
+            Err(error) => {
+                self.link.note(&error);
+                self.fallback.look(key, rate).await
             }
         }
     }

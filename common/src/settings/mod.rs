@@ -51,6 +51,10 @@ pub struct Settings {
     pub tools: Tools,
     pub egress_allow: Vec<Allowed>,
     pub budget: Budget,
+    pub email: Email,
+    /// Seals what must be read again: keys that users bring along, webhook secrets.
+    pub encryption_key: Option<Secret>,
+    pub encryption_key_previous: Option<Secret>,
 }
 
 #[derive(Debug, Clone)]
@@ -227,6 +231,42 @@ fn embedding(env: &mut Env) -> Embedding {
     }
 }
 
+#[derive(Debug, Clone)]
+pub struct Email {
+    /// `None`: mail goes into files.
+    pub smtp_server: Option<String>,
+    pub smtp_port: u16,
+    /// `starttls`, `tls` or `none`.
+    pub tls: String,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub from: String,
+}
+
+fn email(env: &mut Env) -> Email {
+    let port = env.number("EMAIL__SMTP_PORT", 587, 1..=65_535) as u16;
+    let tls = env.text("EMAIL__TLS", if port == 465 { "tls" } else { "starttls" });
+    if !["starttls", "tls", "none"].contains(&tls.as_str()) {
+        env.problem("EMAIL__TLS must be starttls, tls or none");
+    }
+    Email {
+        smtp_server: env.optional("EMAIL__SMTP_SERVER"),
+        smtp_port: port,
+        tls,
+        username: env.optional("EMAIL__USERNAME"),
+        password: env.optional("EMAIL__PASSWORD").map(Secret::new),
+        from: env.text("EMAIL__FROM", "Rapport <rapport@localhost.localdomain>"),
+    }
+}
+
+fn encryption_key(env: &mut Env, name: &str) -> Option<Secret> {
+    let key = env.optional(name)?;
+    if key.len() < 32 {
+        env.problem(&format!("{name} must have at least 32 characters"));
+    }
+    Some(Secret::new(key))
+}
+
 fn qdrant(env: &mut Env) -> Option<QdrantAt> {
     let api_key = env.optional("QDRANT_API_KEY").map(Secret::new);
     let reconcile = env.seconds("QDRANT__RECONCILE_SECONDS", 300.0, 1.0..=86_400.0);
@@ -301,6 +341,9 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         tools: tools::tools(env),
         egress_allow: tools::egress(env),
         budget: tools::budget(env),
+        email: email(env),
+        encryption_key: encryption_key(env, "ENCRYPTION_KEY"),
+        encryption_key_previous: encryption_key(env, "ENCRYPTION_KEY_PREVIOUS"),
         data_dir,
     };
     if settings.cors.allow_credentials && settings.cors.allowed_origins.iter().any(|origin| origin == "*") {

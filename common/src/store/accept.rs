@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{JobId, MessageId, SessionId, UserId},
+        ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::{Job, JobKind, JobStatus, Lane},
     },
     error::Result,
@@ -53,12 +53,12 @@ macro_rules! accepted {
 }
 
 /// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
-/// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due
+/// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due, $16 project
 const ACCEPT_NEW: &str = concat!(
     "with s as (
         insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
-            pending_tokens, pending_since, extract_after)
-        values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3::timestamptz end, case when $11 then $15::timestamptz end)
+            pending_tokens, pending_since, extract_after, project_id)
+        values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3::timestamptz end, case when $11 then $15::timestamptz end, $16)
         returning 1::bigint as seq), ",
     accepted!()
 );
@@ -98,6 +98,8 @@ pub struct Question<'a> {
     pub user: UserId,
     pub session: SessionId,
     pub session_is_new: bool,
+    /// Of a new session.
+    pub project: Option<ProjectId>,
     /// For a session without a title.
     pub title: &'a str,
     pub job: JobId,
@@ -157,6 +159,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 user,
                 session,
                 session_is_new,
+                project,
                 title,
                 job,
                 message,
@@ -180,7 +183,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 .bind(Json(heard.terms))
                 .bind(heard.tokens)
                 .bind(heard.due);
-            let query = if session_is_new { query } else { query.bind(heard.waited) };
+            let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
             let seq = query.fetch_optional(c).await?.map(|row| row.0);
             METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
             seq
@@ -195,6 +198,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         user,
         session,
         session_is_new,
+        project,
         title,
         job,
         message,
@@ -207,7 +211,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         now,
     } = question;
     if session_is_new {
-        sessions::insert(tx, session, user, title, "words", None, now).await?;
+        sessions::insert(tx, session, user, title, "words", project, now).await?;
     }
     let Some(seq) = sessions::take_seq(tx, user, session, now).await? else { return Ok(None) };
     sessions::title_from_words(tx, session, title).await?;

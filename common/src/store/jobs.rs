@@ -49,7 +49,22 @@ const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and use
 const OPEN_BY_KEY: &str =
     "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
 
+const ANY_BY_KEY: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')"
+);
+
+const CHANGED: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where user_id = $1 and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running'))
+      order by id desc limit 500"
+);
+
 pub(super) const SQL: &[&str] = &[
+    CHANGED,
+    ANY_BY_KEY,
     INSERT,
     OPEN_BY_KEY,
     GET,
@@ -268,4 +283,19 @@ pub async fn open_by_key(
     key: &str,
 ) -> Result<Option<JobId>, sqlx::Error> {
     Ok(fetch_optional!((JobId,), q, OPEN_BY_KEY, key, user)?.map(|row| row.0))
+}
+
+/// An open job of nobody's, by its key.
+pub async fn any_by_key(q: &mut impl Querier, key: &str) -> Result<Option<Job>, sqlx::Error> {
+    fetch_optional!(Row, q, ANY_BY_KEY, key)?.map(Row::job).transpose()
+}
+
+/// The user's jobs that changed since a moment, or are open, in order.
+pub async fn changed(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let rows = fetch_all!(Row, q, CHANGED, user, since)?;
+    rows.into_iter().rev().map(Row::job).collect()
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use super::branches::line;
 use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids};
 use crate::{
     domain::{
@@ -14,24 +15,30 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, role, content, model, provider, usage, job_id, status, feedback, created_at, seq"
+        "id, role, content, model, provider, usage, job_id, status, feedback, created_at, seq, cast(0 as bigint) as variants"
     };
 }
 
 const INSERT: &str = "insert into messages
     (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+/// A branch's messages begin with its ancestors'.
 const PAGE: &str = concat!(
-    "select ",
-    columns!(),
-    " from messages where session_id = $1 and user_id = $2 and seq > $3 order by seq limit $4 offset $5"
+    line!(),
+    "select m.id, m.role, m.content, m.model, m.provider, m.usage, m.job_id, m.status, m.feedback, m.created_at, m.seq,
+        (select count(*) from message_variants v where v.session_id = m.session_id and v.seq = m.seq) as variants
+      from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+      where m.user_id = $2 and m.seq > $3 order by m.seq limit $4 offset $5"
 );
 const LATEST: &str = concat!(
     "select ",
     columns!(),
     " from messages where session_id = $1 and user_id = $2 and seq < $3 order by seq desc limit $4"
 );
-const COUNT: &str = "select count(*) from messages where session_id = $1 and user_id = $2";
+const COUNT: &str = concat!(
+    line!(),
+    "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2"
+);
 const OF_JOB: &str =
     concat!("select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3");
 const DELETE_FAILED_ANSWER: &str =
@@ -67,6 +74,7 @@ struct Row {
     feedback: Option<Json<serde_json::Value>>,
     created_at: DateTime<Utc>,
     seq: i64,
+    variants: i64,
 }
 
 impl From<Row> for Message {
@@ -82,6 +90,7 @@ impl From<Row> for Message {
             status: row.status,
             feedback: row.feedback.map(|json| json.0),
             created_at: row.created_at,
+            variants: row.variants,
         }
     }
 }

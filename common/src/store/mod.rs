@@ -4,11 +4,18 @@
 //! both databases, so a typo fails there and not in production.
 
 pub mod accept;
+pub mod admin;
+pub mod analytics;
+pub mod audit;
 pub mod blobs;
+pub mod branches;
+pub mod codes;
 pub mod db;
+pub mod erase;
 pub mod extraction;
 pub mod idempotency;
 pub mod jobs;
+pub mod keys;
 pub mod ledger;
 pub mod memories;
 pub mod memory_conflicts;
@@ -16,6 +23,7 @@ pub mod memory_links;
 pub mod memory_log;
 pub mod memory_stats;
 pub mod messages;
+pub mod projects;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
@@ -23,13 +31,24 @@ pub mod tool_calls;
 pub mod usage;
 pub mod users;
 pub mod vectors;
+pub mod webhooks;
 pub mod workers;
 
 pub use db::{Conn, Db, PoolSizes, Querier, Tx, violated};
 
 /// Every statement of the service, by module.
 pub const ALL_SQL: &[(&str, &[&str])] = &[
+    ("admin", admin::SQL),
+    ("analytics", analytics::SQL),
+    ("audit", audit::SQL),
+    ("branches", branches::SQL),
+    ("branches", branches::SCOPE_SQL),
+    ("projects", projects::SQL),
+    ("webhooks", webhooks::SQL),
     ("blobs", blobs::SQL),
+    ("codes", codes::SQL),
+    ("erase", erase::SQL),
+    ("keys", keys::SQL),
     ("extraction", extraction::SQL),
     ("idempotency", idempotency::SQL),
     ("jobs", jobs::SQL),
@@ -52,6 +71,8 @@ pub const ALL_SQL: &[(&str, &[&str])] = &[
 
 /// The statements whose text differs between the databases.
 pub const ALL_PAIRS: &[(&str, &[db::Pair])] = &[
+    ("analytics", analytics::PAIRS),
+    ("erase", erase::PAIRS),
     ("memories", memories::PAIRS),
     ("memory_conflicts", memory_conflicts::PAIRS),
     ("memory_links", memory_links::PAIRS),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Tx, execute, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
     domain::{
         ids::{LoginId, RefreshId, UserId},
@@ -33,7 +33,32 @@ const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is 
     where r.token_hash = $1";
 const USE_REFRESH: &str = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
 
+const PASSWORD_HASH: &str = "select password_hash from users where id = $1 and is_active";
+const SET_PASSWORD: &str = "update users set password_hash = $2, updated_at = $3 where id = $1";
+const SET_VERIFIED: &str = "update users set is_verified = true, updated_at = $2 where id = $1";
+const SET_ACTIVE: &str = "update users set is_active = $2, updated_at = $3 where id = $1";
+const SET_ROLE: &str = "update users set role = $2, updated_at = $3 where id = $1";
+/// Another address is not verified yet.
+const SET_PROFILE: &str = "update users set email = coalesce($2, email), username = coalesce($3, username), name = coalesce($4, name),
+        is_verified = case when $2 is null then is_verified else false end, updated_at = $5 where id = $1";
+const REVOKE_OTHERS: &str =
+    "update logins set revoked_at = $3 where user_id = $1 and id <> $2 and revoked_at is null";
+/// For the admin, over all users.
+const LIST: &str = "select id, email, username, name, role, is_active, is_verified, created_at from users
+    where id < $1 and ($2 is null or lower(coalesce(email, '') || ' ' || coalesce(username, '') || ' ' || coalesce(name, '')) like $2 escape '\\')
+    order by id desc limit $3";
+const COUNT: &str = "select count(*) from users";
+
 pub(super) const SQL: &[&str] = &[
+    PASSWORD_HASH,
+    SET_PASSWORD,
+    SET_VERIFIED,
+    SET_ACTIVE,
+    SET_ROLE,
+    SET_PROFILE,
+    REVOKE_OTHERS,
+    LIST,
+    COUNT,
     INSERT,
     GET,
     BY_NAME,
@@ -157,4 +182,72 @@ pub async fn find_refresh(tx: &mut Tx, hash: &[u8]) -> Result<Option<Refresh>, s
 /// Marks a refresh token used. `false` when another request was faster.
 pub async fn use_refresh(tx: &mut Tx, id: RefreshId, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, USE_REFRESH, id, now)? == 1)
+}
+
+/// Of an account that is active.
+pub async fn password_hash(q: &mut impl Querier, id: UserId) -> Result<Option<String>, sqlx::Error> {
+    Ok(fetch_optional!((String,), q, PASSWORD_HASH, id)?.map(|row| row.0))
+}
+
+pub async fn set_password(
+    tx: &mut Tx,
+    id: UserId,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_PASSWORD, id, hash, now).map(drop)
+}
+
+pub async fn set_verified(tx: &mut Tx, id: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_VERIFIED, id, now).map(drop)
+}
+
+/// `false` when there is no such account.
+pub async fn set_active(
+    tx: &mut Tx,
+    id: UserId,
+    active: bool,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, SET_ACTIVE, id, active, now)? == 1)
+}
+
+pub async fn set_role(tx: &mut Tx, id: UserId, role: &str, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, SET_ROLE, id, role, now)? == 1)
+}
+
+pub async fn set_profile(
+    tx: &mut Tx,
+    id: UserId,
+    email: Option<&str>,
+    username: Option<&str>,
+    name: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_PROFILE, id, email, username, name, now).map(drop)
+}
+
+/// Ends every login but one.
+pub async fn revoke_others(
+    tx: &mut Tx,
+    user: UserId,
+    but: Option<LoginId>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let but = but.unwrap_or(LoginId(uuid::Uuid::nil()));
+    execute!(tx, REVOKE_OTHERS, user, but, now).map(drop)
+}
+
+pub async fn list(
+    q: &mut impl Querier,
+    before: Option<UserId>,
+    text: Option<&str>,
+    limit: i64,
+) -> Result<Vec<User>, sqlx::Error> {
+    let before = before.unwrap_or(UserId(uuid::Uuid::from_bytes([0xff; 16])));
+    fetch_all!(User, q, LIST, before, text.map(super::contains_pattern), limit)
+}
+
+pub async fn count(q: &mut impl Querier) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT)?.0)
 }

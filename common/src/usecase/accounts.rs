@@ -11,6 +11,7 @@ use crate::{
         user::{User, normalise_email, normalise_username, password_problem},
     },
     error::{Code, FieldError},
+    limits::Rate,
     store::{self, Tx, users::NewUser},
 };
 
@@ -110,7 +111,7 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     Ok((sign_in(ctx, tx, user, 0, now).await?, false))
 }
 
-fn taken(error: sqlx::Error) -> Error {
+pub fn taken(error: sqlx::Error) -> Error {
     let detail = match store::violated(&error).as_deref() {
         Some("users_email") => "An account with this email exists already.",
         Some("users_username") => "This username is taken.",
@@ -152,10 +153,50 @@ async fn issue(
     Ok(SignedIn { access_token, refresh_token, expires_in: ctx.auth.keys.ttl.as_secs(), user })
 }
 
+/// How often a password may be guessed: ten at once, then one each ten seconds, for one account from one address; and
+/// fifty, then one each two seconds, from one address over all accounts. Somebody who guesses from elsewhere does not
+/// lock the owner out.
+struct Throttle<'a> {
+    ctx: &'a Context,
+    one: String,
+    all: String,
+}
+
+const ONE_ACCOUNT: Rate = Rate { per_minute: 6, burst: 10 };
+const ALL_ACCOUNTS: Rate = Rate { per_minute: 30, burst: 50 };
+
+impl<'a> Throttle<'a> {
+    fn new(ctx: &'a Context, name: &str, address: &str) -> Self {
+        let digest = ctx.auth.digest(&[name.as_bytes(), address.as_bytes()]);
+        let one = format!("login:{}", data_encoding::HEXLOWER.encode(&digest[..16]));
+        Self { ctx, one, all: format!("logins:{address}") }
+    }
+
+    async fn check(&self) -> Result<()> {
+        let (one, all) = (
+            self.ctx.limits.look(&self.one, ONE_ACCOUNT).await,
+            self.ctx.limits.look(&self.all, ALL_ACCOUNTS).await,
+        );
+        if one.allowed && all.allowed {
+            return Ok(());
+        }
+        let wait = one.retry_after.max(all.retry_after).as_secs_f64().ceil() as u64;
+        let detail = "Too many wrong passwords. Try again after the time in `Retry-After`.";
+        Err(Error::new(Code::RateLimited, detail).retry_after(wait.max(1)))
+    }
+
+    async fn failed(&self) {
+        self.ctx.limits.check(&self.one, ONE_ACCOUNT).await;
+        self.ctx.limits.check(&self.all, ALL_ACCOUNTS).await;
+    }
+}
+
 /// Signs in by email or username. Unknown accounts and wrong passwords look the same and take the same time.
-pub async fn login(ctx: &Context, name: &str, password: &str) -> Result<SignedIn> {
+pub async fn login(ctx: &Context, name: &str, password: &str, address: &str) -> Result<SignedIn> {
     let refused = || Error::new(Code::BadCredentials, "Unknown account or wrong password.");
     let normalised = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
+    let throttle = Throttle::new(ctx, normalised.as_deref().unwrap_or(name), address);
+    throttle.check().await?;
     let found = match &normalised {
         Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
         None => None,
@@ -164,7 +205,10 @@ pub async fn login(ctx: &Context, name: &str, password: &str) -> Result<SignedIn
     // A password beyond the limit cannot be right, and hashing megabytes is work for nothing.
     let plausible = if password.chars().count() <= 128 { password } else { "" };
     let good = ctx.auth.passwords.verify(plausible, hash).await?;
-    let found = found.filter(|found| good && found.is_active).ok_or_else(refused)?;
+    let Some(found) = found.filter(|found| good && found.is_active) else {
+        throttle.failed().await;
+        return Err(refused());
+    };
     let mut tx = ctx.db.begin().await?;
     let user = store::users::get(&mut tx, found.id).await?.ok_or_else(refused)?;
     sign_in(ctx, tx, user, found.token_version, clock::now()).await
@@ -199,7 +243,9 @@ pub async fn logout(ctx: &Context, caller: &Caller, all: bool) -> Result<()> {
     if all {
         store::users::revoke_all(&mut tx, caller.user, now).await?;
     } else {
-        store::users::revoke_login(&mut tx, caller.login, caller.user, now).await?;
+        let login =
+            caller.login().ok_or_else(|| Error::new(Code::Forbidden, "An API key is not signed in."))?;
+        store::users::revoke_login(&mut tx, login, caller.user, now).await?;
     }
     tx.commit().await?;
     ctx.auth.forget(caller.user);

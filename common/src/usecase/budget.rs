@@ -4,10 +4,12 @@
 //! so that many messages at once cannot spend more than is there by more than one answer's misjudged length. Holds of
 //! jobs that ended do not count.
 
+use chrono::{DateTime, Datelike, Months, Utc};
+
 use crate::{
     Context, Error, Result, clock,
     domain::{
-        ids::{ProjectId, UserId},
+        ids::{KeyId, ProjectId, UserId},
         job::Job,
     },
     error::Code,
@@ -49,24 +51,31 @@ async fn limits(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Resu
     Ok(limits)
 }
 
-/// Holds what a call may cost, besides what the job has used already. An error says that the day's budget is spent.
+/// Holds what a call may cost. `prompt`: tokens of it, and what the job has used already. An error says that the day's
+/// budget is spent, or the month's of an API key.
 #[expect(clippy::too_many_arguments, reason = "what a call's cost is made of")]
 pub async fn hold(
     ctx: &Context,
     job: &Job,
     user: UserId,
     project: Option<ProjectId>,
-    used: i64,
+    api_key: Option<&str>,
     prompt: i64,
     model: &str,
     max_tokens: Option<u32>,
 ) -> Result<()> {
+    let key = match api_key.and_then(|key| key.parse::<KeyId>().ok()) {
+        Some(key) => {
+            store::keys::monthly_tokens(&mut ctx.db.read().await?, user, key).await?.map(|most| (key, most))
+        }
+        None => None,
+    };
     let limits = limits(ctx, user, project).await?;
-    if limits.is_empty() {
+    if limits.is_empty() && key.is_none() {
         return Ok(());
     }
     let answer = max_tokens.map_or(USUAL_ANSWER, i64::from);
-    let usage = crate::domain::message::Usage::new(used + prompt, answer);
+    let usage = crate::domain::message::Usage::new(prompt, answer);
     let tokens = usage.total_tokens;
     let cost = (ctx.providers.cost(model, usage).unwrap_or(0.0) * 1e6).round() as i64;
     let now = clock::now();
@@ -88,7 +97,34 @@ pub async fn hold(
         }
         usage::hold(&mut tx, job.id, &limit.scope, &day, (tokens, cost)).await?;
     }
+    if let Some((key, most)) = key {
+        hold_key(&mut tx, job, user, key, most, tokens, now).await?;
+    }
     tx.commit().await
+}
+
+/// An API key's tokens of this month (UTC).
+async fn hold_key(
+    tx: &mut Tx,
+    job: &Job,
+    user: UserId,
+    key: KeyId,
+    most: i64,
+    tokens: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let scope = key.to_string();
+    usage::lock(tx, &scope).await?;
+    let month = now.format("%Y-%m").to_string();
+    let spent = store::keys::spent(tx, user, key, &format!("{month}-01")).await?;
+    let (held, _) = usage::held(tx, &scope, &month, job.id).await?;
+    if spent + held + tokens > most {
+        let next = now.date_naive().with_day(1).and_then(|first| first.checked_add_months(Months::new(1)));
+        let wait = next.map_or(86_400, |next| (next - now.date_naive()).num_seconds());
+        let detail = "This would go over the API key's budget for this month.";
+        return Err(Error::new(Code::BudgetSpent, detail).retry_after(wait.max(60) as u64));
+    }
+    Ok(usage::hold(tx, job.id, &scope, &month, (tokens, 0)).await?)
 }
 
 /// What a budget has left.

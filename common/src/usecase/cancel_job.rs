@@ -55,8 +55,11 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             memories_used: 0,
             tool_calls: Vec::new(),
             cost: None,
+            project: None,
         };
-        insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
+        if !payload.again {
+            insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
+        }
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;
         next = store::jobs::next_in_session(&mut tx, session).await?;
     }

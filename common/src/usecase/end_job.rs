@@ -67,7 +67,9 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job) -> Result<Option<R
         return Ok(None);
     }
     // A payload nobody can read has no place for an answer.
-    if let Ok(payload) = payload::read::<ChatPayload>(job) {
+    if let Ok(payload) = payload::read::<ChatPayload>(job)
+        && !payload.again
+    {
         let nothing = Answer {
             content: String::new(),
             provider: String::new(),
@@ -78,6 +80,7 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job) -> Result<Option<R
             memories_used: 0,
             tool_calls: Vec::new(),
             cost: None,
+            project: None,
         };
         insert_answer(tx, job, &payload, "failed", &nothing).await?;
     }

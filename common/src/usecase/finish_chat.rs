@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Context, Error, Result, clock,
     domain::{
-        ids::{JobId, SessionId, UserId},
+        ids::{JobId, ProjectId, SessionId, UserId},
         job::{Job, JobKind, JobStatus},
         message::Usage,
     },
@@ -34,6 +34,8 @@ pub struct Answer {
     pub tool_calls: Vec<Value>,
     /// US dollars, where the model's price is known.
     pub cost: Option<f64>,
+    /// The session's project.
+    pub project: Option<ProjectId>,
 }
 
 /// The session and owner every chat job has.
@@ -70,12 +72,18 @@ pub async fn finish_chat(
     let mut tx = ctx.db.begin().await?;
     let message_status = if answer.cancelled { "cancelled" } else { "complete" };
     let message = message(job, payload, message_status, answer)?;
+    if payload.again {
+        // The answer there was gives way, and stays as a variant. Lost, all of this is.
+        let (user, session) = whose(job)?;
+        let moved = store::branches::keep_variant(&mut tx, user, session, payload.seq + 1).await?;
+        store::sessions::count_message(&mut tx, session, -(moved as i64), message.created_at).await?;
+    }
     let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message).await? else {
         return Ok(None);
     };
     if !answer.provider.is_empty() && answer.usage.total_tokens > 0 {
         let (user, _) = whose(job)?;
-        let project = payload.project_id.map(|id| id.to_string()).unwrap_or_default();
+        let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
         let spent = Spent {
             user,
             project: &project,
@@ -90,7 +98,7 @@ pub async fn finish_chat(
         usage::count(&mut tx, spent).await?;
     }
     // The first answer of a session asks for a title.
-    let title = if payload.seq == 1 && !answer.cancelled {
+    let title = if payload.seq == 1 && !answer.cancelled && !payload.again {
         enqueue_title(ctx, &mut tx, job, payload).await?
     } else {
         None

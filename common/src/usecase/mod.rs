@@ -1,14 +1,22 @@
 //! What changes data: one transaction each, with its jobs enqueued in it, announced after the commit.
 
 pub mod accounts;
+pub mod admin;
+pub mod audit;
+pub mod branch;
 pub mod budget;
 pub mod cancel_job;
+pub mod codes;
 pub mod end_job;
 pub mod finish_chat;
 pub mod finish_title;
 pub mod import_session;
+pub mod keys;
 pub mod memory;
+pub mod profile;
+pub mod projects;
 pub mod retry_job;
 pub mod send_message;
 pub mod sessions;
 pub mod settings;
+pub mod webhooks;

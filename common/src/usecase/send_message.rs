@@ -5,7 +5,7 @@ use crate::{
     auth::Caller,
     clock,
     domain::{
-        ids::{JobId, MessageId, SessionId},
+        ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::Queue,
         message::MESSAGE_MAX,
         session::first_words,
@@ -35,6 +35,8 @@ pub enum OnBusy {
 pub struct NewChat {
     pub message: String,
     pub session: Option<SessionId>,
+    /// Of a new session; of one there is, it must be its own.
+    pub project: Option<ProjectId>,
     pub provider: Option<String>,
     pub model: Option<String>,
     pub temperature: Option<f64>,
@@ -66,7 +68,13 @@ impl Accepted {
     }
 }
 
-fn check(chat: &NewChat) -> Result<()> {
+/// What can be said of a request without looking at anything stored.
+pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
+    check_fields(chat)?;
+    check_tools(ctx, chat)
+}
+
+fn check_fields(chat: &NewChat) -> Result<()> {
     let mut errors = Vec::new();
     let mut problem =
         |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
@@ -111,12 +119,7 @@ fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
 /// Accepts a message, in a new session when none is named. It is answered once [`Accepted::start`] was called, or the
 /// sweeper comes by.
 pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Result<Accepted> {
-    check(&chat)?;
-    check_tools(ctx, &chat)?;
-    let provider = chat.provider.clone().unwrap_or_else(|| "auto".to_owned());
-    if !ctx.providers.offers(&provider) {
-        return Err(Error::field("provider", format!("{provider} is not configured here")));
-    }
+    check(ctx, &chat)?;
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
     let now = clock::now();
     let job = JobId::new();
@@ -133,6 +136,15 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     if chat.on_busy == OnBusy::Reject && !busy.is_empty() {
         return Err(Error::new(Code::SessionBusy, "The session is answering another message.").retry_after(1));
     }
+    if let Some(project) = chat.project {
+        check_project(&mut tx, caller.user, &chat, project).await?;
+    }
+    if let Some(provider) = &chat.provider
+        && !ctx.providers.offers(provider)
+        && !brings_key(&mut tx, caller.user, &chat, provider).await?
+    {
+        return Err(Error::field("provider", format!("{provider} is not configured here")));
+    }
     let text = chat.message.trim();
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
@@ -140,19 +152,20 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         message_id: message,
         seq: 0, // taken with the session's row, in the statement that stores it
         answer_id: MessageId::new(),
-        provider,
+        provider: chat.provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
         model: chat.model,
         temperature: chat.temperature,
         max_tokens: chat.max_tokens.map(|max| max as u32),
         enable_memory: chat.enable_memory,
         tools: chat.tools,
-        project_id: None,
-        api_key: None,
+        again: false,
+        api_key: caller.key().map(|key| key.to_string()),
     };
     let question = Question {
         user: caller.user,
         session,
         session_is_new: chat.session.is_none(),
+        project: chat.project,
         title: &first_words(text),
         job,
         message,
@@ -171,6 +184,29 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
     }
     Ok(Accepted { job, session, message, replayed: false, ready: Some(ready) })
+}
+
+async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: ProjectId) -> Result<()> {
+    if store::projects::get(tx, user, project).await?.is_none() {
+        return Err(Error::not_found("project"));
+    }
+    let Some(session) = chat.session else { return Ok(()) };
+    if store::projects::of_session(tx, user, session).await? == Some(project) {
+        return Ok(());
+    }
+    Err(Error::field("project_id", "is not the session's project"))
+}
+
+/// Whether the project brings along a key for a provider that the deployment has none for.
+async fn brings_key(tx: &mut Tx, user: UserId, chat: &NewChat, provider: &str) -> Result<bool> {
+    let project = match (chat.project, chat.session) {
+        (Some(project), _) => Some(project),
+        (None, Some(session)) => store::projects::of_session(tx, user, session).await?,
+        (None, None) => None,
+    };
+    let Some(project) = project else { return Ok(false) };
+    let keys = store::projects::keys(tx, user, project).await?;
+    Ok(keys.iter().any(|(name, ..)| name == provider))
 }
 
 /// What the first request with this key made, if there was one.

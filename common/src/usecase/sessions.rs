@@ -4,7 +4,7 @@ use super::cancel_job::cancel_job;
 use crate::{
     Context, Error, Result, clock,
     domain::{
-        ids::{SessionId, UserId},
+        ids::{ProjectId, SessionId, UserId},
         session::{Session, TITLE_MAX},
     },
     store::{self, sessions::Change},
@@ -26,6 +26,7 @@ pub async fn create(
     ctx: &Context,
     user: UserId,
     title: Option<&str>,
+    project: Option<ProjectId>,
     idempotency: Option<(String, Vec<u8>)>,
 ) -> Result<(Session, bool)> {
     if let Some(title) = title {
@@ -51,10 +52,15 @@ pub async fn create(
             replayed = true;
         }
     }
+    if let Some(project) = project
+        && store::projects::get(&mut tx, user, project).await?.is_none()
+    {
+        return Err(Error::not_found("project"));
+    }
     if !replayed {
         let source = if title.is_some() { "user" } else { "none" };
         let title = title.map(str::trim).unwrap_or_default();
-        store::sessions::insert(&mut tx, id, user, title, source, None, now).await?;
+        store::sessions::insert(&mut tx, id, user, title, source, project, now).await?;
     }
     let session =
         store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
@@ -95,7 +101,7 @@ pub async fn delete(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
         let _ended = cancel_job(ctx, user, job).await;
     }
     let mut tx = ctx.db.begin().await?;
-    if !store::sessions::delete(&mut tx, user, id).await? {
+    if !store::branches::delete(&mut tx, user, id).await? {
         return Err(Error::not_found("session"));
     }
     tx.commit().await

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Context, Error, Result, clock,
+    Context, Error, Result,
+    chat::language,
+    clock,
     domain::ids::UserId,
     error::FieldError,
+    providers::NAMES,
     store::{self, Querier},
 };
 
@@ -42,12 +45,109 @@ impl Default for MemorySettings {
 #[serde(default)]
 pub struct UserSettings {
     pub memory_settings: MemorySettings,
+    pub chat_settings: ChatSettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct ChatSettings {
+    /// Null: the service's order.
+    #[schema(example = "auto")]
+    pub default_provider: Option<String>,
+    /// Null: the provider's own.
+    pub default_model: Option<String>,
+    /// 0-2; null: the provider's own.
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<u32>,
+    /// Instead of the service's; null: the service's.
+    pub system_prompt: Option<String>,
+    /// The language of answers: `auto` (as the user writes), or a code such as `en` or `bn`.
+    #[schema(example = "auto")]
+    pub language: String,
+}
+
+impl Default for ChatSettings {
+    fn default() -> Self {
+        Self {
+            default_provider: None,
+            default_model: None,
+            temperature: None,
+            max_tokens: None,
+            system_prompt: None,
+            language: "auto".to_owned(),
+        }
+    }
 }
 
 /// Changes to settings: what is absent stays. `auto_confirm_threshold: null` is a value.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 pub struct SettingsChange {
     pub memory_settings: Option<MemorySettingsChange>,
+    pub chat_settings: Option<ChatSettingsChange>,
+}
+
+/// `null` is a value: the default.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+pub struct ChatSettingsChange {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub default_provider: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub default_model: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<f64>)]
+    pub temperature: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    pub max_tokens: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub system_prompt: Option<Option<String>>,
+    pub language: Option<String>,
+}
+
+impl ChatSettingsChange {
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        let mut problem = |field: &str, message: String| {
+            errors.push(FieldError { field: format!("chat_settings.{field}"), message });
+        };
+        if self.default_provider.iter().flatten().any(|name| !NAMES.contains(&name.as_str())) {
+            problem("default_provider", format!("must be one of {}", NAMES.join(", ")));
+        }
+        let model_ok =
+            |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
+        if self.default_model.iter().flatten().any(|model| !model_ok(model)) {
+            problem("default_model", "must be 1 to 200 characters".to_owned());
+        }
+        if self.temperature.flatten().is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+            problem("temperature", "must be between 0 and 2".to_owned());
+        }
+        if self.max_tokens.flatten().is_some_and(|max| !(1..=1_000_000).contains(&max)) {
+            problem("max_tokens", "must be between 1 and 1000000".to_owned());
+        }
+        if self
+            .system_prompt
+            .iter()
+            .flatten()
+            .any(|text| text.chars().count() > 20_000 || text.contains('\0'))
+        {
+            problem("system_prompt", "must be at most 20000 characters, without NUL".to_owned());
+        }
+        if self.language.as_ref().is_some_and(|code| !language::is_known(code)) {
+            let codes: Vec<&str> = language::LANGUAGES.iter().map(|(code, _)| *code).collect();
+            problem("language", format!("must be auto or one of {}", codes.join(", ")));
+        }
+    }
+
+    fn apply(self, now: &mut ChatSettings) {
+        now.default_provider = self.default_provider.unwrap_or_else(|| now.default_provider.take());
+        now.default_model = self.default_model.unwrap_or_else(|| now.default_model.take());
+        now.temperature = self.temperature.unwrap_or(now.temperature);
+        now.max_tokens = self.max_tokens.map_or(now.max_tokens, |max| max.map(|max| max as u32));
+        now.system_prompt = self.system_prompt.unwrap_or_else(|| now.system_prompt.take());
+        now.language = self.language.unwrap_or_else(|| now.language.clone());
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
@@ -62,14 +162,21 @@ pub struct MemorySettingsChange {
 }
 
 /// Tells `null` from absent.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
-    Option::<f64>::deserialize(deserializer).map(Some)
+pub fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId) -> Result<UserSettings> {
     let stored = store::settings::get(q, user).await?.unwrap_or(Value::Null);
+    Ok(of(stored))
+}
+
+/// Settings as they are stored, with defaults where nothing is.
+pub fn of(stored: Value) -> UserSettings {
     // Unknown fields of a newer version are left alone; a value of the wrong form falls back to the defaults.
-    Ok(serde_json::from_value(stored).unwrap_or_default())
+    serde_json::from_value(stored).unwrap_or_default()
 }
 
 pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Result<UserSettings> {
@@ -84,6 +191,8 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
             errors.push(FieldError { field: field.to_owned(), message: "must be from 0 to 1".to_owned() });
         }
     }
+    let chat = change.chat_settings.unwrap_or_default();
+    chat.check(&mut errors);
     if !errors.is_empty() {
         return Err(Error::fields(errors));
     }
@@ -98,6 +207,7 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     now.enable_semantic_search = memory.enable_semantic_search.unwrap_or(now.enable_semantic_search);
     now.auto_confirm_threshold = memory.auto_confirm_threshold.unwrap_or(now.auto_confirm_threshold);
     now.allow_private_in_context = memory.allow_private_in_context.unwrap_or(now.allow_private_in_context);
+    chat.apply(&mut settings.chat_settings);
     let value = serde_json::to_value(&settings).map_err(Error::internal)?;
     store::settings::put(&mut tx, user, &value, clock::now()).await?;
     tx.commit().await?;

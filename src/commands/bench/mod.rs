@@ -6,6 +6,7 @@
 mod chat;
 mod cluster;
 mod memory;
+mod providers;
 mod queue;
 mod report;
 mod start;
@@ -32,6 +33,8 @@ enum What {
     Streams(streams::Arguments),
     /// What memory search finds, and how fast.
     Memory(memory::Arguments),
+    /// What adapter and router add to a plain stream.
+    Providers(providers::Arguments),
     /// Start-up time and idle memory.
     Start(start::Arguments),
 }
@@ -43,6 +46,7 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
         What::Queue(arguments) => queue::run(arguments, &mut report).await?,
         What::Streams(arguments) => streams::run(arguments, &mut report).await?,
         What::Memory(arguments) => memory::run(arguments, &mut report).await?,
+        What::Providers(arguments) => providers::run(arguments, &mut report).await?,
         What::Start(arguments) => start::run(arguments, &mut report).await?,
     }
     report.finish(arguments.json.as_deref())

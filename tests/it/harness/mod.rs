@@ -4,6 +4,7 @@ pub mod app;
 pub mod client;
 pub mod dump;
 pub mod ledger;
+pub mod mail;
 pub mod memory;
 pub mod process;
 pub mod python;

@@ -1,14 +1,18 @@
 //! One file a kind of job. The match is exhaustive: a new kind does not compile without its handler.
 
+mod account_export;
 mod backfill;
 mod chat;
 mod consolidation;
 mod embedding;
+mod erase;
 mod export;
 mod extraction;
 mod import;
+mod mail;
 mod probe;
 mod title;
+mod webhook;
 
 use rapport_common::{
     Context,
@@ -30,6 +34,10 @@ pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
         JobKind::Backfill => given_up(ctx, job, attend(signal, backfill::run(ctx, job)).await),
         JobKind::Import => attend(signal, import::run(ctx, job)).await,
         JobKind::Export => attend(signal, export::run(ctx, job)).await,
+        JobKind::Mail => attend(signal, mail::run(ctx, job)).await,
+        JobKind::Erase => attend(signal, erase::run(ctx, job)).await,
+        JobKind::AccountExport => attend(signal, account_export::run(ctx, job)).await,
+        JobKind::Webhook => attend(signal, webhook::run(ctx, job)).await,
         JobKind::Probe => probe::run(ctx, job, signal).await,
     }
 }

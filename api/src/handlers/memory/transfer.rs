@@ -99,14 +99,23 @@ pub async fn download(
     let mut conn = state.ctx.db.read().await?;
     let job = jobs::get(&mut conn, caller.user, id).await?.filter(|job| job.kind == JobKind::Export);
     let job = job.ok_or_else(|| Error::not_found("export"))?;
+    let spec: ExportPayload = payload::read(&job)?;
+    drop(conn);
+    Ok((file_headers(&spec.format), kept_file(&state, &caller, &job).await?).into_response())
+}
+
+/// What an export's job has written, while it is kept.
+pub async fn kept_file(
+    state: &AppState,
+    caller: &rapport_common::auth::Caller,
+    job: &rapport_common::domain::job::Job,
+) -> Result<Body> {
     if job.status != JobStatus::Succeeded {
         let detail = format!("The export is {}.", job.status.as_str());
         return Err(Error::new(Code::WrongState, detail).into());
     }
-    let spec: ExportPayload = payload::read(&job)?;
-    let blob = BlobId(id.0);
-    let parts = blobs::count(&mut conn, caller.user, blob).await?;
-    drop(conn);
+    let blob = BlobId(job.id.0);
+    let parts = blobs::count(&mut state.ctx.db.read().await?, caller.user, blob).await?;
     if parts == 0 {
         return Err(Error::not_found("export: it was kept for a day").into());
     }
@@ -118,7 +127,7 @@ pub async fn download(
             found.map(Bytes::from).ok_or_else(|| Error::not_found("export"))
         }
     });
-    Ok((file_headers(&spec.format), Body::from_stream(pieces)).into_response())
+    Ok(Body::from_stream(pieces))
 }
 
 /// What the body holds: `memories` is a list of memories, or CSV as one text.

@@ -81,6 +81,7 @@ async fn answer(
     let answer = Answer {
         content: storable(&log.text),
         cost: ctx.providers.cost(&rounds.model, usage),
+        project: rounds.project,
         usage,
         finish_reason: if cancelled { "cancelled".to_owned() } else { rounds.finish_reason.to_owned() },
         cancelled,

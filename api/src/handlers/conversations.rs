@@ -1,0 +1,188 @@
+//! The simple shapes of a mobile app: conversations and messages. They are views of sessions.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use rapport_common::{
+    Error,
+    domain::{
+        ids::{MessageId, SessionId},
+        job::JobStatus,
+    },
+    events::follow::{Ear, Waited, wait_started},
+    store::{self, sessions::Filter},
+    usecase::{send_message::send_message, sessions},
+};
+use serde::{Deserialize, Serialize};
+
+use super::chat::{ChatBody, error_of, job_response, mark};
+use crate::{
+    error::{Failure, Result},
+    extract::{Caller, IdempotencyKey, Json, Page, Query, Raw, SessionPath, Trace},
+    state::AppState,
+};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Conversation {
+    #[schema(value_type = String)]
+    id: SessionId,
+    title: String,
+    message_count: i64,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ConversationList {
+    conversations: Vec<Conversation>,
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct NewConversation {
+    title: Option<String>,
+}
+
+/// Start a conversation
+#[utoipa::path(post, path = "/conversations", tag = "conversations", request_body = Option<NewConversation>,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The conversation", body = Conversation)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    request: axum::extract::Request,
+) -> Result<Response> {
+    use axum::extract::FromRequest;
+    let has_body = request.headers().contains_key("content-type");
+    let (body, bytes) = if has_body {
+        let Raw(body, bytes) = Raw::<NewConversation>::from_request(request, &state).await?;
+        (body, bytes.to_vec())
+    } else {
+        (NewConversation::default(), Vec::new())
+    };
+    let idempotency = key.map(|key| (key, bytes));
+    let (session, replayed) =
+        sessions::create(&state.ctx, caller.user, body.title.as_deref(), None, idempotency).await?;
+    let conversation =
+        Conversation { id: session.id, title: session.title, message_count: session.message_count };
+    let mut response = (StatusCode::CREATED, Answer(conversation)).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// List conversations, the newest first
+#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Page),
+    responses((status = 200, description = "Conversations", body = ConversationList)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(page): Query<Page>,
+) -> Result<Answer<ConversationList>> {
+    let (limit, skip, _) = page.check()?;
+    let filter = Filter { status: "active".to_owned(), project: None, q: None };
+    let mut conn = state.ctx.db.read().await?;
+    let (items, _) = store::sessions::list(&mut conn, caller.user, &filter, None, limit, skip).await?;
+    let view = |session: rapport_common::domain::session::Session| Conversation {
+        id: session.id,
+        title: session.title,
+        message_count: session.message_count,
+    };
+    Ok(Answer(ConversationList { conversations: items.into_iter().map(view).collect() }))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Deleted {
+    #[schema(example = "Conversation deleted")]
+    msg: &'static str,
+}
+
+/// Delete a conversation
+#[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
+    responses((status = 200, description = "Deleted", body = Deleted)))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+) -> Result<Answer<Deleted>> {
+    sessions::delete(&state.ctx, caller.user, id).await?;
+    Ok(Answer(Deleted { msg: "Conversation deleted" }))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Line {
+    #[schema(value_type = String)]
+    id: MessageId,
+    /// `user` or `ai`.
+    #[schema(example = "ai")]
+    sender: &'static str,
+    content: String,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct NewLine {
+    /// 1-32,000 characters.
+    #[schema(example = "Hello!")]
+    content: String,
+}
+
+/// Send a message and wait for its answer
+#[utoipa::path(post, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path)),
+    request_body = NewLine,
+    responses((status = 200, description = "The answer", body = Line),
+              (status = 202, description = "Not answered yet: the job", body = super::jobs::JobView),
+              (status = 502, description = "The provider failed", body = crate::openapi::Problem),
+              (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
+pub async fn send(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+    trace: Trace,
+    Json(body): Json<NewLine>,
+) -> Result<Response> {
+    let chat = ChatBody { message: body.content, session_id: Some(id.to_string()), ..ChatBody::default() };
+    let accepted = send_message(&state.ctx, &caller, chat.new_chat(trace, None)?).await?;
+    let ear = Ear::listen(&state.ctx, accepted.job).await;
+    accepted.start(&state.ctx).await;
+    let result = match wait_started(&state.ctx, caller.user, ear, state.ctx.settings.chat.wait).await? {
+        Waited::Heard(event) if event.name == "done" => event.data,
+        Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
+        Waited::Looked(job) => {
+            let job = *job.ok_or_else(|| Error::not_found("job"))?;
+            match job.status {
+                JobStatus::Succeeded | JobStatus::Cancelled => job.result.unwrap_or_default(),
+                JobStatus::Failed => return Err(Failure(error_of(&job.error.unwrap_or_default()))),
+                JobStatus::Queued | JobStatus::Running => return Ok(job_response(job)),
+            }
+        }
+    };
+    let id = result["message_id"].as_str().and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| Error::internal("an answer without id"))?;
+    let content = result["reply"].as_str().unwrap_or_default().to_owned();
+    let mut response = Answer(Line { id, sender: "ai", content }).into_response();
+    mark(&mut response, &accepted);
+    Ok(response)
+}
+
+/// Messages of a conversation, in order
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Page),
+    responses((status = 200, description = "Messages", body = Vec<Line>)))]
+pub async fn messages(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    SessionPath(id): SessionPath,
+    Query(page): Query<Page>,
+) -> Result<Answer<Vec<Line>>> {
+    let (limit, skip, _) = page.check()?;
+    let mut conn = state.ctx.db.read().await?;
+    if store::sessions::get(&mut conn, caller.user, id).await?.is_none() {
+        return Err(Error::not_found("conversation").into());
+    }
+    let (messages, _) = store::messages::page(&mut conn, caller.user, id, 0, limit, skip).await?;
+    let line = |message: rapport_common::domain::message::Message| Line {
+        id: message.id,
+        sender: if message.role == "user" { "user" } else { "ai" },
+        content: message.content,
+    };
+    Ok(Answer(messages.into_iter().map(line).collect()))
+}

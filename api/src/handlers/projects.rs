@@ -1,0 +1,360 @@
+//! Projects, prompts, and keys that projects bring along.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error,
+    domain::ids::{ProjectId, PromptId},
+    store::{
+        self,
+        projects::{Project, Prompt, PromptVersion},
+    },
+    usecase::{
+        projects::{self, ProjectDraft, PromptDraft},
+        settings::given,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::chat::mark_replayed;
+use crate::{
+    error::Result,
+    extract::{
+        Address, Caller, IdempotencyKey, Json, Page, ProjectPath, PromptPath, ProviderPath, Query, Raw,
+        decode_cursor, encode_cursor,
+    },
+    state::AppState,
+};
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ProjectList {
+    items: Vec<Project>,
+    total: i64,
+    next_cursor: Option<String>,
+}
+
+/// List projects, the newest first
+#[utoipa::path(get, path = "/projects", tag = "projects", params(Page),
+    responses((status = 200, description = "Projects", body = ProjectList)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(page): Query<Page>,
+) -> Result<Answer<ProjectList>> {
+    let (limit, skip, cursor) = page.check()?;
+    let before: Option<ProjectId> = decode_cursor(cursor)?;
+    let mut conn = state.ctx.db.read().await?;
+    let (items, total) = store::projects::list(&mut conn, caller.user, before, limit, skip).await?;
+    let full = items.len() as i64 == limit;
+    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
+    Ok(Answer(ProjectList { items, total, next_cursor }))
+}
+
+/// `null` takes a default away; what is absent stays.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct ProjectBody {
+    #[schema(example = "Help desk")]
+    name: Option<String>,
+    description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    default_provider: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    default_model: Option<Option<String>>,
+    /// 0-2.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<f64>)]
+    temperature: Option<Option<f64>>,
+}
+
+impl From<ProjectBody> for ProjectDraft {
+    fn from(body: ProjectBody) -> Self {
+        let ProjectBody { name, description, default_provider, default_model, temperature } = body;
+        Self { name, description, default_provider, default_model, temperature }
+    }
+}
+
+/// Make a project
+#[utoipa::path(post, path = "/projects", tag = "projects", request_body = ProjectBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The project", body = Project)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<ProjectBody>,
+) -> Result<Response> {
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let (project, replayed) = projects::create(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let mut response = (StatusCode::CREATED, Answer(project)).into_response();
+    mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// Look at a project
+#[utoipa::path(get, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
+    responses((status = 200, description = "The project", body = Project)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+) -> Result<Answer<Project>> {
+    Ok(Answer(projects::get(&mut state.ctx.db.read().await?, caller.user, id).await?))
+}
+
+/// Change a project
+#[utoipa::path(patch, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)), request_body = ProjectBody,
+    responses((status = 200, description = "The project", body = Project)))]
+pub async fn change(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    Json(body): Json<ProjectBody>,
+) -> Result<Answer<Project>> {
+    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?))
+}
+
+/// Delete a project with its prompts and keys; its sessions stay
+#[utoipa::path(delete, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
+    responses((status = 204, description = "Deleted")))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+) -> Result<StatusCode> {
+    projects::delete(&state.ctx, caller.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct PromptList {
+    items: Vec<Prompt>,
+}
+
+/// List a project's prompts
+#[utoipa::path(get, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path)),
+    responses((status = 200, description = "Prompts", body = PromptList)))]
+pub async fn list_prompts(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+) -> Result<Answer<PromptList>> {
+    let mut conn = state.ctx.db.read().await?;
+    projects::get(&mut conn, caller.user, id).await?;
+    Ok(Answer(PromptList { items: store::projects::prompts(&mut conn, caller.user, id).await? }))
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct PromptBody {
+    /// 1-100 characters.
+    #[schema(example = "support")]
+    name: Option<String>,
+    /// A template: `{{ user.name }}`, `{{ date }}`, `{{ memories }}`, `{{ project.name }}`, and its own variables. Another text
+    /// is another version.
+    #[schema(example = "You help {{ user.name }} with {{ product }}.")]
+    content: Option<String>,
+    /// Values of its own variables.
+    #[schema(value_type = Option<Object>, example = json!({"product": "lamps"}))]
+    variables: Option<Value>,
+    /// Use it in the project's chats. Of all prompts at most one is.
+    is_active: Option<bool>,
+    /// Go back to this version (only when changing).
+    version: Option<i64>,
+}
+
+impl From<PromptBody> for PromptDraft {
+    fn from(body: PromptBody) -> Self {
+        let PromptBody { name, content, variables, is_active, version } = body;
+        Self { name, content, variables, is_active, version }
+    }
+}
+
+/// Make a prompt
+///
+/// The template is checked. The first prompt of a project is active unless it says otherwise.
+#[utoipa::path(post, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path),
+    ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")), request_body = PromptBody,
+    responses((status = 201, description = "The prompt", body = Prompt),
+              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+pub async fn create_prompt(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<PromptBody>,
+) -> Result<Response> {
+    let idempotency = key.map(|key| (key, [id.to_string().as_bytes(), &bytes].concat()));
+    let (prompt, replayed) =
+        projects::create_prompt(&state.ctx, caller.user, id, body.into(), &idempotency).await?;
+    let mut response = (StatusCode::CREATED, Answer(prompt)).into_response();
+    mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// Look at a prompt
+#[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
+    params(("id" = String, Path), ("prompt_id" = String, Path)),
+    responses((status = 200, description = "The prompt", body = Prompt)))]
+pub async fn get_prompt(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    PromptPath(prompt): PromptPath,
+) -> Result<Answer<Prompt>> {
+    Ok(Answer(projects::prompt_in(&mut state.ctx.db.read().await?, caller.user, id, prompt).await?))
+}
+
+/// Change a prompt
+#[utoipa::path(patch, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
+    params(("id" = String, Path), ("prompt_id" = String, Path)), request_body = PromptBody,
+    responses((status = 200, description = "The prompt", body = Prompt)))]
+pub async fn change_prompt(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    PromptPath(prompt): PromptPath,
+    Json(body): Json<PromptBody>,
+) -> Result<Answer<Prompt>> {
+    Ok(Answer(projects::change_prompt(&state.ctx, caller.user, id, prompt, body.into()).await?))
+}
+
+/// Delete a prompt with all its versions
+#[utoipa::path(delete, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
+    params(("id" = String, Path), ("prompt_id" = String, Path)), responses((status = 204, description = "Deleted")))]
+pub async fn delete_prompt(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    PromptPath(prompt): PromptPath,
+) -> Result<StatusCode> {
+    projects::delete_prompt(&state.ctx, caller.user, id, prompt).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct VersionList {
+    items: Vec<PromptVersion>,
+}
+
+/// All versions of a prompt, the newest first
+#[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}/versions", tag = "projects",
+    params(("id" = String, Path), ("prompt_id" = String, Path)),
+    responses((status = 200, description = "Versions", body = VersionList)))]
+pub async fn versions(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    PromptPath(prompt): PromptPath,
+) -> Result<Answer<VersionList>> {
+    let mut conn = state.ctx.db.read().await?;
+    projects::prompt_in(&mut conn, caller.user, id, prompt).await?;
+    Ok(Answer(VersionList { items: store::projects::versions(&mut conn, caller.user, prompt).await? }))
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct PreviewBody {
+    /// A template; or `prompt_id`.
+    #[schema(example = "Hello {{ user.name }}")]
+    content: Option<String>,
+    prompt_id: Option<String>,
+    /// Instead of the prompt's own.
+    #[schema(value_type = Option<Object>)]
+    variables: Option<Value>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Preview {
+    #[schema(example = "Hello Ann")]
+    rendered: String,
+}
+
+/// Render a prompt as a chat would
+///
+/// Errors name the line and the column.
+#[utoipa::path(post, path = "/projects/{id}/prompts/preview", tag = "projects", params(("id" = String, Path)),
+    request_body = PreviewBody, responses((status = 200, description = "The text", body = Preview)))]
+pub async fn preview(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    Json(body): Json<PreviewBody>,
+) -> Result<Answer<Preview>> {
+    let PreviewBody { content, prompt_id, variables } = body;
+    let prompt =
+        prompt_id.map(|id| id.parse::<PromptId>().map_err(|_| Error::not_found("prompt"))).transpose()?;
+    let rendered = projects::preview(&state.ctx, caller.user, id, content, prompt, variables).await?;
+    Ok(Answer(Preview { rendered }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ProviderKeyBody {
+    /// 8-500 visible ASCII characters.
+    #[schema(example = "sk-0123456789")]
+    api_key: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ProviderKey {
+    #[schema(example = "openai")]
+    provider: String,
+    #[serde(with = "rapport_common::clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ProviderKeyList {
+    items: Vec<ProviderKey>,
+}
+
+/// Which providers a project brings its own keys for
+#[utoipa::path(get, path = "/projects/{id}/provider-keys", tag = "projects", params(("id" = String, Path)),
+    responses((status = 200, description = "Providers, never the keys", body = ProviderKeyList)))]
+pub async fn list_keys(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+) -> Result<Answer<ProviderKeyList>> {
+    let mut conn = state.ctx.db.read().await?;
+    projects::get(&mut conn, caller.user, id).await?;
+    let keys = store::projects::keys(&mut conn, caller.user, id).await?;
+    let items = keys.into_iter().map(|(provider, _, created_at)| ProviderKey { provider, created_at });
+    Ok(Answer(ProviderKeyList { items: items.collect() }))
+}
+
+/// Bring one's own key for a provider
+///
+/// It is encrypted at rest and never shown again; chats in the project use it instead of the deployment's.
+#[utoipa::path(put, path = "/projects/{id}/provider-keys/{provider}", tag = "projects",
+    params(("id" = String, Path), ("provider" = String, Path)), request_body = ProviderKeyBody,
+    responses((status = 204, description = "Kept")))]
+pub async fn put_key(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    ProviderPath(provider): ProviderPath,
+    Address(address): Address,
+    Json(body): Json<ProviderKeyBody>,
+) -> Result<StatusCode> {
+    projects::put_key(&state.ctx, caller.user, id, &provider, &body.api_key, Some(&address)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take a provider's key back
+#[utoipa::path(delete, path = "/projects/{id}/provider-keys/{provider}", tag = "projects",
+    params(("id" = String, Path), ("provider" = String, Path)), responses((status = 204, description = "Gone")))]
+pub async fn delete_key(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    ProviderPath(provider): ProviderPath,
+) -> Result<StatusCode> {
+    projects::delete_key(&state.ctx, caller.user, id, &provider).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

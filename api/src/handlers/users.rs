@@ -1,0 +1,302 @@
+//! One's own account: codes by mail, passwords, profile, keys, farewell.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    Error,
+    domain::{job::JobKind, user::User},
+    store::{jobs, keys::ApiKey},
+    usecase::{
+        codes,
+        keys::{self, NewKey},
+        memory,
+        profile::{self, ProfileChange},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{auth::Message, jobs::JobView};
+use crate::{
+    error::Result,
+    extract::{Address, Caller, JobPath, Json, KeyPath},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct EmailBody {
+    #[schema(example = "ann@example.com")]
+    email: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct CodeSent {
+    #[schema(example = "If this address has an account, a code is on its way.")]
+    message: &'static str,
+    /// Seconds.
+    #[schema(example = 300)]
+    expires_in: i64,
+}
+
+fn sent() -> Answer<CodeSent> {
+    Answer(CodeSent {
+        message: "If this address has an account, a code is on its way.",
+        expires_in: codes::GOOD_FOR,
+    })
+}
+
+/// Have a code sent to verify an address
+///
+/// The answer is the same whether or not the address has an account. The code is good for five minutes, once, for five tries.
+#[utoipa::path(post, path = "/auth/request-otp", tag = "accounts", request_body = EmailBody, security(()),
+    responses((status = 200, description = "Always the same", body = CodeSent)))]
+pub async fn request_otp(
+    State(state): State<AppState>,
+    Json(body): Json<EmailBody>,
+) -> Result<Answer<CodeSent>> {
+    codes::send(&state.ctx, &body.email, "verify").await?;
+    Ok(sent())
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct VerifyBody {
+    #[schema(example = "ann@example.com")]
+    email: String,
+    /// Six digits.
+    #[schema(example = "123456")]
+    otp: String,
+}
+
+/// Verify an address by its code
+#[utoipa::path(post, path = "/auth/verify-otp", tag = "accounts", request_body = VerifyBody, security(()),
+    responses((status = 200, description = "Verified", body = Message)))]
+pub async fn verify_otp(
+    State(state): State<AppState>,
+    Address(address): Address,
+    Json(body): Json<VerifyBody>,
+) -> Result<Answer<Message>> {
+    codes::verify(&state.ctx, &body.email, &body.otp, Some(&address)).await?;
+    Ok(Answer(Message { message: "The address is verified." }))
+}
+
+/// Have a token sent to set a new password
+///
+/// The answer is the same whether or not the address has an account.
+#[utoipa::path(post, path = "/auth/forgot-password", tag = "accounts", request_body = EmailBody, security(()),
+    responses((status = 200, description = "Always the same", body = CodeSent)))]
+pub async fn forgot_password(
+    State(state): State<AppState>,
+    Json(body): Json<EmailBody>,
+) -> Result<Answer<CodeSent>> {
+    codes::send(&state.ctx, &body.email, "reset").await?;
+    Ok(sent())
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ResetBody {
+    #[schema(example = "ann@example.com")]
+    email: String,
+    /// Of the mail.
+    token: String,
+    #[schema(example = "Another-horse-2")]
+    new_password: String,
+}
+
+/// Set a new password by the token of a mail
+///
+/// Every login of the account ends.
+#[utoipa::path(post, path = "/auth/reset-password", tag = "accounts", request_body = ResetBody, security(()),
+    responses((status = 200, description = "Set", body = Message)))]
+pub async fn reset_password(
+    State(state): State<AppState>,
+    Address(address): Address,
+    Json(body): Json<ResetBody>,
+) -> Result<Answer<Message>> {
+    codes::reset(&state.ctx, &body.email, &body.token, &body.new_password, Some(&address)).await?;
+    Ok(Answer(Message { message: "The password is set. Sign in with it." }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ChangePasswordBody {
+    #[serde(alias = "old_password")]
+    #[schema(example = "Correct-horse-1")]
+    current_password: String,
+    #[schema(example = "Another-horse-2")]
+    new_password: String,
+}
+
+/// Change one's password
+///
+/// Every other login of the account ends.
+#[utoipa::path(post, path = "/auth/change-password", tag = "accounts", request_body = ChangePasswordBody,
+    responses((status = 200, description = "Changed", body = Message)))]
+pub async fn change_password(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Address(address): Address,
+    Json(body): Json<ChangePasswordBody>,
+) -> Result<Answer<Message>> {
+    let ChangePasswordBody { current_password, new_password } = body;
+    profile::change_password(&state.ctx, &caller, &current_password, &new_password, Some(&address)).await?;
+    Ok(Answer(Message { message: "The password is changed." }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct ProfileBody {
+    /// Another address is not verified yet.
+    email: Option<String>,
+    username: Option<String>,
+    #[schema(example = "Ann Lee")]
+    name: Option<String>,
+}
+
+/// Change one's profile; what is not named stays
+#[utoipa::path(patch, path = "/users/me", tag = "accounts", request_body = ProfileBody,
+    responses((status = 200, description = "The account", body = User),
+              (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
+pub async fn change(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Address(address): Address,
+    Json(body): Json<ProfileBody>,
+) -> Result<Answer<User>> {
+    let ProfileBody { email, username, name } = body;
+    let change = ProfileChange { email, username, name };
+    Ok(Answer(profile::change(&state.ctx, caller.user, change, Some(&address)).await?))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct PasswordBody {
+    #[schema(example = "Correct-horse-1")]
+    password: String,
+}
+
+/// Deactivate one's account
+///
+/// Every login ends, and nobody can sign in until an admin activates it again. Nothing is erased.
+#[utoipa::path(post, path = "/users/me/deactivate", tag = "accounts", request_body = PasswordBody,
+    responses((status = 200, description = "Deactivated", body = Message)))]
+pub async fn deactivate(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Address(address): Address,
+    Json(body): Json<PasswordBody>,
+) -> Result<Answer<Message>> {
+    profile::deactivate(&state.ctx, caller.user, &body.password, Some(&address)).await?;
+    Ok(Answer(Message { message: "The account is deactivated." }))
+}
+
+/// Erase one's account
+///
+/// The account is closed at once; a job erases everything it owns: rows, vectors, events, files, mail.
+#[utoipa::path(delete, path = "/users/me", tag = "accounts", request_body = PasswordBody,
+    responses((status = 202, description = "The job that erases", body = JobView)))]
+pub async fn erase(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<PasswordBody>,
+) -> Result<Response> {
+    let job = profile::erase(&state.ctx, caller.user, &body.password).await?;
+    Ok((StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response())
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct NewKeyBody {
+    #[schema(example = "my script")]
+    name: String,
+    /// Some of `chat`, `memory`, `projects`, `account`, `admin`; absent: everything a key may do.
+    scopes: Option<Vec<String>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Tokens it may spend a month (UTC).
+    monthly_tokens: Option<i64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct KeyMade {
+    #[serde(flatten)]
+    key_info: ApiKey,
+    /// The key itself: shown once, and kept nowhere.
+    #[schema(example = "rk_3fQxw1…")]
+    key: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct KeyList {
+    items: Vec<ApiKey>,
+}
+
+/// List one's API keys
+#[utoipa::path(get, path = "/api-keys", tag = "accounts",
+    responses((status = 200, description = "Keys, without their text", body = KeyList)))]
+pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
+    let items = rapport_common::store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
+    Ok(Answer(KeyList { items }))
+}
+
+/// Make an API key
+///
+/// It is accepted as `Authorization: Bearer` on all routes its scopes allow.
+#[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
+    responses((status = 201, description = "The key, shown once", body = KeyMade),
+              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+pub async fn make_key(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Address(address): Address,
+    Json(body): Json<NewKeyBody>,
+) -> Result<Response> {
+    let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
+    let new = NewKey { name, scopes, expires_at, monthly_tokens };
+    let (key_info, key) = keys::create(&state.ctx, &caller, new, Some(&address)).await?;
+    Ok((StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response())
+}
+
+/// Take an API key back
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 204, description = "It is good for nothing any more")))]
+pub async fn delete_key(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    KeyPath(id): KeyPath,
+    Address(address): Address,
+) -> Result<StatusCode> {
+    keys::delete(&state.ctx, caller.user, id, Some(&address)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take everything away
+///
+/// A job writes one ZIP archive of JSON files; its result says where to fetch it, for a day.
+#[utoipa::path(get, path = "/users/me/export", tag = "accounts",
+    responses((status = 202, description = "The job that writes", body = JobView)))]
+pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Result<Response> {
+    let kind = JobKind::AccountExport;
+    let key = format!("account_export:{}", caller.user);
+    let new = memory::job(&state.ctx, caller.user, kind, serde_json::json!({}), Some(key));
+    let (job, _) = memory::put_in(&state.ctx, caller.user, new, "account_export", &None).await?;
+    Ok(super::chat::job_response(job))
+}
+
+/// Fetch the archive
+#[utoipa::path(get, path = "/users/me/exports/{id}", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 200, description = "A ZIP archive", body = String, content_type = "application/zip"),
+              (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]
+pub async fn download(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    JobPath(id): JobPath,
+) -> Result<Response> {
+    let job = jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    let job =
+        job.filter(|job| job.kind == JobKind::AccountExport).ok_or_else(|| Error::not_found("export"))?;
+    let body = super::memory::transfer::kept_file(&state, &caller, &job).await?;
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/zip"));
+    headers.insert("content-disposition", HeaderValue::from_static("attachment; filename=\"account.zip\""));
+    Ok(response)
+}

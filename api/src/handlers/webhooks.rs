@@ -1,0 +1,122 @@
+//! Webhooks: who else hears of what happens.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use rapport_common::{
+    Error,
+    store::{
+        self,
+        webhooks::{Delivery, Webhook},
+    },
+    usecase::webhooks,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, DeliveryPath, Json, Page, Query, WebhookPath},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct WebhookBody {
+    /// http or https, on the public internet.
+    #[schema(example = "https://example.com/rapport")]
+    url: String,
+    /// Some of `job.succeeded`, `job.failed`, `memory.created`.
+    #[schema(example = json!(["job.failed"]))]
+    events: Vec<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct WebhookMade {
+    #[serde(flatten)]
+    webhook: Webhook,
+    /// For checking signatures (Standard Webhooks): shown once.
+    #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    secret: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct WebhookList {
+    items: Vec<Webhook>,
+}
+
+/// List webhooks
+#[utoipa::path(get, path = "/webhooks", tag = "webhooks",
+    responses((status = 200, description = "Webhooks, without their secrets", body = WebhookList)))]
+pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<WebhookList>> {
+    Ok(Answer(WebhookList {
+        items: store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?,
+    }))
+}
+
+/// Make a webhook
+///
+/// What happens is sent as Standard Webhooks says: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A receiver that does
+/// not answer with 2xx within 15 seconds is told again, up to seven times over about twenty hours.
+#[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = WebhookBody,
+    responses((status = 201, description = "The webhook and its secret", body = WebhookMade),
+              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Json(body): Json<WebhookBody>,
+) -> Result<Response> {
+    let (webhook, secret) = webhooks::create(&state.ctx, caller.user, &body.url, body.events).await?;
+    Ok((StatusCode::CREATED, Answer(WebhookMade { webhook, secret })).into_response())
+}
+
+/// Delete a webhook
+#[utoipa::path(delete, path = "/webhooks/{id}", tag = "webhooks", params(("id" = String, Path)),
+    responses((status = 204, description = "Deleted")))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    WebhookPath(id): WebhookPath,
+) -> Result<StatusCode> {
+    webhooks::delete(&state.ctx, caller.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct DeliveryList {
+    items: Vec<Delivery>,
+}
+
+/// What a webhook was told, the newest first
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Page),
+    responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
+pub async fn deliveries(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    WebhookPath(id): WebhookPath,
+    Query(page): Query<Page>,
+) -> Result<Answer<DeliveryList>> {
+    let (limit, skip, _) = page.check()?;
+    let mut conn = state.ctx.db.read().await?;
+    if store::webhooks::get(&mut conn, caller.user, id).await?.is_none() {
+        return Err(Error::not_found("webhook").into());
+    }
+    Ok(Answer(DeliveryList {
+        items: store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?,
+    }))
+}
+
+/// Tell it once more
+#[utoipa::path(post, path = "/webhooks/{id}/deliveries/{delivery_id}/redeliver", tag = "webhooks",
+    params(("id" = String, Path), ("delivery_id" = String, Path)),
+    responses((status = 202, description = "It will be told")))]
+pub async fn redeliver(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    WebhookPath(id): WebhookPath,
+    DeliveryPath(delivery): DeliveryPath,
+) -> Result<StatusCode> {
+    webhooks::redeliver(&state.ctx, caller.user, id, delivery).await?;
+    Ok(StatusCode::ACCEPTED)
+}

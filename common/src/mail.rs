@@ -1,0 +1,142 @@
+//! Mail: over SMTP when it is configured, else as files in `outbox/` of the data folder.
+
+use std::path::PathBuf;
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Tls, TlsParameters},
+    },
+};
+
+use crate::{
+    domain::ids::{JobId, UserId},
+    settings,
+};
+
+#[derive(Clone)]
+pub struct Mailer {
+    from: Mailbox,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Folder(PathBuf),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    #[error("the address is not one: {0}")]
+    Address(String),
+    #[error("the server refused it for good: {0}")]
+    Refused(String),
+    #[error("not sent: {0}")]
+    Away(String),
+}
+
+/// What a mail says, in both its parts.
+pub struct Letter {
+    pub subject: String,
+    /// Paragraphs.
+    pub lines: Vec<String>,
+    /// What stands out: a code or a token.
+    pub code: String,
+}
+
+impl Letter {
+    fn text(&self) -> String {
+        format!("{}\n\n    {}\n", self.lines.join("\n\n"), self.code)
+    }
+
+    fn html(&self) -> String {
+        let paragraphs: String = self.lines.iter().map(|line| format!("<p>{}</p>", escaped(line))).collect();
+        let code = escaped(&self.code);
+        format!(
+            "<!doctype html><html><body style=\"font-family:sans-serif\">{paragraphs}\
+             <p style=\"font-size:1.5em;font-family:monospace\">{code}</p></body></html>"
+        )
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+impl Mailer {
+    pub fn new(settings: &settings::Settings) -> Result<Self, String> {
+        let mail = &settings.email;
+        let from = mail.from.parse().map_err(|_| "EMAIL__FROM is no address".to_owned())?;
+        let Some(server) = &mail.smtp_server else {
+            return Ok(Self { from, way: Way::Folder(settings.data_dir.join("outbox")) });
+        };
+        let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server).port(mail.smtp_port);
+        if mail.tls != "none" {
+            let parameters = TlsParameters::new(server.clone()).map_err(|error| error.to_string())?;
+            smtp = smtp.tls(if mail.tls == "tls" {
+                Tls::Wrapper(parameters)
+            } else {
+                Tls::Required(parameters)
+            });
+        }
+        if let Some(username) = &mail.username {
+            let password =
+                mail.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
+            smtp = smtp.credentials(Credentials::new(username.clone(), password));
+        }
+        Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(std::time::Duration::from_secs(20))).build()) })
+    }
+
+    /// How mail goes out, for the banner.
+    pub fn describe(&self) -> String {
+        match &self.way {
+            Way::Smtp(_) => "SMTP".to_owned(),
+            Way::Folder(folder) => format!("files in {}", folder.display()),
+        }
+    }
+
+    /// Sends a letter. The job's id is the mail's, so that one sent twice after a crash can be told by its reader.
+    pub async fn send(&self, job: JobId, user: UserId, to: &str, letter: &Letter) -> Result<(), MailError> {
+        let to: Mailbox = to.parse().map_err(|error| MailError::Address(format!("{error}")))?;
+        let domain = self.from.email.domain().to_owned();
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&letter.subject)
+            .message_id(Some(format!("<{job}@{domain}>")))
+            .multipart(MultiPart::alternative_plain_html(letter.text(), letter.html()))
+            .map_err(|error| MailError::Address(error.to_string()))?;
+        match &self.way {
+            Way::Smtp(smtp) => smtp.send(message).await.map(drop).map_err(|error| {
+                let text = error.to_string();
+                if error.is_permanent() { MailError::Refused(text) } else { MailError::Away(text) }
+            }),
+            Way::Folder(folder) => {
+                let away = |error: std::io::Error| MailError::Away(error.to_string());
+                tokio::fs::create_dir_all(folder).await.map_err(away)?;
+                let path = folder.join(format!("{user}-{job}.eml"));
+                tokio::fs::write(&path, message.formatted()).await.map_err(away)
+            }
+        }
+    }
+
+    /// Deletes what waits in the folder for a user.
+    pub async fn erase(&self, user: UserId) -> std::io::Result<()> {
+        let Way::Folder(folder) = &self.way else { return Ok(()) };
+        let mut files = match tokio::fs::read_dir(folder).await {
+            Ok(files) => files,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let start = format!("{user}-");
+        while let Some(file) = files.next_entry().await? {
+            if file.file_name().to_string_lossy().starts_with(&start) {
+                tokio::fs::remove_file(file.path()).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Webhooks, and what they were told. Deliveries are written by triggers, with what they are about.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use crate::{
+    domain::ids::{DeliveryId, UserId, WebhookId},
+    error::Result,
+};
+
+const INSERT: &str = "insert into webhooks (id, user_id, url, events, wants_jobs_done, wants_jobs_failed, wants_memories, sealed, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const LIST: &str = "select id, url, events, created_at from webhooks where user_id = $1 order by id desc";
+const COUNT: &str = "select count(*) from webhooks where user_id = $1";
+const GET: &str = "select url, sealed from webhooks where id = $1 and user_id = $2";
+const DELETE: &str = "delete from webhooks where id = $1 and user_id = $2";
+const DELIVERIES: &str = "select id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at
+    from webhook_deliveries where webhook_id = $1 and user_id = $2 order by created_at desc, id limit $3 offset $4";
+const DELIVERY: &str = "select d.id, d.webhook_id, d.event, d.subject, d.status, d.attempts, d.created_at from webhook_deliveries d
+    where d.id = $1 and d.user_id = $2";
+const DUE: &str = "select id, user_id from webhook_deliveries where status = 'pending' and next_at <= $1 order by next_at limit $2";
+const PUT_OFF: &str = "update webhook_deliveries set next_at = $2 where id = $1 and status = 'pending'";
+const DONE: &str = "update webhook_deliveries set status = 'delivered', attempts = attempts + 1, answer = $3, error = null, delivered_at = $4
+    where id = $1 and user_id = $2";
+const FAILED: &str = "update webhook_deliveries set status = $3, attempts = attempts + 1, answer = $4, error = $5, next_at = $6
+    where id = $1 and user_id = $2";
+const AGAIN: &str = "update webhook_deliveries set status = 'pending', attempts = 0, next_at = $4
+    where id = $1 and webhook_id = $2 and user_id = $3";
+const PRUNE: &str = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
+
+pub(super) const SQL: &[&str] =
+    &[INSERT, LIST, COUNT, GET, DELETE, DELIVERIES, DELIVERY, DUE, PUT_OFF, DONE, FAILED, AGAIN, PRUNE];
+
+#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub struct Webhook {
+    #[schema(value_type = String, example = "hook_06dqz6ef8swq1bnx1rc6a2k8t4")]
+    pub id: WebhookId,
+    #[schema(example = "https://example.com/rapport")]
+    pub url: String,
+    /// `job.succeeded`, `job.failed`, `memory.created`.
+    #[schema(value_type = Vec<String>)]
+    pub events: Json<Vec<String>>,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// One delivery as its owner sees it.
+#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub struct Delivery {
+    /// Also the `webhook-id` header.
+    #[schema(value_type = String)]
+    pub id: DeliveryId,
+    pub event: String,
+    #[serde(skip)]
+    pub subject: Uuid,
+    /// `pending`, `delivered` or `failed`.
+    pub status: String,
+    pub attempts: i64,
+    /// The last HTTP status.
+    pub answer: Option<i64>,
+    pub error: Option<String>,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub next_at: DateTime<Utc>,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+    #[serde(serialize_with = "crate::clock::rfc3339_millis::option::serialize")]
+    pub delivered_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+pub struct Due {
+    pub id: DeliveryId,
+    pub webhook_id: WebhookId,
+    pub event: String,
+    pub subject: Uuid,
+    pub status: String,
+    pub attempts: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+pub async fn insert(tx: &mut Tx, user: UserId, hook: &Webhook, sealed: &[u8]) -> Result<(), sqlx::Error> {
+    let wants = |event: &str| hook.events.0.iter().any(|wanted| wanted == event);
+    let (done, failed, memories) = (wants("job.succeeded"), wants("job.failed"), wants("memory.created"));
+    execute!(
+        tx,
+        INSERT,
+        hook.id,
+        user,
+        &hook.url,
+        &hook.events,
+        done,
+        failed,
+        memories,
+        sealed,
+        hook.created_at
+    )
+    .map(drop)
+}
+
+pub async fn list(q: &mut impl Querier, user: UserId) -> Result<Vec<Webhook>, sqlx::Error> {
+    fetch_all!(Webhook, q, LIST, user)
+}
+
+pub async fn count(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT, user)?.0)
+}
+
+/// (URL, sealed secret)
+pub async fn get(
+    q: &mut impl Querier,
+    user: UserId,
+    id: WebhookId,
+) -> Result<Option<(String, Vec<u8>)>, sqlx::Error> {
+    fetch_optional!((String, Vec<u8>), q, GET, id, user)
+}
+
+pub async fn delete(tx: &mut Tx, user: UserId, id: WebhookId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, DELETE, id, user)? == 1)
+}
+
+pub async fn deliveries(
+    q: &mut impl Querier,
+    user: UserId,
+    hook: WebhookId,
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<Delivery>, sqlx::Error> {
+    fetch_all!(Delivery, q, DELIVERIES, hook, user, limit, skip)
+}
+
+pub async fn delivery(
+    q: &mut impl Querier,
+    user: UserId,
+    id: DeliveryId,
+) -> Result<Option<Due>, sqlx::Error> {
+    fetch_optional!(Due, q, DELIVERY, id, user)
+}
+
+/// What is to be told now. For the sweep, over all users.
+pub async fn due(
+    q: &mut impl Querier,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(DeliveryId, UserId)>, sqlx::Error> {
+    fetch_all!((DeliveryId, UserId), q, DUE, now, limit)
+}
+
+pub async fn put_off(tx: &mut Tx, id: DeliveryId, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, PUT_OFF, id, until).map(drop)
+}
+
+pub async fn done(
+    tx: &mut Tx,
+    user: UserId,
+    id: DeliveryId,
+    answer: i64,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, DONE, id, user, answer, now).map(drop)
+}
+
+/// A try that failed; for good when there is no next one.
+pub async fn failed(
+    tx: &mut Tx,
+    user: UserId,
+    id: DeliveryId,
+    answer: Option<i64>,
+    error: &str,
+    next: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let status = if next.is_some() { "pending" } else { "failed" };
+    execute!(tx, FAILED, id, user, status, answer, error, next.unwrap_or(now)).map(drop)
+}
+
+pub async fn again(
+    tx: &mut Tx,
+    user: UserId,
+    hook: WebhookId,
+    id: DeliveryId,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, AGAIN, id, hook, user, now)? == 1)
+}
+
+pub async fn prune(q: &mut impl Querier, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(q, PRUNE, before)
+}

@@ -1,0 +1,222 @@
+//! What an admin does, over HTTP or from the command line; each act is in the audit log.
+
+use serde_json::json;
+
+use super::audit::by_admin;
+use crate::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{JobId, UserId},
+        job::{Lane, Queue},
+        user::{User, normalise_email, normalise_username, password_problem},
+    },
+    error::Code,
+    store::{self, Db, admin, jobs::Ready},
+};
+
+/// Who acts, and from where.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    pub name: String,
+    pub address: Option<String>,
+}
+
+impl Actor {
+    pub fn command_line() -> Self {
+        Self { name: "command line".to_owned(), address: None }
+    }
+}
+
+pub async fn set_active(ctx: &Context, actor: &Actor, user: UserId, active: bool) -> Result<User> {
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    if !store::users::set_active(&mut tx, user, active, now).await? {
+        return Err(Error::not_found("user"));
+    }
+    if !active {
+        store::users::revoke_all(&mut tx, user, now).await?;
+    }
+    let event = if active { "activated_by_admin" } else { "deactivated_by_admin" };
+    by_admin(&mut tx, &actor.name, Some(user), event, actor.address.as_deref(), None).await?;
+    let found = store::users::get(&mut tx, user).await?.ok_or_else(|| Error::not_found("user"))?;
+    tx.commit().await?;
+    ctx.auth.forget(user);
+    Ok(found)
+}
+
+/// Sets what a user may spend a day; `None` is the service's default.
+pub async fn set_quota(
+    ctx: &Context,
+    actor: &Actor,
+    user: UserId,
+    tokens: Option<i64>,
+    cost: Option<f64>,
+) -> Result<()> {
+    if tokens.is_some_and(|tokens| !(0..=1_000_000_000_000).contains(&tokens)) {
+        return Err(Error::field("daily_tokens", "must be from 0 (no limit) to 1000000000000"));
+    }
+    if cost.is_some_and(|cost| !(0.0..=1_000_000.0).contains(&cost)) {
+        return Err(Error::field("daily_cost", "must be from 0 (no limit) to 1000000"));
+    }
+    let mut tx = ctx.db.begin().await?;
+    if store::users::get(&mut tx, user).await?.is_none() {
+        return Err(Error::not_found("user"));
+    }
+    let micros = cost.map(|cost| (cost * 1e6).round() as i64);
+    store::usage::set(&mut tx, &user.to_string(), tokens, micros).await?;
+    let detail = json!({"daily_tokens": tokens, "daily_cost": cost});
+    by_admin(&mut tx, &actor.name, Some(user), "quota_set", actor.address.as_deref(), Some(detail)).await?;
+    tx.commit().await
+}
+
+pub async fn pause(ctx: &Context, actor: &Actor, queue: Queue, paused: bool) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    admin::pause(&mut tx, queue.as_str(), paused, clock::now()).await?;
+    let event = if paused { "queue_paused" } else { "queue_resumed" };
+    let detail = json!({"queue": queue.as_str()});
+    by_admin(&mut tx, &actor.name, None, event, actor.address.as_deref(), Some(detail)).await?;
+    tx.commit().await
+}
+
+/// Runs failed jobs again. Gives how many; those that cannot are left alone.
+pub async fn retry_dead(ctx: &Context, actor: &Actor, ids: &[JobId]) -> Result<usize> {
+    let mut count = 0;
+    for &id in ids {
+        let owner = admin::owner_of_dead(&mut ctx.db.read().await?, id).await?;
+        let done = match owner {
+            Some(Some(user)) => match super::retry_job::retry_job(ctx, user, id).await {
+                Ok(_) => true,
+                Err(error) if matches!(error.code, Code::WrongState | Code::NotFound) => false,
+                Err(error) => return Err(error),
+            },
+            Some(None) => revive(ctx, id).await?,
+            None => false,
+        };
+        count += usize::from(done);
+    }
+    note_jobs(ctx, actor, "dead_jobs_retried", ids, count).await?;
+    Ok(count)
+}
+
+async fn revive(ctx: &Context, id: JobId) -> Result<bool> {
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    let revived = admin::revive(&mut tx, id, i64::from(ctx.settings.queue.max_attempts), now).await?;
+    tx.commit().await?;
+    if revived {
+        ctx.announce([Ready { id, lane: Lane::normal(Queue::Background), priority: 0, run_at: now }]).await;
+    }
+    Ok(revived)
+}
+
+pub async fn discard_dead(ctx: &Context, actor: &Actor, ids: &[JobId]) -> Result<usize> {
+    let mut count = 0;
+    let mut tx = ctx.db.begin().await?;
+    for &id in ids {
+        count += usize::from(admin::discard(&mut tx, id).await?);
+    }
+    tx.commit().await?;
+    note_jobs(ctx, actor, "dead_jobs_discarded", ids, count).await?;
+    Ok(count)
+}
+
+async fn note_jobs(ctx: &Context, actor: &Actor, event: &str, ids: &[JobId], count: usize) -> Result<()> {
+    let some: Vec<&JobId> = ids.iter().take(20).collect();
+    let detail = json!({"asked": ids.len(), "done": count, "first": some});
+    let mut tx = ctx.db.begin().await?;
+    by_admin(&mut tx, &actor.name, None, event, actor.address.as_deref(), Some(detail)).await?;
+    tx.commit().await
+}
+
+/// Makes an admin: a new account, or one there is.
+pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<User> {
+    let (email, username) =
+        if name.contains('@') {
+            (Some(normalise_email(name).ok_or_else(|| Error::field("name", "is no address"))?), None)
+        } else {
+            let username = normalise_username(name);
+            (
+                None,
+                Some(username.ok_or_else(|| {
+                    Error::field("name", "must be 3 to 50 letters, digits, `_`, `.` or `-`")
+                })?),
+            )
+        };
+    let now = clock::now();
+    let known = email.as_deref().or(username.as_deref()).unwrap_or_default().to_owned();
+    let found = store::users::by_name(&mut db.read().await?, &known).await?;
+    if let Some(message) = password_problem(password) {
+        return Err(Error::field("password", message));
+    }
+    let hash = auth.passwords.hash(password).await?;
+    let mut tx = db.begin().await?;
+    let id = match found {
+        Some(found) => {
+            store::users::set_password(&mut tx, found.id, &hash, now).await?;
+            store::users::revoke_all(&mut tx, found.id, now).await?;
+            store::users::set_active(&mut tx, found.id, true, now).await?;
+            found.id
+        }
+        None => {
+            let id = UserId::new();
+            let new = store::users::NewUser {
+                id,
+                email,
+                username,
+                name: None,
+                password_hash: hash,
+                created_at: now,
+            };
+            store::users::insert(&mut tx, &new).await?;
+            id
+        }
+    };
+    store::users::set_role(&mut tx, id, "admin", now).await?;
+    by_admin(&mut tx, &Actor::command_line().name, Some(id), "admin_made", None, None).await?;
+    let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new admin is gone"))?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+async fn named(db: &Db, name: &str) -> Result<UserId> {
+    let normal = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
+    let name = normal.unwrap_or_else(|| name.to_owned());
+    let found = store::users::id_by_any_name(&mut db.read().await?, &name).await?;
+    found.ok_or_else(|| Error::not_found("account"))
+}
+
+pub async fn reset_password(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<()> {
+    if let Some(message) = password_problem(password) {
+        return Err(Error::field("password", message));
+    }
+    let id = named(db, name).await?;
+    let hash = auth.passwords.hash(password).await?;
+    let now = clock::now();
+    let mut tx = db.begin().await?;
+    store::users::set_password(&mut tx, id, &hash, now).await?;
+    store::users::revoke_all(&mut tx, id, now).await?;
+    by_admin(&mut tx, &Actor::command_line().name, Some(id), "password_reset_by_admin", None, None).await?;
+    tx.commit().await
+}
+
+pub async fn set_role(db: &Db, name: &str, role: &str) -> Result<()> {
+    let id = named(db, name).await?;
+    let mut tx = db.begin().await?;
+    store::users::set_role(&mut tx, id, role, clock::now()).await?;
+    let detail = json!({"role": role});
+    by_admin(&mut tx, &Actor::command_line().name, Some(id), "role_set", None, Some(detail)).await?;
+    tx.commit().await
+}
+
+pub async fn set_active_by_name(db: &Db, name: &str, active: bool) -> Result<()> {
+    let id = named(db, name).await?;
+    let now = clock::now();
+    let mut tx = db.begin().await?;
+    store::users::set_active(&mut tx, id, active, now).await?;
+    if !active {
+        store::users::revoke_all(&mut tx, id, now).await?;
+    }
+    let event = if active { "activated_by_admin" } else { "deactivated_by_admin" };
+    by_admin(&mut tx, &Actor::command_line().name, Some(id), event, None, None).await?;
+    tx.commit().await
+}

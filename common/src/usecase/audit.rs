@@ -1,0 +1,32 @@
+//! Noting what matters for security, in the transaction that does it.
+
+use serde_json::Value;
+
+use crate::{
+    Result, clock,
+    domain::ids::UserId,
+    store::{self, Tx},
+};
+
+/// Something a user did to their own account.
+pub async fn note(
+    tx: &mut Tx,
+    user: UserId,
+    event: &str,
+    address: Option<&str>,
+    detail: Option<Value>,
+) -> Result<()> {
+    Ok(store::audit::insert(tx, Some(user), &user.to_string(), event, address, detail, clock::now()).await?)
+}
+
+/// Something an admin did to somebody.
+pub async fn by_admin(
+    tx: &mut Tx,
+    actor: &str,
+    user: Option<UserId>,
+    event: &str,
+    address: Option<&str>,
+    detail: Option<Value>,
+) -> Result<()> {
+    Ok(store::audit::insert(tx, user, actor, event, address, detail, clock::now()).await?)
+}

@@ -1,0 +1,156 @@
+//! Going another way from some message: a branch, or another answer.
+
+use crate::{
+    Context, Error, Result,
+    auth::Caller,
+    clock,
+    domain::{
+        ids::{JobId, MessageId, SessionId, UserId},
+        job::{Job, JobKind},
+    },
+    error::Code,
+    jobs::payload::{self, ChatPayload},
+    store::{self, branches, jobs::NewJob},
+    usecase::send_message::{Accepted, NewChat, send_message},
+};
+
+#[derive(Debug)]
+pub struct Branch {
+    pub session: SessionId,
+    pub parent: SessionId,
+    /// The last message both have; `None` when they share none.
+    pub message: Option<Accepted>,
+}
+
+/// Makes a session that has everything up to `from`, and sends a message in it. A new message in place of the user's own
+/// takes that one's place: the branch ends right before it.
+pub async fn branch(
+    ctx: &Context,
+    caller: &Caller,
+    session: SessionId,
+    from: MessageId,
+    chat: Option<NewChat>,
+) -> Result<Branch> {
+    let user = caller.user;
+    if let Some(chat) = &chat {
+        super::send_message::check(ctx, chat)?;
+    }
+    let mut tx = ctx.db.begin().await?;
+    if store::sessions::get(&mut tx, user, session).await?.is_none() {
+        return Err(Error::not_found("session"));
+    }
+    let place =
+        branches::find(&mut tx, user, session, from).await?.ok_or_else(|| Error::not_found("message"))?;
+    let seq = if place.role == "user" && chat.is_some() { place.seq - 1 } else { place.seq };
+    let count = branches::count_upto(&mut tx, user, session, seq).await?;
+    let id = SessionId::new();
+    if !branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? {
+        return Err(Error::not_found("session"));
+    }
+    tx.commit().await?;
+    let message = match chat {
+        Some(chat) => Some(send_message(ctx, caller, NewChat { session: Some(id), ..chat }).await?),
+        None => None,
+    };
+    Ok(Branch { session: id, parent: session, message })
+}
+
+/// What may differ in another answer.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub temperature: Option<f64>,
+}
+
+/// Has a question answered once more; the new answer takes the old one's place, which stays as a variant.
+pub async fn regenerate(
+    ctx: &Context,
+    caller: &Caller,
+    session: SessionId,
+    message: Option<MessageId>,
+    again: Again,
+) -> Result<Job> {
+    let user = caller.user;
+    let probe = NewChat {
+        message: "x".to_owned(),
+        provider: again.provider.clone(),
+        model: again.model.clone(),
+        temperature: again.temperature,
+        ..NewChat::default()
+    };
+    super::send_message::check(ctx, &probe)?;
+    ctx.depths.admit(JobKind::Chat.queue(), ctx.settings.queue.max_depth)?;
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    // Takes the session's row: what is sent meanwhile comes behind.
+    let order = store::sessions::take_order(&mut tx, user, session, now).await?;
+    let order = order.ok_or_else(|| Error::not_found("session"))?;
+    let message = match message {
+        Some(message) => Some(message),
+        None => branches::last_question(&mut tx, user, session).await?,
+    };
+    let message = message.ok_or_else(|| Error::not_found("message"))?;
+    let place =
+        branches::find(&mut tx, user, session, message).await?.ok_or_else(|| Error::not_found("message"))?;
+    if place.role != "user" {
+        return Err(Error::field("message_id", "must be a user's message"));
+    }
+    if place.session_id != session {
+        let detail =
+            "This message belongs to the conversation this one branched from: answer it again there.";
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    let open = store::jobs::open_in_session(&mut tx, user, session).await?;
+    if !open.is_empty() {
+        return Err(Error::new(Code::SessionBusy, "The session is answering a message.").retry_after(1));
+    }
+    let before = old_payload(&mut tx, user, message).await?;
+    let id = JobId::new();
+    let payload = ChatPayload {
+        message_id: message,
+        seq: place.seq,
+        answer_id: MessageId::new(),
+        provider: again
+            .provider
+            .or(before.as_ref().map(|old| old.provider.clone()))
+            .unwrap_or_else(unspecified),
+        model: again.model.or(before.as_ref().and_then(|old| old.model.clone())),
+        temperature: again.temperature.or(before.as_ref().and_then(|old| old.temperature)),
+        max_tokens: before.as_ref().and_then(|old| old.max_tokens),
+        enable_memory: before.as_ref().and_then(|old| old.enable_memory),
+        tools: before.and_then(|old| old.tools),
+        again: true,
+        api_key: caller.key().map(|key| key.to_string()),
+    };
+    let new = NewJob {
+        id,
+        kind: JobKind::Chat,
+        user: Some(user),
+        session: Some(session),
+        session_order: Some(order),
+        payload: payload::write(&payload)?,
+        max_attempts: ctx.settings.queue.max_attempts,
+        priority: 0,
+        run_at: now,
+        dedupe_key: None,
+        trace: None,
+        created_at: now,
+    };
+    let ready = store::jobs::enqueue(&mut tx, new).await?;
+    let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("job"))?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
+    Ok(job)
+}
+
+pub fn unspecified() -> String {
+    crate::jobs::payload::UNSPECIFIED.to_owned()
+}
+
+/// How the question was asked the first time; an imported one never was.
+async fn old_payload(tx: &mut store::Tx, user: UserId, message: MessageId) -> Result<Option<ChatPayload>> {
+    let Some((.., Some(job))) = branches::place(tx, user, message).await? else { return Ok(None) };
+    let job = store::jobs::get(tx, user, job).await?;
+    Ok(job.and_then(|job| payload::read(&job).ok()))
+}

@@ -1,0 +1,101 @@
+//! API keys: made, shown once, taken back.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use sqlx::types::Json;
+
+use crate::{
+    Context, Error, Result,
+    auth::{Caller, KEY_PREFIX, random_token, token_hash},
+    clock,
+    domain::ids::{KeyId, UserId},
+    error::{Code, FieldError},
+    store::{self, keys::ApiKey},
+};
+
+/// What a key may be bound to.
+pub const SCOPES: [&str; 5] = ["chat", "memory", "projects", "account", "admin"];
+const KEYS_MAX: i64 = 100;
+
+#[derive(Debug, Default)]
+pub struct NewKey {
+    pub name: String,
+    pub scopes: Option<Vec<String>>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub monthly_tokens: Option<i64>,
+}
+
+fn check(new: &NewKey) -> Result<()> {
+    let mut errors = Vec::new();
+    let mut problem =
+        |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+    let length = new.name.trim().chars().count();
+    if length == 0 || length > 100 || new.name.chars().any(char::is_control) {
+        problem("name", "must be 1 to 100 characters, without control characters".to_owned());
+    }
+    if new.scopes.as_ref().is_some_and(|scopes| {
+        scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str()))
+    }) {
+        problem("scopes", format!("must be some of {}, or absent", SCOPES.join(", ")));
+    }
+    if new.expires_at.is_some_and(|end| end <= clock::now()) {
+        problem("expires_at", "must be in the future".to_owned());
+    }
+    if new.monthly_tokens.is_some_and(|tokens| !(1..=1_000_000_000_000).contains(&tokens)) {
+        problem("monthly_tokens", "must be from 1 to 1000000000000".to_owned());
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+}
+
+/// Makes a key. Its text is given once and kept nowhere.
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    new: NewKey,
+    address: Option<&str>,
+) -> Result<(ApiKey, String)> {
+    check(&new)?;
+    let text = format!("{KEY_PREFIX}{}", random_token()?);
+    let now = clock::now();
+    let mut scopes = new.scopes;
+    if let Some(scopes) = &mut scopes {
+        scopes.sort();
+        scopes.dedup();
+    }
+    let key = ApiKey {
+        id: KeyId::new(),
+        name: new.name.trim().to_owned(),
+        prefix: text.chars().take(8).collect(),
+        scopes: scopes.map(Json),
+        expires_at: new.expires_at.map(|end| end.trunc_subsecs(6)),
+        monthly_tokens: new.monthly_tokens,
+        last_used_at: None,
+        created_at: now,
+    };
+    let mut tx = ctx.db.begin().await?;
+    if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {
+        return Err(Error::new(Code::Conflict, format!("An account has at most {KEYS_MAX} keys.")));
+    }
+    store::keys::insert(&mut tx, caller.user, &key, &token_hash(&text)).await?;
+    super::audit::note(
+        &mut tx,
+        caller.user,
+        "api_key_made",
+        address,
+        Some(serde_json::json!({"key": key.id})),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok((key, text))
+}
+
+pub async fn delete(ctx: &Context, user: UserId, id: KeyId, address: Option<&str>) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    if !store::keys::delete(&mut tx, user, id).await? {
+        return Err(Error::not_found("key"));
+    }
+    super::audit::note(&mut tx, user, "api_key_deleted", address, Some(serde_json::json!({"key": id})))
+        .await?;
+    tx.commit().await?;
+    ctx.auth.forget(user);
+    Ok(())
+}

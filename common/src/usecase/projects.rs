@@ -1,0 +1,371 @@
+//! Projects, their prompts, and the keys they bring along.
+
+use serde_json::{Value, json};
+use sqlx::types::Json;
+
+use super::memory::{Idempotency, repeated};
+use crate::{
+    Context, Error, Result,
+    chat::template,
+    clock,
+    domain::ids::{ProjectId, PromptId, UserId},
+    error::{Code, FieldError},
+    providers::NAMES,
+    secret::Secret,
+    store::{
+        self, Querier, projects,
+        projects::{Project, Prompt},
+    },
+};
+
+/// Prompts of one project at most.
+const PROMPTS_MAX: usize = 100;
+
+#[derive(Debug, Clone, Default)]
+pub struct ProjectDraft {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub default_provider: Option<Option<String>>,
+    pub default_model: Option<Option<String>>,
+    pub temperature: Option<Option<f64>>,
+}
+
+impl ProjectDraft {
+    fn check(&self) -> Result<()> {
+        let mut errors = Vec::new();
+        let mut problem =
+            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        if let Some(name) = &self.name
+            && let Some(message) = name_problem(name)
+        {
+            problem("name", message);
+        }
+        if self.description.as_ref().is_some_and(|text| text.chars().count() > 2_000 || text.contains('\0')) {
+            problem("description", "must be at most 2000 characters, without NUL".to_owned());
+        }
+        if self.default_provider.iter().flatten().any(|provider| !NAMES.contains(&provider.as_str())) {
+            problem("default_provider", format!("must be one of {}", NAMES.join(", ")));
+        }
+        let model_ok =
+            |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
+        if self.default_model.iter().flatten().any(|model| !model_ok(model)) {
+            problem("default_model", "must be 1 to 200 characters".to_owned());
+        }
+        if self.temperature.flatten().is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+            problem("temperature", "must be between 0 and 2".to_owned());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    }
+
+    fn apply(self, project: &mut Project) {
+        if let Some(name) = self.name {
+            project.name = name.trim().to_owned();
+        }
+        project.description = self.description.unwrap_or_else(|| project.description.clone());
+        project.default_provider = self.default_provider.unwrap_or_else(|| project.default_provider.clone());
+        project.default_model = self.default_model.unwrap_or_else(|| project.default_model.clone());
+        project.temperature = self.temperature.unwrap_or(project.temperature);
+    }
+}
+
+fn name_problem(name: &str) -> Option<String> {
+    let length = name.trim().chars().count();
+    (length == 0 || length > 100 || name.chars().any(char::is_control))
+        .then(|| "must be 1 to 100 characters, without control characters".to_owned())
+}
+
+pub async fn get(q: &mut impl Querier, user: UserId, id: ProjectId) -> Result<Project> {
+    projects::get(q, user, id).await?.ok_or_else(|| Error::not_found("project"))
+}
+
+/// Makes a project. `true` when this answers a repeated request with the same key.
+pub async fn create(
+    ctx: &Context,
+    user: UserId,
+    draft: ProjectDraft,
+    idempotency: &Idempotency,
+) -> Result<(Project, bool)> {
+    if draft.name.is_none() {
+        return Err(Error::field("name", "is required"));
+    }
+    draft.check()?;
+    let now = clock::now();
+    let mut project = Project {
+        id: ProjectId::new(),
+        name: String::new(),
+        description: String::new(),
+        default_provider: None,
+        default_model: None,
+        temperature: None,
+        created_at: now,
+        updated_at: now,
+    };
+    draft.apply(&mut project);
+    let mut tx = ctx.db.begin().await?;
+    if let Some(first) = repeated(ctx, &mut tx, user, "project", idempotency, &project.id.to_string()).await?
+    {
+        let id = first.parse().map_err(|_| Error::not_found("project"))?;
+        return Ok((get(&mut tx, user, id).await?, true));
+    }
+    projects::insert(&mut tx, user, &project).await?;
+    tx.commit().await?;
+    Ok((project, false))
+}
+
+pub async fn change(ctx: &Context, user: UserId, id: ProjectId, draft: ProjectDraft) -> Result<Project> {
+    draft.check()?;
+    let mut tx = ctx.db.begin().await?;
+    let mut project = get(&mut tx, user, id).await?;
+    draft.apply(&mut project);
+    project.updated_at = clock::now();
+    projects::update(&mut tx, user, &project).await?;
+    tx.commit().await?;
+    Ok(project)
+}
+
+pub async fn delete(ctx: &Context, user: UserId, id: ProjectId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    if !projects::delete(&mut tx, user, id).await? {
+        return Err(Error::not_found("project"));
+    }
+    tx.commit().await
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PromptDraft {
+    pub name: Option<String>,
+    pub content: Option<String>,
+    pub variables: Option<Value>,
+    pub is_active: Option<bool>,
+    /// An earlier version to use again.
+    pub version: Option<i64>,
+}
+
+fn check_template(content: &str, variables: &Value) -> Result<()> {
+    if content.trim().is_empty() || content.chars().count() > template::TEMPLATE_MAX || content.contains('\0')
+    {
+        let message = format!("must be 1 to {} characters, without NUL", template::TEMPLATE_MAX);
+        return Err(Error::field("content", message));
+    }
+    let sample = template::variables("Ann", "Project", "", "2026-01-31", variables);
+    template::render(content, &sample).map(drop).map_err(|problem| problem.into_error("content"))
+}
+
+fn check_variables(variables: &Value) -> Result<()> {
+    let Some(object) = variables.as_object() else {
+        return Err(Error::field("variables", "must be an object"));
+    };
+    let named = |name: &String| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if !object.keys().all(named) {
+        return Err(Error::field("variables", "must have names of ASCII letters, digits and `_`"));
+    }
+    let text = variables.to_string();
+    if text.len() > 20_000 || text.contains("\\u0000") {
+        return Err(Error::field("variables", "must be at most 20000 bytes, without NUL"));
+    }
+    Ok(())
+}
+
+pub async fn create_prompt(
+    ctx: &Context,
+    user: UserId,
+    project: ProjectId,
+    draft: PromptDraft,
+    idempotency: &Idempotency,
+) -> Result<(Prompt, bool)> {
+    let name = draft.name.ok_or_else(|| Error::field("name", "is required"))?;
+    if let Some(message) = name_problem(&name) {
+        return Err(Error::field("name", message));
+    }
+    let content = draft.content.ok_or_else(|| Error::field("content", "is required"))?;
+    let variables = draft.variables.unwrap_or_else(|| json!({}));
+    check_variables(&variables)?;
+    check_template(&content, &variables)?;
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    get(&mut tx, user, project).await?;
+    let known = projects::prompts(&mut tx, user, project).await?;
+    let id = PromptId::new();
+    if let Some(first) = repeated(ctx, &mut tx, user, "prompt", idempotency, &id.to_string()).await? {
+        let id = first.parse().map_err(|_| Error::not_found("prompt"))?;
+        return Ok((prompt_in(&mut tx, user, project, id).await?, true));
+    }
+    if known.len() >= PROMPTS_MAX {
+        return Err(Error::new(Code::Conflict, format!("A project has at most {PROMPTS_MAX} prompts.")));
+    }
+    // The first one is what the project wants, unless it says otherwise.
+    let is_active = draft.is_active.unwrap_or_else(|| !known.iter().any(|prompt| prompt.is_active));
+    if is_active {
+        projects::none_active(&mut tx, user, project).await?;
+    }
+    let prompt = Prompt {
+        id,
+        project_id: project,
+        name: name.trim().to_owned(),
+        content,
+        version: 1,
+        variables: Json(variables),
+        is_active,
+        created_at: now,
+        updated_at: now,
+    };
+    projects::insert_prompt(&mut tx, user, &prompt).await?;
+    tx.commit().await?;
+    Ok((prompt, false))
+}
+
+pub async fn prompt_in(
+    q: &mut impl Querier,
+    user: UserId,
+    project: ProjectId,
+    id: PromptId,
+) -> Result<Prompt> {
+    projects::prompt(q, user, project, id).await?.ok_or_else(|| Error::not_found("prompt"))
+}
+
+/// Changes a prompt. Another text is another version; `version` alone goes back to one there was.
+pub async fn change_prompt(
+    ctx: &Context,
+    user: UserId,
+    project: ProjectId,
+    id: PromptId,
+    draft: PromptDraft,
+) -> Result<Prompt> {
+    if draft.content.is_some() && draft.version.is_some() {
+        return Err(Error::field("version", "cannot be given together with `content`"));
+    }
+    if let Some(message) = draft.name.as_deref().and_then(name_problem) {
+        return Err(Error::field("name", message));
+    }
+    let now = clock::now();
+    let mut tx = ctx.db.begin().await?;
+    // Its row is taken by the first update; two edits at once get two versions.
+    store::memory_log::take_version(&mut tx, user).await?;
+    let mut prompt = prompt_in(&mut tx, user, project, id).await?;
+    if let Some(variables) = draft.variables {
+        check_variables(&variables)?;
+        prompt.variables = Json(variables);
+    }
+    if let Some(content) = draft.content {
+        if content != prompt.content {
+            prompt.version = projects::last_version(&mut tx, id).await? + 1;
+            prompt.content = content;
+            projects::insert_version(&mut tx, id, prompt.version, &prompt.content, now).await?;
+        }
+    } else if let Some(version) = draft.version {
+        if !projects::has_version(&mut tx, id, version).await? {
+            return Err(Error::field("version", "is not one of this prompt's"));
+        }
+        prompt.version = version;
+        let versions = projects::versions(&mut tx, user, id).await?;
+        if let Some(found) = versions.into_iter().find(|found| found.version == version) {
+            prompt.content = found.content;
+        }
+    }
+    check_template(&prompt.content, &prompt.variables.0)?;
+    if let Some(name) = draft.name {
+        prompt.name = name.trim().to_owned();
+    }
+    if let Some(is_active) = draft.is_active {
+        if is_active && !prompt.is_active {
+            projects::none_active(&mut tx, user, project).await?;
+        }
+        prompt.is_active = is_active;
+    }
+    prompt.updated_at = now;
+    projects::update_prompt(&mut tx, user, &prompt).await?;
+    let prompt = prompt_in(&mut tx, user, project, id).await?;
+    tx.commit().await?;
+    Ok(prompt)
+}
+
+pub async fn delete_prompt(ctx: &Context, user: UserId, project: ProjectId, id: PromptId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    if !projects::delete_prompt(&mut tx, user, project, id).await? {
+        return Err(Error::not_found("prompt"));
+    }
+    tx.commit().await
+}
+
+/// Renders a template as a chat in the project would.
+pub async fn preview(
+    ctx: &Context,
+    user: UserId,
+    project: ProjectId,
+    content: Option<String>,
+    prompt: Option<PromptId>,
+    variables: Option<Value>,
+) -> Result<String> {
+    let mut conn = ctx.db.read().await?;
+    let project = get(&mut conn, user, project).await?;
+    let (content, own) = match (content, prompt) {
+        (Some(content), None) => (content, json!({})),
+        (None, Some(id)) => {
+            let prompt = prompt_in(&mut conn, user, project.id, id).await?;
+            (prompt.content, prompt.variables.0)
+        }
+        _ => return Err(Error::field("content", "or `prompt_id` must be given, and not both")),
+    };
+    let own = variables.unwrap_or(own);
+    check_variables(&own)?;
+    let name = store::users::get(&mut conn, user).await?.map(|user| user.display_name()).unwrap_or_default();
+    drop(conn);
+    check_template(&content, &own)?;
+    let date = clock::now().format("%Y-%m-%d").to_string();
+    let memories = "(what is remembered of the user)";
+    let all = template::variables(&name, &project.name, memories, &date, &own);
+    template::render(&content, &all).map_err(|problem| problem.into_error("content"))
+}
+
+fn place(project: ProjectId, provider: &str) -> String {
+    format!("{project}|{provider}")
+}
+
+/// Keeps a provider's key for a project, sealed.
+pub async fn put_key(
+    ctx: &Context,
+    user: UserId,
+    project: ProjectId,
+    provider: &str,
+    key: &str,
+    address: Option<&str>,
+) -> Result<()> {
+    if !NAMES.contains(&provider) || ["auto", "mock"].contains(&provider) {
+        return Err(Error::not_found("provider"));
+    }
+    if !(8..=500).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::field("api_key", "must be 8 to 500 visible ASCII characters"));
+    }
+    let sealed = ctx.sealer.seal(&place(project, provider), &Secret::new(key))?;
+    let mut tx = ctx.db.begin().await?;
+    get(&mut tx, user, project).await?;
+    projects::put_key(&mut tx, user, project, provider, &sealed, clock::now()).await?;
+    let detail = json!({"project": project, "provider": provider});
+    super::audit::note(&mut tx, user, "provider_key_set", address, Some(detail)).await?;
+    tx.commit().await
+}
+
+pub async fn delete_key(ctx: &Context, user: UserId, project: ProjectId, provider: &str) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    if !projects::delete_key(&mut tx, user, project, provider).await? {
+        return Err(Error::not_found("key"));
+    }
+    tx.commit().await
+}
+
+/// The keys a project brings along, opened. One that does not open (its sealing key is gone) is left out.
+pub async fn keys(ctx: &Context, user: UserId, project: ProjectId) -> Result<Vec<(String, Secret)>> {
+    let sealed = projects::keys(&mut ctx.db.read().await?, user, project).await?;
+    let open = |(provider, sealed, _): (String, Vec<u8>, _)| {
+        let key = ctx.sealer.open(&place(project, &provider), &sealed);
+        if key.is_none() {
+            tracing::warn!(%project, provider, "a sealed key does not open: ENCRYPTION_KEY has changed");
+        }
+        Some((provider, key?))
+    };
+    Ok(sealed.into_iter().filter_map(open).collect())
+}

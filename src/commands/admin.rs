@@ -1,0 +1,75 @@
+//! Accounts from the command line: the first admin, and whoever locked themselves out.
+
+use std::io::BufRead;
+
+use rapport_common::{auth::Auth, settings::Settings, usecase::admin};
+
+use crate::{commands, wiring};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Make an admin, or make an account one. The password is read from standard input.
+    Create {
+        /// An email or a username.
+        name: String,
+    },
+    /// Set an account's password; all its logins end. The password is read as above.
+    ResetPassword { name: String },
+    /// Make an account an admin.
+    Promote { name: String },
+    /// Take an account's admin role away.
+    Demote { name: String },
+    /// Let an account in again.
+    Activate { name: String },
+    /// Shut an account out.
+    Deactivate { name: String },
+}
+
+/// Never an argument or a variable: those are in the process list and the shell's history.
+fn password() -> Result<String, String> {
+    commands::print("Password: ")?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String> {
+    let db = wiring::database(&settings).await?;
+    wiring::wait_for_database(&db).await?;
+    if settings.postgres_url.is_none() {
+        db.migrate().await.map_err(|error| error.to_string())?;
+    }
+    wiring::check_schema(&db).await?;
+    let auth = Auth::new(&settings.auth);
+    let failed = |error: rapport_common::Error| error.detail;
+    match arguments.what {
+        What::Create { name } => {
+            let user = admin::create(&db, &auth, &name, &password()?).await.map_err(failed)?;
+            commands::print(&format!("{name} is an admin now ({})\n", user.id))
+        }
+        What::ResetPassword { name } => {
+            admin::reset_password(&db, &auth, &name, &password()?).await.map_err(failed)?;
+            commands::print(&format!("{name} has another password, and is signed out everywhere\n"))
+        }
+        What::Promote { name } => role(&db, &name, "admin").await,
+        What::Demote { name } => role(&db, &name, "user").await,
+        What::Activate { name } => active(&db, &name, true).await,
+        What::Deactivate { name } => active(&db, &name, false).await,
+    }
+}
+
+async fn role(db: &rapport_common::store::Db, name: &str, role: &str) -> Result<(), String> {
+    admin::set_role(db, name, role).await.map_err(|error| error.detail)?;
+    commands::print(&format!("{name} has the role {role}\n"))
+}
+
+async fn active(db: &rapport_common::store::Db, name: &str, active: bool) -> Result<(), String> {
+    admin::set_active_by_name(db, name, active).await.map_err(|error| error.detail)?;
+    commands::print(&format!("{name} is {}\n", if active { "active" } else { "deactivated" }))
+}

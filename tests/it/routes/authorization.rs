@@ -1,0 +1,264 @@
+//! Every operation of the description, as everybody who might try it, with everybody's ids.
+
+use std::collections::HashMap;
+
+use rapport_api::policy::{self, Policy};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    both_stacks,
+    harness::{App, Stack, User, client::Answer, client::PASSWORD, eventually},
+};
+
+both_stacks!(everybody_may_what_the_policy_says);
+
+#[test]
+fn every_route_has_a_policy() {
+    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let short = path.strip_prefix("/api/v1").unwrap();
+        for (method, operation) in item.as_object().unwrap() {
+            let stated = policy::of(&method.to_uppercase(), short);
+            let stated = stated.unwrap_or_else(|| panic!("{method} {path} has no policy"));
+            let open =
+                operation["security"].as_array().is_some_and(|all| all.iter().all(|one| one == &json!({})));
+            let is_public = operation.get("security").is_none() || open;
+            assert_eq!(
+                stated == Policy::Public,
+                is_public,
+                "{method} {path}: {stated:?} {}",
+                operation["security"]
+            );
+        }
+    }
+}
+
+/// One of everything a user can have; by the name of the parameter and the beginning of the path.
+async fn everything(user: &User) -> HashMap<&'static str, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let chat = user.chat("/echo mine").await;
+    let memory = user.post("/memory", &json!({"content": "Likes tea"})).await.expect(201);
+    let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let path = format!("/projects/{}/prompts", text(&project["id"]));
+    let prompt = user.post(&path, &json!({"name": "p", "content": "x"})).await.expect(201);
+    let hook = user
+        .post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]}))
+        .await
+        .expect(201);
+    let key = user.post("/api-keys", &json!({"name": "k"})).await.expect(201);
+    let me = user.get("/users/me").await.expect(200);
+    HashMap::from([
+        ("session", text(&chat["session_id"])),
+        ("job", text(&chat["job_id"])),
+        ("message", text(&chat["message_id"])),
+        ("memory", text(&memory["id"])),
+        ("project", text(&project["id"])),
+        ("prompt", text(&prompt["id"])),
+        ("webhook", text(&hook["id"])),
+        ("key", text(&key["id"])),
+        ("user", text(&me["id"])),
+    ])
+}
+
+fn kind_of(path: &str) -> &'static str {
+    for (start, kind) in [
+        ("/chat/messages", "message"),
+        ("/chat/sessions", "session"),
+        ("/conversations", "session"),
+        ("/jobs", "job"),
+        ("/memory", "memory"),
+        ("/projects", "project"),
+        ("/webhooks", "webhook"),
+        ("/api-keys", "key"),
+        ("/admin/users", "user"),
+        ("/users/me/exports", "job"),
+    ] {
+        if path.starts_with(start) {
+            return kind;
+        }
+    }
+    panic!("{path}: what is its id?");
+}
+
+fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
+    let mut path = path.to_owned();
+    if path.contains("{id}") {
+        let id = &ids[kind_of(&path)];
+        path = path.replace("{id}", id);
+    }
+    path.replace("{prompt_id}", &ids["prompt"])
+        .replace("{delivery_id}", "dlv_06dqz6ef8swq1bnx1rc6a2k8t4")
+        .replace("{provider}", "openai")
+        .replace("{queue}", "background")
+}
+
+/// A body that a route might take, with the ids of whoever it is about.
+fn body(path: &str, ids: &HashMap<&str, String>) -> Value {
+    let mut body = json!({
+        "message": "x", "title": "x", "name": "x", "content": "x", "email": "a@example.com", "password": "Wrong-horse-1",
+        "rating": "up", "query": "x", "action": "reject", "url": "https://example.com/", "events": ["job.failed"], "api_key": "sk-0123456789",
+        "session_id": ids["session"], "from_message_id": ids["message"], "project_id": ids["project"], "memory_ids": [ids["memory"], ids["memory"]],
+        "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
+        "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
+        "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
+    });
+    // These would rather change the caller than fail.
+    if path == "/settings" || path == "/settings/settings" {
+        body = json!({});
+    }
+    if path == "/memory/link" {
+        body["type"] = json!("supports");
+    }
+    body
+}
+
+async fn everybody_may_what_the_policy_says(stack: Stack) {
+    let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
+    let (owner, other, shut) = (app.user().await, app.user().await, app.user().await);
+    let admin = super::admin::admin(&app).await;
+    let ids = everything(&owner).await;
+    let key_of = async |user: &User, scopes: Value| {
+        let mut body = json!({"name": "k"});
+        if !scopes.is_null() {
+            body["scopes"] = scopes;
+        }
+        let made = user.post("/api-keys", &body).await.expect(201);
+        User { token: made["key"].as_str().unwrap().to_owned(), ..user.clone() }
+    };
+    let others_key = key_of(&other, Value::Null).await;
+    let mut scoped: HashMap<&str, User> = HashMap::new();
+    for scope in ["chat", "memory", "projects", "account", "admin"] {
+        // A key with every scope but this one.
+        let rest: Vec<&str> = ["chat", "memory", "projects", "account", "admin"]
+            .into_iter()
+            .filter(|one| *one != scope)
+            .collect();
+        let whose = if scope == "admin" { &admin } else { &other };
+        scoped.insert(scope, key_of(whose, json!(rest)).await);
+    }
+    let expired = User { token: expired_token(&other), ..other.clone() };
+    shut.post("/users/me/deactivate", &json!({"password": PASSWORD})).await.expect(200);
+    eventually("it is shut out", std::time::Duration::from_secs(5), || async {
+        (shut.get("/auth/me").await.status == 401).then_some(())
+    })
+    .await;
+
+    let before = snapshot(&owner, &ids).await;
+    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let mut checked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let short = path.strip_prefix("/api/v1").unwrap();
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let policy = policy::of(method.as_str(), short).unwrap();
+            if policy == Policy::Public {
+                continue;
+            }
+            let streams = ["/events", "/memory/events"].contains(&short);
+            let socket = short == "/chat/ws" || short == "/chat/stream" && method == Method::GET;
+            let ask = async |user: &User, token: bool| {
+                let url = fill(short, &ids);
+                let mut request = user
+                    .http
+                    .request(method.clone(), format!("{}{url}", user.base))
+                    .header("prefer", "wait=0");
+                if token {
+                    request = request.bearer_auth(&user.token);
+                }
+                if method != Method::GET {
+                    request = request.json(&body(short, &ids));
+                }
+                let response = request.send().await.unwrap();
+                if response
+                    .headers()
+                    .get("content-type")
+                    .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+                {
+                    // It would never end; who got in is told by the status.
+                    return Answer {
+                        status: response.status().as_u16(),
+                        headers: response.headers().clone(),
+                        body: Value::Null,
+                    };
+                }
+                Answer::of(response).await
+            };
+            let name = format!("{method} {short}");
+            for nobody in [&expired, &shut] {
+                let answer = ask(nobody, true).await;
+                assert_eq!(
+                    (answer.status, answer.headers.contains_key("www-authenticate")),
+                    (401, true),
+                    "{name}: {}",
+                    answer.body
+                );
+            }
+            assert_eq!(ask(&other, false).await.status, 401, "{name} as nobody");
+            match policy {
+                Policy::User(scope) => {
+                    let answer = ask(&scoped[scope], true).await;
+                    assert_eq!(answer.status, 403, "{name} without scope {scope}: {}", answer.body);
+                    let answer = ask(&others_key, true).await;
+                    assert_ne!(answer.status, 403, "{name} by a key: {}", answer.body);
+                }
+                Policy::Login => {
+                    let answer = ask(&others_key, true).await;
+                    assert_eq!(answer.status, 403, "{name} by a key: {}", answer.body);
+                }
+                Policy::Admin => {
+                    assert_eq!(ask(&other, true).await.status, 403, "{name} by a user");
+                    assert_eq!(
+                        ask(&scoped["admin"], true).await.status,
+                        403,
+                        "{name} by an admin's key without the scope"
+                    );
+                }
+                Policy::Public => {}
+            }
+            // Whoever it is, admins too: what is another's is not there.
+            if policy != Policy::Admin && short.contains('{') && !socket && !streams {
+                for stranger in [&other, &admin] {
+                    let answer = ask(stranger, true).await;
+                    assert_eq!(answer.status, 404, "{name} as a stranger: {}", answer.body);
+                }
+            }
+            // Ids in the body are another's as well.
+            if ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&short)
+                && method == Method::POST
+            {
+                assert_eq!(ask(&other, true).await.status, 404, "{name} with another's session");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 90, "only {checked} operations");
+    assert_eq!(snapshot(&owner, &ids).await, before, "somebody changed what is the owner's");
+}
+
+async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
+    let session = &ids["session"];
+    json!([
+        owner.messages(session).await,
+        owner.get(&format!("/memory/{}", ids["memory"])).await.expect(200)["content"],
+        owner.get(&format!("/projects/{}", ids["project"])).await.expect(200),
+        owner.get(&format!("/projects/{}/prompts/{}", ids["project"], ids["prompt"])).await.expect(200),
+        owner.get(&format!("/projects/{}/provider-keys", ids["project"])).await.expect(200),
+        owner.get("/webhooks").await.expect(200),
+        owner.get("/users/me").await.expect(200),
+    ])
+}
+
+/// A token that was good once: ours, but for the time.
+fn expired_token(user: &User) -> String {
+    use data_encoding::BASE64URL_NOPAD;
+    use hmac::{Hmac, KeyInit, Mac};
+    let parts: Vec<&str> = user.token.split('.').collect();
+    let mut claims: Value =
+        serde_json::from_slice(&BASE64URL_NOPAD.decode(parts[1].as_bytes()).unwrap()).unwrap();
+    claims["exp"] = json!(1_000_000_000);
+    let signed = format!("{}.{}", parts[0], BASE64URL_NOPAD.encode(claims.to_string().as_bytes()));
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(crate::harness::app::SECRET_KEY.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
+}

@@ -1,0 +1,154 @@
+//! Erasing an account: no row, vector, event, file or mail of it is left; another's are.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    both_stacks,
+    harness::{
+        Stack,
+        app::client,
+        client::{Answer, PASSWORD},
+        dump, eventually,
+        memory::{app, id},
+    },
+};
+
+both_stacks!(nothing_of_an_erased_account_is_left, an_account_is_taken_away_as_one_archive);
+
+async fn nothing_of_an_erased_account_is_left(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let (gone, stays) = (app.user().await, app.user().await);
+    let email = "zebra.qqx@example.com";
+    for user in [&gone, &stays] {
+        user.tell("I live in London. I like tea.").await;
+        let memory = user.memory("Lives in London").await;
+        user.post(&format!("/memory/{}/verify", id(&memory)), &json!({"action": "confirm"}))
+            .await
+            .expect(200);
+        user.until_found("tea", "Likes tea").await;
+    }
+    gone.tell("I like zebra qqx.").await;
+    gone.send(Method::PATCH, "/users/me", &json!({"email": email})).await.expect(200);
+    let url = format!("{}/api/v1/auth/request-otp", app.url(0));
+    Answer::of(client().post(url).json(&json!({"email": email})).send().await.unwrap()).await.expect(200);
+    crate::harness::mail::to(&app, email, 1).await;
+    // Something in every table a user can fill.
+    let project = gone.post("/projects", &json!({"name": "Zebra qqx"})).await.expect(201);
+    let project = project["id"].as_str().unwrap();
+    gone.post(&format!("/projects/{project}/prompts"), &json!({"name": "p", "content": "Zebra qqx"}))
+        .await
+        .expect(201);
+    let place = format!("/projects/{project}/provider-keys/openai");
+    assert_eq!(gone.send(Method::PUT, &place, &json!({"api_key": "sk-0123456789"})).await.status, 204);
+    gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
+    gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
+        .await
+        .expect(201);
+    gone.send(Method::PATCH, "/settings", &json!({"chat_settings": {"system_prompt": "Zebra qqx"}}))
+        .await
+        .expect(200);
+    let keyed = gone
+        .request(Method::POST, "/chat")
+        .header("idempotency-key", "k1")
+        .json(&json!({"message": "/tool current_time {} zebra qqx"}));
+    let chat = Answer::of(keyed.send().await.unwrap()).await.expect(200);
+    let body = json!({"session_id": chat["session_id"]});
+    gone.post("/chat/regenerate", &body).await.expect(200);
+    let (job, session) = (chat["job_id"].as_str().unwrap(), chat["session_id"].as_str().unwrap());
+    let before = gone.get("/users/me").await.expect(200);
+    let user = before["id"].as_str().unwrap().to_owned();
+    let db = app.db().await;
+    let hex = uuid_hex(&user);
+    let mentioned = async || {
+        let mut found = Vec::new();
+        for table in dump::tables(&db).await {
+            for row in dump::rows(&db, &table).await {
+                if row.to_lowercase().contains(&hex)
+                    || row.contains("qqx")
+                    || row.contains(&user)
+                    || row.contains(job)
+                    || row.contains(session)
+                {
+                    found.push(format!("{table}: {}", row.chars().take(300).collect::<String>()));
+                }
+            }
+        }
+        found
+    };
+    assert!(mentioned().await.len() > 30, "the test would see rows");
+    gone.send(Method::DELETE, "/users/me", &json!({"password": "Wrong-horse-1"}))
+        .await
+        .problem(403, "wrong_password");
+    let erasing = gone.send(Method::DELETE, "/users/me", &json!({"password": PASSWORD})).await.expect(202);
+    assert_eq!(erasing["kind"], "erase");
+    gone.get("/auth/me").await.problem(401, "unauthorized");
+    eventually("it is erased", Duration::from_secs(60), || async {
+        mentioned().await.is_empty().then_some(())
+    })
+    .await;
+    // No mail, no event, no vector.
+    let outbox = std::fs::read_dir(app.folder.join("outbox")).unwrap().count();
+    assert_eq!(outbox, 0);
+    if let Some(redis) = &app.redis {
+        let client = redis::Client::open(redis.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+        assert!(!keys.iter().any(|key| key.contains(job)), "{keys:?}");
+    }
+    // The other's are all there.
+    assert!(
+        stays.post("/memory/search", &json!({"query": "tea"})).await.expect(200).as_array().unwrap().len()
+            == 1
+    );
+    let again = json!({"username": gone.name, "password": PASSWORD});
+    let url = format!("{}/api/v1/auth/login", app.url(0));
+    Answer::of(client().post(url).json(&again).send().await.unwrap())
+        .await
+        .problem(401, "invalid_credentials");
+}
+
+/// An id as the databases hold it.
+fn uuid_hex(id: &str) -> String {
+    let id: rapport_common::domain::ids::UserId = id.parse().unwrap();
+    uuid::Uuid::from(id).simple().to_string()
+}
+
+async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let (user, other) = (app.user().await, app.user().await);
+    let session = user.tell("I live in London.").await;
+    user.memory("Lives in London").await;
+    user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let job = user.get("/users/me/export").await.expect(202);
+    let id = job["id"].as_str().unwrap();
+    let done = user.finished(id, Duration::from_secs(30)).await;
+    assert_eq!(done["status"], "succeeded", "{done}");
+    let path = format!("/users/me/exports/{id}");
+    let response = user.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/zip");
+    let bytes = response.bytes().await.unwrap();
+    let file = app.folder.join("account.zip");
+    std::fs::write(&file, &bytes).unwrap();
+    // Another program opens it.
+    let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\nfor n in z.namelist(): print('##', n); print(z.read(n).decode())";
+    let read = std::process::Command::new("python3").args(["-c", script]).arg(&file).output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let text = String::from_utf8(read.stdout).unwrap();
+    for part in [
+        "## account.json",
+        "## conversations.jsonl",
+        "## memories.json",
+        "## projects.jsonl",
+        "Lives in London",
+        "Desk",
+        &session,
+        &user.name,
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("password_hash") && !text.contains("$argon2"));
+    other.get(&path).await.problem(404, "not_found");
+}

@@ -1,0 +1,187 @@
+//! Writes all of an account into one ZIP archive of JSON files, which can be fetched for a day.
+//!
+//! The archive grows part by part into the database: at most one part and one page of rows are in memory.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::StreamExt;
+use rapport_common::{
+    Context, Error, Result, clock,
+    domain::{
+        ids::{BlobId, SessionId, UserId},
+        job::Job,
+    },
+    jobs::payload::ExportPayload,
+    store::{self, analytics, blobs, projects, sessions},
+    usecase::{end_job::succeed_job, memory::export, settings},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions, write::StreamWriter};
+
+use crate::{outcome::Outcome, runner::persist_for};
+
+const PART: usize = 512 * 1_024;
+const PAGE: i64 = 200;
+
+pub async fn run(ctx: &Context, job: &Job) -> Outcome {
+    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an export without user")) };
+    match write(ctx, job, user).await {
+        Ok(Some(result)) => Outcome::Done(result),
+        Ok(None) => Outcome::Lost,
+        Err(error) => super::outcome_of(error),
+    }
+}
+
+/// What the archive has written and the database does not have yet.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Archive<'a> {
+    ctx: &'a Context,
+    user: UserId,
+    blob: BlobId,
+    zip: ZipWriter<StreamWriter<Waiting>>,
+    waiting: Waiting,
+    parts: i64,
+    bytes: usize,
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal(error)
+}
+
+impl Archive<'_> {
+    fn begin(&mut self, name: &str) -> Result<()> {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        self.zip.start_file(name, options).map_err(failed)
+    }
+
+    /// One line of the open file.
+    async fn line(&mut self, row: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(row).map_err(failed)?;
+        text.push(b'\n');
+        self.bytes(&text).await
+    }
+
+    async fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.zip.write_all(bytes).map_err(failed)?;
+        self.store(PART).await
+    }
+
+    /// Stores what waits, if it is at least so much.
+    async fn store(&mut self, least: usize) -> Result<()> {
+        let held = {
+            let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() < least.max(1) {
+                return Ok(());
+            }
+            std::mem::take(&mut *waiting)
+        };
+        let mut tx = self.ctx.db.begin().await?;
+        blobs::add(&mut tx, self.user, self.blob, self.parts, &held, clock::now()).await?;
+        tx.commit().await?;
+        self.parts += 1;
+        self.bytes += held.len();
+        Ok(())
+    }
+}
+
+async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> {
+    let waiting = Waiting::default();
+    let zip = ZipWriter::new_stream(waiting.clone());
+    // An attempt after a crash writes the same parts again.
+    let mut archive = Archive { ctx, user, blob: BlobId(job.id.0), zip, waiting, parts: 0, bytes: 0 };
+    small_files(ctx, user, &mut archive).await?;
+    conversations(ctx, user, &mut archive).await?;
+    archive.begin("memories.json")?;
+    let spec =
+        ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
+    let mut pieces = std::pin::pin!(export::pieces(ctx.clone(), user, spec));
+    while let Some(piece) = pieces.next().await {
+        archive.bytes(&piece?).await?;
+    }
+    let Archive { zip, .. } = &mut archive;
+    std::mem::replace(zip, ZipWriter::new_stream(Waiting::default())).finish().map_err(failed)?;
+    archive.store(0).await?;
+    let download = format!("/api/v1/users/me/exports/{}", job.id);
+    let result = json!({"download": download, "bytes": archive.bytes, "parts": archive.parts});
+    let ended = persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await;
+    Ok((ended == Some(true)).then_some(result))
+}
+
+async fn small_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    let mut conn = ctx.db.read().await?;
+    let account = store::users::get(&mut conn, user).await?;
+    let settings = settings::get(&mut conn, user).await?;
+    let keys = store::keys::list(&mut conn, user).await?;
+    let hooks = store::webhooks::list(&mut conn, user).await?;
+    let usage = analytics::usage(&mut conn, user, "").await?;
+    let audit = store::audit::list(&mut conn, None, Some(user), None, 10_000).await?;
+    let (all, _) = projects::list(&mut conn, user, None, 10_000, 0).await?;
+    drop(conn);
+    archive.begin("account.json")?;
+    archive.line(&account).await?;
+    archive.begin("settings.json")?;
+    archive.line(&settings).await?;
+    archive.begin("api_keys.json")?;
+    archive.line(&keys).await?;
+    archive.begin("webhooks.json")?;
+    archive.line(&hooks).await?;
+    archive.begin("usage.json")?;
+    archive.line(&usage).await?;
+    archive.begin("security_events.json")?;
+    archive.line(&audit).await?;
+    archive.begin("projects.jsonl")?;
+    for project in all {
+        let mut conn = ctx.db.read().await?;
+        let mut prompts = Vec::new();
+        for prompt in projects::prompts(&mut conn, user, project.id).await? {
+            let versions = projects::versions(&mut conn, user, prompt.id).await?;
+            prompts.push(json!({"prompt": prompt, "versions": versions}));
+        }
+        drop(conn);
+        archive.line(&json!({"project": project, "prompts": prompts})).await?;
+    }
+    Ok(())
+}
+
+async fn conversations(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    archive.begin("conversations.jsonl")?;
+    let filter = sessions::Filter { status: "all".to_owned(), project: None, q: None };
+    let mut after = None;
+    loop {
+        let (page, _) = sessions::list(&mut ctx.db.read().await?, user, &filter, after, PAGE, 0).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.is_pinned, last.updated_at, last.id));
+        for session in &page {
+            archive.line(&json!({"session": session})).await?;
+            messages(ctx, user, session.id, archive).await?;
+        }
+    }
+}
+
+async fn messages(ctx: &Context, user: UserId, session: SessionId, archive: &mut Archive<'_>) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let page = store::messages::page(&mut ctx.db.read().await?, user, session, after, PAGE, 0).await?;
+        let (messages, Some(last)) = page else { return Ok(()) };
+        for message in messages {
+            archive.line(&json!({"session_id": session, "message": message})).await?;
+        }
+        after = last;
+    }
+}
