@@ -1,6 +1,7 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
 mod error;
+mod examples;
 mod extract;
 mod handlers;
 mod layers;

@@ -34,8 +34,19 @@ pub struct Problem {
     errors: Option<Vec<FieldError>>,
 }
 
+/// One server-sent event; `data` is a JSON object as one line of text.
+#[derive(Serialize, ToSchema)]
+pub struct StreamEvent {
+    #[schema(example = "1-2")]
+    id: Option<String>,
+    #[schema(example = "token")]
+    event: Option<String>,
+    #[schema(example = r#"{"delta":"Hello","index":2}"#)]
+    data: Option<String>,
+}
+
 /// The description as JSON is served at `/openapi.json`.
-pub fn document() -> OpenApi {
+pub fn document() -> serde_json::Value {
     routes::description()
 }
 
@@ -67,8 +78,18 @@ pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
     for (path, item) in &mut document.paths.paths {
         let short = path.strip_prefix("/api/v1").unwrap_or(path);
         let is_public = public.iter().any(|(public, _)| *public == short);
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
+        let methods = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            let Some(operation) = operation else { continue };
+            // Handlers of different modules share their names; a client generator needs them apart.
+            let name = short.replace(['{', '}'], "").replace(['/', '-'], "_");
+            operation.operation_id = Some(format!("{method}{name}"));
             complete_operation(operation, path, is_public);
         }
     }
@@ -109,8 +130,23 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
         errors.push(("500", "A fault of ours"));
         errors.push(("503", "Overloaded, or a dependency is away; see `Retry-After`"));
     }
+    // What is described by hand as a problem is one in its media type too.
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response)
+            && let Some(content) = response.content.swap_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
     for (status, description) in errors {
         let responses = &mut operation.responses.responses;
         responses.entry(status.to_owned()).or_insert_with(|| problem(description));
     }
+}
+
+/// The description with an example for every body.
+pub fn with_examples(document: &OpenApi) -> serde_json::Value {
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    crate::examples::add(&mut value);
+    value
 }

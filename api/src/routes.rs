@@ -8,7 +8,6 @@ use axum::{
 };
 use rapport_common::{Error, error::Code};
 use tower::ServiceBuilder;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -150,10 +149,10 @@ fn api() -> OpenApiRouter<AppState> {
 }
 
 /// The API's description, without the aliases.
-pub fn description() -> OpenApi {
+pub fn description() -> serde_json::Value {
     let (_, mut description) = OpenApiRouter::new().nest("/api/v1", api()).split_for_parts();
     openapi::complete(&mut description, &PUBLIC);
-    description
+    openapi::with_examples(&description)
 }
 
 /// The whole application: the API at `/api/v1`, its aliases at `/api` and `/`, and what surrounds it.
@@ -166,7 +165,7 @@ pub fn app(state: AppState) -> Router {
         .merge(api)
         .route("/", get(ui::index))
         .route("/metrics", get(health::metrics))
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
+        .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", description()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(

@@ -64,6 +64,6 @@ pub fn print(text: &str) -> Result<(), String> {
 }
 
 pub fn print_openapi() -> Result<(), String> {
-    let text = rapport_api::document().to_pretty_json().map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&rapport_api::document()).map_err(|error| error.to_string())?;
     print(&(text + "\n"))
 }

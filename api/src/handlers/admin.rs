@@ -3,12 +3,13 @@
 use axum::{Json as Answer, extract::State, http::StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
-    auth, clock,
+    Error, auth, clock,
     domain::{
         ids::{AuditId, JobId, UserId},
         job::Queue,
         user::User,
     },
+    error::Code,
     providers::health::Standing,
     store::{self, admin as rows, admin::Dead, audit::Entry},
     usecase::admin::{self, Actor},
@@ -76,13 +77,18 @@ pub async fn activate(
 
 /// Shut an account out; every login of it ends
 #[utoipa::path(post, path = "/admin/users/{id}/deactivate", tag = "admin", params(("id" = String, Path)),
-    responses((status = 200, description = "The account", body = User)))]
+    responses((status = 200, description = "The account", body = User),
+              (status = 409, description = "It is the admin's own", body = crate::openapi::Problem)))]
 pub async fn deactivate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
     UserPath(id): UserPath,
 ) -> Result<Answer<User>> {
+    if id == caller.user {
+        let detail = "An admin does not shut themselves out: another admin can.";
+        return Err(Error::new(Code::Conflict, detail).into());
+    }
     Ok(Answer(admin::set_active(&state.ctx, &actor(&caller, address), id, false).await?))
 }
 

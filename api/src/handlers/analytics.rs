@@ -10,7 +10,7 @@ use rapport_common::{
     error::Code,
     store::{
         self,
-        analytics::{self, Day, Line},
+        analytics::{self, Day, UsageLine},
         usage::day,
     },
     usecase::budget::{self, Left},
@@ -129,7 +129,7 @@ pub struct UsageTotals {
 pub struct UsageReport {
     total: UsageTotals,
     /// By day, project, API key, provider, model and kind of job.
-    lines: Vec<Line>,
+    lines: Vec<UsageLine>,
 }
 
 /// Tokens and cost

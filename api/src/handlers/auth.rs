@@ -74,7 +74,7 @@ impl From<SignedIn> for Tokens {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Message {
+pub struct Said {
     pub message: &'static str,
 }
 
@@ -138,12 +138,12 @@ pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody
 ///
 /// Ends this login; with `{"all": true}` every login of the account.
 #[utoipa::path(post, path = "/auth/logout", tag = "accounts", request_body = Option<LogoutBody>,
-    responses((status = 200, description = "Signed out", body = Message)))]
+    responses((status = 200, description = "Signed out", body = Said)))]
 pub async fn logout(
     State(state): State<AppState>,
     Caller(caller): Caller,
     request: axum::extract::Request,
-) -> Result<Answer<Message>> {
+) -> Result<Answer<Said>> {
     use axum::extract::FromRequest;
     let has_body = request.headers().contains_key("content-type");
     let body = if has_body {
@@ -152,7 +152,7 @@ pub async fn logout(
         LogoutBody::default()
     };
     accounts::logout(&state.ctx, &caller, body.all).await?;
-    Ok(Answer(Message { message: "Signed out." }))
+    Ok(Answer(Said { message: "Signed out." }))
 }
 
 /// Who am I?

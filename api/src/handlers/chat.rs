@@ -242,7 +242,7 @@ pub struct StreamQuery {
 /// has an id; after a cut, `GET /jobs/{id}/events` with `Last-Event-ID` gives exactly what was missed.
 #[utoipa::path(post, path = "/chat/stream", tag = "chat", request_body = ChatBody, params(StreamQuery,
     ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream"),
               (status = 409, description = "The session is busy", body = crate::openapi::Problem)))]
 pub async fn chat_stream(
     State(state): State<AppState>,

@@ -92,25 +92,25 @@ pub async fn list(
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Deleted {
+pub struct ConversationDeleted {
     #[schema(example = "Conversation deleted")]
     msg: &'static str,
 }
 
 /// Delete a conversation
 #[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Deleted)))]
+    responses((status = 200, description = "ConversationDeleted", body = ConversationDeleted)))]
 pub async fn delete(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
-) -> Result<Answer<Deleted>> {
+) -> Result<Answer<ConversationDeleted>> {
     sessions::delete(&state.ctx, caller.user, id).await?;
-    Ok(Answer(Deleted { msg: "Conversation deleted" }))
+    Ok(Answer(ConversationDeleted { msg: "Conversation deleted" }))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Line {
+pub struct ConversationMessage {
     #[schema(value_type = String)]
     id: MessageId,
     /// `user` or `ai`.
@@ -129,7 +129,7 @@ pub struct NewLine {
 /// Send a message and wait for its answer
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path)),
     request_body = NewLine,
-    responses((status = 200, description = "The answer", body = Line),
+    responses((status = 200, description = "The answer", body = ConversationMessage),
               (status = 202, description = "Not answered yet: the job", body = super::jobs::JobView),
               (status = 502, description = "The provider failed", body = crate::openapi::Problem),
               (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
@@ -159,27 +159,27 @@ pub async fn send(
     let id = result["message_id"].as_str().and_then(|id| id.parse().ok());
     let id = id.ok_or_else(|| Error::internal("an answer without id"))?;
     let content = result["reply"].as_str().unwrap_or_default().to_owned();
-    let mut response = Answer(Line { id, sender: "ai", content }).into_response();
+    let mut response = Answer(ConversationMessage { id, sender: "ai", content }).into_response();
     mark(&mut response, &accepted);
     Ok(response)
 }
 
 /// Messages of a conversation, in order
 #[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Page),
-    responses((status = 200, description = "Messages", body = Vec<Line>)))]
+    responses((status = 200, description = "Messages", body = Vec<ConversationMessage>)))]
 pub async fn messages(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
     Query(page): Query<Page>,
-) -> Result<Answer<Vec<Line>>> {
+) -> Result<Answer<Vec<ConversationMessage>>> {
     let (limit, skip, _) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("conversation").into());
     }
     let (messages, _) = store::messages::page(&mut conn, caller.user, id, 0, limit, skip).await?;
-    let line = |message: rapport_common::domain::message::Message| Line {
+    let line = |message: rapport_common::domain::message::Message| ConversationMessage {
         id: message.id,
         sender: if message.role == "user" { "user" } else { "ai" },
         content: message.content,

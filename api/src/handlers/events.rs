@@ -37,7 +37,7 @@ struct Parameters {
 /// (`{session_id, title}`), and what `GET /memory/events` tells.
 #[utoipa::path(get, path = "/events", tag = "jobs",
     params(("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers")),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream")))]
 pub async fn events(
     State(state): State<AppState>,
     uri: Uri,

@@ -53,7 +53,6 @@ pub struct JobView {
     #[schema(value_type = Option<Object>)]
     progress: Option<Value>,
     /// What it came to: for a chat, the 200 body of `POST /chat`.
-    #[schema(value_type = Option<Object>)]
     result: Option<Value>,
     /// The problem it failed with, or the one of its last attempt.
     #[schema(value_type = Option<Object>)]
@@ -195,7 +194,7 @@ pub async fn list_jobs(
            ("after" = Option<String>, Query, description = "The last event seen"),
            ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers"),
            ("Last-Event-ID" = Option<String>, Header, description = "The last event seen")),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream"),
               (status = 204, description = "All events were seen")))]
 pub async fn job_events(
     State(state): State<AppState>,

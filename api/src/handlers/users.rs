@@ -20,7 +20,7 @@ use rapport_common::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{auth::Message, jobs::JobView};
+use super::{auth::Said, jobs::JobView};
 use crate::{
     error::Result,
     extract::{Address, Caller, JobPath, Json, KeyPath},
@@ -63,7 +63,7 @@ pub async fn request_otp(
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
-pub struct VerifyBody {
+pub struct VerifyEmailBody {
     #[schema(example = "ann@example.com")]
     email: String,
     /// Six digits.
@@ -72,15 +72,15 @@ pub struct VerifyBody {
 }
 
 /// Verify an address by its code
-#[utoipa::path(post, path = "/auth/verify-otp", tag = "accounts", request_body = VerifyBody, security(()),
-    responses((status = 200, description = "Verified", body = Message)))]
+#[utoipa::path(post, path = "/auth/verify-otp", tag = "accounts", request_body = VerifyEmailBody, security(()),
+    responses((status = 200, description = "Verified", body = Said)))]
 pub async fn verify_otp(
     State(state): State<AppState>,
     Address(address): Address,
-    Json(body): Json<VerifyBody>,
-) -> Result<Answer<Message>> {
+    Json(body): Json<VerifyEmailBody>,
+) -> Result<Answer<Said>> {
     codes::verify(&state.ctx, &body.email, &body.otp, Some(&address)).await?;
-    Ok(Answer(Message { message: "The address is verified." }))
+    Ok(Answer(Said { message: "The address is verified." }))
 }
 
 /// Have a token sent to set a new password
@@ -110,14 +110,14 @@ pub struct ResetBody {
 ///
 /// Every login of the account ends.
 #[utoipa::path(post, path = "/auth/reset-password", tag = "accounts", request_body = ResetBody, security(()),
-    responses((status = 200, description = "Set", body = Message)))]
+    responses((status = 200, description = "Set", body = Said)))]
 pub async fn reset_password(
     State(state): State<AppState>,
     Address(address): Address,
     Json(body): Json<ResetBody>,
-) -> Result<Answer<Message>> {
+) -> Result<Answer<Said>> {
     codes::reset(&state.ctx, &body.email, &body.token, &body.new_password, Some(&address)).await?;
-    Ok(Answer(Message { message: "The password is set. Sign in with it." }))
+    Ok(Answer(Said { message: "The password is set. Sign in with it." }))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -133,16 +133,16 @@ pub struct ChangePasswordBody {
 ///
 /// Every other login of the account ends.
 #[utoipa::path(post, path = "/auth/change-password", tag = "accounts", request_body = ChangePasswordBody,
-    responses((status = 200, description = "Changed", body = Message)))]
+    responses((status = 200, description = "Changed", body = Said)))]
 pub async fn change_password(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
     Json(body): Json<ChangePasswordBody>,
-) -> Result<Answer<Message>> {
+) -> Result<Answer<Said>> {
     let ChangePasswordBody { current_password, new_password } = body;
     profile::change_password(&state.ctx, &caller, &current_password, &new_password, Some(&address)).await?;
-    Ok(Answer(Message { message: "The password is changed." }))
+    Ok(Answer(Said { message: "The password is changed." }))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -179,15 +179,15 @@ pub struct PasswordBody {
 ///
 /// Every login ends, and nobody can sign in until an admin activates it again. Nothing is erased.
 #[utoipa::path(post, path = "/users/me/deactivate", tag = "accounts", request_body = PasswordBody,
-    responses((status = 200, description = "Deactivated", body = Message)))]
+    responses((status = 200, description = "Deactivated", body = Said)))]
 pub async fn deactivate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
     Json(body): Json<PasswordBody>,
-) -> Result<Answer<Message>> {
+) -> Result<Answer<Said>> {
     profile::deactivate(&state.ctx, caller.user, &body.password, Some(&address)).await?;
-    Ok(Answer(Message { message: "The account is deactivated." }))
+    Ok(Answer(Said { message: "The account is deactivated." }))
 }
 
 /// Erase one's account

@@ -65,7 +65,7 @@ pub async fn models(
 
 /// One line of usage: the sums of a day, project, key, provider, model and kind of job.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct Line {
+pub struct UsageLine {
     #[schema(example = "2026-11-21")]
     pub date: String,
     /// Null: none.
@@ -82,21 +82,22 @@ pub struct Line {
     pub cost: f64,
 }
 
-pub async fn usage(q: &mut impl Querier, user: UserId, since: &str) -> Result<Vec<Line>, sqlx::Error> {
+pub async fn usage(q: &mut impl Querier, user: UserId, since: &str) -> Result<Vec<UsageLine>, sqlx::Error> {
     type Row = (String, String, String, String, String, String, i64, i64, i64, i64);
     let rows = fetch_all!(Row, q, USAGE, user, since)?;
     let named = |text: String| (!text.is_empty()).then_some(text);
-    let line = |(date, project, key, provider, model, kind, requests, prompt, completion, cost): Row| Line {
-        date,
-        project_id: named(project),
-        api_key_id: named(key),
-        provider,
-        model,
-        kind,
-        requests,
-        prompt_tokens: prompt,
-        completion_tokens: completion,
-        cost: cost as f64 / 1e6,
-    };
+    let line =
+        |(date, project, key, provider, model, kind, requests, prompt, completion, cost): Row| UsageLine {
+            date,
+            project_id: named(project),
+            api_key_id: named(key),
+            provider,
+            model,
+            kind,
+            requests,
+            prompt_tokens: prompt,
+            completion_tokens: completion,
+            cost: cost as f64 / 1e6,
+        };
     Ok(rows.into_iter().map(line).collect())
 }

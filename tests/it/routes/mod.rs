@@ -1,5 +1,5 @@
 mod accounts;
-mod admin;
+pub mod admin;
 mod authorization;
 mod bad_input;
 mod branches;

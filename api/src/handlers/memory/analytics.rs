@@ -45,7 +45,7 @@ pub struct OverviewView {
 
 /// 0-100, and its four parts.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Health {
+pub struct MemoryHealth {
     score: f64,
     /// Of 40: the share of active memories that are confirmed.
     verified: f64,
@@ -71,7 +71,7 @@ pub struct Insight {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Day {
+pub struct MemoryDay {
     #[schema(example = "2026-11-20")]
     date: String,
     count: i64,
@@ -84,16 +84,16 @@ pub struct Dashboard {
     by_type: BTreeMap<String, i64>,
     by_status: BTreeMap<String, i64>,
     health_score: f64,
-    health: Health,
+    health: MemoryHealth,
     insights: Vec<Insight>,
-    by_day: Vec<Day>,
+    by_day: Vec<MemoryDay>,
 }
 
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn health(of: &Overview) -> Health {
+fn health(of: &Overview) -> MemoryHealth {
     let active = of.active.max(1) as f64;
     // Of nothing, nothing is healthy.
     let some = if of.active == 0 { 0.0 } else { 1.0 };
@@ -103,7 +103,7 @@ fn health(of: &Overview) -> Health {
     let diversity = 15.0 * of.active_types as f64 / TYPES.len() as f64;
     let recency = 15.0 * of.fresh as f64 / active;
     let score = rounded(verified + confidence + diversity + recency);
-    Health {
+    MemoryHealth {
         score,
         verified: rounded(verified),
         confidence: rounded(confidence),
@@ -193,7 +193,7 @@ pub async fn dashboard(
         },
         by_type: of.by_type.into_iter().collect(),
         by_status: of.by_status.into_iter().collect(),
-        by_day: of.by_day.into_iter().rev().map(|(date, count)| Day { date, count }).collect(),
+        by_day: of.by_day.into_iter().rev().map(|(date, count)| MemoryDay { date, count }).collect(),
     }))
 }
 

@@ -74,7 +74,7 @@ pub struct BulkBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Deleted {
+pub struct MemoriesDeleted {
     deleted: u64,
     dry_run: bool,
 }
@@ -126,12 +126,13 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
 
 /// Delete many memories
 #[utoipa::path(delete, path = "/memory/bulk", tag = "memory", request_body = BulkBody,
-    responses((status = 200, description = "How many are, or would be, deleted", body = Deleted)))]
+    responses((status = 200, description = "How many are, or would be, deleted", body = MemoriesDeleted),
+              (status = 404, description = "One of them is not there", body = crate::openapi::Problem)))]
 pub async fn delete_many(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Json(body): Json<BulkBody>,
-) -> Result<Answer<Deleted>> {
+) -> Result<Answer<MemoriesDeleted>> {
     let deleted = edit::delete_many(&state.ctx, caller.user, &doomed(&body)?, body.dry_run).await?;
-    Ok(Answer(Deleted { deleted, dry_run: body.dry_run }))
+    Ok(Answer(MemoriesDeleted { deleted, dry_run: body.dry_run }))
 }
