@@ -88,6 +88,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(projects::preview))
         .routes(routes!(projects::get_prompt, projects::change_prompt, projects::delete_prompt))
         .routes(routes!(projects::versions))
+        .routes(routes!(projects::budget))
         .routes(routes!(projects::list_keys))
         .routes(routes!(projects::put_key, projects::delete_key))
         .routes(routes!(webhooks::list, webhooks::create))

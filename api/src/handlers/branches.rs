@@ -23,12 +23,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    chat::{ChatBody, job_response, mark},
+    chat::{ChatBody, job_response, mark, mark_replayed},
     jobs::JobView,
 };
 use crate::{
     error::Result,
-    extract::{Caller, Json, MessagePath, Prefer, Query, SessionPath, Trace},
+    extract::{Caller, IdempotencyKey, Json, MessagePath, Prefer, Query, Raw, SessionPath, Trace},
     state::AppState,
 };
 
@@ -61,13 +61,15 @@ pub struct BranchMade {
 ///
 /// The branch shares the past without copying it. With `new_message` it goes on at once: the job is answered like a chat.
 #[utoipa::path(post, path = "/chat/branch", tag = "sessions", request_body = BranchBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The branch", body = BranchMade),
               (status = 404, description = "There is no such session or message", body = crate::openapi::Problem)))]
 pub async fn branch(
     State(state): State<AppState>,
     Caller(caller): Caller,
     trace: Trace,
-    Json(body): Json<BranchBody>,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<BranchBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let from: MessageId = body.from_message_id.parse().map_err(|_| Error::not_found("message"))?;
@@ -75,7 +77,8 @@ pub async fn branch(
         Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(trace, None)?),
         None => None,
     };
-    let made = branch::branch(&state.ctx, &caller, session, from, chat).await?;
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let (made, replayed) = branch::branch(&state.ctx, &caller, session, from, chat, &idempotency).await?;
     if let Some(accepted) = &made.message {
         accepted.start(&state.ctx).await;
     }
@@ -90,6 +93,7 @@ pub async fn branch(
     if let Some(accepted) = &made.message {
         mark(&mut response, accepted);
     }
+    mark_replayed(&mut response, replayed);
     Ok(response)
 }
 
@@ -108,7 +112,8 @@ pub struct RegenerateBody {
 ///
 /// The new answer takes the old one's place, which stays as a variant. Waits like `POST /chat`.
 #[utoipa::path(post, path = "/chat/regenerate", tag = "sessions", request_body = RegenerateBody,
-    params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
+    params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)"),
+           ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 200, description = "The answer", body = super::chat::ChatReply),
               (status = 202, description = "Not answered yet: the job", body = JobView),
               (status = 404, description = "There is no such session or message", body = crate::openapi::Problem),
@@ -119,20 +124,27 @@ pub async fn regenerate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    Json(body): Json<RegenerateBody>,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<RegenerateBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let message =
         body.message_id.map(|id| id.parse().map_err(|_| Error::not_found("message"))).transpose()?;
     let again = Again { provider: body.provider, model: body.model, temperature: body.temperature };
-    let job = branch::regenerate(&state.ctx, &caller, session, message, again).await?;
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let (job, replayed) =
+        branch::regenerate(&state.ctx, &caller, session, message, again, &idempotency).await?;
     let id = job.id;
     if prefer.respond_async && prefer.wait.is_none() {
-        return Ok(job_response(job));
+        let mut response = job_response(job);
+        mark_replayed(&mut response, replayed);
+        return Ok(response);
     }
     let wait = prefer.wait.map_or(state.ctx.settings.chat.wait, std::time::Duration::from_secs);
     let ended = rapport_common::events::follow::wait_final(&state.ctx, caller.user, id, wait).await?;
-    super::chat::of_job(ended.unwrap_or(job))
+    let mut response = super::chat::of_job(ended.unwrap_or(job))?;
+    mark_replayed(&mut response, replayed);
+    Ok(response)
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

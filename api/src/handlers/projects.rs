@@ -358,3 +358,26 @@ pub async fn delete_key(
     projects::delete_key(&state.ctx, caller.user, id, &provider).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+pub struct BudgetBody {
+    /// Tokens a day (UTC); 0 or absent is no limit.
+    daily_tokens: Option<i64>,
+    /// US dollars a day; 0 or absent is no limit.
+    daily_cost: Option<f64>,
+}
+
+/// Set what a project's chats may spend a day
+///
+/// `GET /analytics/quota?project_id=` tells what is left. The owner's own budget counts besides.
+#[utoipa::path(put, path = "/projects/{id}/budget", tag = "projects", params(("id" = String, Path)),
+    request_body = BudgetBody, responses((status = 204, description = "Set")))]
+pub async fn budget(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    ProjectPath(id): ProjectPath,
+    Json(body): Json<BudgetBody>,
+) -> Result<StatusCode> {
+    projects::set_budget(&state.ctx, caller.user, id, body.daily_tokens, body.daily_cost).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

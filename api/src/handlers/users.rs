@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::{auth::Said, jobs::JobView};
 use crate::{
     error::Result,
-    extract::{Address, Caller, JobPath, Json, KeyPath},
+    extract::{Address, Caller, IdempotencyKey, JobPath, Json, KeyPath, Raw},
     state::AppState,
 };
 
@@ -241,18 +241,24 @@ pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) ->
 ///
 /// It is accepted as `Authorization: Bearer` on all routes its scopes allow.
 #[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The key, shown once", body = KeyMade),
               (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
 pub async fn make_key(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
-    Json(body): Json<NewKeyBody>,
+    IdempotencyKey(idempotency): IdempotencyKey,
+    Raw(body, bytes): Raw<NewKeyBody>,
 ) -> Result<Response> {
     let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
     let new = NewKey { name, scopes, expires_at, monthly_tokens };
-    let (key_info, key) = keys::create(&state.ctx, &caller, new, Some(&address)).await?;
-    Ok((StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response())
+    let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
+    let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
+    let (key_info, key, replayed) = made;
+    let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
 }
 
 /// Take an API key back

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, DeliveryPath, Json, Page, Query, WebhookPath},
+    extract::{Caller, DeliveryPath, IdempotencyKey, Page, Query, Raw, WebhookPath},
     state::AppState,
 };
 
@@ -60,15 +60,21 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 /// What happens is sent as Standard Webhooks says: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A receiver that does
 /// not answer with 2xx within 15 seconds is told again, up to seven times over about twenty hours.
 #[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = WebhookBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The webhook and its secret", body = WebhookMade),
               (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Json(body): Json<WebhookBody>,
+    IdempotencyKey(key): IdempotencyKey,
+    Raw(body, bytes): Raw<WebhookBody>,
 ) -> Result<Response> {
-    let (webhook, secret) = webhooks::create(&state.ctx, caller.user, &body.url, body.events).await?;
-    Ok((StatusCode::CREATED, Answer(WebhookMade { webhook, secret })).into_response())
+    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, &idempotency).await?;
+    let (webhook, secret, replayed) = made;
+    let mut response = (StatusCode::CREATED, Answer(WebhookMade { webhook, secret })).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
 }
 
 /// Delete a webhook

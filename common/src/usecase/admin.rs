@@ -52,12 +52,7 @@ pub async fn set_quota(
     tokens: Option<i64>,
     cost: Option<f64>,
 ) -> Result<()> {
-    if tokens.is_some_and(|tokens| !(0..=1_000_000_000_000).contains(&tokens)) {
-        return Err(Error::field("daily_tokens", "must be from 0 (no limit) to 1000000000000"));
-    }
-    if cost.is_some_and(|cost| !(0.0..=1_000_000.0).contains(&cost)) {
-        return Err(Error::field("daily_cost", "must be from 0 (no limit) to 1000000"));
-    }
+    super::budget::check_limits(tokens, cost)?;
     let mut tx = ctx.db.begin().await?;
     if store::users::get(&mut tx, user).await?.is_none() {
         return Err(Error::not_found("user"));

@@ -11,7 +11,10 @@ use crate::{
     error::Code,
     jobs::payload::{self, ChatPayload},
     store::{self, branches, jobs::NewJob},
-    usecase::send_message::{Accepted, NewChat, send_message},
+    usecase::{
+        memory::{Idempotency, repeated},
+        send_message::{Accepted, NewChat, send_message},
+    },
 };
 
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub async fn branch(
     session: SessionId,
     from: MessageId,
     chat: Option<NewChat>,
-) -> Result<Branch> {
+    idempotency: &Idempotency,
+) -> Result<(Branch, bool)> {
     let user = caller.user;
     if let Some(chat) = &chat {
         super::send_message::check(ctx, chat)?;
@@ -43,16 +47,24 @@ pub async fn branch(
         branches::find(&mut tx, user, session, from).await?.ok_or_else(|| Error::not_found("message"))?;
     let seq = if place.role == "user" && chat.is_some() { place.seq - 1 } else { place.seq };
     let count = branches::count_upto(&mut tx, user, session, seq).await?;
-    let id = SessionId::new();
-    if !branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? {
-        return Err(Error::not_found("session"));
+    let mut id = SessionId::new();
+    let first = repeated(ctx, &mut tx, user, "branch", idempotency, &id.to_string()).await?;
+    match &first {
+        Some(first) => id = first.parse().map_err(|_| Error::not_found("session"))?,
+        None if branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? => {}
+        None => return Err(Error::not_found("session")),
     }
     tx.commit().await?;
+    // The message has a key of its own: a repeat after a crash in between sends it now.
+    let idempotency = idempotency.as_ref().map(|(key, body)| (format!("{key} (message)"), body.clone()));
     let message = match chat {
-        Some(chat) => Some(send_message(ctx, caller, NewChat { session: Some(id), ..chat }).await?),
+        Some(chat) => {
+            let chat = NewChat { session: Some(id), idempotency, ..chat };
+            Some(send_message(ctx, caller, chat).await?)
+        }
         None => None,
     };
-    Ok(Branch { session: id, parent: session, message })
+    Ok((Branch { session: id, parent: session, message }, first.is_some()))
 }
 
 /// What may differ in another answer.
@@ -70,7 +82,8 @@ pub async fn regenerate(
     session: SessionId,
     message: Option<MessageId>,
     again: Again,
-) -> Result<Job> {
+    idempotency: &Idempotency,
+) -> Result<(Job, bool)> {
     let user = caller.user;
     let probe = NewChat {
         message: "x".to_owned(),
@@ -83,6 +96,12 @@ pub async fn regenerate(
     ctx.depths.admit(JobKind::Chat.queue(), ctx.settings.queue.max_depth)?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
+    let id = JobId::new();
+    if let Some(first) = repeated(ctx, &mut tx, user, "regenerate", idempotency, &id.to_string()).await? {
+        let first = first.parse().map_err(|_| Error::not_found("job"))?;
+        let job = store::jobs::get(&mut tx, user, first).await?.ok_or_else(|| Error::not_found("job"))?;
+        return Ok((job, true));
+    }
     // Takes the session's row: what is sent meanwhile comes behind.
     let order = store::sessions::take_order(&mut tx, user, session, now).await?;
     let order = order.ok_or_else(|| Error::not_found("session"))?;
@@ -106,7 +125,6 @@ pub async fn regenerate(
         return Err(Error::new(Code::SessionBusy, "The session is answering a message.").retry_after(1));
     }
     let before = old_payload(&mut tx, user, message).await?;
-    let id = JobId::new();
     let payload = ChatPayload {
         message_id: message,
         seq: place.seq,
@@ -141,7 +159,7 @@ pub async fn regenerate(
     let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("job"))?;
     tx.commit().await?;
     ctx.announce(ready).await;
-    Ok(job)
+    Ok((job, false))
 }
 
 pub fn unspecified() -> String {

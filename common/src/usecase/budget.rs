@@ -160,11 +160,15 @@ pub async fn left(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Re
     })
 }
 
-/// Sets what a user or project may spend a day; `None` is the default.
-pub async fn set(ctx: &Context, scope: &str, tokens: Option<i64>, cost: Option<f64>) -> Result<()> {
-    let mut tx = ctx.db.begin().await?;
-    store::usage::set(&mut tx, scope, tokens, cost.map(|cost| (cost * 1e6).round() as i64)).await?;
-    tx.commit().await
+/// What a budget may be set to.
+pub fn check_limits(tokens: Option<i64>, cost: Option<f64>) -> Result<()> {
+    if tokens.is_some_and(|tokens| !(0..=1_000_000_000_000).contains(&tokens)) {
+        return Err(Error::field("daily_tokens", "must be from 0 (no limit) to 1000000000000"));
+    }
+    if cost.is_some_and(|cost| !(0.0..=1_000_000.0).contains(&cost)) {
+        return Err(Error::field("daily_cost", "must be from 0 (no limit) to 1000000"));
+    }
+    Ok(())
 }
 
 /// Counts what a job's reading model used, in the transaction that stores what it found.

@@ -1,8 +1,10 @@
 //! API keys: made, shown once, taken back.
 
 use chrono::{DateTime, SubsecRound, Utc};
+use data_encoding::BASE64URL_NOPAD;
 use sqlx::types::Json;
 
+use super::memory::{Idempotency, repeated};
 use crate::{
     Context, Error, Result,
     auth::{Caller, KEY_PREFIX, random_token, token_hash},
@@ -46,15 +48,24 @@ fn check(new: &NewKey) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
 
-/// Makes a key. Its text is given once and kept nowhere.
+/// Makes a key. Its text is given once and kept nowhere; with an `Idempotency-Key` it follows from our secret key and that
+/// one, so that a repeat gets the same. `true`: this is one.
 pub async fn create(
     ctx: &Context,
     caller: &Caller,
     new: NewKey,
+    idempotency: &Idempotency,
     address: Option<&str>,
-) -> Result<(ApiKey, String)> {
+) -> Result<(ApiKey, String, bool)> {
     check(&new)?;
-    let text = format!("{KEY_PREFIX}{}", random_token()?);
+    let random = match idempotency {
+        Some((key, _)) => {
+            let user = caller.user.to_string();
+            BASE64URL_NOPAD.encode(&ctx.auth.digest(&[b"api key", user.as_bytes(), key.as_bytes()]))
+        }
+        None => random_token()?,
+    };
+    let text = format!("{KEY_PREFIX}{random}");
     let now = clock::now();
     let mut scopes = new.scopes;
     if let Some(scopes) = &mut scopes {
@@ -72,6 +83,13 @@ pub async fn create(
         created_at: now,
     };
     let mut tx = ctx.db.begin().await?;
+    if let Some(first) =
+        repeated(ctx, &mut tx, caller.user, "api_key", idempotency, &key.id.to_string()).await?
+    {
+        let all = store::keys::list(&mut tx, caller.user).await?;
+        let found = all.into_iter().find(|key| key.id.to_string() == first);
+        return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
+    }
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {
         return Err(Error::new(Code::Conflict, format!("An account has at most {KEYS_MAX} keys.")));
     }
@@ -85,7 +103,7 @@ pub async fn create(
     )
     .await?;
     tx.commit().await?;
-    Ok((key, text))
+    Ok((key, text, false))
 }
 
 pub async fn delete(ctx: &Context, user: UserId, id: KeyId, address: Option<&str>) -> Result<()> {

@@ -123,6 +123,22 @@ pub async fn change(ctx: &Context, user: UserId, id: ProjectId, draft: ProjectDr
     Ok(project)
 }
 
+/// Sets what a project's chats may spend a day.
+pub async fn set_budget(
+    ctx: &Context,
+    user: UserId,
+    id: ProjectId,
+    tokens: Option<i64>,
+    cost: Option<f64>,
+) -> Result<()> {
+    super::budget::check_limits(tokens, cost)?;
+    let mut tx = ctx.db.begin().await?;
+    get(&mut tx, user, id).await?;
+    let micros = cost.map(|cost| (cost * 1e6).round() as i64);
+    store::usage::set(&mut tx, &id.to_string(), tokens, micros).await?;
+    tx.commit().await
+}
+
 pub async fn delete(ctx: &Context, user: UserId, id: ProjectId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     if !projects::delete(&mut tx, user, id).await? {

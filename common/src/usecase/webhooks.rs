@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::types::Json;
 
+use super::memory::{Idempotency, repeated};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -45,7 +46,8 @@ pub async fn create(
     user: UserId,
     url: &str,
     events: Vec<String>,
-) -> Result<(Webhook, String)> {
+    idempotency: &Idempotency,
+) -> Result<(Webhook, String, bool)> {
     if url.len() > 2_000 {
         return Err(Error::field("url", "must be at most 2000 bytes"));
     }
@@ -60,12 +62,20 @@ pub async fn create(
         Webhook { id: WebhookId::new(), url: url.to_owned(), events: Json(events), created_at: clock::now() };
     let sealed = ctx.sealer.seal(&place(hook.id), &Secret::new(&secret))?;
     let mut tx = ctx.db.begin().await?;
+    if let Some(first) = repeated(ctx, &mut tx, user, "webhook", idempotency, &hook.id.to_string()).await? {
+        let gone = || Error::not_found("webhook");
+        let first: WebhookId = first.parse().map_err(|_| gone())?;
+        let (_, sealed) = webhooks::get(&mut tx, user, first).await?.ok_or_else(gone)?;
+        let hook = webhooks::list(&mut tx, user).await?.into_iter().find(|hook| hook.id == first);
+        let secret = ctx.sealer.open(&place(first), &sealed).ok_or_else(gone)?;
+        return Ok((hook.ok_or_else(gone)?, secret.expose().to_owned(), true));
+    }
     if webhooks::count(&mut tx, user).await? >= HOOKS_MAX {
         return Err(Error::new(Code::Conflict, format!("An account has at most {HOOKS_MAX} webhooks.")));
     }
     webhooks::insert(&mut tx, user, &hook, &sealed).await?;
     tx.commit().await?;
-    Ok((hook, secret))
+    Ok((hook, secret, false))
 }
 
 pub async fn delete(ctx: &Context, user: UserId, id: WebhookId) -> Result<()> {

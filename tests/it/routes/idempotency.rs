@@ -56,6 +56,31 @@ async fn the_same_key_is_the_same_request(stack: Stack) {
     let again = with_key(&user, "/chat/sessions", "k4", &json!({"title": "T"})).await;
     assert_eq!(again.headers["idempotent-replayed"], "true");
     assert_eq!(again.expect(201)["id"], session["id"]);
+    let session = first["session_id"].as_str().unwrap();
+    let point = user.messages(session).await[0]["id"].clone();
+    for (path, body, status, field) in [
+        ("/projects", json!({"name": "Twin"}), 201, "id"),
+        ("/api-keys", json!({"name": "twin"}), 201, "key"),
+        ("/webhooks", json!({"url": "https://example.com/", "events": ["job.failed"]}), 201, "secret"),
+        ("/conversations", json!({}), 201, "id"),
+        (
+            "/chat/branch",
+            json!({"session_id": session, "from_message_id": point, "new_message": "/echo twin"}),
+            201,
+            "new_session_id",
+        ),
+        ("/chat/regenerate", json!({"session_id": session}), 200, "message_id"),
+    ] {
+        let made =
+            with_key(&user, path, &format!("twin {path}").replace(' ', "-"), &body).await.expect(status);
+        let again = with_key(&user, path, &format!("twin {path}").replace(' ', "-"), &body).await;
+        assert_eq!(again.headers["idempotent-replayed"], "true", "{path}");
+        assert_eq!(again.expect(status)[field], made[field], "{path}");
+        assert!(made[field].is_string(), "{path}");
+        let other = with_key(&user, path, &format!("twin {path}").replace(' ', "-"), &json!({"name": "other", "session_id": session, "from_message_id": point, "url": "https://example.com/", "events": ["job.failed"]})).await;
+        assert_eq!(other.status, 422, "{path}: {}", other.body);
+    }
+    assert_eq!(user.get("/projects").await.expect(200)["total"], 1);
     let account = json!({"username": format!("{}-twin", user.name), "password": "Correct-horse-1"});
     let made = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
     let again = with_key(&user, "/auth/register", "k5", &account).await.expect(201);

@@ -178,6 +178,19 @@ async fn a_platform(stack: Stack) {
         .problem(404, "not_found");
     bob.send(Method::DELETE, &place, &json!({})).await.problem(404, "not_found");
     assert_eq!(bob.get("/projects").await.expect(200)["total"], 0);
+    // A project has a budget of its own.
+    let budget = format!("/projects/{id}/budget");
+    assert_eq!(ann.send(Method::PUT, &budget, &json!({"daily_tokens": 50})).await.status, 204);
+    ann.post("/chat", &json!({"message": "x", "session_id": session, "max_tokens": 500}))
+        .await
+        .problem(429, "budget_spent");
+    ann.chat("outside of it").await;
+    let left = ann.get(&format!("/analytics/quota?project_id={id}")).await.expect(200);
+    assert_eq!((left["daily_tokens"].as_i64(), left["tokens_left"].as_i64()), (Some(50), Some(0)));
+    bob.send(Method::PUT, &budget, &json!({})).await.problem(404, "not_found");
+    bob.get(&format!("/analytics/quota?project_id={id}")).await.problem(404, "not_found");
+    ann.send(Method::PUT, &budget, &json!({"daily_cost": -1})).await.problem(422, "validation_failed");
+    assert_eq!(ann.send(Method::PUT, &budget, &json!({})).await.status, 204);
     // The project goes; its sessions stay.
     assert_eq!(ann.send(Method::DELETE, &format!("/projects/{id}"), &json!({})).await.status, 204);
     assert_eq!(ann.get(&format!("/chat/sessions/{session}")).await.expect(200)["project_id"], Value::Null);
