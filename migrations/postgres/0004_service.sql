@@ -142,8 +142,12 @@ create index webhook_deliveries_user on webhook_deliveries (user_id);
 create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'pending';
 
 -- What a webhook wants to hear is written with what it is about, whichever statement that is.
+-- The condition stands in the function: one at the trigger is parsed anew by every statement that updates a job.
 create function job_ended() returns trigger language plpgsql as $$
 begin
+    if new.status not in ('succeeded', 'failed') or old.status = new.status or new.kind = 'webhook' then
+        return null;
+    end if;
     insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
     select gen_random_uuid(), w.id, w.user_id, case when new.status = 'succeeded' then 'job.succeeded' else 'job.failed' end,
         new.id, new.finished_at, new.finished_at
@@ -151,9 +155,7 @@ begin
         and case when new.status = 'succeeded' then w.wants_jobs_done else w.wants_jobs_failed end;
     return null;
 end $$;
-create trigger jobs_ended after update of status on jobs for each row
-    when (new.status in ('succeeded', 'failed') and old.status <> new.status and new.kind <> 'webhook')
-    execute function job_ended();
+create trigger jobs_ended after update of status on jobs for each row execute function job_ended();
 create function memory_made() returns trigger language plpgsql as $$
 begin
     insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
@@ -171,3 +173,25 @@ create table queue_states (
 
 -- A memory is looked for by its words whatever its status; the unique index knows only those that count.
 create index memories_words on memories (user_id, norm);
+
+-- One answer of a model each, written with its result; rolled up into usage_days now and then. A row a day would be one that
+-- all of a user's answers wait for, each holding it through its commit.
+create table usage_log (
+    id                 uuid primary key,
+    -- Without a reference, which would be checked on the way of every answer: an erasure deletes these itself.
+    user_id            uuid not null,
+    day                text not null,
+    project            text not null,
+    api_key            text not null,
+    provider           text not null,
+    model              text not null,
+    kind               text not null,
+    prompt_tokens      bigint not null,
+    completion_tokens  bigint not null,
+    cost               bigint not null
+);
+create index usage_log_user on usage_log (user_id);
+create view usage_totals as
+    select user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost from usage_days
+    union all
+    select user_id, day, project, api_key, provider, model, kind, 1 as requests, prompt_tokens, completion_tokens, cost from usage_log;

@@ -166,3 +166,25 @@ create table queue_states (
 
 -- A memory is looked for by its words whatever its status; the unique index knows only those that count.
 create index memories_words on memories (user_id, norm);
+
+-- One answer of a model each, written with its result; rolled up into usage_days now and then. A row a day would be one that
+-- all of a user's answers wait for, each holding it through its commit.
+create table usage_log (
+    id                 blob primary key,
+    -- Without a reference, which would be checked on the way of every answer: an erasure deletes these itself.
+    user_id            blob not null,
+    day                text not null,
+    project            text not null,
+    api_key            text not null,
+    provider           text not null,
+    model              text not null,
+    kind               text not null,
+    prompt_tokens      integer not null,
+    completion_tokens  integer not null,
+    cost               integer not null
+) strict;
+create index usage_log_user on usage_log (user_id);
+create view usage_totals as
+    select user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost from usage_days
+    union all
+    select user_id, day, project, api_key, provider, model, kind, 1 as requests, prompt_tokens, completion_tokens, cost from usage_log;

@@ -177,6 +177,9 @@ async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
 /// Expires, consolidates, and keeps the vector index true to the database.
 async fn tidy(runtime: &Runtime, reconciled: &mut Option<tokio::time::Instant>) -> Result<()> {
     let ctx = &runtime.ctx;
+    let mut tx = ctx.db.begin().await?;
+    store::usage::roll_up(&mut tx).await?;
+    tx.commit().await?;
     memory::review::expire_due(ctx).await?;
     memory::consolidate::schedule(ctx).await?;
     memory::embed::delete_some(ctx).await?;

@@ -16,7 +16,8 @@ use super::{
     jobs::{self, NewJob, Ready},
     ledger,
     messages::{self, NewMessage},
-    sessions, terms,
+    sessions, terms, usage,
+    usage::Spent,
 };
 use crate::{
     domain::{
@@ -77,7 +78,8 @@ const ACCEPT: &str = concat!(
     accepted!()
 );
 /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
-/// $11 model, $12 usage, $13 remember. Gives the session's next waiting job, if any.
+/// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
+/// completion tokens, $20 cost. Gives the session's next waiting job, if any.
 const ANSWER: &str = "with j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
@@ -85,6 +87,8 @@ const ANSWER: &str = "with j as (
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
             created_at, remember)
         select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13 from j),
+    u as (insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
+        select $14::uuid, user_id, $15, $16, $17, $10, $11, 'chat', $18, $19, $20 from j where $14::uuid is not null),
     s as (update sessions set message_count = message_count + 1, updated_at = $5 where id = (select session_id from j))
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
         select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
@@ -270,6 +274,7 @@ pub async fn answer(
     status: JobStatus,
     result: &Value,
     message: NewMessage<'_>,
+    spent: Option<Spent<'_>>,
 ) -> Result<Answered, sqlx::Error> {
     let now = message.created_at;
     let attempt = i64::from(job.attempt);
@@ -280,6 +285,15 @@ pub async fn answer(
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);
         let query = query.bind(message.usage.map(Json)).bind(message.remember);
+        let counted = spent.as_ref().map(|spent| spent.usage).unwrap_or_default();
+        let query = query
+            .bind(spent.as_ref().map(|_| uuid::Uuid::now_v7()))
+            .bind(usage::day(now))
+            .bind(spent.as_ref().map_or("", |spent| spent.project))
+            .bind(spent.as_ref().map_or("", |spent| spent.api_key))
+            .bind(counted.prompt_tokens)
+            .bind(counted.completion_tokens)
+            .bind(spent.as_ref().map_or(0, Spent::micros));
         let row = query.fetch_optional(c).await?;
         return Ok(match row {
             None => Answered::Lost,
@@ -299,6 +313,9 @@ pub async fn answer(
     }
     let session = message.session;
     messages::insert(tx, message).await?;
+    if let Some(spent) = spent {
+        usage::count(tx, spent).await?;
+    }
     sessions::count_message(tx, session, 1, now).await?;
     Ok(Answered::Stored(jobs::next_in_session(tx, session).await?))
 }

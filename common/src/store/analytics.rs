@@ -17,11 +17,11 @@ const BY_DAY: Pair = Pair {
 const TOTALS: &str =
     "select count(*), count(distinct m.session_id) from sessions s join messages m on m.session_id = s.id
     where s.user_id = $1 and m.user_id = $1 and s.updated_at >= $2 and m.created_at >= $2";
-const MODELS: &str = "select provider, model, cast(sum(requests) as bigint) from usage_days where user_id = $1 and day >= $2 and kind = 'chat'
+const MODELS: &str = "select provider, model, cast(sum(requests) as bigint) from usage_totals where user_id = $1 and day >= $2 and kind = 'chat'
     group by provider, model order by 3 desc, provider, model";
 const USAGE: &str = "select day, project, api_key, provider, model, kind, cast(sum(requests) as bigint), cast(sum(prompt_tokens) as bigint),
         cast(sum(completion_tokens) as bigint), cast(sum(cost) as bigint)
-    from usage_days where user_id = $1 and day >= $2 group by day, project, api_key, provider, model, kind
+    from usage_totals where user_id = $1 and day >= $2 group by day, project, api_key, provider, model, kind
     order by day, project, api_key, provider, model, kind limit 10000";
 
 pub(super) const SQL: &[&str] = &[TOTALS, MODELS, USAGE];

@@ -230,9 +230,12 @@ pub struct Scope {
     pub parent_session_id: Option<SessionId>,
     pub user_name: String,
     pub settings: Option<Json<serde_json::Value>>,
+    /// Whether an admin gave the user a budget of their own.
+    pub has_budget: bool,
 }
 
-const SCOPE: &str = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings
+const SCOPE: &str = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
+        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 pub(super) const SCOPE_SQL: &[&str] = &[SCOPE];
@@ -242,5 +245,5 @@ pub async fn scope(
     user: UserId,
     session: SessionId,
 ) -> Result<Option<Scope>, sqlx::Error> {
-    fetch_optional!(Scope, q, SCOPE, session, user)
+    fetch_optional!(Scope, q, SCOPE, session, user, user.to_string())
 }

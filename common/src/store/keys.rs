@@ -23,7 +23,7 @@ const AUTH_BY_ID: &str = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_a
 const USED: &str = "update api_keys set last_used_at = $2 where id = $1";
 const MONTHLY: &str = "select monthly_tokens from api_keys where id = $1 and user_id = $2";
 const SPENT: &str =
-    "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint) from usage_days
+    "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint) from usage_totals
     where api_key = $1 and user_id = $2 and day >= $3";
 
 pub(super) const SQL: &[&str] = &[INSERT, LIST, COUNT, DELETE, AUTH, AUTH_BY_ID, USED, MONTHLY, SPENT];

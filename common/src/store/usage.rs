@@ -2,27 +2,41 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one};
+use super::db::{Querier, Raw, Tx, execute, fetch_all, fetch_one};
 use crate::domain::{
     ids::{JobId, UserId},
     message::Usage,
 };
 
-const COUNT: &str = "insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens,
-        completion_tokens, cost)
-    values ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10)
-    on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = usage_days.requests + 1,
-        prompt_tokens = usage_days.prompt_tokens + $8, completion_tokens = usage_days.completion_tokens + $9,
-        cost = usage_days.cost + $10";
+const COUNT: &str = "insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+/// PostgreSQL rolls up in one statement, and several processes may at once: each takes other rows.
+const ROLL_UP: &str = "with gone as (
+        delete from usage_log where id in (select id from usage_log order by id limit $1 for update skip locked)
+        returning user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
+    insert into usage_days as u (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
+    select user_id, day, project, api_key, provider, model, kind, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost)
+    from gone group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
+    on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = u.requests + excluded.requests,
+        prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = u.completion_tokens + excluded.completion_tokens, cost = u.cost + excluded.cost";
+/// SQLite has one writer: nothing comes between these two.
+const ADD_UP: &str = "insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
+    select user_id, day, project, api_key, provider, model, kind, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost)
+    from usage_log where true group by 1, 2, 3, 4, 5, 6, 7
+    on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = usage_days.requests + excluded.requests,
+        prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, cost = usage_days.cost + excluded.cost";
+const EMPTY: &str = "delete from usage_log";
 const LIMITS: &str = "select scope, daily_tokens, daily_cost from budgets where scope = $1 or scope = $2";
 /// Takes the row: what is held for one budget is decided one after another.
 const LOCK: &str = "insert into budgets (scope, touched) values ($1, 1) on conflict (scope) do update set touched = budgets.touched + 1";
 const SET: &str = "insert into budgets (scope, daily_tokens, daily_cost) values ($1, $2, $3)
     on conflict (scope) do update set daily_tokens = $2, daily_cost = $3";
 const SPENT_BY_USER: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
-    from usage_days where user_id = $1 and day = $2";
+    from usage_totals where user_id = $1 and day = $2";
 const SPENT_BY_PROJECT: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
-    from usage_days where user_id = $1 and project = $2 and day = $3";
+    from usage_totals where user_id = $1 and project = $2 and day = $3";
 const HELD: &str =
     "select cast(coalesce(sum(h.tokens), 0) as bigint), cast(coalesce(sum(h.cost), 0) as bigint)
     from budget_holds h join jobs j on j.id = h.job_id
@@ -32,7 +46,13 @@ const HOLD: &str = "insert into budget_holds (job_id, scope, day, tokens, cost) 
 const PRUNE: &str = "delete from budget_holds where day < $1";
 
 pub(super) const SQL: &[&str] =
-    &[COUNT, LIMITS, LOCK, SET, SPENT_BY_USER, SPENT_BY_PROJECT, HELD, HOLD, PRUNE];
+    &[COUNT, ADD_UP, EMPTY, LIMITS, LOCK, SET, SPENT_BY_USER, SPENT_BY_PROJECT, HELD, HOLD, PRUNE];
+
+/// PostgreSQL's alone.
+pub const PG_SQL: &[&str] = &[ROLL_UP];
+
+/// Rows rolled up at once.
+const ROLLED: i64 = 20_000;
 
 /// The day as usage counts it: in UTC.
 pub fn day(at: DateTime<Utc>) -> String {
@@ -56,15 +76,23 @@ pub struct Spent<'a> {
     pub at: DateTime<Utc>,
 }
 
+impl Spent<'_> {
+    /// Millionths of a dollar.
+    pub fn micros(&self) -> i64 {
+        (self.cost.unwrap_or(0.0) * 1e6).round() as i64
+    }
+}
+
 pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {
-    let cost = (spent.cost.unwrap_or(0.0) * 1e6).round() as i64;
     let Usage { prompt_tokens, completion_tokens, .. } = spent.usage;
     let (day, model): (String, String) = (day(spent.at), spent.model.chars().take(200).collect());
     let (user, project, key, provider, kind) =
         (spent.user, spent.project, spent.api_key, spent.provider, spent.kind);
+    let (id, cost) = (uuid::Uuid::now_v7(), spent.micros());
     let done = execute!(
         tx,
         COUNT,
+        id,
         user,
         &day,
         project,
@@ -77,6 +105,17 @@ pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {
         cost
     );
     done.map(drop)
+}
+
+/// Moves what was logged into the sums by day, so many rows at once on PostgreSQL.
+pub async fn roll_up(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    match tx.raw() {
+        Raw::Pg(c) => sqlx::query(ROLL_UP).bind(ROLLED).execute(c).await.map(drop),
+        Raw::Lite(c) => {
+            sqlx::query(ADD_UP).execute(&mut *c).await?;
+            sqlx::query(EMPTY).execute(c).await.map(drop)
+        }
+    }
 }
 
 /// (scope, tokens a day, millionths of a dollar a day) of whichever has a row.

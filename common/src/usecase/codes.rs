@@ -4,7 +4,7 @@
 //! done for an address that nobody has is the same: the same rows, the same job; only no mail goes out.
 
 use chrono::TimeDelta;
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
 
 use crate::{
     Context, Error, Result,
@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Code, FieldError},
     jobs::payload::{self, MailPayload},
+    limits::Rate,
     store::{self, Tx, jobs::NewJob},
 };
 
@@ -25,6 +26,8 @@ pub const GOOD_FOR: i64 = 300;
 /// A reset's, which people find in their mail later.
 const RESET_FOR: i64 = 3_600;
 const TRIES: i64 = 5;
+/// Mails to one address: nobody's mailbox is flooded from here. What is beyond is not sent, and not told.
+const MAILS: Rate = Rate { per_minute: 2, burst: 5 };
 
 /// What an address is called in the table of codes.
 pub fn subject(ctx: &Context, email: &str) -> Vec<u8> {
@@ -48,6 +51,11 @@ pub fn reset_token(ctx: &Context, email: &str, nonce: &str) -> String {
 /// Sends a code to an address, if somebody has it. Says the same either way.
 pub async fn send(ctx: &Context, email: &str, purpose: &'static str) -> Result<()> {
     let email = normalise_email(email).ok_or_else(|| Error::field("email", "is not a valid address"))?;
+    let allowed =
+        ctx.limits.check(&format!("mail:{}", HEXLOWER.encode(&subject(ctx, &email)[..16])), MAILS).await;
+    if !allowed.allowed {
+        return Ok(());
+    }
     let now = clock::now();
     let nonce = random_token()?;
     let lives = if purpose == "reset" { RESET_FOR } else { GOOD_FOR };

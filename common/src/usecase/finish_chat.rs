@@ -15,7 +15,7 @@ use crate::{
         accept::{self, Answered},
         jobs::{NewJob, Ready},
         messages::NewMessage,
-        usage::{self, Spent},
+        usage::Spent,
     },
 };
 
@@ -78,25 +78,23 @@ pub async fn finish_chat(
         let moved = store::branches::keep_variant(&mut tx, user, session, payload.seq + 1).await?;
         store::sessions::count_message(&mut tx, session, -(moved as i64), message.created_at).await?;
     }
-    let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message).await? else {
+    let (user, _) = whose(job)?;
+    let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
+    let is_counted = !answer.provider.is_empty() && answer.usage.total_tokens > 0;
+    let spent = is_counted.then(|| Spent {
+        user,
+        project: &project,
+        api_key: payload.api_key.as_deref().unwrap_or_default(),
+        provider: &answer.provider,
+        model: &answer.model,
+        kind: job.kind.as_str(),
+        usage: answer.usage,
+        cost: answer.cost,
+        at: clock::now(),
+    });
+    let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message, spent).await? else {
         return Ok(None);
     };
-    if !answer.provider.is_empty() && answer.usage.total_tokens > 0 {
-        let (user, _) = whose(job)?;
-        let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
-        let spent = Spent {
-            user,
-            project: &project,
-            api_key: payload.api_key.as_deref().unwrap_or_default(),
-            provider: &answer.provider,
-            model: &answer.model,
-            kind: job.kind.as_str(),
-            usage: answer.usage,
-            cost: answer.cost,
-            at: clock::now(),
-        };
-        usage::count(&mut tx, spent).await?;
-    }
     // The first answer of a session asks for a title.
     let title = if payload.seq == 1 && !answer.cancelled && !payload.again {
         enqueue_title(ctx, &mut tx, job, payload).await?

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rapport_common::store::{
-    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL, vectors,
+    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL, usage, vectors,
 };
 use sqlx::{Executor, SqlSafeStr};
 
@@ -44,7 +44,7 @@ async fn every_statement_is_prepared_on_both() {
             .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
         count += 1;
     }
-    for sql in accept::SQL.iter().chain(vectors::PG_SQL) {
+    for sql in accept::SQL.iter().chain(vectors::PG_SQL).chain(usage::PG_SQL) {
         let mut conn = pg.read().await.unwrap();
         let Raw::Pg(conn) = conn.raw() else { panic!() };
         conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
@@ -56,7 +56,7 @@ async fn every_statement_is_prepared_on_both() {
 async fn both_schemas_have_the_same_tables_and_columns() {
     let pg_sql =
         "select table_name::text, column_name::text, (is_nullable = 'YES') from information_schema.columns
-        where table_schema = 'public' and table_name not like '\\_%' order by 1, 2";
+        where table_schema = 'public' and table_name not like '\\_%' and table_name not in (select table_name from information_schema.views) order by 1, 2";
     let lite_sql = "select m.name, c.name, not c.\"notnull\" and not c.pk from sqlite_master m, pragma_table_info(m.name) c
         where m.type = 'table' and m.name not like '\\_%' escape '\\' and m.name not like 'sqlite%' order by 1, 2";
     let (pg, lite) = (postgres().await, sqlite().await);

@@ -40,6 +40,8 @@ pub struct Prompt {
     pub inside: bool,
     pub choice: Choice,
     pub project: Option<ProjectId>,
+    /// Whether some budget may apply: most have none, and need not ask.
+    pub has_budget: bool,
     /// Keys that the project brings along.
     pub own_keys: Vec<(String, Secret)>,
 }
@@ -90,6 +92,12 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         store::messages::context(&mut conn, user, session, payload.seq, TURNS).await?
     };
     drop(conn);
+    let default = ctx.settings.budget;
+    let has_budget = scope.has_budget
+        || scope.project_id.is_some()
+        || payload.api_key.is_some()
+        || default.daily_tokens > 0
+        || default.daily_cost > 0;
     let settings = settings::of(scope.settings.map(|json| json.0).unwrap_or_default()).chat_settings;
     let (project, active, own_keys) = match scope.project_id {
         Some(id) => of_project(ctx, user, id).await?,
@@ -122,6 +130,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         inside,
         choice,
         project: project.map(|project| project.id),
+        has_budget,
         own_keys,
     })
 }

@@ -63,6 +63,7 @@ pub struct Rounds<'a> {
     choice: Choice,
     pub project: Option<ProjectId>,
     own_keys: Vec<(String, Secret)>,
+    has_budget: bool,
     messages: Vec<ChatMessage>,
     signal: StopSignal,
     pub provider: String,
@@ -82,7 +83,7 @@ impl<'a> Rounds<'a> {
         prompt: Prompt,
         signal: StopSignal,
     ) -> Self {
-        let Prompt { messages, tools, inside, choice, project, own_keys, .. } = prompt;
+        let Prompt { messages, tools, inside, choice, project, own_keys, has_budget, .. } = prompt;
         Self {
             ctx,
             job,
@@ -96,6 +97,7 @@ impl<'a> Rounds<'a> {
             choice,
             project,
             own_keys,
+            has_budget,
             usage: Usage::default(),
             finish_reason: "stop",
             called: Vec::new(),
@@ -109,7 +111,9 @@ impl<'a> Rounds<'a> {
         for round in 0..=ROUNDS {
             let may_call = round < ROUNDS && calls.time_left() > Duration::ZERO;
             let request = self.request(if may_call { specs.clone() } else { Vec::new() });
-            if let Err(error) = self.hold_budget(&request).await {
+            if self.has_budget
+                && let Err(error) = self.hold_budget(&request).await
+            {
                 return Ok(Stopped::Spent(error));
             }
             let prompt_tokens = request.prompt_tokens();
