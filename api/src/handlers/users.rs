@@ -198,9 +198,10 @@ pub async fn deactivate(
 pub async fn erase(
     State(state): State<AppState>,
     Caller(caller): Caller,
+    Address(address): Address,
     Json(body): Json<PasswordBody>,
 ) -> Result<Response> {
-    let job = profile::erase(&state.ctx, caller.user, &body.password).await?;
+    let job = profile::erase(&state.ctx, caller.user, &body.password, Some(&address)).await?;
     Ok((StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response())
 }
 

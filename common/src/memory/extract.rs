@@ -224,7 +224,7 @@ pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'st
             .and_then(|when| when::resolve(when, turn.created_at))
             .unwrap_or(turn.created_at),
         message: turn.id,
-        quote: fact.quote.trim().to_owned(),
+        quote: text::visible(fact.quote.trim()), // PostgreSQL cannot hold a NUL
         relations: fact
             .rel
             .into_iter()

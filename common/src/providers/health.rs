@@ -36,6 +36,8 @@ pub struct Window {
     pub reset: Duration,
 }
 
+const REST_MAX: Duration = Duration::from_secs(3_600);
+
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RateHeaders {
     pub requests: Option<Window>,
@@ -48,8 +50,8 @@ impl RateHeaders {
         let window = |what: &str| {
             let text = |part: &str| headers.get(format!("x-ratelimit-{part}-{what}"))?.to_str().ok();
             Some(Window {
-                limit: text("limit")?.parse().ok()?,
-                remaining: text("remaining")?.parse().ok()?,
+                limit: amount(text("limit")?)?,
+                remaining: amount(text("remaining")?)?,
                 reset: duration(text("reset")?)?,
             })
         };
@@ -62,13 +64,18 @@ impl RateHeaders {
             let text = |part: &str| headers.get(format!("anthropic-ratelimit-{what}-{part}"))?.to_str().ok();
             let reset = chrono::DateTime::parse_from_rfc3339(text("reset")?).ok()?;
             Some(Window {
-                limit: text("limit")?.parse().ok()?,
-                remaining: text("remaining")?.parse().ok()?,
+                limit: amount(text("limit")?)?,
+                remaining: amount(text("remaining")?)?,
                 reset: (reset.to_utc() - clock::now()).to_std().unwrap_or_default(),
             })
         };
         Self { requests: window("requests"), tokens: window("tokens") }
     }
+}
+
+/// `inf` and `nan` are numbers to Rust, and would end in a wait that is none.
+fn amount(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|amount| amount.is_finite())
 }
 
 /// `6m0s`, `1.5s`, `17ms`, `2h3m`.
@@ -283,7 +290,9 @@ impl Health {
     }
 
     /// A key is not to be used for a while: its rate is used up, or it is not accepted.
+    /// A time a provider names is believed up to an hour: a wrong one must not end a key's use for good.
     pub fn rest(&self, provider: &str, key: usize, rest: Duration) {
+        let rest = rest.min(REST_MAX);
         self.with(provider, |state| {
             key_of(state, key).rests_until = Some(Instant::now() + rest);
         });

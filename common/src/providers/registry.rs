@@ -132,6 +132,11 @@ impl Providers {
         if default { model } else { "other" }
     }
 
+    /// What a request that names no model is answered by, if the first candidate answers.
+    pub fn likely_model(&self, choice: &str, request: &ChatRequest) -> Option<String> {
+        self.candidates(choice, request).first().map(|provider| provider.default_model().to_owned())
+    }
+
     pub fn default_model(&self, provider: &str) -> Option<String> {
         self.known(provider).map(|known| known.provider.default_model().to_owned())
     }

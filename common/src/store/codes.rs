@@ -48,8 +48,9 @@ pub async fn get(
     Ok(fetch_optional!((String,), q, GET, subject, purpose, now)?.map(|row| row.0))
 }
 
-pub async fn delete(tx: &mut Tx, subject: &[u8], purpose: &str) -> Result<(), sqlx::Error> {
-    execute!(tx, DELETE, subject, purpose).map(drop)
+/// `false`: it was gone already.
+pub async fn delete(tx: &mut Tx, subject: &[u8], purpose: &str) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, DELETE, subject, purpose)? == 1)
 }
 
 pub async fn delete_all(tx: &mut Tx, subject: &[u8]) -> Result<(), sqlx::Error> {

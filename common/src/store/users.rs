@@ -34,6 +34,10 @@ const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is 
 const USE_REFRESH: &str = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
 
 const PASSWORD_HASH: &str = "select password_hash from users where id = $1 and is_active";
+/// Locks the row, so that a change of the password waits for us or we for it.
+const STILL: &str =
+    "update users set updated_at = updated_at where id = $1 and password_hash = $2 and is_active
+    returning token_version";
 const SET_PASSWORD: &str = "update users set password_hash = $2, updated_at = $3 where id = $1";
 const SET_VERIFIED: &str = "update users set is_verified = true, updated_at = $2 where id = $1";
 const SET_ACTIVE: &str = "update users set is_active = $2, updated_at = $3 where id = $1";
@@ -51,6 +55,7 @@ const COUNT: &str = "select count(*) from users";
 
 pub(super) const SQL: &[&str] = &[
     PASSWORD_HASH,
+    STILL,
     SET_PASSWORD,
     SET_VERIFIED,
     SET_ACTIVE,
@@ -187,6 +192,11 @@ pub async fn use_refresh(tx: &mut Tx, id: RefreshId, now: DateTime<Utc>) -> Resu
 /// Of an account that is active.
 pub async fn password_hash(q: &mut impl Querier, id: UserId) -> Result<Option<String>, sqlx::Error> {
     Ok(fetch_optional!((String,), q, PASSWORD_HASH, id)?.map(|row| row.0))
+}
+
+/// The token version of an account that is active and still has this password hash.
+pub async fn still(tx: &mut Tx, id: UserId, hash: &str) -> Result<Option<i64>, sqlx::Error> {
+    Ok(fetch_optional!((i64,), tx, STILL, id, hash)?.map(|row| row.0))
 }
 
 pub async fn set_password(

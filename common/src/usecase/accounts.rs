@@ -100,8 +100,10 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
                 .parse()
                 .map_err(|_| Error::internal("an idempotency key's target is no user"))?;
             let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("account"))?;
-            let signed_in = sign_in(ctx, tx, user, 0, now).await?;
-            return Ok((signed_in, true));
+            drop(tx);
+            // Much may have happened since: whoever repeats must know the password of today.
+            let name = user.email.or(user.username).unwrap_or_default();
+            return Ok((login(ctx, &name, &registration.password, "").await?, true));
         }
     }
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
@@ -156,7 +158,7 @@ async fn issue(
 /// How often a password may be guessed: ten at once, then one each ten seconds, for one account from one address; and
 /// fifty, then one each two seconds, from one address over all accounts. Somebody who guesses from elsewhere does not
 /// lock the owner out.
-struct Throttle<'a> {
+pub(super) struct Throttle<'a> {
     ctx: &'a Context,
     one: String,
     all: String,
@@ -166,13 +168,13 @@ const ONE_ACCOUNT: Rate = Rate { per_minute: 6, burst: 10 };
 const ALL_ACCOUNTS: Rate = Rate { per_minute: 30, burst: 50 };
 
 impl<'a> Throttle<'a> {
-    fn new(ctx: &'a Context, name: &str, address: &str) -> Self {
+    pub(super) fn new(ctx: &'a Context, name: &str, address: &str) -> Self {
         let digest = ctx.auth.digest(&[name.as_bytes(), address.as_bytes()]);
         let one = format!("login:{}", data_encoding::HEXLOWER.encode(&digest[..16]));
         Self { ctx, one, all: format!("logins:{address}") }
     }
 
-    async fn check(&self) -> Result<()> {
+    pub(super) async fn check(&self) -> Result<()> {
         let (one, all) = (
             self.ctx.limits.look(&self.one, ONE_ACCOUNT).await,
             self.ctx.limits.look(&self.all, ALL_ACCOUNTS).await,
@@ -185,7 +187,7 @@ impl<'a> Throttle<'a> {
         Err(Error::new(Code::RateLimited, detail).retry_after(wait.max(1)))
     }
 
-    async fn failed(&self) {
+    pub(super) async fn failed(&self) {
         self.ctx.limits.check(&self.one, ONE_ACCOUNT).await;
         self.ctx.limits.check(&self.all, ALL_ACCOUNTS).await;
     }
@@ -210,8 +212,10 @@ pub async fn login(ctx: &Context, name: &str, password: &str, address: &str) -> 
         return Err(refused());
     };
     let mut tx = ctx.db.begin().await?;
+    // Checking took a while: a reset that came in between ends the sessions there are, and this must not be one more.
+    let version = store::users::still(&mut tx, found.id, &found.password_hash).await?.ok_or_else(refused)?;
     let user = store::users::get(&mut tx, found.id).await?.ok_or_else(refused)?;
-    sign_in(ctx, tx, user, found.token_version, clock::now()).await
+    sign_in(ctx, tx, user, version, clock::now()).await
 }
 
 /// Trades a refresh token for a new pair. A token that was used before was stolen, or its thief's was: the whole

@@ -51,8 +51,10 @@ pub fn reset_token(ctx: &Context, email: &str, nonce: &str) -> String {
 /// Sends a code to an address, if somebody has it. Says the same either way.
 pub async fn send(ctx: &Context, email: &str, purpose: &'static str) -> Result<()> {
     let email = normalise_email(email).ok_or_else(|| Error::field("email", "is not a valid address"))?;
-    let allowed =
-        ctx.limits.check(&format!("mail:{}", HEXLOWER.encode(&subject(ctx, &email)[..16])), MAILS).await;
+    let allowed = ctx
+        .limits
+        .check(&format!("mail:{purpose}:{}", HEXLOWER.encode(&subject(ctx, &email)[..16])), MAILS)
+        .await;
     if !allowed.allowed {
         return Ok(());
     }
@@ -61,6 +63,11 @@ pub async fn send(ctx: &Context, email: &str, purpose: &'static str) -> Result<(
     let lives = if purpose == "reset" { RESET_FOR } else { GOOD_FOR };
     let mut tx = ctx.db.begin().await?;
     let found = store::users::by_name(&mut tx, &email).await?.filter(|found| found.is_active);
+    // A reset that was asked for again, perhaps by somebody else, leaves the link in the first mail good.
+    let nonce = match purpose {
+        "reset" => store::codes::get(&mut tx, &subject(ctx, &email), purpose, now).await?.unwrap_or(nonce),
+        _ => nonce,
+    };
     store::codes::put(&mut tx, &subject(ctx, &email), purpose, &nonce, now + TimeDelta::seconds(lives))
         .await?;
     let payload = MailPayload { purpose: purpose.to_owned(), user_id: found.map(|found| found.id) };
@@ -88,7 +95,8 @@ fn wrong() -> Error {
     Error::new(Code::BadCode, "The code is wrong, used, or too old. Ask for another one.")
 }
 
-/// Spends one of the tries for a code; the error is the same whatever was wrong. A right code is gone.
+/// Spends one of the tries for a code; the error is the same whatever was wrong. A right code is gone. A reset's token
+/// has too many bits to be guessed and no tries to spend: wrong ones sent by others must not use up the owner's.
 async fn spend(
     ctx: &Context,
     tx: &mut Tx,
@@ -97,15 +105,20 @@ async fn spend(
     given: &str,
 ) -> Result<Option<UserId>> {
     let subject = subject(ctx, email);
-    let Some(nonce) = store::codes::take_try(tx, &subject, purpose, clock::now(), TRIES).await? else {
-        return Ok(None);
+    let now = clock::now();
+    let nonce = match purpose {
+        "reset" => store::codes::get(tx, &subject, purpose, now).await?,
+        _ => store::codes::take_try(tx, &subject, purpose, now, TRIES).await?,
     };
+    let Some(nonce) = nonce else { return Ok(None) };
     let right = if purpose == "reset" { reset_token(ctx, email, &nonce) } else { otp(ctx, email, &nonce) };
     // Compared as digests: how long it takes says nothing.
     if ctx.auth.digest(&[right.as_bytes()]) != ctx.auth.digest(&[given.trim().to_lowercase().as_bytes()]) {
         return Ok(None);
     }
-    store::codes::delete(tx, &subject, purpose).await?;
+    if !store::codes::delete(tx, &subject, purpose).await? {
+        return Ok(None); // somebody was faster with the same one
+    }
     let found = store::users::by_name(tx, email).await?;
     Ok(found.filter(|found| found.is_active).map(|found| found.id))
 }

@@ -48,6 +48,20 @@ fn check(new: &NewKey) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
 
+/// The text of a key that can be said again follows from its row's id too: the same `Idempotency-Key` on another day, or
+/// after the key was deleted, makes another text.
+fn key_text(ctx: &Context, user: UserId, idempotency: &Idempotency, id: &str) -> Result<String> {
+    let random = match idempotency {
+        Some((key, _)) => {
+            let user = user.to_string();
+            let parts: [&[u8]; 4] = [b"api key", user.as_bytes(), key.as_bytes(), id.as_bytes()];
+            BASE64URL_NOPAD.encode(&ctx.auth.digest(&parts))
+        }
+        None => random_token()?,
+    };
+    Ok(format!("{KEY_PREFIX}{random}"))
+}
+
 /// Makes a key. Its text is given once and kept nowhere; with an `Idempotency-Key` it follows from our secret key and that
 /// one, so that a repeat gets the same. `true`: this is one.
 pub async fn create(
@@ -58,22 +72,16 @@ pub async fn create(
     address: Option<&str>,
 ) -> Result<(ApiKey, String, bool)> {
     check(&new)?;
-    let random = match idempotency {
-        Some((key, _)) => {
-            let user = caller.user.to_string();
-            BASE64URL_NOPAD.encode(&ctx.auth.digest(&[b"api key", user.as_bytes(), key.as_bytes()]))
-        }
-        None => random_token()?,
-    };
-    let text = format!("{KEY_PREFIX}{random}");
     let now = clock::now();
     let mut scopes = new.scopes;
     if let Some(scopes) = &mut scopes {
         scopes.sort();
         scopes.dedup();
     }
+    let id = KeyId::new();
+    let text = key_text(ctx, caller.user, idempotency, &id.to_string())?;
     let key = ApiKey {
-        id: KeyId::new(),
+        id,
         name: new.name.trim().to_owned(),
         prefix: text.chars().take(8).collect(),
         scopes: scopes.map(Json),
@@ -88,6 +96,7 @@ pub async fn create(
     {
         let all = store::keys::list(&mut tx, caller.user).await?;
         let found = all.into_iter().find(|key| key.id.to_string() == first);
+        let text = key_text(ctx, caller.user, idempotency, &first)?;
         return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
     }
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {

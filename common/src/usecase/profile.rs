@@ -14,6 +14,7 @@ use crate::{
     error::{Code, FieldError},
     jobs::payload::{self, ErasePayload},
     store::{self, Tx, jobs::NewJob},
+    usecase::accounts::Throttle,
 };
 
 #[derive(Debug, Default)]
@@ -67,12 +68,16 @@ pub async fn change(
     Ok(after)
 }
 
-async fn check_password(ctx: &Context, user: UserId, password: &str) -> Result<()> {
+/// Guesses are counted as those of a login are: who took a token must not find the password with it.
+async fn check_password(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<()> {
+    let throttle = Throttle::new(ctx, &user.to_string(), address.unwrap_or_default());
+    throttle.check().await?;
     let hash = store::users::password_hash(&mut ctx.db.read().await?, user).await?;
     let plausible = if password.chars().count() <= 128 { password } else { "" };
     if ctx.auth.passwords.verify(plausible, hash).await? {
         return Ok(());
     }
+    throttle.failed().await;
     Err(Error::new(Code::WrongPassword, "The password is wrong."))
 }
 
@@ -87,7 +92,7 @@ pub async fn change_password(
     if let Some(message) = password_problem(new) {
         return Err(Error::field("new_password", message));
     }
-    check_password(ctx, caller.user, old).await?;
+    check_password(ctx, caller.user, old, address).await?;
     let hash = ctx.auth.passwords.hash(new).await?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
@@ -101,7 +106,7 @@ pub async fn change_password(
 
 /// Ends every login and lets nobody in until an admin does.
 pub async fn deactivate(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<()> {
-    check_password(ctx, user, password).await?;
+    check_password(ctx, user, password, address).await?;
     let mut tx = ctx.db.begin().await?;
     close(&mut tx, user).await?;
     super::audit::note(&mut tx, user, "deactivated", address, None).await?;
@@ -118,8 +123,8 @@ async fn close(tx: &mut Tx, user: UserId) -> Result<()> {
 }
 
 /// Closes an account at once and erases everything of it in a job. The job is nobody's: its owner will be gone.
-pub async fn erase(ctx: &Context, user: UserId, password: &str) -> Result<Job> {
-    check_password(ctx, user, password).await?;
+pub async fn erase(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<Job> {
+    check_password(ctx, user, password, address).await?;
     let mut tx = ctx.db.begin().await?;
     close(&mut tx, user).await?;
     let job = enqueue_erasure(ctx, &mut tx, user).await?;

@@ -201,5 +201,14 @@ async fn budgets_are_kept_by_many_at_once(stack: Stack) {
     assert_eq!(quota["daily_tokens"], 3_000);
     assert!(quota["tokens_used"].as_i64().unwrap() <= 3_000, "{quota}");
     // Another user has a budget of their own.
-    app.user().await.chat("/tokens 10").await;
+    let other = app.user().await;
+    other.chat("/tokens 10").await;
+    // A round that was answered is paid for, though the next one is refused and there is no answer.
+    let used = async || other.get("/analytics/quota").await.expect(200)["tokens_used"].as_i64().unwrap();
+    let before = used().await;
+    let long = format!("/tool current_time {{}}\n{}", "many words ".repeat(600));
+    let body = json!({"message": long, "tools": ["current_time"], "enable_memory": false, "max_tokens": 100});
+    other.post("/chat", &body).await.problem(429, "budget_spent");
+    let after = used().await;
+    assert!(after > before + 500, "{before} {after}");
 }

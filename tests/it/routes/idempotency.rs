@@ -85,6 +85,11 @@ async fn the_same_key_is_the_same_request(stack: Stack) {
     let made = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
     let again = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
     assert_eq!(made["user"], again["user"]);
+    // A repeat signs in, and so it asks for the password of today.
+    let twin = User { token: made["access_token"].as_str().unwrap().to_owned(), ..user.clone() };
+    let change = json!({"current_password": "Correct-horse-1", "new_password": "Another-horse-2"});
+    twin.post("/auth/change-password", &change).await.expect(200);
+    with_key(&user, "/auth/register", "k5", &account).await.problem(401, "invalid_credentials");
     for bad in ["", "a b", &"x".repeat(256)] {
         with_key(&user, "/chat", bad, &body).await.problem(400, "malformed_request");
     }

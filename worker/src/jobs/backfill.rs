@@ -33,6 +33,10 @@ struct Place {
     total: i64,
     note: String,
     session: Option<SessionId>,
+    /// The last session that was read whole.
+    after: Option<SessionId>,
+    /// A window of `session` could not be read: the live extraction must still come to it.
+    gap: bool,
     /// The last place of it that was read.
     seq: i64,
     windows: i64,
@@ -79,7 +83,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         let session = match (place.session, payload.session_id) {
             (Some(session), _) => Some(session),
             (None, Some(only)) => (place.done == 0).then_some(only),
-            (None, None) => next_session(ctx, user, place.done).await?,
+            (None, None) => next_session(ctx, user, place.after).await?,
         };
         let Some(session) = session else { break };
         place.session = Some(session);
@@ -89,7 +93,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         if payload.dry_run {
             extraction::add_removed(ctx, user, session, &mut place.difference).await?;
         }
-        (place.session, place.seq) = (None, 0);
+        (place.session, place.after, place.seq, place.gap) = (None, Some(session), 0, false);
         place.done += 1;
         if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(&place)?).await? {
             return Ok(End::Lost);
@@ -109,13 +113,11 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
     })
 }
 
-/// Sessions in the order they were made; so many were read.
-async fn next_session(ctx: &Context, user: UserId, done: i64) -> Result<Option<SessionId>> {
-    let mut conn = ctx.db.read().await?;
-    // Sessions sort by their making: skipping those read is a walk over an index of one user's rows.
-    let first = SessionId(uuid::Uuid::nil());
-    let all = rows::sessions(&mut conn, user, first, done + 1).await?;
-    Ok(all.get(done as usize).copied())
+/// Sessions in the order they were made, one after the other: those deleted meanwhile move no other.
+async fn next_session(ctx: &Context, user: UserId, after: Option<SessionId>) -> Result<Option<SessionId>> {
+    let after = after.unwrap_or(SessionId(uuid::Uuid::nil()));
+    let next = rows::sessions(&mut ctx.db.read().await?, user, after, 1).await?;
+    Ok(next.first().copied())
 }
 
 fn progress(place: &Place) -> Result<Value> {
@@ -145,7 +147,10 @@ async fn read_session(
         place.seq = to;
         place.note = format!("session {} of {}", place.done + 1, place.total);
         match read {
-            None => place.failed += 1,
+            None => {
+                place.failed += 1;
+                place.gap = true;
+            }
             Some(read) if dry_run => {
                 extraction::add_difference(ctx, user, session, &read, settings, &mut place.difference)
                     .await?;
@@ -155,7 +160,9 @@ async fn read_session(
                 let counts =
                     extraction::store_read(ctx, &mut changes, job, (session, from, to), &read, settings)
                         .await?;
-                rows::advance(&mut changes.tx, user, session, to).await?;
+                if !place.gap {
+                    rows::advance(&mut changes.tx, user, session, to).await?;
+                }
                 place.created += counts.created;
                 place.evidence += counts.evidence;
                 place.blocked += counts.blocked;

@@ -60,6 +60,9 @@ async fn answer(
     let mut rounds = Rounds::new(ctx, job, payload, prompt, signal);
     let stopped = rounds.run(&mut log).await?;
     keep_tries(ctx, job, &rounds).await;
+    if matches!(stopped, Stopped::Spent(_) | Stopped::Broken(_)) {
+        count_in_vain(ctx, job, payload, &rounds).await;
+    }
     let cancelled = match stopped {
         Stopped::Whole => false,
         Stopped::By(Stop::Cancelled) => true,
@@ -95,6 +98,33 @@ async fn answer(
     // After the commit. Readers that miss it are told by the ledger.
     let _told = log.append("done", result.clone()).await;
     Ok(Outcome::Done(result))
+}
+
+/// Rounds that were answered are paid for, though the attempt ends without an answer: budgets must see them. What is
+/// counted stands whoever has the job now, so it is no part of the transaction that ends the attempt.
+async fn count_in_vain(ctx: &Context, job: &Job, payload: &ChatPayload, rounds: &Rounds<'_>) {
+    let (Some(user), true) = (job.user_id, rounds.usage.total_tokens > 0) else { return };
+    let project = rounds.project.map(|id| id.to_string()).unwrap_or_default();
+    let counted = async {
+        let mut tx = ctx.db.begin().await?;
+        let spent = store::usage::Spent {
+            user,
+            project: &project,
+            api_key: payload.api_key.as_deref().unwrap_or_default(),
+            provider: &rounds.provider,
+            model: &rounds.model,
+            kind: job.kind.as_str(),
+            usage: rounds.usage,
+            cost: ctx.providers.cost(&rounds.model, rounds.usage),
+            at: rapport_common::clock::now(),
+        };
+        store::usage::count(&mut tx, spent).await?;
+        tx.commit().await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = counted.await {
+        tracing::warn!(%error, job = %job.id, "usage of a failed attempt was not counted");
+    }
 }
 
 /// What was tried in vain stays with the job. Losing it is no harm.

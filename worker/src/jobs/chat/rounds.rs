@@ -187,6 +187,11 @@ impl<'a> Rounds<'a> {
         let (user, _) = whose(self.job)?;
         let prompt = request.prompt_tokens() as i64;
         let used = self.usage.total_tokens;
+        let model = if self.model.is_empty() {
+            self.ctx.providers.likely_model(&self.choice.provider, request).unwrap_or_default()
+        } else {
+            self.model.clone()
+        };
         budget::hold(
             self.ctx,
             self.job,
@@ -194,7 +199,7 @@ impl<'a> Rounds<'a> {
             self.project,
             self.payload.api_key.as_deref(),
             used + prompt,
-            &self.model,
+            &model,
             self.choice.max_tokens,
         )
         .await
