@@ -1,19 +1,41 @@
 //! The command line of Rapport: one line a role.
 
 mod commands;
+mod dotenv;
 mod wiring;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use rapport_common::settings::{self, Env};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use rapport_common::settings::{self, Env, Settings};
+
+/// The version, and the commit it was built from where that is known.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("RAPPORT_BUILT_FROM"));
 
 /// A self-hosted chat backend that remembers its users. Without a command it starts everything in one process.
+///
+/// Settings come from the environment and from a `.env` file; .env.example has them all.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version = VERSION, about)]
 struct Cli {
+    #[command(flatten)]
+    flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What counts more than the variable of the same name.
+#[derive(Args)]
+struct Flags {
+    /// The address to listen on [default: HOST, or 127.0.0.1]
+    #[arg(long, global = true)]
+    host: Option<String>,
+    /// The port to listen on, 0 for a free one [default: PORT, or 8000]
+    #[arg(long, global = true)]
+    port: Option<u16>,
+    /// The folder for what is kept in files [default: DATA_DIR, or ./data]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -28,7 +50,7 @@ enum Command {
     Migrate,
     /// Make an admin, set a password, activate and deactivate accounts.
     Admin(commands::admin::Arguments),
-    /// Show what is in force, without secrets, and try each dependency.
+    /// Show what is configured, without secrets, and try each dependency. Changes nothing.
     Doctor,
     /// Rebuild the vector index from the database.
     Reindex(commands::reindex::Arguments),
@@ -38,45 +60,53 @@ enum Command {
     MockProvider(commands::mock_provider::Arguments),
     /// Print the API's OpenAPI description.
     Openapi,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell that will read it.
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
-    // A missing .env is normal; an unreadable one is not.
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        return fail(&format!(".env: {error}"));
-    }
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return fail("the TLS provider was installed twice");
-    }
-    // Every open stream is a descriptor; the usual soft limit of 1024 is for shells.
-    if let Err(error) = rlimit::increase_nofile_limit(1 << 17) {
-        return fail(&format!("the limit of open files: {error}"));
-    }
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("no runtime: {error}")),
+    // First of all, so that `--help` and `--version` answer whatever is wrong with the configuration.
+    let Cli { flags, command } = Cli::parse();
+    let command = command.unwrap_or(Command::Serve);
+    let done = match command {
+        Command::Openapi => commands::print_openapi(),
+        Command::Completions { shell } => commands::print_completions(shell, &mut Cli::command()),
+        command => start(flags, command),
     };
-    match runtime.block_on(run(cli.command.unwrap_or(Command::Serve))) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),
     }
 }
 
-async fn run(command: Command) -> Result<(), String> {
-    // These two need no configuration of the service.
+fn start(flags: Flags, command: Command) -> Result<(), String> {
+    dotenv::load()?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("the TLS provider was installed twice".to_owned());
+    }
+    // Every open stream is a descriptor; the usual soft limit of 1024 is for shells.
+    rlimit::increase_nofile_limit(1 << 17).map_err(|error| format!("the limit of open files: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(run(flags, command))
+}
+
+async fn run(flags: Flags, command: Command) -> Result<(), String> {
+    // These need no configuration of the service, and doctor must not make any.
     let command = match command {
         Command::MockProvider(arguments) => return commands::mock_provider::run(arguments).await,
         Command::Bench(arguments) => return commands::bench::run(arguments).await,
-        Command::Openapi => return commands::print_openapi(),
+        Command::Doctor => return commands::doctor::run(configured(flags, settings::inspect)?).await,
         other => other,
     };
-    let settings = settings::load(&mut Env::from_process()).map_err(|problems| {
-        format!("The configuration has problems:\n  {}", problems.replace('\n', "\n  "))
-    })?;
+    let settings = configured(flags, settings::load)?;
     rapport_common::telemetry::log::init(&settings.log)?;
+    let is_service = matches!(command, Command::Serve | Command::Api | Command::Worker(_) | Command::Migrate);
+    for warning in settings.warnings.iter().filter(|_| is_service) {
+        tracing::warn!("{warning}");
+    }
     match command {
         Command::Serve => commands::serve::run(settings).await,
         Command::Api => commands::api::run(settings).await,
@@ -84,9 +114,25 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Admin(arguments) => commands::admin::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
-        Command::Doctor => commands::doctor::run(settings).await,
-        Command::Bench(_) | Command::MockProvider(_) | Command::Openapi => Ok(()),
+        Command::Bench(_)
+        | Command::Completions { .. }
+        | Command::Doctor
+        | Command::MockProvider(_)
+        | Command::Openapi => Ok(()),
     }
+}
+
+fn configured(flags: Flags, read: fn(&mut Env) -> Result<Settings, String>) -> Result<Settings, String> {
+    let mut env = Env::from_process();
+    let port = flags.port.map(|port| port.to_string());
+    let folder = flags.data_dir.map(|folder| folder.display().to_string());
+    for (key, value) in [("HOST", flags.host), ("PORT", port), ("DATA_DIR", folder)] {
+        if let Some(value) = value {
+            env.set(key, value);
+        }
+    }
+    read(&mut env)
+        .map_err(|problems| format!("The configuration has problems:\n  {}", problems.replace('\n', "\n  ")))
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -97,8 +97,9 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
         }
         None => Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
     };
-    if settings.memory.provider != "auto" && !providers.offers(&settings.memory.provider) {
-        return Err(format!("MEMORY__PROVIDER: {:?} is not configured", settings.memory.provider));
+    let memory = &settings.memory;
+    if let Some((field, message)) = providers.refusal(&memory.provider, memory.model.as_deref(), &[]) {
+        return Err(format!("MEMORY__{}: {message}", field.to_uppercase()));
     }
     let egress = Egress::new(settings.egress_allow.clone(), Arc::new(egress::System))
         .map_err(|error| format!("the HTTP client: {error}"))?;

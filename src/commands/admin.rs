@@ -1,9 +1,8 @@
 //! Accounts from the command line: the first admin, and whoever locked themselves out.
 
-use std::io::BufRead;
-
 use rapport_common::{auth::Auth, settings::Settings, usecase::admin};
 
+use super::password;
 use crate::{commands, wiring};
 
 #[derive(clap::Args)]
@@ -14,12 +13,12 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Make an admin, or make an account one. The password is read from standard input.
+    /// Make an admin, or make an account one. Asks for the password, or reads it from a pipe.
     Create {
         /// An email or a username.
         name: String,
     },
-    /// Set an account's password; all its logins end. The password is read as above.
+    /// Set an account's password; all its logins end. Asks for the password, or reads it from a pipe.
     ResetPassword { name: String },
     /// Make an account an admin.
     Promote { name: String },
@@ -29,14 +28,6 @@ enum What {
     Activate { name: String },
     /// Shut an account out.
     Deactivate { name: String },
-}
-
-/// Never an argument or a variable: those are in the process list and the shell's history.
-fn password() -> Result<String, String> {
-    commands::print("Password: ")?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String> {
@@ -50,11 +41,11 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     let failed = |error: rapport_common::Error| error.detail;
     match arguments.what {
         What::Create { name } => {
-            let user = admin::create(&db, &auth, &name, &password()?).await.map_err(failed)?;
+            let user = admin::create(&db, &auth, &name, &password::read()?).await.map_err(failed)?;
             commands::print(&format!("{name} is an admin now ({})\n", user.id))
         }
         What::ResetPassword { name } => {
-            admin::reset_password(&db, &auth, &name, &password()?).await.map_err(failed)?;
+            admin::reset_password(&db, &auth, &name, &password::read()?).await.map_err(failed)?;
             commands::print(&format!("{name} has another password, and is signed out everywhere\n"))
         }
         What::Promote { name } => role(&db, &name, "admin").await,

@@ -6,11 +6,15 @@ pub mod bench;
 pub mod doctor;
 pub mod migrate;
 pub mod mock_provider;
+pub mod password;
 pub mod reindex;
 pub mod serve;
 pub mod worker;
 
-use std::io::Write;
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use rapport_common::settings::Settings;
 use tokio::{net::TcpListener, signal::unix};
@@ -55,12 +59,31 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener, String> {
     })
 }
 
-/// Writes to standard output, where people and scripts read.
+/// Where a browser on this machine reaches what listens on `address`: "every address" is none that can be called.
+pub fn reachable(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// Writes to standard output, where people and scripts read. One who has read enough (`head`) misses nothing.
 pub fn print(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("standard output: {error}"))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn print_completions(shell: clap_complete::Shell, command: &mut clap::Command) -> Result<(), String> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, "rapport", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }
 
 pub fn print_openapi() -> Result<(), String> {

@@ -50,7 +50,9 @@ fn lock(settings: &Settings) -> Result<Option<File>, String> {
 }
 
 fn banner(settings: &Settings, address: SocketAddr) -> String {
-    let url = format!("http://{address}");
+    let url = commands::reachable(address);
+    let everywhere =
+        if address.ip().is_unspecified() { " and on every other address of this machine" } else { "" };
     let database = match &settings.postgres_url {
         Some(url) => redact_url(url.expose()),
         None => format!("SQLite, {}", settings.sqlite_path.display()),
@@ -64,7 +66,7 @@ fn banner(settings: &Settings, address: SocketAddr) -> String {
     };
     format!(
         r#"
-  Rapport {version} listens on {url}
+  Rapport {version} listens on {url}{everywhere}
 
   data        {data}
   database    {database}

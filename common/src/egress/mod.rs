@@ -63,6 +63,16 @@ pub enum Allowed {
     Network(IpNet),
 }
 
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Allowed::Host(host, Some(port)) => write!(f, "{host}:{port}"),
+            Allowed::Host(host, None) => f.write_str(host),
+            Allowed::Network(network) => network.fmt(f),
+        }
+    }
+}
+
 impl std::str::FromStr for Allowed {
     type Err = String;
 

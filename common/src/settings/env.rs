@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
+use super::names;
+
 #[derive(Default)]
 pub struct Env {
     values: HashMap<String, String>,
     read: BTreeSet<String>,
     problems: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Env {
@@ -26,9 +29,30 @@ impl Env {
         Self { values: pairs.into_iter().collect(), ..Self::default() }
     }
 
-    /// The value, trimmed; an empty one counts as absent, so that `KEY=` in a compose file means the default.
+    /// What the command line says counts more than the environment.
+    pub fn set(&mut self, key: &str, value: String) {
+        self.values.insert(key.to_owned(), value);
+    }
+
+    /// The value, trimmed; an empty one counts as absent, so that `KEY=` in a compose file means the default. Another
+    /// system's name for the key counts where ours is not set.
     pub fn optional(&mut self, key: &str) -> Option<String> {
         self.read.insert(key.to_owned());
+        let mut found = self.elsewhere(key);
+        for other in names::also_called(key) {
+            match (&found, self.elsewhere(&other)) {
+                (None, theirs) => found = theirs,
+                (Some(found), Some(theirs)) if *found != theirs => {
+                    self.warn(&format!("{other} is ignored: {key} is set too"));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The value of a variable that is not ours.
+    pub fn elsewhere(&self, key: &str) -> Option<String> {
         self.values.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
@@ -99,6 +123,21 @@ impl Env {
 
     pub fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    /// Something an operator should know, though it can be lived with.
+    pub fn warn(&mut self, warning: &str) {
+        if !self.warnings.iter().any(|known| known == warning) {
+            self.warnings.push(warning.to_owned());
+        }
+    }
+
+    /// What was noted while reading, and what there is to say of variables that nobody read.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut unread: Vec<String> =
+            self.values.iter().filter_map(|(name, value)| names::remark(name, value, &self.read)).collect();
+        unread.sort_unstable();
+        self.warnings.iter().cloned().chain(unread).collect()
     }
 
     pub fn keys_read(&self) -> impl Iterator<Item = &str> {

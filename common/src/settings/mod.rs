@@ -3,7 +3,11 @@
 //! `__` nests, lists are JSON. Every problem is reported, not only the first. `.env.example` documents every key, and
 //! a test compares the two.
 
+mod ai;
+mod database;
 mod env;
+mod log;
+mod names;
 mod secret_key;
 mod tools;
 
@@ -11,12 +15,11 @@ use std::{path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 
-use crate::{
-    egress::Allowed,
-    providers::{http::Timeouts, models::Model},
-    secret::Secret,
-};
+use crate::{egress::Allowed, secret::Secret};
+pub use ai::{Ai, Endpoint};
+use database::Database;
 pub use env::Env;
+pub use log::Log;
 pub use tools::{Budget, McpServer, Tools};
 
 #[derive(Debug, Clone)]
@@ -55,6 +58,8 @@ pub struct Settings {
     /// Seals what must be read again: keys that users bring along, webhook secrets.
     pub encryption_key: Option<Secret>,
     pub encryption_key_previous: Option<Secret>,
+    /// What an operator should know of the environment: unknown names, and what stands in its own way.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +76,10 @@ pub struct Auth {
 pub struct Cors {
     pub allowed_origins: Vec<String>,
     pub allow_credentials: bool,
+    /// Of preflight answers; empty: the methods we have.
+    pub allow_methods: Vec<String>,
+    /// Of preflight answers; empty: what is asked for.
+    pub allow_headers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +87,6 @@ pub struct RateLimit {
     /// Per user (or address, when nobody is signed in); 0 means no limit.
     pub requests_per_minute: u32,
     pub burst: u32,
-}
-
-#[derive(Debug, Clone)]
-pub struct Log {
-    pub json: bool,
-    pub filter: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,55 +108,6 @@ pub struct Chat {
     /// What the application is, appended to the system prompt.
     pub app_info: String,
 }
-
-/// One provider's address, keys and default model.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    pub name: &'static str,
-    pub base_url: String,
-    pub keys: Vec<Secret>,
-    pub model: String,
-    /// There is a key, or an address of its own. Without, it answers only whoever brings a key.
-    pub is_configured: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Ai {
-    /// The order in which `auto` tries providers.
-    pub order: Vec<String>,
-    pub endpoints: Vec<Endpoint>,
-    /// Models besides the known ones, or with other prices.
-    pub models: Vec<Model>,
-    /// Outages in a row that open a provider's circuit breaker, and how long it rests the first time.
-    pub breaker_failures: u32,
-    pub breaker_rest: Duration,
-    pub connect_timeout: Duration,
-    pub first_byte_timeout: Duration,
-    pub idle_timeout: Duration,
-    /// Between two words of the in-process mock provider.
-    pub mock_delay: Duration,
-}
-
-impl Ai {
-    /// The endpoints that can be asked without a key of the caller's own.
-    pub fn configured(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints.iter().filter(|endpoint| endpoint.is_configured)
-    }
-
-    pub fn timeouts(&self) -> Timeouts {
-        Timeouts { first_byte: self.first_byte_timeout, idle: self.idle_timeout }
-    }
-}
-
-/// The providers: name, variable, base URL, model, whether a key is needed.
-const ENDPOINTS: [(&str, &str, &str, &str, bool); 6] = [
-    ("openai", "OPENAI", "https://api.openai.com/v1", "gpt-4o-mini", true),
-    ("openrouter", "OPEN_ROUTER", "https://openrouter.ai/api/v1", "openai/gpt-4o-mini", true),
-    ("groq", "GROQ", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", true),
-    ("gemini", "GEMINI", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash", true),
-    ("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", "claude-haiku-4-5", true),
-    ("ollama", "OLLAMA", "http://127.0.0.1:11434/v1", "llama3.2", false),
-];
 
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -249,13 +203,17 @@ fn email(env: &mut Env) -> Email {
     if !["starttls", "tls", "none"].contains(&tls.as_str()) {
         env.problem("EMAIL__TLS must be starttls, tls or none");
     }
+    // An address at Gmail says the server, the user and the sender at once.
+    let gmail = env.elsewhere("EMAIL__GMAIL_FROM_EMAIL");
+    let server = gmail.as_ref().map(|_| "smtp.gmail.com".to_owned());
+    let from = gmail.clone().unwrap_or_else(|| "Rapport <rapport@localhost.localdomain>".to_owned());
     Email {
-        smtp_server: env.optional("EMAIL__SMTP_SERVER"),
+        smtp_server: env.optional("EMAIL__SMTP_SERVER").or(server),
         smtp_port: port,
         tls,
-        username: env.optional("EMAIL__USERNAME"),
+        username: env.optional("EMAIL__USERNAME").or(gmail),
         password: env.optional("EMAIL__PASSWORD").map(Secret::new),
-        from: env.text("EMAIL__FROM", "Rapport <rapport@localhost.localdomain>"),
+        from: env.text("EMAIL__FROM", &from),
     }
 }
 
@@ -278,27 +236,33 @@ fn qdrant(env: &mut Env) -> Option<QdrantAt> {
     Some(QdrantAt { url, api_key, prefix, reconcile })
 }
 
-/// Reads the settings, or says everything that is wrong with them, one problem a line.
+/// Reads the settings, or says everything that is wrong with them, one problem a line. Makes a secret key where one is
+/// needed and none is there.
 pub fn load(env: &mut Env) -> Result<Settings, String> {
+    read(env, true)
+}
+
+/// Reads the settings and makes nothing: the secret key may be missing.
+pub fn inspect(env: &mut Env) -> Result<Settings, String> {
+    read(env, false)
+}
+
+fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
     let data_dir = PathBuf::from(env.text("DATA_DIR", "./data"));
     let database_url = env.optional("DATABASE_URL");
-    let (postgres_url, sqlite_path) = match database_url.as_deref() {
-        None => (None, data_dir.join("rapport.db")),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            (Some(Secret::new(url)), data_dir.join("rapport.db"))
-        }
-        Some(url) if url.starts_with("sqlite:") => {
-            let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-            (None, PathBuf::from(path.split('?').next().unwrap_or_default()))
-        }
-        Some(_) => {
-            env.problem("DATABASE_URL must begin with postgres:// or sqlite://");
-            (None, data_dir.join("rapport.db"))
+    let embedded = data_dir.join("rapport.db");
+    let (postgres_url, sqlite_path) = match database_url.as_deref().map(database::parse) {
+        None => (None, embedded),
+        Some(Ok(Database::Postgres(url))) => (Some(url), embedded),
+        Some(Ok(Database::Sqlite(path))) => (None, path),
+        Some(Err(problem)) => {
+            env.problem(&problem);
+            (None, embedded)
         }
     };
-    let redis_url = env.optional("REDIS_URL").map(Secret::new);
-    let auth = auth(env, &data_dir, database_url.is_some());
-    let settings = Settings {
+    let redis_url = redis_url(env);
+    let auth = auth(env, &data_dir, database_url.is_some(), makes_key);
+    let mut settings = Settings {
         host: env.text("HOST", "127.0.0.1"),
         port: env.number("PORT", 8000, 0..=65_535) as u16,
         postgres_url,
@@ -306,16 +270,13 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         database_pool: env.number("DATABASE_POOL_SIZE", 12, 2..=1_000) as u32,
         redis_url,
         auth,
-        cors: Cors {
-            allowed_origins: env.list("CORS__ALLOWED_ORIGINS", &[]),
-            allow_credentials: env.flag("CORS__ALLOW_CREDENTIALS", false),
-        },
+        cors: cors(env),
         rate_limit: RateLimit {
             requests_per_minute: env.number("RATE_LIMIT__REQUESTS_PER_MINUTE", 60, 0..=1_000_000) as u32,
             burst: env.number("RATE_LIMIT__BURST_SIZE", 10, 1..=1_000_000) as u32,
         },
         trusted_proxies: env.number("TRUSTED_PROXIES", 0, 0..=16) as usize,
-        log: log(env),
+        log: log::log(env),
         queue: Queue {
             max_depth: env.number("QUEUE__MAX_DEPTH", 50_000, 1..=100_000_000),
             lease: env.seconds("QUEUE__LEASE_SECONDS", 15.0, 1.0..=3_600.0),
@@ -337,7 +298,7 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         embedding: embedding(env),
         qdrant: qdrant(env),
         events_retention: env.seconds("EVENTS__RETENTION_SECONDS", 3_600.0, 1.0..=604_800.0),
-        ai: ai(env),
+        ai: ai::ai(env),
         tools: tools::tools(env),
         egress_allow: tools::egress(env),
         budget: tools::budget(env),
@@ -345,7 +306,9 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
         encryption_key: encryption_key(env, "ENCRYPTION_KEY"),
         encryption_key_previous: encryption_key(env, "ENCRYPTION_KEY_PREVIOUS"),
         data_dir,
+        warnings: Vec::new(),
     };
+    settings.warnings = env.warnings();
     if settings.cors.allow_credentials && settings.cors.allowed_origins.iter().any(|origin| origin == "*") {
         env.problem("CORS__ALLOW_CREDENTIALS cannot be combined with the origin \"*\": name the origins");
     }
@@ -355,10 +318,37 @@ pub fn load(env: &mut Env) -> Result<Settings, String> {
     }
 }
 
-fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool) -> Auth {
+fn cors(env: &mut Env) -> Cors {
+    let mut names = |key: &str| -> Vec<String> {
+        let given = env.list(key, &[]);
+        let token = |name: &String| {
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        };
+        if !given.iter().all(token) {
+            env.problem(&format!("{key} must be a JSON list of names, or [\"*\"]"));
+        }
+        given.into_iter().filter(|name| name != "*").collect()
+    };
+    Cors {
+        allow_methods: names("CORS__ALLOW_METHODS").iter().map(|name| name.to_uppercase()).collect(),
+        allow_headers: names("CORS__ALLOW_HEADERS"),
+        allowed_origins: env.list("CORS__ALLOWED_ORIGINS", &[]),
+        allow_credentials: env.flag("CORS__ALLOW_CREDENTIALS", false),
+    }
+}
+
+fn redis_url(env: &mut Env) -> Option<Secret> {
+    let url = env.optional("REDIS_URL")?;
+    if !["redis://", "rediss://", "redis+unix://", "unix://"].iter().any(|scheme| url.starts_with(scheme)) {
+        env.problem("REDIS_URL must begin with redis:// (or rediss://, for TLS)");
+    }
+    Some(Secret::new(url))
+}
+
+fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool, makes_key: bool) -> Auth {
     let given = env.optional("SECRET_KEY");
     let (secret_key, secret_key_origin) =
-        match secret_key::resolve(given.as_deref(), data_dir, database_given) {
+        match secret_key::resolve(given.as_deref(), data_dir, database_given, makes_key) {
             Ok(found) => found,
             Err(problem) => {
                 env.problem(&problem);
@@ -375,64 +365,6 @@ fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool) -> Auth
         previous_key,
         access_token: Duration::from_secs(60 * env.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=10_080)),
         refresh_token: Duration::from_secs(86_400 * env.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=3_650)),
-    }
-}
-
-fn log(env: &mut Env) -> Log {
-    use std::io::IsTerminal;
-    let format = env.text("LOG_FORMAT", if std::io::stderr().is_terminal() { "pretty" } else { "json" });
-    if format != "json" && format != "pretty" {
-        env.problem("LOG_FORMAT must be json or pretty");
-    }
-    Log { json: format == "json", filter: env.text("RUST_LOG", "info") }
-}
-
-fn ai(env: &mut Env) -> Ai {
-    let mut endpoints = Vec::new();
-    for (name, variable, base_url, model, needs_key) in ENDPOINTS {
-        let given_url = env.optional(&format!("AI_SERVICES__{variable}_BASE_URL"));
-        let mut keys: Vec<Secret> = Vec::new();
-        keys.extend(env.optional(&format!("AI_SERVICES__{variable}_API_KEY")).map(Secret::new));
-        for number in 1..=9 {
-            keys.extend(env.optional(&format!("AI_SERVICES__{variable}_API_KEY_{number}")).map(Secret::new));
-        }
-        let model = env.text(&format!("AI_SERVICES__{variable}_MODEL"), model);
-        // A provider with neither key nor its own base URL is not offered.
-        let is_configured = given_url.is_some() || needs_key && !keys.is_empty();
-        {
-            let base_url = given_url.unwrap_or_else(|| base_url.to_owned()).trim_end_matches('/').to_owned();
-            if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
-                env.problem(&format!("AI_SERVICES__{variable}_BASE_URL must begin with http:// or https://"));
-            }
-            endpoints.push(Endpoint { name, base_url, keys, model, is_configured });
-        }
-    }
-    let order = env.list(
-        "AI_SERVICES__ORDER",
-        // Not the mock: nobody wants its answers because a real provider is down. It answers when nothing else is set up.
-        &["openai", "openrouter", "gemini", "groq", "anthropic", "ollama"],
-    );
-    for name in &order {
-        if name != "mock" && !ENDPOINTS.iter().any(|endpoint| endpoint.0 == name) {
-            env.problem(&format!("AI_SERVICES__ORDER names {name:?}, which is no provider"));
-        }
-    }
-    let models = env.optional("AI_SERVICES__MODELS").map_or_else(Vec::new, |text| {
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            env.problem(&format!("AI_SERVICES__MODELS must be a JSON list of models: {error}"));
-            Vec::new()
-        })
-    });
-    Ai {
-        order,
-        endpoints,
-        models,
-        breaker_failures: env.number("AI_SERVICES__BREAKER_FAILURES", 5, 1..=1_000_000) as u32,
-        breaker_rest: env.seconds("AI_SERVICES__BREAKER_REST", 10.0, 0.1..=600.0),
-        connect_timeout: env.seconds("AI_SERVICES__CONNECT_TIMEOUT", 5.0, 0.1..=60.0),
-        first_byte_timeout: env.seconds("AI_SERVICES__FIRST_BYTE_TIMEOUT", 60.0, 0.1..=600.0),
-        idle_timeout: env.seconds("AI_SERVICES__IDLE_TIMEOUT", 30.0, 0.1..=600.0),
-        mock_delay: Duration::from_millis(env.number("AI_SERVICES__MOCK_TOKEN_DELAY_MS", 15, 0..=60_000)),
     }
 }
 

@@ -38,11 +38,12 @@ pub fn problem(key: &str) -> Option<&'static str> {
 }
 
 /// The key in force and where it came from. With a `DATABASE_URL` the key must be given: several processes must share
-/// it, and a deployment must not lose it with a container.
+/// it, and a deployment must not lose it with a container. Without `makes`, a missing key stays missing.
 pub fn resolve(
     given: Option<&str>,
     data_dir: &Path,
     database_given: bool,
+    makes: bool,
 ) -> Result<(Secret, String), String> {
     if let Some(key) = given {
         return match problem(key) {
@@ -54,6 +55,9 @@ pub fn resolve(
         return Err("SECRET_KEY must be set when DATABASE_URL is (try: openssl rand -hex 32)".to_owned());
     }
     let path = data_dir.join("secret_key");
+    if !makes && !path.exists() {
+        return Ok((Secret::new(""), format!("{} (made on the first start)", path.display())));
+    }
     let key = read_or_make(data_dir, &path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok((Secret::new(key), path.display().to_string()))
 }
@@ -102,8 +106,8 @@ mod tests {
     fn a_made_key_is_kept_and_private() {
         use std::os::unix::fs::PermissionsExt;
         let dir = std::env::temp_dir().join(format!("rapport-key-{}", uuid::Uuid::now_v7()));
-        let (first, _) = resolve(None, &dir, false).unwrap();
-        let (second, _) = resolve(None, &dir, false).unwrap();
+        let (first, _) = resolve(None, &dir, false, true).unwrap();
+        let (second, _) = resolve(None, &dir, false, true).unwrap();
         assert_eq!(first, second);
         let mode = fs::metadata(dir.join("secret_key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

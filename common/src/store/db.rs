@@ -112,6 +112,18 @@ impl Db {
         Ok(Self::Lite(Lite { writer, relaxed, reader, gate: Arc::new(Mutex::new(())) }))
     }
 
+    /// Opens a SQLite file without changing it, or making anything beside it.
+    pub async fn sqlite_to_look_at(path: &Path) -> Result<Self, sqlx::Error> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Without a log nobody writes, and the file is all there is; reading it in the usual way would make a log.
+        let nobody_writes = !Path::new(&log).exists();
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(nobody_writes);
+        let reader = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let (writer, relaxed) = (reader.clone(), reader.clone());
+        Ok(Self::Lite(Lite { writer, relaxed, reader, gate: Arc::new(Mutex::new(())) }))
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Db::Pg(_) => "postgresql",

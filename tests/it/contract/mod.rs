@@ -2,6 +2,7 @@
 //! contract` writes them anew.
 
 mod fuzz;
+mod readme;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -93,4 +94,45 @@ fn every_operation_says_what_it_is_and_how_it_fails() {
         }
     }
     assert!(operations >= 28, "{operations}");
+}
+
+/// `cargo test` without arguments tests everything, and what the end-to-end tests start is what stands in the source.
+#[test]
+fn the_tests_are_of_everything_and_of_this_source() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(&root)
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let sorted = |field: &str| {
+        let mut members: Vec<String> = serde_json::from_value(metadata[field].clone()).unwrap();
+        members.sort();
+        members
+    };
+    assert_eq!(sorted("workspace_default_members"), sorted("workspace_members"));
+    let binary = crate::harness::app::binary();
+    let changed = |path: &std::path::Path| path.metadata().unwrap().modified().unwrap();
+    let sources = std::fs::read_to_string(binary.with_extension("d")).unwrap();
+    let (_, sources) = sources.split_once(": ").unwrap();
+    for source in sources.split_whitespace().filter(|source| source.ends_with(".rs")) {
+        assert!(changed(source.as_ref()) <= changed(binary), "{source} is newer than {}", binary.display());
+    }
+}
+
+#[test]
+fn every_decision_is_indexed_and_every_table_is_whole() {
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let index = std::fs::read_to_string(docs.join("decisions/README.md")).unwrap();
+    for entry in std::fs::read_dir(docs.join("decisions")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || index.contains(&format!("({name})")), "{name} is not in the index");
+    }
+    // A row after an empty line is no table any more.
+    let lines: Vec<&str> = index.lines().collect();
+    for pair in lines.windows(2) {
+        let heading = lines.iter().any(|line| line.starts_with("| ---")) && pair[1].starts_with("| for |");
+        assert!(!pair[0].is_empty() || !pair[1].starts_with('|') || heading, "{}", pair[1]);
+    }
 }

@@ -139,17 +139,43 @@ impl Postgres {
 pub struct Redis {
     pub port: u16,
     process: Option<Process>,
+    /// The folder with its certificate, when it speaks TLS only.
+    tls: Option<PathBuf>,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let mut redis = Self { port: free_port(), process: None };
+        let mut redis = Self { port: free_port(), process: None, tls: None };
         redis.start_again();
         redis
     }
 
+    /// One that speaks TLS only, and the file with the authority that signed its certificate.
+    pub fn start_with_tls() -> (Self, PathBuf) {
+        let dir = folder().join(unique("tls"));
+        std::fs::create_dir_all(&dir).unwrap();
+        let openssl = |arguments: &str| {
+            let mut command = Command::new("openssl");
+            let made = command.args(arguments.split(' ')).current_dir(&dir).output().unwrap();
+            assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        };
+        std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+        openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=tests");
+        openssl("req -newkey rsa:2048 -nodes -keyout redis.key -out redis.csr -subj /CN=localhost");
+        openssl(
+            "x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem",
+        );
+        let authority = dir.join("ca.pem");
+        let mut redis = Self { port: free_port(), process: None, tls: Some(dir) };
+        redis.start_again();
+        (redis, authority)
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match self.tls {
+            Some(_) => format!("rediss://localhost:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
     }
 
     pub fn kill(&mut self) {
@@ -161,7 +187,17 @@ impl Redis {
         let log = folder().join(format!("redis-{}.log", self.port));
         let process = Process::start("redis", &program("redis-server"), &log, |command| {
             let port = self.port.to_string();
-            command.args(["--port", &port, "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+            command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+            match &self.tls {
+                None => command.args(["--port", &port]),
+                Some(dir) => {
+                    command
+                        .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"])
+                        .current_dir(dir);
+                    command.args(["--tls-cert-file", "redis.pem", "--tls-key-file", "redis.key"]);
+                    command.args(["--tls-ca-cert-file", "ca.pem"])
+                }
+            };
         });
         self.process = Some(process);
         let deadline = Instant::now() + Duration::from_secs(20);

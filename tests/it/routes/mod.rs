@@ -7,6 +7,8 @@ mod canaries;
 mod cancel;
 mod chat;
 mod codes;
+mod command_line;
+mod configuration;
 mod erasure;
 mod failover;
 mod idempotency;

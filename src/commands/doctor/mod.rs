@@ -1,23 +1,27 @@
-//! Shows what is in force, without secrets, and tries each dependency.
+//! Shows what is configured, without secrets, and tries each dependency. It makes and changes nothing.
 
-use std::{fmt::Write, time::Duration};
+mod configured;
+
+use std::{path::Path, time::Duration};
 
 use rapport_common::{
     embeddings::Embedder,
     providers::http,
     redis_link::RedisLink,
-    secret::redact_url,
     settings::{QdrantAt, Settings},
-    store::Db,
+    store::{Db, PoolSizes},
     vectors::{Qdrant, VectorIndex},
 };
 
-use crate::{commands, wiring};
+use crate::commands;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Settings) -> Result<(), String> {
-    commands::print(&in_force(&settings))?;
+    commands::print(&configured::sheet(&settings))?;
+    for warning in &settings.warnings {
+        commands::print(&format!("warn    {warning}\n"))?;
+    }
     let mut sick = 0;
     let mut report = |what: &str, result: Result<String, String>| {
         let (mark, text) = match result {
@@ -42,70 +46,25 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     for endpoint in settings.ai.configured() {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
     }
-    if sick == 0 { Ok(()) } else { Err(format!("{sick} of the checks failed")) }
-}
-
-fn in_force(settings: &Settings) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{name:<16}{value}");
-    };
-    let database = match &settings.postgres_url {
-        Some(url) => redact_url(url.expose()),
-        None => format!("sqlite {}", settings.sqlite_path.display()),
-    };
-    line("listen", format!("{}:{}", settings.host, settings.port));
-    line("data", settings.data_dir.display().to_string());
-    line("database", database);
-    line(
-        "redis",
-        settings.redis_url.as_ref().map_or("none: in process".to_owned(), |url| redact_url(url.expose())),
-    );
-    line("secret key", format!("from {}", settings.auth.secret_key_origin));
-    let vectors =
-        settings.qdrant.as_ref().map_or("exact, in the database".to_owned(), |at| redact_url(&at.url));
-    line("vectors", vectors);
-    let embedding = &settings.embedding;
-    let model = match embedding.provider.as_str() {
-        "local" => "local (built in, lexical)".to_owned(),
-        _ => format!("{} of {} dimensions at {}", embedding.model, embedding.dimensions, embedding.base_url),
-    };
-    line("embedding", model);
-    line("memory", format!("{:?}", settings.memory));
-    line("previous key", if settings.auth.previous_key.is_some() { "set" } else { "none" }.to_owned());
-    line(
-        "tokens",
-        format!("access {:?}, refresh {:?}", settings.auth.access_token, settings.auth.refresh_token),
-    );
-    line("queue", format!("{:?}", settings.queue));
-    line("rate limit", format!("{:?}", settings.rate_limit));
-    line("cors", format!("{:?}", settings.cors));
-    line("providers", settings.ai.order.join(", "));
-    for endpoint in settings.ai.configured() {
-        let keys = endpoint.keys.len();
-        line(
-            "",
-            format!("{}: {} with {keys} key(s), model {}", endpoint.name, endpoint.base_url, endpoint.model),
-        );
+    match sick {
+        0 => Ok(()),
+        1 => Err("one check failed".to_owned()),
+        _ => Err(format!("{sick} checks failed")),
     }
-    let tools = &settings.tools;
-    let set = |key: &Option<rapport_common::secret::Secret>| if key.is_some() { "on" } else { "off" };
-    line("tools", format!("weather {}, web search {}", set(&tools.weather_key), set(&tools.tavily_key)));
-    for server in &tools.mcp {
-        line(
-            "",
-            format!("MCP server {} at {}", server.name, server.url.as_deref().unwrap_or(&server.command)),
-        );
-    }
-    line("egress", format!("besides public addresses: {:?}", settings.egress_allow));
-    line("budget", format!("{:?}", settings.budget));
-    text.push('\n');
-    text
 }
 
 async fn database(settings: &Settings) -> Result<String, String> {
-    let db: Db = wiring::database(settings).await?;
+    let db = match &settings.postgres_url {
+        Some(url) => {
+            let sizes = PoolSizes { durable: 1, relaxed: 1 };
+            Db::postgres(url.expose(), sizes).map_err(|error| format!("DATABASE_URL: {error}"))?
+        }
+        None if !settings.sqlite_path.exists() => return not_there_yet(&settings.sqlite_path),
+        None => {
+            let path = &settings.sqlite_path;
+            Db::sqlite_to_look_at(path).await.map_err(|error| format!("{}: {error}", path.display()))?
+        }
+    };
     let missing = tokio::time::timeout(PATIENCE, db.missing_migrations()).await;
     let missing = missing.map_err(|_| "does not answer".to_owned())?.map_err(|error| error.to_string())?;
     match missing {
@@ -114,6 +73,19 @@ async fn database(settings: &Settings) -> Result<String, String> {
             Ok(format!("{} answers and lacks {missing} migration(s): run `rapport migrate`", db.name()))
         }
         None => Err("its schema is newer than this binary".to_owned()),
+    }
+}
+
+/// The first start makes the file, if the folder above it lets it.
+fn not_there_yet(path: &Path) -> Result<String, String> {
+    let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
+    let above = absolute.ancestors().skip(1).find(|folder| folder.exists());
+    match above {
+        Some(folder) if folder.is_dir() => {
+            Ok(format!("{} is not there yet: the first start makes it", path.display()))
+        }
+        Some(file) => Err(format!("{} cannot be made: {} is not a folder", path.display(), file.display())),
+        None => Err(format!("{} cannot be made", path.display())),
     }
 }
 
