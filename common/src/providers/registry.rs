@@ -8,7 +8,7 @@ use super::{
     gemini::Gemini,
     health::{Breaker, Health, Standing},
     http,
-    mock::Mock,
+    mock::{self, Mock},
     models::Models,
     openai::OpenAi,
 };
@@ -72,6 +72,44 @@ impl Providers {
         name == "auto" || self.known(name).is_some_and(|known| known.is_configured)
     }
 
+    /// Whether there is such a provider at all, set up or not.
+    pub fn has(&self, name: &str) -> bool {
+        name == "auto" || self.known(name).is_some()
+    }
+
+    /// What a request may name here.
+    pub fn offered_names(&self) -> Vec<&str> {
+        let set_up = self.all.iter().filter(|known| known.is_configured).map(|known| known.provider.name());
+        std::iter::once("auto").chain(set_up).collect()
+    }
+
+    /// Why a provider and a model cannot be asked here, if so: the field that is wrong, and what is wrong with it. `own`
+    /// are the providers that the caller has a key for.
+    ///
+    /// Which models a provider has only it knows; the mock has its own, and answers under no other name.
+    pub fn refusal(
+        &self,
+        provider: &str,
+        model: Option<&str>,
+        own: &[String],
+    ) -> Option<(&'static str, String)> {
+        let is_own = own.iter().any(|name| name == provider);
+        if !self.offers(provider) && !(is_own && self.known(provider).is_some()) {
+            let names = self.offered_names().join(", ");
+            return Some(("provider", format!("{provider} is not set up here; there are {names}")));
+        }
+        let model = model.filter(|model| !mock::has_model(model))?;
+        let real = |known: &Known| known.is_configured && known.provider.name() != "mock";
+        match provider {
+            "mock" => Some(("model", format!("{model} is not a model of the mock, which has mock-1"))),
+            "auto" if own.is_empty() && !self.all.iter().any(real) => Some((
+                "model",
+                format!("{model} is not there: only the built-in mock is set up, with mock-1"),
+            )),
+            _ => None,
+        }
+    }
+
     /// Whether everything a choice may reach stays inside the deployment.
     pub fn stays_inside(&self, choice: &str) -> bool {
         let candidates = self.candidates(choice, &ChatRequest::default());
@@ -100,7 +138,11 @@ impl Providers {
                 found.extend(usable(name));
             }
         }
-        if found.is_empty() {
+        // The first is asked for the model that was named, and the mock has none but its own.
+        if request.model.as_deref().is_some_and(|model| !mock::has_model(model)) {
+            let real = found.iter().position(|known| known.name() != "mock").unwrap_or(found.len());
+            found.drain(..real);
+        } else if found.is_empty() {
             found.extend(usable("mock"));
         }
         found

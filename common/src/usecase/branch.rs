@@ -1,5 +1,6 @@
 //! Going another way from some message: a branch, or another answer.
 
+use super::choice;
 use crate::{
     Context, Error, Result,
     auth::Caller,
@@ -102,6 +103,13 @@ pub async fn regenerate(
         let job = store::jobs::get(&mut tx, user, first).await?.ok_or_else(|| Error::not_found("job"))?;
         return Ok((job, true));
     }
+    let named = choice::Named {
+        provider: again.provider.as_deref(),
+        model: again.model.as_deref(),
+        project: None,
+        session: Some(session),
+    };
+    choice::check(ctx, &mut tx, user, named).await?;
     // Takes the session's row: what is sent meanwhile comes behind.
     let order = store::sessions::take_order(&mut tx, user, session, now).await?;
     let order = order.ok_or_else(|| Error::not_found("session"))?;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod branch;
 pub mod budget;
 pub mod cancel_job;
+pub mod choice;
 pub mod codes;
 pub mod end_job;
 pub mod finish_chat;

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
-use super::memory::{Idempotency, repeated};
+use super::{
+    choice,
+    memory::{Idempotency, repeated},
+};
 use crate::{
     Context, Error, Result,
     chat::template,
@@ -43,9 +46,6 @@ impl ProjectDraft {
         if self.description.as_ref().is_some_and(|text| text.chars().count() > 2_000 || text.contains('\0')) {
             problem("description", "must be at most 2000 characters, without NUL".to_owned());
         }
-        if self.default_provider.iter().flatten().any(|provider| !NAMES.contains(&provider.as_str())) {
-            problem("default_provider", format!("must be one of {}", NAMES.join(", ")));
-        }
         let model_ok =
             |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
         if self.default_model.iter().flatten().any(|model| !model_ok(model)) {
@@ -55,6 +55,28 @@ impl ProjectDraft {
             problem("temperature", "must be between 0 and 2".to_owned());
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    }
+
+    /// Refuses a default that could not answer: `own` are the providers that the project has keys for.
+    fn check_choice(&self, ctx: &Context, project: Option<&Project>, own: &[String]) -> Result<()> {
+        if self.default_provider.iter().flatten().next().is_none()
+            && self.default_model.iter().flatten().next().is_none()
+        {
+            return Ok(());
+        }
+        let now = |given: &Option<Option<String>>, stored: Option<&Option<String>>| {
+            given.clone().unwrap_or_else(|| stored.cloned().flatten())
+        };
+        let provider = now(&self.default_provider, project.map(|project| &project.default_provider));
+        let model = now(&self.default_model, project.map(|project| &project.default_model));
+        match ctx.providers.refusal(provider.as_deref().unwrap_or("auto"), model.as_deref(), own) {
+            None => Ok(()),
+            Some(("provider", message)) => {
+                let way = "give the project a key for it first (PUT /projects/{id}/provider-keys/{provider}), or choose another";
+                Err(Error::field("default_provider", format!("{message}: {way}")))
+            }
+            Some((_, message)) => Err(Error::field("default_model", message)),
+        }
     }
 
     fn apply(self, project: &mut Project) {
@@ -89,6 +111,7 @@ pub async fn create(
         return Err(Error::field("name", "is required"));
     }
     draft.check()?;
+    draft.check_choice(ctx, None, &[])?;
     let now = clock::now();
     let mut project = Project {
         id: ProjectId::new(),
@@ -116,6 +139,7 @@ pub async fn change(ctx: &Context, user: UserId, id: ProjectId, draft: ProjectDr
     draft.check()?;
     let mut tx = ctx.db.begin().await?;
     let mut project = get(&mut tx, user, id).await?;
+    draft.check_choice(ctx, Some(&project), &choice::own_keys(&mut tx, user, id).await?)?;
     draft.apply(&mut project);
     project.updated_at = clock::now();
     projects::update(&mut tx, user, &project).await?;

@@ -12,13 +12,14 @@ use crate::{
     },
     error::{Code, FieldError},
     jobs::payload::{self, ChatPayload, ToolChoice},
-    providers,
     store::{
         self, Tx,
         accept::{Question, accept},
         jobs::Ready,
     },
 };
+
+use super::choice;
 
 /// What to do with a message for a session that is answering another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,11 +71,11 @@ impl Accepted {
 
 /// What can be said of a request without looking at anything stored.
 pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
-    check_fields(chat)?;
+    check_fields(ctx, chat)?;
     check_tools(ctx, chat)
 }
 
-fn check_fields(chat: &NewChat) -> Result<()> {
+fn check_fields(ctx: &Context, chat: &NewChat) -> Result<()> {
     let mut errors = Vec::new();
     let mut problem =
         |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
@@ -89,9 +90,9 @@ fn check_fields(chat: &NewChat) -> Result<()> {
         problem("message", "must not contain a NUL character".to_owned());
     }
     if let Some(provider) = &chat.provider
-        && !providers::NAMES.contains(&provider.as_str())
+        && !ctx.providers.has(provider)
     {
-        problem("provider", format!("must be one of {}", providers::NAMES.join(", ")));
+        problem("provider", format!("must be one of {}", ctx.providers.offered_names().join(", ")));
     }
     if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0'))
     {
@@ -139,12 +140,13 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     if let Some(project) = chat.project {
         check_project(&mut tx, caller.user, &chat, project).await?;
     }
-    if let Some(provider) = &chat.provider
-        && !ctx.providers.offers(provider)
-        && !brings_key(&mut tx, caller.user, &chat, provider).await?
-    {
-        return Err(Error::field("provider", format!("{provider} is not configured here")));
-    }
+    let named = choice::Named {
+        provider: chat.provider.as_deref(),
+        model: chat.model.as_deref(),
+        project: chat.project,
+        session: chat.session,
+    };
+    choice::check(ctx, &mut tx, caller.user, named).await?;
     let text = chat.message.trim();
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
@@ -195,18 +197,6 @@ async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: Proje
         return Ok(());
     }
     Err(Error::field("project_id", "is not the session's project"))
-}
-
-/// Whether the project brings along a key for a provider that the deployment has none for.
-async fn brings_key(tx: &mut Tx, user: UserId, chat: &NewChat, provider: &str) -> Result<bool> {
-    let project = match (chat.project, chat.session) {
-        (Some(project), _) => Some(project),
-        (None, Some(session)) => store::projects::of_session(tx, user, session).await?,
-        (None, None) => None,
-    };
-    let Some(project) = project else { return Ok(false) };
-    let keys = store::projects::keys(tx, user, project).await?;
-    Ok(keys.iter().any(|(name, ..)| name == provider))
 }
 
 /// What the first request with this key made, if there was one.

@@ -9,7 +9,6 @@ use crate::{
     clock,
     domain::ids::UserId,
     error::FieldError,
-    providers::NAMES,
     store::{self, Querier},
 };
 
@@ -108,12 +107,15 @@ pub struct ChatSettingsChange {
 }
 
 impl ChatSettingsChange {
-    fn check(&self, errors: &mut Vec<FieldError>) {
+    fn check(&self, ctx: &Context, errors: &mut Vec<FieldError>) {
         let mut problem = |field: &str, message: String| {
             errors.push(FieldError { field: format!("chat_settings.{field}"), message });
         };
-        if self.default_provider.iter().flatten().any(|name| !NAMES.contains(&name.as_str())) {
-            problem("default_provider", format!("must be one of {}", NAMES.join(", ")));
+        if self.default_provider.iter().flatten().any(|name| !ctx.providers.offers(name)) {
+            problem(
+                "default_provider",
+                format!("must be one of {}", ctx.providers.offered_names().join(", ")),
+            );
         }
         let model_ok =
             |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
@@ -192,7 +194,7 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
         }
     }
     let chat = change.chat_settings.unwrap_or_default();
-    chat.check(&mut errors);
+    chat.check(ctx, &mut errors);
     if !errors.is_empty() {
         return Err(Error::fields(errors));
     }
@@ -207,7 +209,15 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     now.enable_semantic_search = memory.enable_semantic_search.unwrap_or(now.enable_semantic_search);
     now.auto_confirm_threshold = memory.auto_confirm_threshold.unwrap_or(now.auto_confirm_threshold);
     now.allow_private_in_context = memory.allow_private_in_context.unwrap_or(now.allow_private_in_context);
+    let names_model = chat.default_model.iter().flatten().next().is_some();
     chat.apply(&mut settings.chat_settings);
+    let set = &settings.chat_settings;
+    let provider =
+        set.default_provider.as_deref().filter(|name| ctx.providers.offers(name)).unwrap_or("auto");
+    let model = set.default_model.as_deref().filter(|_| names_model);
+    if let Some((_, message)) = ctx.providers.refusal(provider, model, &[]) {
+        return Err(Error::field("chat_settings.default_model", message));
+    }
     let value = serde_json::to_value(&settings).map_err(Error::internal)?;
     store::settings::put(&mut tx, user, &value, clock::now()).await?;
     tx.commit().await?;

@@ -6,6 +6,7 @@ mod branches;
 mod canaries;
 mod cancel;
 mod chat;
+mod choices;
 mod codes;
 mod command_line;
 mod configuration;

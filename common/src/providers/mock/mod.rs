@@ -31,6 +31,11 @@ impl Mock {
     }
 }
 
+/// Whether the mock answers under this name: never under that of another's model.
+pub fn has_model(name: &str) -> bool {
+    name == "mock" || name.starts_with("mock-")
+}
+
 /// Counts calls that belong together, for `/fail CODE xN`.
 #[derive(Clone, Default)]
 pub struct Calls(Arc<Mutex<HashMap<u128, u32>>>);
@@ -73,6 +78,10 @@ impl Provider for Mock {
 
     async fn chat(&self, request: &ChatRequest, _: usize) -> Result<Opened, ProviderError> {
         let model = request.model.as_deref().unwrap_or("mock-1");
+        if !has_model(model) {
+            let detail = format!("there is no model {model:?}: the mock has mock-1");
+            return Err(ProviderError::new("mock", ErrorClass::BadRequest, detail));
+        }
         let Plan { words, delay, fail, calls } = plan(&request.messages, &request.tools, model);
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)

@@ -56,7 +56,13 @@ pub struct Choice {
 }
 
 impl Choice {
-    fn of(ctx: &Context, payload: &ChatPayload, project: Option<&Project>, user: &ChatSettings) -> Self {
+    fn of(
+        ctx: &Context,
+        payload: &ChatPayload,
+        project: Option<&Project>,
+        user: &ChatSettings,
+        own_keys: &[(String, Secret)],
+    ) -> Self {
         let named = (payload.provider != UNSPECIFIED).then(|| payload.provider.clone());
         let default = project
             .and_then(|project| project.default_provider.clone())
@@ -69,6 +75,11 @@ impl Choice {
             };
             of_project.or_else(of_user).filter(|_| named.is_none())
         };
+        let provider = named.clone().or(default).unwrap_or_else(|| "auto".to_owned());
+        // What was set when another provider was there is not asked of the mock.
+        let own: Vec<String> = own_keys.iter().map(|(name, _)| name.clone()).collect();
+        let default_model =
+            || default_model().filter(|model| ctx.providers.refusal(&provider, Some(model), &own).is_none());
         Self {
             model: payload.model.clone().or_else(default_model),
             temperature: payload
@@ -76,7 +87,7 @@ impl Choice {
                 .or(project.and_then(|project| project.temperature))
                 .or(user.temperature),
             max_tokens: payload.max_tokens.or(user.max_tokens),
-            provider: named.or(default).unwrap_or_else(|| "auto".to_owned()),
+            provider,
         }
     }
 }
@@ -103,7 +114,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         Some(id) => of_project(ctx, user, id).await?,
         None => (None, None, Vec::new()),
     };
-    let choice = Choice::of(ctx, payload, project.as_ref(), &settings);
+    let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
     let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let recall = match payload.enable_memory {
