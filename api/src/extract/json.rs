@@ -10,12 +10,15 @@ use rapport_common::{Error, error::Code};
 use serde::de::DeserializeOwned;
 use tokio::time::{Duration, timeout};
 
+use super::fields;
 use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;
 const LARGE_BYTES: usize = 32 * 1_024 * 1_024;
 const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
+/// Unknown fields that an answer names at most.
+const UNREAD_NAMED: usize = 10;
 /// A client may take so long to send its body.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -66,12 +69,42 @@ async fn bytes(request: Request, most: usize) -> Result<Bytes, Error> {
     }
 }
 
+/// Reads a body. Fields that `T` does not have are refused: a misspelt one must not pass as one that was left out.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut unread = Vec::new();
+    let parsed = read::<T>(bytes, |path| {
+        if unread.len() < UNREAD_NAMED {
+            unread.push(path.chars().take(100).collect());
+        }
+    });
+    let mut errors = fields::unknown::<T>(unread);
+    match parsed {
+        Ok(value) if errors.is_empty() => Ok(value),
+        Ok(_) => Err(Error::fields(errors)),
+        // What is missing and what is misspelt are often one and the same.
+        Err(error) if error.code == Code::Invalid => {
+            errors.extend(error.errors);
+            Err(Error::fields(errors))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a file somebody sends, of a newer version perhaps, or with more in it than is taken over.
+fn parse_file<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    read(bytes, |_| ())
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], mut unread: impl FnMut(String)) -> Result<T, Error> {
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize::<_, T>(&mut *deserializer);
-    let value = parsed.map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
+    let mut track = serde_path_to_error::Track::new();
+    let mut note = |path: serde_ignored::Path<'_>| unread(fields::plain(&path));
+    let parsed = T::deserialize(serde_ignored::Deserializer::new(
+        serde_path_to_error::Deserializer::new(&mut *deserializer, &mut track),
+        &mut note,
+    ));
+    let value = parsed.map_err(|inner| {
+        let path = track.path().to_string();
         if inner.is_data() {
             let (field, message) = field_and_message(&path, &inner.to_string());
             Error::field(&field, message)
@@ -118,7 +151,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Large<T> {
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
         let bytes = json_bytes(request, LARGE_BYTES).await?;
-        Ok(Self(parse(&bytes)?, bytes))
+        Ok(Self(parse_file(&bytes)?, bytes))
     }
 }
 

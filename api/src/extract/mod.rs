@@ -2,6 +2,7 @@
 
 mod address;
 mod caller;
+mod fields;
 mod headers;
 mod ids;
 mod json;

@@ -63,7 +63,7 @@ pub async fn users(
     Ok(Answer(UserList { items, total, next_cursor }))
 }
 
-/// Let an account in again
+/// Activate an account
 #[utoipa::path(post, path = "/admin/users/{id}/activate", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, description = "The account", body = User)))]
 pub async fn activate(
@@ -75,7 +75,7 @@ pub async fn activate(
     Ok(Answer(admin::set_active(&state.ctx, &actor(&caller, address), id, true).await?))
 }
 
-/// Shut an account out; every login of it ends
+/// Deactivate an account; all its logins end
 #[utoipa::path(post, path = "/admin/users/{id}/deactivate", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, description = "The account", body = User),
               (status = 409, description = "It is the admin's own", body = crate::openapi::Problem)))]
@@ -147,7 +147,7 @@ pub struct Queues {
     workers: Vec<WorkerView>,
 }
 
-/// Queues and workers
+/// Show queues and workers
 #[utoipa::path(get, path = "/admin/queues", tag = "admin",
     responses((status = 200, description = "Queues and workers", body = Queues)))]
 pub async fn queues(State(state): State<AppState>, _: Caller) -> Result<Answer<Queues>> {
@@ -182,9 +182,9 @@ pub async fn queues(State(state): State<AppState>, _: Caller) -> Result<Answer<Q
     Ok(Answer(Queues { queues: Queue::ALL.into_iter().map(view).collect(), workers: workers.collect() }))
 }
 
-/// Have workers take nothing more from a queue
+/// Pause a queue
 ///
-/// What runs goes on; what is accepted waits. Workers hear of it within a second.
+/// Jobs that run go on; new ones wait. Workers notice within a second.
 #[utoipa::path(post, path = "/admin/queues/{queue}/pause", tag = "admin", params(("queue" = String, Path)),
     responses((status = 204, description = "Paused")))]
 pub async fn pause(
@@ -197,7 +197,7 @@ pub async fn pause(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Have workers take from a queue again
+/// Resume a queue
 #[utoipa::path(post, path = "/admin/queues/{queue}/resume", tag = "admin", params(("queue" = String, Path)),
     responses((status = 204, description = "Resumed")))]
 pub async fn resume(
@@ -223,7 +223,7 @@ pub struct DeadList {
     next_cursor: Option<String>,
 }
 
-/// Jobs that failed for good, the newest first
+/// List jobs that failed for good, the newest first
 #[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, Page),
     responses((status = 200, description = "Dead jobs", body = DeadList)))]
 pub async fn dead(
@@ -277,9 +277,9 @@ pub async fn retry_dead(
     Ok(Answer(Counted { count }))
 }
 
-/// Take dead jobs off the list
+/// Dismiss dead jobs
 #[utoipa::path(post, path = "/admin/jobs/dead/discard", tag = "admin", request_body = DeadBody,
-    responses((status = 200, description = "How many are gone", body = Counted)))]
+    responses((status = 200, description = "How many were dismissed", body = Counted)))]
 pub async fn discard_dead(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -310,7 +310,7 @@ pub struct ProviderList {
     items: Vec<ProviderView>,
 }
 
-/// How the providers stand
+/// Show the state of the providers
 #[utoipa::path(get, path = "/admin/providers", tag = "admin",
     responses((status = 200, description = "Providers", body = ProviderList)))]
 pub async fn providers(State(state): State<AppState>, _: Caller) -> Answer<ProviderList> {
@@ -345,7 +345,7 @@ pub struct AuditList {
     next_cursor: Option<String>,
 }
 
-/// The audit log, the newest first
+/// Show the audit log, the newest first
 #[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, Page),
     responses((status = 200, description = "Entries", body = AuditList)))]
 pub async fn audit(

@@ -52,7 +52,7 @@ pub struct Activity {
     by_day: Vec<Day>,
 }
 
-/// How much one has talked
+/// Your activity: messages, sessions and days
 ///
 /// Messages of both sides; days are in UTC.
 #[utoipa::path(get, path = "/analytics/activity", tag = "analytics", params(Range),
@@ -89,7 +89,7 @@ pub struct ModelShares {
     by_model: BTreeMap<String, Share>,
 }
 
-/// Which models answered
+/// Which models answered you
 #[utoipa::path(get, path = "/analytics/models", tag = "analytics", params(Range),
     responses((status = 200, description = "Shares of answers", body = ModelShares)))]
 pub async fn models(
@@ -132,7 +132,7 @@ pub struct UsageReport {
     lines: Vec<UsageLine>,
 }
 
-/// Tokens and cost
+/// Your tokens and cost
 ///
 /// Counted in the transaction that stores a result, so the figures are exact; days are in UTC.
 #[utoipa::path(get, path = "/analytics/usage", tag = "analytics", params(Range),
@@ -160,7 +160,7 @@ pub struct QuotaQuery {
     project_id: Option<String>,
 }
 
-/// What is left of today's budget
+/// What is left of your budget today
 ///
 /// A day is one in UTC. Without a limit, what is left is null.
 #[utoipa::path(get, path = "/analytics/quota", tag = "analytics", params(QuotaQuery),

@@ -78,9 +78,9 @@ pub struct Said {
     pub message: &'static str,
 }
 
-/// Make an account
+/// Create an account
 ///
-/// It is signed in at once.
+/// You are signed in immediately.
 #[utoipa::path(post, path = "/auth/register", tag = "accounts", request_body = RegisterBody, security(()),
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The account and its tokens", body = Tokens),
@@ -125,7 +125,7 @@ pub async fn token(
     login(state, address, body).await
 }
 
-/// Trade a refresh token for new tokens
+/// Get new tokens for a refresh token
 ///
 /// Each refresh token works once. One that is used again ends the login it belongs to.
 #[utoipa::path(post, path = "/auth/refresh", tag = "accounts", request_body = RefreshBody, security(()),
@@ -155,14 +155,14 @@ pub async fn logout(
     Ok(Answer(Said { message: "Signed out." }))
 }
 
-/// Who am I?
+/// Get your account
 #[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
 pub async fn me(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<User>> {
     let user = store::users::get(&mut state.ctx.db.read().await?, caller.user).await?;
     Ok(Answer(user.ok_or_else(|| Error::not_found("account"))?))
 }
 
-/// Who am I? (another name for it)
+/// Get your account (another path for it)
 #[utoipa::path(get, path = "/users/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
 pub async fn users_me(state: State<AppState>, caller: Caller) -> Result<Answer<User>> {
     me(state, caller).await

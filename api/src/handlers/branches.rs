@@ -57,9 +57,9 @@ pub struct BranchMade {
     job_id: Option<rapport_common::domain::ids::JobId>,
 }
 
-/// Branch off from a message
+/// Branch a conversation at a message
 ///
-/// The branch shares the past without copying it. With `new_message` it goes on at once: the job is answered like a chat.
+/// The branch shares the past without copying it. With `new_message` it continues immediately, like a chat.
 #[utoipa::path(post, path = "/chat/branch", tag = "sessions", request_body = BranchBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The branch", body = BranchMade),
@@ -156,7 +156,7 @@ pub struct FeedbackBody {
     comment: Option<String>,
 }
 
-/// Say what one thinks of an answer
+/// Rate an answer
 #[utoipa::path(post, path = "/chat/messages/{id}/feedback", tag = "sessions", params(("id" = String, Path)),
     request_body = FeedbackBody, responses((status = 204, description = "Noted")))]
 pub async fn feedback(
@@ -186,7 +186,7 @@ pub struct VariantList {
     items: Vec<Variant>,
 }
 
-/// Other answers there were in an answer's place, the oldest first
+/// List earlier variants of an answer, the oldest first
 #[utoipa::path(get, path = "/chat/messages/{id}/variants", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, description = "Variants", body = VariantList)))]
 pub async fn variants(
@@ -209,7 +209,7 @@ pub struct ExportQuery {
     format: Option<String>,
 }
 
-/// Take a conversation away
+/// Export a conversation
 ///
 /// As JSON, which `POST /chat/sessions/import` takes, or as Markdown.
 #[utoipa::path(get, path = "/chat/sessions/{id}/export", tag = "sessions", params(("id" = String, Path), ExportQuery),

@@ -136,7 +136,7 @@ pub fn mark(response: &mut Response, accepted: &Accepted) {
 /// Send a message
 ///
 /// Waits for the answer (60 s by default), then gives the job instead. `Prefer: respond-async` gives the job at once,
-/// `Prefer: wait=N` waits up to N seconds. Going away never loses the job.
+/// `Prefer: wait=N` waits up to N seconds. A client that disconnects never loses the job.
 #[utoipa::path(post, path = "/chat", tag = "chat", request_body = ChatBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters"),
            ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),

@@ -73,27 +73,27 @@ async fn look(state: &AppState) -> Health {
     }
 }
 
-/// How is the service?
+/// Health of the service and what it depends on
 #[utoipa::path(get, path = "/health", tag = "service", security(()),
     responses((status = 200, description = "It answers", body = Health),
-              (status = 503, description = "It cannot work: the database is away", body = Health)))]
+              (status = 503, description = "The database cannot be reached", body = Health)))]
 pub async fn health(State(state): State<AppState>) -> (StatusCode, Answer<Health>) {
     let health = look(&state).await;
     let status = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Answer(health))
 }
 
-/// Does the process live?
+/// Whether the process is alive
 #[utoipa::path(get, path = "/livez", tag = "service", security(()),
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain")))]
 pub async fn livez() -> &'static str {
     "ok"
 }
 
-/// Can it take requests?
+/// Whether it can take requests
 #[utoipa::path(get, path = "/readyz", tag = "service", security(()),
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain"),
-              (status = 503, description = "Stopping, or the database is away", body = String, content_type = "text/plain")))]
+              (status = 503, description = "Stopping, or the database cannot be reached", body = String, content_type = "text/plain")))]
 pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str) {
     if state.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
@@ -101,7 +101,9 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
     let reachable = tokio::time::timeout(PATIENCE, state.ctx.db.missing_migrations()).await;
     match reachable {
         Ok(Ok(Some(0))) => (StatusCode::OK, "ok"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database is away or its schema is not current"),
+        _ => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached, or its schema is not current")
+        }
     }
 }
 

@@ -121,7 +121,7 @@ pub struct WaitQuery {
     wait: Option<u64>,
 }
 
-/// Look at a job
+/// Get a job
 ///
 /// With `?wait=N` it answers when the job is final, or after N seconds.
 #[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), WaitQuery),
@@ -247,7 +247,7 @@ pub async fn caller_or_ticket(
 
 /// Cancel a job
 ///
-/// A running answer stops within a second and keeps the words so far. The answer tells what the job is then: usually
+/// A running answer stops within a second and keeps the words so far. The response shows the job's state: usually
 /// `cancelled`, or still `running` with `cancel_requested`.
 #[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, description = "The job", body = JobView),

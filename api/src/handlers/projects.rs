@@ -81,7 +81,7 @@ impl From<ProjectBody> for ProjectDraft {
     }
 }
 
-/// Make a project
+/// Create a project
 #[utoipa::path(post, path = "/projects", tag = "projects", request_body = ProjectBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The project", body = Project)))]
@@ -98,7 +98,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Look at a project
+/// Get a project
 #[utoipa::path(get, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
     responses((status = 200, description = "The project", body = Project)))]
 pub async fn get(
@@ -176,7 +176,7 @@ impl From<PromptBody> for PromptDraft {
     }
 }
 
-/// Make a prompt
+/// Create a prompt
 ///
 /// The template is checked. The first prompt of a project is active unless it says otherwise.
 #[utoipa::path(post, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path),
@@ -198,7 +198,7 @@ pub async fn create_prompt(
     Ok(response)
 }
 
-/// Look at a prompt
+/// Get a prompt
 #[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)),
     responses((status = 200, description = "The prompt", body = Prompt)))]
@@ -243,7 +243,7 @@ pub struct VersionList {
     items: Vec<PromptVersion>,
 }
 
-/// All versions of a prompt, the newest first
+/// List all versions of a prompt, the newest first
 #[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}/versions", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)),
     responses((status = 200, description = "Versions", body = VersionList)))]
@@ -313,7 +313,7 @@ pub struct ProviderKeyList {
     items: Vec<ProviderKey>,
 }
 
-/// Which providers a project brings its own keys for
+/// List the providers that a project has its own keys for
 #[utoipa::path(get, path = "/projects/{id}/provider-keys", tag = "projects", params(("id" = String, Path)),
     responses((status = 200, description = "Providers, never the keys", body = ProviderKeyList)))]
 pub async fn list_keys(
@@ -328,7 +328,7 @@ pub async fn list_keys(
     Ok(Answer(ProviderKeyList { items: items.collect() }))
 }
 
-/// Bring one's own key for a provider
+/// Set a project's own key for a provider
 ///
 /// It is encrypted at rest and never shown again; chats in the project use it instead of the deployment's.
 #[utoipa::path(put, path = "/projects/{id}/provider-keys/{provider}", tag = "projects",
@@ -346,7 +346,7 @@ pub async fn put_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take a provider's key back
+/// Delete a project's key for a provider
 #[utoipa::path(delete, path = "/projects/{id}/provider-keys/{provider}", tag = "projects",
     params(("id" = String, Path), ("provider" = String, Path)), responses((status = 204, description = "Gone")))]
 pub async fn delete_key(
@@ -369,7 +369,7 @@ pub struct BudgetBody {
 
 /// Set what a project's chats may spend a day
 ///
-/// `GET /analytics/quota?project_id=` tells what is left. The owner's own budget counts besides.
+/// `GET /analytics/quota?project_id=` shows what is left. The owner's own budget also applies.
 #[utoipa::path(put, path = "/projects/{id}/budget", tag = "projects", params(("id" = String, Path)),
     request_body = BudgetBody, responses((status = 204, description = "Set")))]
 pub async fn budget(

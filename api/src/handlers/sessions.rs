@@ -84,7 +84,7 @@ pub struct NewSession {
     project_id: Option<String>,
 }
 
-/// Make an empty session
+/// Create an empty session
 #[utoipa::path(post, path = "/chat/sessions", tag = "sessions", request_body = NewSession,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The session", body = Session)))]
@@ -104,7 +104,7 @@ pub async fn create(
     Ok(response)
 }
 
-/// Look at a session
+/// Get a session
 #[utoipa::path(get, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, description = "The session", body = Session)))]
 pub async fn get(
@@ -197,7 +197,7 @@ pub struct SessionImported {
 
 /// Import a conversation
 ///
-/// It can be searched at once, and is read for memories as if it had been held here.
+/// It can be searched immediately, and is read for memories like any other conversation.
 #[utoipa::path(post, path = "/chat/sessions/import", tag = "sessions", request_body = ImportSession,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The session and its messages' ids", body = SessionImported)))]

@@ -9,14 +9,14 @@ use crate::{
     state::AppState,
 };
 
-/// Look at one's settings
+/// Get your settings
 #[utoipa::path(get, path = "/settings", tag = "settings",
     responses((status = 200, description = "All settings, with defaults where nothing was set", body = UserSettings)))]
 pub async fn get(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<UserSettings>> {
     Ok(Answer(settings::get(&mut state.ctx.db.read().await?, caller.user).await?))
 }
 
-/// Change settings; what is not named stays
+/// Change your settings; fields you leave out stay as they are
 #[utoipa::path(patch, path = "/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn patch(
@@ -27,7 +27,7 @@ pub async fn patch(
     Ok(Answer(settings::change(&state.ctx, caller.user, body).await?))
 }
 
-/// Change settings (the same as PATCH)
+/// Change your settings (the same as PATCH)
 #[utoipa::path(put, path = "/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn put(
@@ -38,14 +38,14 @@ pub async fn put(
     patch(state, caller, body).await
 }
 
-/// Look at one's settings (an alias)
+/// Get your settings (another path for it)
 #[utoipa::path(get, path = "/settings/settings", tag = "settings",
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn get_alias(state: State<AppState>, caller: Caller) -> Result<Answer<UserSettings>> {
     get(state, caller).await
 }
 
-/// Change settings (an alias)
+/// Change your settings (another path for it)
 #[utoipa::path(put, path = "/settings/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn put_alias(

@@ -49,9 +49,9 @@ fn sent() -> Answer<CodeSent> {
     })
 }
 
-/// Have a code sent to verify an address
+/// Send a code to verify an email address
 ///
-/// The answer is the same whether or not the address has an account. The code is good for five minutes, once, for five tries.
+/// The answer is the same whether or not the address has an account. The code works once, within five minutes, and allows five tries.
 #[utoipa::path(post, path = "/auth/request-otp", tag = "accounts", request_body = EmailBody, security(()),
     responses((status = 200, description = "Always the same", body = CodeSent)))]
 pub async fn request_otp(
@@ -71,7 +71,7 @@ pub struct VerifyEmailBody {
     otp: String,
 }
 
-/// Verify an address by its code
+/// Verify an email address with its code
 #[utoipa::path(post, path = "/auth/verify-otp", tag = "accounts", request_body = VerifyEmailBody, security(()),
     responses((status = 200, description = "Verified", body = Said)))]
 pub async fn verify_otp(
@@ -83,7 +83,7 @@ pub async fn verify_otp(
     Ok(Answer(Said { message: "The address is verified." }))
 }
 
-/// Have a token sent to set a new password
+/// Send a token to set a new password
 ///
 /// The answer is the same whether or not the address has an account.
 #[utoipa::path(post, path = "/auth/forgot-password", tag = "accounts", request_body = EmailBody, security(()),
@@ -106,7 +106,7 @@ pub struct ResetBody {
     new_password: String,
 }
 
-/// Set a new password by the token of a mail
+/// Set a new password with the token from a mail
 ///
 /// Every login of the account ends.
 #[utoipa::path(post, path = "/auth/reset-password", tag = "accounts", request_body = ResetBody, security(()),
@@ -129,7 +129,7 @@ pub struct ChangePasswordBody {
     new_password: String,
 }
 
-/// Change one's password
+/// Change your password
 ///
 /// Every other login of the account ends.
 #[utoipa::path(post, path = "/auth/change-password", tag = "accounts", request_body = ChangePasswordBody,
@@ -154,7 +154,7 @@ pub struct ProfileBody {
     name: Option<String>,
 }
 
-/// Change one's profile; what is not named stays
+/// Change your profile; fields you leave out stay as they are
 #[utoipa::path(patch, path = "/users/me", tag = "accounts", request_body = ProfileBody,
     responses((status = 200, description = "The account", body = User),
               (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
@@ -175,7 +175,7 @@ pub struct PasswordBody {
     password: String,
 }
 
-/// Deactivate one's account
+/// Deactivate your account
 ///
 /// Every login ends, and nobody can sign in until an admin activates it again. Nothing is erased.
 #[utoipa::path(post, path = "/users/me/deactivate", tag = "accounts", request_body = PasswordBody,
@@ -190,7 +190,7 @@ pub async fn deactivate(
     Ok(Answer(Said { message: "The account is deactivated." }))
 }
 
-/// Erase one's account
+/// Erase your account
 ///
 /// The account is closed at once; a job erases everything it owns: rows, vectors, events, files, mail.
 #[utoipa::path(delete, path = "/users/me", tag = "accounts", request_body = PasswordBody,
@@ -230,7 +230,7 @@ pub struct KeyList {
     items: Vec<ApiKey>,
 }
 
-/// List one's API keys
+/// List your API keys
 #[utoipa::path(get, path = "/api-keys", tag = "accounts",
     responses((status = 200, description = "Keys, without their text", body = KeyList)))]
 pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
@@ -238,7 +238,7 @@ pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) ->
     Ok(Answer(KeyList { items }))
 }
 
-/// Make an API key
+/// Create an API key
 ///
 /// It is accepted as `Authorization: Bearer` on all routes its scopes allow.
 #[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
@@ -262,9 +262,9 @@ pub async fn make_key(
     Ok(response)
 }
 
-/// Take an API key back
+/// Revoke an API key
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "accounts", params(("id" = String, Path)),
-    responses((status = 204, description = "It is good for nothing any more")))]
+    responses((status = 204, description = "The key no longer works")))]
 pub async fn delete_key(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -275,9 +275,9 @@ pub async fn delete_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take everything away
+/// Export everything your account owns
 ///
-/// A job writes one ZIP archive of JSON files; its result says where to fetch it, for a day.
+/// A job writes one ZIP archive of JSON files. Its result says where to download it, for a day.
 #[utoipa::path(get, path = "/users/me/export", tag = "accounts",
     responses((status = 202, description = "The job that writes", body = JobView)))]
 pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Result<Response> {
@@ -288,7 +288,7 @@ pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Re
     Ok(super::chat::job_response(job))
 }
 
-/// Fetch the archive
+/// Download the archive
 #[utoipa::path(get, path = "/users/me/exports/{id}", tag = "accounts", params(("id" = String, Path)),
     responses((status = 200, description = "A ZIP archive", body = String, content_type = "application/zip"),
               (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]

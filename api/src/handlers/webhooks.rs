@@ -58,7 +58,7 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 /// Make a webhook
 ///
 /// What happens is sent as Standard Webhooks says: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A receiver that does
-/// not answer with 2xx within 15 seconds is told again, up to seven times over about twenty hours.
+/// not answer with 2xx within 15 seconds gets it again, up to seven times over about twenty hours.
 #[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = WebhookBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The webhook and its secret", body = WebhookMade),
@@ -94,7 +94,7 @@ pub struct DeliveryList {
     items: Vec<Delivery>,
 }
 
-/// What a webhook was told, the newest first
+/// List a webhook's deliveries, the newest first
 #[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Page),
     responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
 pub async fn deliveries(
@@ -113,10 +113,10 @@ pub async fn deliveries(
     }))
 }
 
-/// Tell it once more
+/// Send a delivery again
 #[utoipa::path(post, path = "/webhooks/{id}/deliveries/{delivery_id}/redeliver", tag = "webhooks",
     params(("id" = String, Path), ("delivery_id" = String, Path)),
-    responses((status = 202, description = "It will be told")))]
+    responses((status = 202, description = "It will be sent again")))]
 pub async fn redeliver(
     State(state): State<AppState>,
     Caller(caller): Caller,

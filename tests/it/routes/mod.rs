@@ -22,6 +22,7 @@ mod sessions;
 mod startup;
 mod stream;
 mod tools;
+mod unknown_fields;
 mod walkthroughs;
 mod webhooks;
 mod websocket;

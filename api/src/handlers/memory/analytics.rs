@@ -152,7 +152,7 @@ fn insights(of: &Overview) -> Vec<Insight> {
     all
 }
 
-/// See one's memory in figures
+/// Get your memory in figures
 #[utoipa::path(get, path = "/memory/analytics/dashboard", tag = "memory analytics", params(RangeQuery),
     responses((status = 200, description = "Figures", body = Dashboard)))]
 pub async fn dashboard(
@@ -207,7 +207,7 @@ pub struct TopQuery {
     limit: Option<i64>,
 }
 
-/// See the memories that lead by a measure
+/// List the top memories by a measure
 #[utoipa::path(get, path = "/memory/analytics/top", tag = "memory analytics", params(TopQuery),
     responses((status = 200, description = "The first first", body = [MemoryView])))]
 pub async fn top(

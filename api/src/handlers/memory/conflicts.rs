@@ -56,7 +56,7 @@ pub struct DetectedOne {
 
 /// Find memories that contradict, duplicate or refine each other
 ///
-/// Pairs at least 0.85 alike (configurable), or of one slot, are judged by the model. Contradictions become conflict
+/// The model compares pairs that are at least 0.85 similar (configurable) or have the same slot. Contradictions become conflict
 /// records. A job; waits for it as chat does.
 #[utoipa::path(get, path = "/memory/conflicts/detect", tag = "memory", params(DetectQuery,
         ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
@@ -162,7 +162,7 @@ pub struct ResolveBody {
     correct_content: Option<String>,
 }
 
-/// Answer a conflict
+/// Resolve a conflict
 #[utoipa::path(post, path = "/memory/conflicts/{id}/resolve", tag = "memory", params(("id" = String, Path)),
     request_body = ResolveBody,
     responses((status = 200, description = "The conflict", body = ConflictView),

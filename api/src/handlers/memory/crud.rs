@@ -133,7 +133,7 @@ pub async fn list(
     Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
 }
 
-/// List memories that await one's verdict
+/// List memories that wait for your decision
 #[utoipa::path(get, path = "/memory/pending", tag = "memory", params(Page),
     responses((status = 200, description = "Pending memories, the newest first", body = MemoryList)))]
 pub async fn pending(
@@ -152,7 +152,7 @@ pub async fn pending(
     Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
 }
 
-/// List memories that others share with one
+/// List memories that others share with you
 #[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Page),
     responses((status = 200, description = "Memories of others, readable only", body = [MemoryView])))]
 pub async fn shared(
@@ -231,7 +231,7 @@ impl From<MemoryBody> for Draft {
 
 /// Add a memory by hand
 ///
-/// It is confirmed. 200 when it was known: then it is confirmed now.
+/// It is confirmed. 200 when it was known before; then it is confirmed now.
 #[utoipa::path(post, path = "/memory", tag = "memory", request_body = MemoryBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The memory", body = MemoryView),
@@ -258,9 +258,9 @@ pub struct Include {
     include: Option<String>,
 }
 
-/// Look at a memory
+/// Get a memory
 #[utoipa::path(get, path = "/memory/{id}", tag = "memory", params(("id" = String, Path), Include),
-    responses((status = 200, description = "The memory: one's own, or one that is shared with one", body = MemoryView)))]
+    responses((status = 200, description = "The memory: your own, or one that is shared with you", body = MemoryView)))]
 pub async fn get(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -348,7 +348,7 @@ pub struct History {
     changes: Vec<ChangeView>,
 }
 
-/// See every change of a memory, the newest first
+/// List every change of a memory, the newest first
 #[utoipa::path(get, path = "/memory/{id}/history", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "Changes", body = History)))]
 pub async fn history(
@@ -368,7 +368,7 @@ pub struct Restored {
     memories: Vec<MemoryView>,
 }
 
-/// Undo the latest change of a memory, with all that was changed together with it
+/// Undo the latest change of a memory, and everything that changed together with it
 #[utoipa::path(post, path = "/memory/{id}/undo", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "What was restored", body = Restored),
               (status = 409, description = "There is nothing to undo, or something changed since", body = crate::openapi::Problem)))]
@@ -382,7 +382,7 @@ pub async fn undo_change(
     Ok(Answer(Restored { memories }))
 }
 
-/// Take a merge apart
+/// Undo a merge
 #[utoipa::path(post, path = "/memory/{id}/unmerge", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "The originals, as they were", body = Restored),
               (status = 409, description = "It was not made by a merge", body = crate::openapi::Problem)))]

@@ -36,7 +36,7 @@ struct Parameters {
 /// Follow what happens to one's memory
 ///
 /// Server-sent events: `window_queued`, `memory_created`, `memory_changed`, `conflict_opened`, `extraction_failed`. Begins
-/// with what happens next; `Last-Event-ID` (or `?after=`) resumes behind that event, for a day; `?after=0-0` gives all.
+/// with what happens next; `Last-Event-ID` (or `?after=`) resumes after that event, for a day; `?after=0-0` gives all.
 #[utoipa::path(get, path = "/memory/events", tag = "memory",
     params(("after" = Option<String>, Query, description = "The last event seen"),
            ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers"),

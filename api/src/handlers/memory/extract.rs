@@ -83,7 +83,7 @@ pub struct RunView {
     created_at: DateTime<Utc>,
 }
 
-/// See which windows were read, and what each cost
+/// List what was read of conversations, and what it cost
 #[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Page),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn runs(

@@ -59,9 +59,9 @@ pub struct Unlinked {
     deleted: u64,
 }
 
-/// Take a link away: of one kind, or, without `relationship_type`, of all
+/// Delete a link: of one kind, or, without `relationship_type`, of all kinds
 #[utoipa::path(delete, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
-    responses((status = 200, description = "How many links are gone", body = Unlinked),
+    responses((status = 200, description = "How many links were deleted", body = Unlinked),
               (status = 404, description = "There is no such link", body = crate::openapi::Problem)))]
 pub async fn unlink(
     State(state): State<AppState>,
@@ -105,7 +105,7 @@ async fn own(q: &mut impl Querier, user: UserId, id: MemoryId) -> Result<Memory>
     Ok(memories::get(q, user, id).await?.ok_or_else(|| Error::not_found("memory"))?)
 }
 
-/// Follow the links of a memory
+/// List memories that are linked to a memory
 #[utoipa::path(get, path = "/memory/{id}/related", tag = "memory graph", params(("id" = String, Path), RelatedQuery),
     responses((status = 200, description = "The nearest first; at most 500", body = [Related])))]
 pub async fn related(
@@ -187,7 +187,7 @@ pub struct GraphQuery {
     max_depth: Option<i32>,
 }
 
-/// See the graph around a memory
+/// Get the graph around a memory
 #[utoipa::path(get, path = "/memory/{id}/graph", tag = "memory graph", params(("id" = String, Path), GraphQuery),
     responses((status = 200, description = "Nodes and edges; at most 500 nodes", body = Graph)))]
 pub async fn graph_around(
@@ -204,7 +204,7 @@ pub async fn graph_around(
     Ok(Answer(graph_of(&mut conn, caller.user, ids).await?))
 }
 
-/// See the graph of all linked memories
+/// Get the graph of all linked memories
 #[utoipa::path(get, path = "/memory/graph", tag = "memory graph",
     responses((status = 200, description = "Nodes and edges; at most 500 nodes", body = Graph)))]
 pub async fn graph_of_all(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<Graph>> {

@@ -39,7 +39,7 @@ pub struct ConsolidatedMemory {
 
 /// Merge memories into one
 ///
-/// The model words it; the originals stay as `merged`, and `POST /memory/{id}/unmerge` takes it apart. A job; waits for it
+/// The model writes the text; the originals stay as `merged`, and `POST /memory/{id}/unmerge` restores them. A job; waits for it
 /// as chat does.
 #[utoipa::path(post, path = "/memory/consolidate", tag = "memory", request_body = ConsolidateBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters"),
@@ -77,7 +77,7 @@ pub struct SuggestionQuery {
     limit: Option<i64>,
 }
 
-/// See which memories could be merged
+/// List memories that could be merged
 ///
 /// Kept ready by a `consolidation` job that runs when enough has changed.
 #[utoipa::path(get, path = "/memory/consolidate/suggestions", tag = "memory", params(SuggestionQuery),
@@ -124,9 +124,9 @@ pub struct ClassifiedView {
     reason: String,
 }
 
-/// Let the model say which memories end, and when
+/// Let the model decide which memories expire, and when
 ///
-/// The dates are set; an hourly sweep, or a quicker one, expires what is due.
+/// The dates are set. A sweep, at least hourly, expires what is due.
 #[utoipa::path(post, path = "/memory/classify-expiration", tag = "memory", request_body = ClassifyBody,
     params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "One line a memory", body = [ClassifiedView]),

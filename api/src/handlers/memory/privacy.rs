@@ -32,7 +32,7 @@ pub struct Updated {
     updated: usize,
 }
 
-/// Keep memories private, or share them
+/// Make memories private, or share them
 #[utoipa::path(post, path = "/memory/privacy", tag = "memory", request_body = PrivacyBody,
     responses((status = 200, description = "How many", body = Updated),
               (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem)))]

@@ -59,7 +59,7 @@ fn file_headers(format: &str) -> [(header::HeaderName, HeaderValue); 2] {
 /// Export memories
 ///
 /// Streamed. With `Prefer: respond-async` a job writes the file, and its result says where to fetch it. What this gives,
-/// `POST /memory/import` takes. Cells that a spreadsheet would run as formulas are defused.
+/// `POST /memory/import` takes. Cells that a spreadsheet would run as formulas are made harmless.
 #[utoipa::path(post, path = "/memory/export", tag = "memory transfer", request_body = ExportBody,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`")),
     responses((status = 200, description = "The file: `{format, version, memories, relationships?}`, or CSV", body = Object),
@@ -87,7 +87,7 @@ pub async fn export(
     Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
-/// Fetch an exported file
+/// Download an exported file
 #[utoipa::path(get, path = "/memory/exports/{id}", tag = "memory transfer", params(("id" = String, Path)),
     responses((status = 200, description = "The file", body = Object),
               (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]
