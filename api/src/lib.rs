@@ -13,4 +13,4 @@ mod state;
 mod stream;
 
 pub use openapi::document;
-pub use server::serve;
+pub use server::{serve, serve_metrics};

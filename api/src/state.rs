@@ -3,9 +3,20 @@
 use rapport_common::Context;
 use tokio_util::sync::CancellationToken;
 
+use crate::stream::slots::Slots;
+
 #[derive(Clone)]
 pub struct AppState {
     pub ctx: Context,
     /// Set when the process stops: streams end with a hint to reconnect.
     pub stopping: CancellationToken,
+    /// Open streams, counted per user.
+    pub slots: Slots,
+}
+
+impl AppState {
+    pub fn new(ctx: Context, stopping: CancellationToken) -> Self {
+        let slots = Slots::new(ctx.settings.server.streams_per_user);
+        Self { ctx, stopping, slots }
+    }
 }

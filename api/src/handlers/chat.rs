@@ -161,7 +161,9 @@ pub async fn chat(
         Prefer { respond_async: true, .. } => Duration::ZERO,
         _ => state.ctx.settings.chat.wait,
     };
-    let mut response = outcome(&state, &caller, &accepted, wait, prefer.respond_async).await?;
+    // A failure tells its job as well.
+    let outcome = outcome(&state, &caller, &accepted, wait, prefer.respond_async).await;
+    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     mark(&mut response, &accepted);
     Ok(response)
 }
@@ -253,13 +255,22 @@ pub async fn chat_stream(
     Raw(body, bytes): Raw<ChatBody>,
 ) -> Result<Response> {
     let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
+    let slot = state.slots.take(caller.user, "sse")?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let mut response = if accepted.replayed {
         let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, accepted.job).await?;
         let job = job.ok_or_else(|| Error::not_found("job"))?;
-        sse::response(&state, stream::job_events(&state, &caller, &job, EventId::START, query.accumulate))
+        sse::response(
+            &state,
+            slot,
+            stream::job_events(&state, &caller, &job, EventId::START, query.accumulate),
+        )
     } else {
-        sse::response(&state, stream::new_job_events(&state, &caller, &accepted, query.accumulate).await)
+        sse::response(
+            &state,
+            slot,
+            stream::new_job_events(&state, &caller, &accepted, query.accumulate).await,
+        )
     };
     mark(&mut response, &accepted);
     Ok(response)

@@ -46,6 +46,7 @@ pub async fn events(
     let params =
         axum::extract::Query::<Parameters>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
     let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
+    let slot = state.slots.take(caller.user, "sse")?;
     let ctx = state.ctx.clone();
     let user = caller.user;
     let mut since = clock::now();
@@ -96,5 +97,5 @@ pub async fn events(
             }
         }
     };
-    Ok(sse::response(&state, events))
+    Ok(sse::response(&state, slot, events))
 }

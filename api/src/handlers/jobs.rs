@@ -213,7 +213,8 @@ pub async fn job_events(
     if is_over(&state.ctx, &job, after).await {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(sse::response(&state, stream::job_events(&state, &caller, &job, after, query.accumulate)))
+    let slot = state.slots.take(caller.user, "sse")?;
+    Ok(sse::response(&state, slot, stream::job_events(&state, &caller, &job, after, query.accumulate)))
 }
 
 #[derive(Default, Deserialize)]

@@ -9,27 +9,12 @@ use axum::{
     response::Response,
 };
 use futures::{Stream, StreamExt};
-use rapport_common::{domain::event::Event, telemetry::metrics::METRICS};
+use rapport_common::domain::event::Event;
 
+use super::slots::Slot;
 use crate::state::AppState;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Counts an open stream until dropped.
-pub struct Open(&'static str);
-
-impl Open {
-    pub fn new(transport: &'static str) -> Self {
-        METRICS.open_streams.with_label_values(&[transport]).inc();
-        Self(transport)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        METRICS.open_streams.with_label_values(&[self.0]).dec();
-    }
-}
 
 /// One event, whole, in one piece: proxies and clients see all of it or nothing. JSON has no raw line ends.
 fn frame(event: &Event) -> Bytes {
@@ -37,10 +22,14 @@ fn frame(event: &Event) -> Bytes {
 }
 
 /// The response: events, heartbeats when nothing happens, a hint to reconnect when the process stops.
-pub fn response(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+pub fn response(
+    state: &AppState,
+    slot: Slot,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response {
     let stopping = state.stopping.clone();
     let body = stream! {
-        let _open = Open::new("sse");
+        let _slot = slot;
         let mut events = Box::pin(events);
         loop {
             tokio::select! {

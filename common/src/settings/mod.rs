@@ -9,6 +9,7 @@ mod env;
 mod log;
 mod names;
 mod secret_key;
+mod server;
 mod tools;
 
 use std::{path::PathBuf, time::Duration};
@@ -20,6 +21,7 @@ pub use ai::{Ai, Endpoint};
 use database::Database;
 pub use env::Env;
 pub use log::Log;
+pub use server::Server;
 pub use tools::{Budget, McpServer, Tools};
 
 #[derive(Debug, Clone)]
@@ -36,11 +38,12 @@ pub struct Settings {
     pub auth: Auth,
     pub cors: Cors,
     pub rate_limit: RateLimit,
+    pub server: Server,
     /// How many proxies in front of us may be believed about `X-Forwarded-For`.
     pub trusted_proxies: usize,
     pub log: Log,
     pub queue: Queue,
-    /// Where a worker serves its metrics (`/metrics`, `/livez`), on `HOST`; 0 is nowhere.
+    /// Where `/metrics` and `/livez` are served alone, on `HOST`. 0: an API serves them with everything else, a worker not.
     pub metrics_port: u16,
     /// How long a stopping process lets running work finish.
     pub shutdown_grace: Duration,
@@ -84,9 +87,12 @@ pub struct Cors {
 
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimit {
-    /// Per user (or address, when nobody is signed in); 0 means no limit.
+    /// Messages of a user or API key; 0 means no limit of any kind.
     pub requests_per_minute: u32,
+    /// How many of them may come at once.
     pub burst: u32,
+    /// Attempts to sign in or register, per address.
+    pub sign_ins_per_minute: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -271,10 +277,8 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         redis_url,
         auth,
         cors: cors(env),
-        rate_limit: RateLimit {
-            requests_per_minute: env.number("RATE_LIMIT__REQUESTS_PER_MINUTE", 60, 0..=1_000_000) as u32,
-            burst: env.number("RATE_LIMIT__BURST_SIZE", 10, 1..=1_000_000) as u32,
-        },
+        rate_limit: rate_limit(env),
+        server: server::server(env),
         trusted_proxies: env.number("TRUSTED_PROXIES", 0, 0..=16) as usize,
         log: log::log(env),
         queue: Queue {
@@ -365,6 +369,16 @@ fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool, makes_k
         previous_key,
         access_token: Duration::from_secs(60 * env.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=10_080)),
         refresh_token: Duration::from_secs(86_400 * env.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=3_650)),
+    }
+}
+
+fn rate_limit(env: &mut Env) -> RateLimit {
+    let requests_per_minute = env.number("RATE_LIMIT__REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
+    RateLimit {
+        requests_per_minute: requests_per_minute as u32,
+        // A minute's worth: a script that sends sixty messages as fast as it can is no abuse.
+        burst: env.number("RATE_LIMIT__BURST_SIZE", requests_per_minute.max(1), 1..=1_000_000) as u32,
+        sign_ins_per_minute: env.number("RATE_LIMIT__SIGN_INS_PER_MINUTE", 10, 1..=1_000_000) as u32,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use data_encoding::HEXLOWER;
 use rand::{TryRngCore, rngs::OsRng};
 
-use crate::secret::Secret;
+use crate::{files, secret::Secret};
 
 const KNOWN_DEFAULTS: &[&str] = &[
     "changeme",
@@ -58,7 +58,7 @@ pub fn resolve(
     if !makes && !path.exists() {
         return Ok((Secret::new(""), format!("{} (made on the first start)", path.display())));
     }
-    let key = read_or_make(data_dir, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let key = read_or_make(data_dir, &path).map_err(|error| files::unusable(&path, &error))?;
     Ok((Secret::new(key), path.display().to_string()))
 }
 
@@ -71,7 +71,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> io::Result<String> {
             Some(problem) => Err(io::Error::other(format!("the stored key {problem}"))),
         };
     }
-    fs::create_dir_all(data_dir)?;
+    files::folder(data_dir)?;
     let mut bytes = [0u8; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     let key = HEXLOWER.encode(&bytes);

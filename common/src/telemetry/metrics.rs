@@ -18,6 +18,9 @@ pub struct Metrics {
     /// Answered HTTP requests.
     pub requests: IntCounterVec,
     pub request_seconds: HistogramVec,
+    /// Connections by state (`open`).
+    pub connections: IntGaugeVec,
+    pub connections_refused: IntCounterVec,
     /// Streams open now, by transport (`sse`, `websocket`).
     pub open_streams: IntGaugeVec,
     pub jobs_enqueued: IntCounterVec,
@@ -84,6 +87,12 @@ impl Metrics {
                 "rapport_http_request_seconds",
                 "Time to the response's head.",
                 &["route", "method"],
+            ),
+            connections: gauge("rapport_connections", "Connections by state.", &["state"]),
+            connections_refused: counter(
+                "rapport_connections_refused_total",
+                "Connections refused because too many were open.",
+                &[],
             ),
             open_streams: gauge("rapport_open_streams", "Streams open now.", &["transport"]),
             jobs_enqueued: counter("rapport_jobs_enqueued_total", "Jobs accepted.", &["kind"]),

@@ -8,6 +8,7 @@ pub mod mail;
 pub mod memory;
 pub mod process;
 pub mod python;
+pub mod raw;
 pub mod replay;
 pub mod servers;
 pub mod sse;

@@ -10,6 +10,7 @@ mod choices;
 mod codes;
 mod command_line;
 mod configuration;
+mod connections;
 mod erasure;
 mod failover;
 mod idempotency;

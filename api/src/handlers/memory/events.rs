@@ -51,6 +51,7 @@ pub async fn events(
     let params =
         axum::extract::Query::<Parameters>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
     let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
+    let slot = state.slots.take(caller.user, "sse")?;
     let resumes = params.after.is_some() || headers.contains_key("last-event-id");
     let after = after_event(&headers, params.after.as_deref())?;
     if after.attempt > 1 {
@@ -78,5 +79,5 @@ pub async fn events(
             }
         }
     };
-    Ok(sse::response(&state, events))
+    Ok(sse::response(&state, slot, events))
 }

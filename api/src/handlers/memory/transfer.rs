@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::result_of;
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, JobPath, Json, Prefer, Query},
+    extract::{Caller, JobPath, Json, Prefer, Query, unreadable},
     handlers::{chat::job_response, jobs::JobView},
     state::AppState,
 };
@@ -304,7 +304,7 @@ pub async fn import(
 async fn read_body(spool: &mut Spool<'_>, kind: &str, request: Request) -> Result<(String, Option<String>)> {
     let mut total = 0;
     let mut chunks = Box::pin(request.into_body().into_data_stream().map(move |chunk| {
-        let chunk = chunk.map_err(|_| Error::new(Code::Malformed, "The body could not be read."))?;
+        let chunk = chunk.map_err(unreadable)?;
         total += chunk.len();
         if total > UPLOAD {
             return Err(Failure(Error::new(

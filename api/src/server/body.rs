@@ -1,0 +1,111 @@
+//! Bodies under watch: a request's must keep arriving, a response's keeps its connection busy until it ends.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use rapport_common::settings::Server;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::activity::Busy;
+
+/// The client paused for too long, or sends too slowly.
+#[derive(Debug)]
+pub struct Late;
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body did not arrive in time")
+    }
+}
+
+impl std::error::Error for Late {}
+
+/// A request's body that ends with [`Late`] when its client stalls. Only the time spent waiting for the client counts:
+/// a handler that reads slowly costs the client nothing.
+pub struct Paced {
+    body: Incoming,
+    limits: Server,
+    received: u64,
+    waited: Duration,
+    /// Since when nothing has come, and when that is too long.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Paced {
+    pub fn new(body: Incoming, limits: Server) -> Self {
+        Self { body, limits, received: 0, waited: Duration::ZERO, waiting: None }
+    }
+
+    /// How long the next piece may take: the pause that is allowed, or what is left of the time for all so far.
+    fn patience(&self) -> Duration {
+        let for_all = self.limits.body_idle
+            + Duration::from_secs_f64(self.received as f64 / self.limits.body_rate.max(1) as f64);
+        self.limits.body_idle.min(for_all.saturating_sub(self.waited))
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            if let Some((since, _)) = self.waiting.take() {
+                self.waited += since.elapsed();
+            }
+            if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
+                self.received += data.map_or(0, Bytes::len) as u64;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let patience = self.patience();
+        let (_, deadline) = self.waiting.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now, Box::pin(sleep_until(now + patience)))
+        });
+        deadline.as_mut().poll(cx).map(|()| Some(Err(Late.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A response's body.
+pub struct Held {
+    pub body: Body,
+    pub _busy: Busy,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,207 @@
+//! Accepts connections and serves them until told to stop.
+//!
+//! Ours rather than axum's `serve`, because a public server needs bounds on its clients: how many there may be ([`room`]),
+//! how long one may go without a request ([`activity`]) or stall in the middle of a body ([`body`]), and (by
+//! `TCP_USER_TIMEOUT`) how long one may read nothing.
+
+mod activity;
+mod body;
+mod room;
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, Response, Uri},
+    routing::get,
+};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
+};
+use rapport_common::{
+    Context,
+    settings::{Server, Settings},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use crate::{handlers::health, routes, state::AppState};
+use activity::Activity;
+pub use body::Late;
+use body::{Held, Paced};
+use room::{Room, Seated};
+
+const UNREAD: Duration = Duration::from_secs(60);
+/// How long a connection without a request may take to end once it was told to.
+const LEAVE: Duration = Duration::from_secs(1);
+/// What a request's head may hold, in either protocol.
+const HEAD_BYTES: usize = 64 * 1_024;
+/// Requests that run at once on one HTTP/2 connection.
+const STREAMS: u32 = 256;
+
+/// Serves until `stopping`, then stops accepting, lets requests finish within the grace, and returns.
+pub async fn serve(ctx: Context, listener: TcpListener, stopping: CancellationToken) {
+    let (limits, grace) = (ctx.settings.server, ctx.settings.shutdown_grace);
+    let app = routes::app(AppState::new(ctx, stopping.clone()));
+    accept(app, limits, grace, listener, stopping).await;
+}
+
+async fn accept(
+    app: Router,
+    limits: Server,
+    grace: Duration,
+    listener: TcpListener,
+    stopping: CancellationToken,
+) {
+    let builder = builder(&limits);
+    let room = Room::new(limits.max_connections);
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stopping.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: others will be closed.
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "socket options not set");
+        }
+        if let Some(stream) = room.admit(stream) {
+            let (builder, app) = (builder.clone(), app.clone());
+            connections.spawn(converse(builder, app, limits, stream, peer, stopping.clone()));
+        }
+    }
+    drop(listener);
+    connections.close();
+    if timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!("some requests did not end within the grace");
+    }
+}
+
+fn builder(limits: &Server) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The first request's head has a shorter time, see `activity`.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .keep_alive_interval(limits.ping)
+        .keep_alive_timeout(limits.ping);
+    builder
+}
+
+/// One connection, from its first byte to its last, or to its upgrade.
+async fn converse(
+    builder: auto::Builder<TokioExecutor>,
+    app: Router,
+    limits: Server,
+    stream: Seated,
+    peer: SocketAddr,
+    stopping: CancellationToken,
+) {
+    let activity = Activity::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (app, busy) = (app.clone(), activity.begin());
+        async move {
+            let response = call(app, request, peer, limits).await;
+            Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+        }
+    });
+    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
+    tokio::select! {
+        ended = connection.as_mut() => return note(ended),
+        () = activity.quiet(&limits) => {}
+        () = stopping.cancelled() => {}
+    };
+    // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection.as_mut() => return note(ended),
+        () = activity.free() => {}
+    }
+    if let Ok(ended) = timeout(LEAVE, connection).await {
+        note(ended);
+    }
+}
+
+fn note<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Metrics and a probe on a port of their own, for a scraper that must not come in by the public one.
+pub async fn serve_metrics(settings: &Settings, stopping: CancellationToken) -> Result<(), String> {
+    let port = settings.metrics_port;
+    if port == 0 {
+        return Ok(());
+    }
+    let listener = TcpListener::bind((settings.host.as_str(), port)).await;
+    let listener = listener.map_err(|error| format!("METRICS_PORT {port}: {error}"))?;
+    let app = Router::new().route("/metrics", get(health::metrics)).route("/livez", get(health::livez));
+    tokio::spawn(accept(app, settings.server, LEAVE, listener, stopping));
+    Ok(())
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_keepalive(true)?;
+    socket.set_tcp_user_timeout(Some(UNREAD))
+}
+
+async fn call(app: Router, request: Request<Incoming>, peer: SocketAddr, limits: Server) -> Response<Body> {
+    let mut request = request.map(|body| Body::new(Paced::new(body, limits)));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    if let Some(uri) = without_trailing_slash(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    app.oneshot(request).await.unwrap_or_else(|never| match never {})
+}
+
+/// A trailing slash never matters, except to the documentation's relative links.
+fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path.len() < 2 || !path.ends_with('/') || path.starts_with("/docs") {
+        return None;
+    }
+    let trimmed = path.trim_end_matches('/');
+    let path = if trimmed.is_empty() { "/" } else { trimmed };
+    let text = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = text.parse().ok();
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_end_go_and_the_query_stays() {
+        let trimmed =
+            |uri: &'static str| without_trailing_slash(&Uri::from_static(uri)).map(|uri| uri.to_string());
+        assert_eq!(trimmed("/chat/").as_deref(), Some("/chat"));
+        assert_eq!(trimmed("/chat//?a=/").as_deref(), Some("/chat?a=/"));
+        assert_eq!(trimmed("//").as_deref(), Some("/"));
+        assert_eq!(trimmed("/chat"), None);
+        assert_eq!(trimmed("/docs/"), None);
+    }
+}

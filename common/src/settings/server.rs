@@ -1,0 +1,41 @@
+//! How long clients may take, and how many there may be at once.
+
+use std::time::Duration;
+
+use super::Env;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Server {
+    /// Connections that one process keeps open at once.
+    pub max_connections: usize,
+    /// Event streams and WebSockets that one user may have open at once on one process.
+    pub streams_per_user: usize,
+    /// From a new connection to the complete head of its first request.
+    pub head: Duration,
+    /// From the end of one request to the complete head of the next.
+    pub idle: Duration,
+    /// The longest pause inside a body.
+    pub body_idle: Duration,
+    /// A body that goes on arriving must come at least this fast, in bytes a second.
+    pub body_rate: u64,
+    /// How often a WebSocket or an HTTP/2 connection is asked whether it lives.
+    pub ping: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        server(&mut Env::default())
+    }
+}
+
+pub fn server(env: &mut Env) -> Server {
+    Server {
+        max_connections: env.number("SERVER__MAX_CONNECTIONS", 20_000, 1..=1_000_000) as usize,
+        streams_per_user: env.number("SERVER__STREAMS_PER_USER", 100, 1..=1_000_000) as usize,
+        head: env.seconds("SERVER__HEAD_SECONDS", 15.0, 0.1..=600.0),
+        idle: env.seconds("SERVER__IDLE_SECONDS", 75.0, 0.1..=3_600.0),
+        body_idle: env.seconds("SERVER__BODY_IDLE_SECONDS", 20.0, 0.1..=600.0),
+        body_rate: env.number("SERVER__BODY_BYTES_PER_SECOND", 1_000, 1..=1_000_000_000),
+        ping: env.seconds("SERVER__PING_SECONDS", 15.0, 0.1..=600.0),
+    }
+}
