@@ -1,7 +1,8 @@
 //! Authenticates once, then counts the request against its rate limit.
 //!
-//! Three classes, each with a count of its own: `auth` (sign-in routes, by address), `chat` (sending messages, by user or API key)
-//! and `read` (everything else, ten times the rate). Probes, metrics and documents are not counted.
+//! Three classes, each with a count of its own: `auth` (sign-in routes, by address, with a tight rate of its own), `chat`
+//! (sending messages, by user or API key) and `read` (everything else, ten times the rate). Probes, metrics and documents
+//! are not counted.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,9 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    Error, clock,
+    Error, auth, clock,
     error::Code,
     limits::{Decision, Rate},
+    settings::RateLimit,
     telemetry::metrics::METRICS,
 };
 
@@ -25,7 +27,7 @@ use crate::{
 };
 
 #[derive(Clone, Copy, PartialEq)]
-enum Class {
+pub enum Class {
     Auth,
     Chat,
     Read,
@@ -38,6 +40,16 @@ impl Class {
             Class::Chat => "chat",
             Class::Read => "read",
         }
+    }
+
+    /// `None`: there is no limit.
+    fn rate(self, limits: &RateLimit) -> Option<Rate> {
+        let (per_minute, burst) = (limits.requests_per_minute, limits.burst);
+        (per_minute > 0).then_some(match self {
+            Class::Auth => Rate { per_minute: limits.sign_ins_per_minute, burst: limits.sign_ins_per_minute },
+            Class::Chat => Rate { per_minute, burst },
+            Class::Read => Rate { per_minute: per_minute * 10, burst: burst * 10 },
+        })
     }
 }
 
@@ -52,7 +64,6 @@ fn class(method: &Method, path: &str) -> Option<Class> {
         "/auth/login",
         "/auth/token",
         "/auth/register",
-        "/auth/refresh",
         "/auth/request-otp",
         "/auth/verify-otp",
         "/auth/forgot-password",
@@ -61,9 +72,9 @@ fn class(method: &Method, path: &str) -> Option<Class> {
     if method == Method::POST && signs_in.contains(&path) {
         return Some(Class::Auth);
     }
-    if method == Method::POST
-        && (["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&path))
-    {
+    let sends = ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&path)
+        || path.starts_with("/conversations/") && path.ends_with("/messages");
+    if method == Method::POST && sends {
         return Some(Class::Chat);
     }
     Some(Class::Read)
@@ -77,36 +88,54 @@ fn address(state: &AppState, request: &Request) -> IpAddr {
 pub async fn guard(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let class = class(request.method(), request.uri().path());
     let identity = authenticate(&state, request.headers()).await;
-    let rate = state.ctx.settings.rate_limit;
     let decision = match class {
-        Some(class) if rate.requests_per_minute > 0 => {
+        Some(class) => {
             let who = match &identity {
-                Identity::Somebody(caller) if class != Class::Auth => match caller.key() {
-                    Some(key) => key.to_string(),
-                    None => caller.user.to_string(),
-                },
+                Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
                 _ => address(&state, &request).to_string(),
             };
-            let times = if class == Class::Read { 10 } else { 1 };
-            let rate = Rate { per_minute: rate.requests_per_minute * times, burst: rate.burst * times };
-            Some((class, state.ctx.limits.check(&format!("{}:{who}", class.as_str()), rate).await))
+            count(&state, class, &who).await
         }
-        _ => None,
+        None => None,
     };
-    if let Some((class, decision)) = decision
+    if let Some(decision) = decision
         && !decision.allowed
     {
-        METRICS.rate_limited.with_label_values(&[class.as_str()]).inc();
-        let error =
-            Error::new(Code::RateLimited, "Too many requests. Try again after the time in `Retry-After`.")
-                .retry_after(decision.retry_after.as_secs_f64().ceil() as u64);
-        return with_headers(Failure(error).into_response(), &decision);
+        return with_headers(Failure(too_many(&decision)).into_response(), &decision);
     }
     request.extensions_mut().insert(identity);
     let response = next.run(request).await;
     match decision {
-        Some((_, decision)) => with_headers(response, &decision),
+        Some(decision) => with_headers(response, &decision),
         None => response,
+    }
+}
+
+/// Whose count a request is on: an API key has one of its own.
+fn counted_as(caller: &auth::Caller) -> String {
+    caller.key().map_or_else(|| caller.user.to_string(), |key| key.to_string())
+}
+
+async fn count(state: &AppState, class: Class, who: &str) -> Option<Decision> {
+    let rate = class.rate(&state.ctx.settings.rate_limit)?;
+    let decision = state.ctx.limits.check(&format!("{}:{who}", class.as_str()), rate).await;
+    if !decision.allowed {
+        METRICS.rate_limited.with_label_values(&[class.as_str()]).inc();
+    }
+    Some(decision)
+}
+
+fn too_many(decision: &Decision) -> Error {
+    let seconds = decision.retry_after.as_secs_f64().ceil() as u64;
+    Error::new(Code::RateLimited, format!("Too many requests. Try again in {seconds} s."))
+        .retry_after(seconds)
+}
+
+/// A message over a WebSocket counts like a `POST /chat`.
+pub async fn message(state: &AppState, caller: &auth::Caller) -> Result<(), Error> {
+    match count(state, Class::Chat, &counted_as(caller)).await {
+        Some(decision) if !decision.allowed => Err(too_many(&decision)),
+        _ => Ok(()),
     }
 }
 
@@ -129,5 +158,8 @@ mod tests {
             assert!(class(&Method::POST, path) == Some(Class::Chat));
         }
         assert!(class(&Method::GET, "/api/v1/health").is_none());
+        let path = "/api/conversations/sess_1/messages";
+        assert!(class(&Method::POST, path) == Some(Class::Chat));
+        assert!(class(&Method::GET, path) == Some(Class::Read));
     }
 }

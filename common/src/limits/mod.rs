@@ -33,10 +33,10 @@ impl Rate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
     pub allowed: bool,
-    /// How many at once the limit allows.
+    /// How many a minute the limit allows.
     pub limit: u32,
     pub remaining: u32,
-    /// When all of `limit` is there again, from now.
+    /// When as many as at first may come at once again, from now.
     pub reset: Duration,
     /// When the next one is allowed, from now; zero if this one was.
     pub retry_after: Duration,
@@ -50,7 +50,7 @@ impl Decision {
         let wait = if allowed { 0 } else { arrival + rate.interval_micros() - rate.tolerance_micros() };
         Self {
             allowed,
-            limit: rate.burst,
+            limit: rate.per_minute,
             remaining: if allowed { free.max(0) as u32 } else { 0 },
             reset: micros(arrival),
             retry_after: micros(wait),
@@ -81,7 +81,7 @@ mod tests {
         let limits = LocalLimits::new();
         let rate = Rate { per_minute: 60, burst: 3 };
         let first = limits.check("k", rate).await;
-        assert_eq!((first.allowed, first.limit, first.remaining), (true, 3, 2));
+        assert_eq!((first.allowed, first.limit, first.remaining), (true, 60, 2));
         assert!(limits.check("k", rate).await.allowed);
         assert_eq!(limits.check("k", rate).await.remaining, 0);
         let refused = limits.check("k", rate).await;

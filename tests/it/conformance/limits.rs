@@ -6,7 +6,7 @@ async fn suite(limits: Arc<dyn Limits>) {
     let rate = Rate { per_minute: 60, burst: 5 };
     for n in 0..5 {
         let decision = limits.check("a", rate).await;
-        assert_eq!((decision.allowed, decision.limit), (true, 5));
+        assert_eq!((decision.allowed, decision.limit), (true, 60));
         assert!(decision.remaining >= 4 - n);
     }
     let refused = limits.check("a", rate).await;
