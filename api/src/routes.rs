@@ -160,17 +160,23 @@ pub fn description() -> serde_json::Value {
 pub fn app(state: AppState) -> Router {
     let (api, _) = api().split_for_parts();
     let cors = layers::cors::layer(&state.ctx.settings.cors);
+    // With a port of their own, metrics are nobody's business here.
+    let metrics = match state.ctx.settings.metrics_port {
+        0 => Router::new().route("/metrics", get(health::metrics)),
+        _ => Router::new(),
+    };
     Router::new()
         .nest("/api/v1", api.clone())
         .nest("/api", api.clone())
         .merge(api)
         .route("/", get(ui::index))
-        .route("/metrics", get(health::metrics))
+        .merge(metrics)
         .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", description()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(
             ServiceBuilder::new()
+                .layer(from_fn_with_state(state.clone(), layers::shield::shield))
                 .layer(from_fn(layers::observe::observe))
                 .layer(cors)
                 .layer(from_fn_with_state(state.clone(), layers::guard::guard)),

@@ -13,6 +13,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
     let stopping = commands::stop_signal()?;
+    rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     commands::print(&format!("rapport api listens on {}\n", commands::reachable(address)))?;
     rapport_api::serve(ctx.clone(), listener, stopping).await;
     ctx.db.close().await;

@@ -1,9 +1,7 @@
 //! A worker alone.
 
-use axum::{Router, routing::get};
-use rapport_common::{domain::job::Queue, settings::Settings, telemetry::metrics::METRICS};
+use rapport_common::{domain::job::Queue, settings::Settings};
 use rapport_worker::Options;
-use tokio::net::TcpListener;
 
 use crate::{commands, wiring};
 
@@ -30,30 +28,12 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
     let stopping = commands::stop_signal()?;
-    serve_metrics(&ctx.settings).await?;
+    // A worker has no API; Prometheus and probes still want to look at it.
+    rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
     commands::print(&format!("rapport worker takes jobs from {}\n", names.join(", ")))?;
     rapport_worker::run(ctx.clone(), Options { queues, concurrency: arguments.concurrency.into() }, stopping)
         .await;
     ctx.db.close().await;
-    Ok(())
-}
-
-/// A worker has no API; Prometheus and probes still want to look at it.
-async fn serve_metrics(settings: &Settings) -> Result<(), String> {
-    let port = settings.metrics_port;
-    if port == 0 {
-        return Ok(());
-    }
-    let listener = TcpListener::bind((settings.host.as_str(), port)).await;
-    let listener = listener.map_err(|error| format!("METRICS_PORT {port}: {error}"))?;
-    let app = Router::new()
-        .route("/metrics", get(|| async { METRICS.render() }))
-        .route("/livez", get(|| async { "ok" }));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, app).await {
-            tracing::error!(%error, "the metrics listener ended");
-        }
-    });
     Ok(())
 }

@@ -39,9 +39,34 @@ fn forwarded_for(headers: &HeaderMap, trusted: usize) -> Option<IpAddr> {
     all.rsplit(',').nth(trusted - 1)?.trim().parse().ok()
 }
 
+/// Whether the client reached the outermost trusted proxy over HTTPS. Proxies add to this header less often than they
+/// replace it: with fewer entries than proxies, the first one counts.
+pub fn forwarded_https(headers: &HeaderMap, trusted: usize) -> bool {
+    if trusted == 0 {
+        return false;
+    }
+    let values = headers.get_all("x-forwarded-proto").iter().filter_map(|value| value.to_str().ok());
+    let all = values.collect::<Vec<_>>().join(",");
+    let entries = all.rsplit(',').map(str::trim).take(trusted);
+    entries.last().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn https_is_believed_from_trusted_proxies_only() {
+        let https = |value: &str, trusted| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-proto", value.parse().unwrap());
+            forwarded_https(&headers, trusted)
+        };
+        assert!(!https("https", 0));
+        assert!(https("https", 1) && https("https", 2) && https("HTTPS, http", 2));
+        assert!(!https("http", 1) && !https("https, http", 1) && !https("", 1));
+        assert!(!forwarded_https(&HeaderMap::new(), 1));
+    }
 
     #[test]
     fn only_as_many_proxies_as_configured_are_believed() {

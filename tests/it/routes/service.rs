@@ -3,13 +3,15 @@ use serde_json::{Value, json};
 
 use crate::{
     both_stacks,
-    harness::{App, Stack, client::Answer},
+    harness::{App, Stack, client::Answer, eventually, servers::free_port},
 };
 
 both_stacks!(
     health_metrics_documents_and_the_front_page,
     the_trace_goes_from_the_request_to_the_provider,
-    cors_is_as_configured
+    cors_is_as_configured,
+    browsers_are_told_what_not_to_do,
+    metrics_have_a_port_of_their_own
 );
 
 async fn health_metrics_documents_and_the_front_page(stack: Stack) {
@@ -80,4 +82,63 @@ async fn cors_is_as_configured(stack: Stack) {
         !preflight("https://evil.example.com").await.headers().contains_key("access-control-allow-origin")
     );
     let _: Value = user.get("/auth/me").await.expect(200);
+}
+
+async fn browsers_are_told_what_not_to_do(stack: Stack) {
+    let app = App::builder(stack).env("TRUSTED_PROXIES", 1).start().await;
+    let user = app.user().await;
+    let get = async |path: &str, scheme: &str| {
+        let request = user.request(Method::GET, "").build().unwrap();
+        let root = request.url().as_str().trim_end_matches("/api/v1").to_owned();
+        let request = user.http.get(format!("{root}{path}")).bearer_auth(&user.token);
+        request.header("x-forwarded-proto", scheme).send().await.unwrap()
+    };
+    // Answers, refusals and pages alike.
+    for path in ["/api/v1/auth/me", "/api/v1/nothing", "/docs/", "/", "/openapi.json", "/livez"] {
+        let response = get(path, "https").await;
+        let headers = response.headers();
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["x-frame-options"], "DENY", "{path}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(headers["strict-transport-security"].to_str().unwrap().starts_with("max-age="), "{path}");
+    }
+    let plain = get("/api/v1/auth/me", "http").await;
+    assert!(!plain.headers().contains_key("strict-transport-security"));
+    // What holds tokens, keys and one's own words is kept by nobody on the way.
+    let login = json!({"username": user.name, "password": crate::harness::client::PASSWORD});
+    let made = json!({"name": "a key"});
+    let answers = [
+        user.post("/auth/login", &login).await,
+        user.post("/auth/refresh", &json!({"refresh_token": user.refresh_token})).await,
+        user.post("/auth/ws-ticket", &json!({})).await,
+        user.post("/api-keys", &made).await,
+        user.get("/auth/me").await,
+        user.get("/chat/sessions").await,
+    ];
+    for answer in answers {
+        assert!(answer.status < 300, "{}", answer.body);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+}
+
+async fn metrics_have_a_port_of_their_own(stack: Stack) {
+    let port = free_port();
+    let app = App::builder(stack).workers(0).env("METRICS_PORT", port).start().await;
+    let user = app.user().await;
+    let status = async |url: String| {
+        let response = user.http.get(url).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    };
+    let (found, text) = status(format!("{}/metrics", app.url(0))).await.unwrap();
+    assert_eq!(found, 404, "{text}");
+    let own = format!("http://127.0.0.1:{port}");
+    let (_, metrics) = eventually("metrics", std::time::Duration::from_secs(10), || async {
+        status(format!("{own}/metrics")).await.filter(|(found, _)| *found == 200)
+    })
+    .await;
+    assert!(metrics.contains("rapport_http_requests_total"), "{metrics}");
+    assert_eq!(status(format!("{own}/livez")).await.unwrap(), (200, "ok".to_owned()));
+    assert_eq!(status(format!("{own}/api/v1/health")).await.unwrap().0, 404, "only these");
 }
