@@ -9,13 +9,14 @@ use rapport_common::{
     egress::{self, Egress},
     embeddings::Embedder,
     events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
+    files,
     limits::{Limits, LocalLimits, RedisLimits},
     mail::Mailer,
     providers::Providers,
     redis_link::RedisLink,
     sealer::Sealer,
     settings::Settings,
-    store::{Db, PoolSizes},
+    store::{Db, PoolSizes, db::NEWER},
     tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::{Exact, Qdrant, VectorIndex},
@@ -34,9 +35,15 @@ pub async fn database(settings: &Settings) -> Result<Db, String> {
         None => {
             let path = &settings.sqlite_path;
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+                files::folder(folder).map_err(|error| files::unusable(folder, &error))?;
             }
-            Db::sqlite(path).await.map_err(|error| format!("{}: {error}", path.display()))
+            for (path, error) in files::tighten(&settings.data_dir, path) {
+                tracing::warn!(%error, path = %path.display(), "others may read this, and it cannot be changed");
+            }
+            Db::sqlite(path).await.map_err(|error| match error {
+                sqlx::Error::Io(error) => files::unusable(path, &error),
+                other => format!("the database {}: {other}", path.display()),
+            })
         }
     }
 }
@@ -65,7 +72,7 @@ pub async fn check_schema(db: &Db) -> Result<(), String> {
         Some(missing) => Err(format!(
             "the database lacks {missing} migration(s) of this version: run `rapport migrate` first"
         )),
-        None => Err("the database is of a newer version than this binary".to_owned()),
+        None => Err(NEWER.to_owned()),
     }
 }
 

@@ -13,7 +13,7 @@ use lettre::{
 
 use crate::{
     domain::ids::{JobId, UserId},
-    settings,
+    files, settings,
 };
 
 #[derive(Clone)]
@@ -90,14 +90,6 @@ impl Mailer {
         Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(std::time::Duration::from_secs(20))).build()) })
     }
 
-    /// How mail goes out, for the banner.
-    pub fn describe(&self) -> String {
-        match &self.way {
-            Way::Smtp(_) => "SMTP".to_owned(),
-            Way::Folder(folder) => format!("files in {}", folder.display()),
-        }
-    }
-
     /// Sends a letter. The job's id is the mail's, so that one sent twice after a crash can be told by its reader.
     pub async fn send(&self, job: JobId, user: UserId, to: &str, letter: &Letter) -> Result<(), MailError> {
         let to: Mailbox = to.parse().map_err(|error| MailError::Address(format!("{error}")))?;
@@ -116,9 +108,12 @@ impl Mailer {
             }),
             Way::Folder(folder) => {
                 let away = |error: std::io::Error| MailError::Away(error.to_string());
-                tokio::fs::create_dir_all(folder).await.map_err(away)?;
-                let path = folder.join(format!("{user}-{job}.eml"));
-                tokio::fs::write(&path, message.formatted()).await.map_err(away)
+                let (folder, name) = (folder.clone(), format!("{user}-{job}.eml"));
+                let written = tokio::task::spawn_blocking(move || {
+                    files::folder(&folder)?;
+                    files::write(&folder.join(name), &message.formatted())
+                });
+                written.await.map_err(|error| MailError::Away(error.to_string()))?.map_err(away)
             }
         }
     }

@@ -34,7 +34,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
     if settings.postgres_url.is_none() {
-        db.migrate().await.map_err(|error| error.to_string())?;
+        db.migrate().await?;
     }
     wiring::check_schema(&db).await?;
     let auth = Auth::new(&settings.auth);

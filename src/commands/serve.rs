@@ -2,7 +2,7 @@
 
 use std::{fs::File, net::SocketAddr};
 
-use rapport_common::{domain::job::Queue, secret::redact_url, settings::Settings};
+use rapport_common::{domain::job::Queue, files, secret::redact_url, settings::Settings};
 use rapport_worker::Options;
 
 use crate::{commands, wiring};
@@ -16,10 +16,11 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let _lock = lock(&settings)?;
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
-    db.migrate().await.map_err(|error| format!("migration failed: {error}"))?;
+    db.migrate().await?;
     let banner = banner(&settings, address);
     let ctx = wiring::context(settings, db)?;
     let stopping = commands::stop_signal()?;
+    rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let workers = rapport_worker::run(
         ctx.clone(),
         Options { queues: Queue::ALL.to_vec(), concurrency: CONCURRENCY },
@@ -40,12 +41,15 @@ fn lock(settings: &Settings) -> Result<Option<File>, String> {
     }
     let folder = settings.sqlite_path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
-    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-    let file = File::create(folder.join("rapport.lock")).map_err(|error| failed(&error))?;
+    let unusable = |error: std::io::Error| files::unusable(folder, &error);
+    files::folder(folder).map_err(unusable)?;
+    let file = files::open(&folder.join("rapport.lock")).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(_) => Err(failed(&"another rapport uses this data folder (set DATA_DIR to use another)")),
+        Err(_) => Err(format!(
+            "{}: another rapport uses this data folder (set DATA_DIR to use another)",
+            folder.display()
+        )),
     }
 }
 

@@ -15,13 +15,17 @@ use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    migrate::MigrateError,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files,
+};
 
 #[derive(Clone)]
 pub enum Db {
@@ -51,6 +55,10 @@ pub struct PoolSizes {
 
 /// How long a request waits for a connection before the database counts as away.
 const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// Said when a database has migrations that this binary does not know.
+pub const NEWER: &str = "the database was last used by a newer version of rapport than this one. Use that version, or restore a \
+                         backup from before the upgrade";
 
 static PG_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 static LITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -85,6 +93,8 @@ impl Db {
 
     /// Opens, or makes, the SQLite file.
     pub async fn sqlite(path: &Path) -> Result<Self, sqlx::Error> {
+        // Made by us first: SQLite would make it by the umask. Its companions get the file's mode.
+        files::open(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -131,12 +141,23 @@ impl Db {
         }
     }
 
-    /// Brings the schema up to date. Safe to run from many processes at once.
-    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        match self {
+    /// Brings the schema up to date. Safe to run from many processes at once. What went wrong is said for operators.
+    pub async fn migrate(&self) -> Result<(), String> {
+        let done = match self {
             Db::Pg(pg) => PG_MIGRATIONS.run(&pg.durable).await,
             Db::Lite(lite) => LITE_MIGRATIONS.run(&lite.writer).await,
-        }
+        };
+        done.map_err(|error| match error {
+            MigrateError::VersionMissing(_) => NEWER.to_owned(),
+            MigrateError::VersionMismatch(version) => format!(
+                "the database was made by another build of rapport: its migration {version} is not this build's. Use \
+                 the version that made it, or restore a backup"
+            ),
+            MigrateError::Dirty(version) => format!(
+                "migration {version} was interrupted half way: restore the backup from before it"
+            ),
+            other => format!("the database's schema could not be brought up to date: {other}"),
+        })
     }
 
     /// How many migrations this binary knows that the database lacks. 0 when the schema is current; `None` when the

@@ -1,14 +1,17 @@
 //! What an operator sees when starting it wrong, and right.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
+use rapport_common::store::{Querier, db::Raw};
 use serde_json::json;
 
 use crate::harness::{
     App, Stack,
     app::{SECRET_KEY, binary, client},
     client::Answer,
-    servers::{folder, unique},
+    eventually,
+    process::Process,
+    servers::{folder, free_port, unique},
 };
 
 /// Runs a command that must end by itself.
@@ -99,6 +102,92 @@ async fn keys_rotate_without_logging_anyone_out() {
     Answer::of(login).await.expect(200);
 }
 
+/// Paths under a folder that others may open, with their modes.
+fn open_to_others(folder: &std::path::Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = Vec::new();
+    let mut look = vec![folder.to_owned()];
+    while let Some(path) = look.pop() {
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        let mode = meta.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            found.push(format!("{} {mode:o}", path.display()));
+        }
+        if meta.is_dir() {
+            look.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_is_shut_to_others_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let base = folder().join(unique("umask"));
+    let data = base.join("data");
+    std::fs::create_dir_all(&base).unwrap();
+    let port = free_port();
+    let start = || {
+        let server = Process::start("umask", std::path::Path::new("/bin/sh"), &base.join("log"), |command| {
+            command.args(["-c", "umask 000; exec \"$0\""]).arg(binary()).env_clear();
+            command
+                .env("DATA_DIR", &data)
+                .env("PORT", port.to_string())
+                .env("RATE_LIMIT__REQUESTS_PER_MINUTE", "0");
+        });
+        server.line_with("listens on", Duration::from_secs(60));
+        server
+    };
+    let url = format!("http://127.0.0.1:{port}");
+    let server = start();
+    let mails = async |count: usize| {
+        let body = json!({"email": format!("mail{count}@example.com"), "password": crate::harness::client::PASSWORD});
+        let made = client().post(format!("{url}/api/v1/auth/register")).json(&body).send().await.unwrap();
+        Answer::of(made).await.expect(201);
+        let asked =
+            client().post(format!("{url}/api/v1/auth/forgot-password")).json(&body).send().await.unwrap();
+        assert!(asked.status().is_success());
+        eventually("a mail", Duration::from_secs(20), || async {
+            let found = std::fs::read_dir(data.join("outbox")).ok()?.count();
+            (found >= count).then_some(())
+        })
+        .await;
+    };
+    mails(1).await;
+    for name in ["rapport.db", "rapport.db-wal", "rapport.db-shm", "secret_key", "rapport.lock"] {
+        assert!(data.join(name).exists(), "{name}");
+    }
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+    drop(server);
+    // What an earlier version left open is shut at the next start.
+    let mut all = vec![data.clone(), data.join("outbox")];
+    for folder in all.clone() {
+        all.extend(std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    for path in &all {
+        let mode = if path.is_dir() { 0o777 } else { 0o666 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let _server = start();
+    mails(2).await;
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named() {
+    let base = folder().join(unique("unusable"));
+    std::fs::create_dir_all(base.join("folder/rapport.db")).unwrap();
+    std::fs::write(base.join("file"), "x").unwrap();
+    let (file, taken) = (base.join("file").display().to_string(), base.join("folder").display().to_string());
+    for env in
+        [vec![("DATA_DIR", file.as_str())], vec![("DATA_DIR", file.as_str()), ("SECRET_KEY", SECRET_KEY)]]
+    {
+        let output = run(&[], &env);
+        refuses(&output, &["cannot use", &file, "DATA_DIR", "Not a directory"]);
+    }
+    refuses(&run(&[], &[("DATA_DIR", &taken)]), &["cannot use", &taken, "Is a directory"]);
+}
+
 /// Separate processes refuse a database of another version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_schema_is_refused_by_api_and_worker() {
@@ -109,5 +198,31 @@ async fn an_older_schema_is_refused_by_api_and_worker() {
     for role in ["api", "worker"] {
         let output = app.command().arg(role).env("DATABASE_URL", &empty).env("PORT", "0").output().unwrap();
         refuses(&output, &["rapport migrate"]);
+    }
+}
+
+/// A database from the future is refused in words for an operator.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_database_is_refused_in_words() {
+    for stack in [Stack::Embedded, Stack::Production] {
+        let app = App::builder(stack).workers(0).start().await;
+        let db = app.db().await;
+        let mut conn = db.relaxed().await.unwrap();
+        let sql = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                   select 99999, 'of the future', success, checksum, 1 from _sqlx_migrations where version = 1";
+        match conn.raw() {
+            Raw::Pg(c) => sqlx::query(sql).execute(c).await.map(drop).unwrap(),
+            Raw::Lite(c) => sqlx::query(sql).execute(c).await.map(drop).unwrap(),
+        }
+        drop(conn);
+        db.close().await;
+        app.apis[0].kill();
+        let roles: &[&str] =
+            if stack == Stack::Embedded { &["serve", "migrate"] } else { &["api", "worker", "migrate"] };
+        for role in roles {
+            let output = app.command().arg(role).env("PORT", "0").output().unwrap();
+            refuses(&output, &["newer version of rapport"]);
+            assert!(!String::from_utf8_lossy(&output.stderr).contains("99999"));
+        }
     }
 }
