@@ -34,6 +34,8 @@ const HOOKS_MAX: i64 = 20;
 const PAUSES: [i64; 7] = [5, 60, 300, 1_800, 7_200, 18_000, 36_000];
 /// A delivery that a worker took and never ended comes back after so long.
 const TAKEN: TimeDelta = TimeDelta::seconds(120);
+/// What its owner hears of every delivery that got no answer.
+const NOT_REACHED: &str = "the receiver could not be reached, or did not answer as it should";
 const WITHIN: Duration = Duration::from_secs(15);
 
 fn place(id: WebhookId) -> String {
@@ -216,7 +218,12 @@ async fn send(ctx: &Context, url: &str, due: &webhooks::Due, body: &str, secret:
             let error = Some(format!("it answered with status {status}"));
             Told { answer: Some(i64::from(status)), error, for_good: status == 410 }
         }
-        Err(error) => Told { answer: None, error: Some(error.to_string()), for_good: false },
+        Err(error) => {
+            // Our log knows more. The receiver's owner does not: refused, unknown, closed and silent addresses told apart
+            // would map the network we stand in.
+            tracing::info!(delivery = %due.id, %error, "a webhook was not delivered");
+            Told { answer: None, error: Some(NOT_REACHED.to_owned()), for_good: false }
+        }
     }
 }
 

@@ -20,7 +20,12 @@ use crate::{
     },
 };
 
-both_stacks!(receivers_are_told_signed_and_again, addresses_inside_are_refused, one_stream_tells_everything);
+both_stacks!(
+    failed_deliveries_do_not_map_the_network,
+    receivers_are_told_signed_and_again,
+    addresses_inside_are_refused,
+    one_stream_tells_everything
+);
 
 /// Asks the official library of Standard Webhooks.
 fn verify(secret: &str, seen: &Seen) -> bool {
@@ -149,7 +154,7 @@ async fn addresses_inside_are_refused(stack: Stack) {
         all["items"][0]["error"].as_str().map(str::to_owned)
     })
     .await;
-    assert!(refused.contains("not allowed"), "{refused}");
+    assert!(refused.contains("could not be reached"), "{refused}");
 }
 
 async fn one_stream_tells_everything(stack: Stack) {
@@ -170,4 +175,43 @@ async fn one_stream_tells_everything(stack: Stack) {
             _ => {}
         }
     }
+}
+
+/// Unknown, refused, closed and silent addresses all get the same words.
+async fn failed_deliveries_do_not_map_the_network(stack: Stack) {
+    let closed = crate::harness::servers::free_port();
+    let garbage = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let open = garbage.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = garbage.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-OpenSSH_9.2\r\n").await;
+        }
+    });
+    let allow = json!([format!("127.0.0.1:{closed}"), format!("127.0.0.1:{open}")]);
+    let app = App::builder(stack).env("EGRESS__ALLOW", allow).start().await;
+    let user = app.user().await;
+    let urls = [
+        "http://no-such-name.invalid/".to_owned(),
+        // A name that leads inside.
+        "http://localhost:9/".to_owned(),
+        format!("http://127.0.0.1:{closed}/"),
+        format!("http://127.0.0.1:{open}/"),
+    ];
+    let mut hooks = Vec::new();
+    for url in urls {
+        let hook =
+            user.post("/webhooks", &json!({"url": url, "events": ["job.succeeded"]})).await.expect(201);
+        hooks.push(hook["id"].as_str().unwrap().to_owned());
+    }
+    user.chat("/echo told to nobody").await;
+    let mut errors = std::collections::BTreeSet::new();
+    for hook in hooks {
+        let error = eventually("a failed delivery", Duration::from_secs(40), || async {
+            let all = user.get(&format!("/webhooks/{hook}/deliveries")).await.expect(200);
+            all["items"][0]["error"].as_str().map(str::to_owned)
+        })
+        .await;
+        errors.insert(error);
+    }
+    assert_eq!(errors.len(), 1, "{errors:?}");
 }
