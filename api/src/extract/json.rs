@@ -6,12 +6,15 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use rapport_common::{Error, error::Code};
+use rapport_common::{
+    Error,
+    error::Code,
+    plain::{Complaint, complaint, not_json},
+};
 use serde::de::DeserializeOwned;
-use tokio::time::{Duration, timeout};
 
-use super::fields;
-use crate::{error::Failure, state::AppState};
+use super::{fields, query::query_complaint};
+use crate::{error::Failure, server::Late, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;
@@ -19,8 +22,6 @@ const LARGE_BYTES: usize = 32 * 1_024 * 1_024;
 const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
 /// Unknown fields that an answer names at most.
 const UNREAD_NAMED: usize = 10;
-/// A client may take so long to send its body.
-const BODY: Duration = Duration::from_secs(30);
 
 pub struct Json<T>(pub T);
 
@@ -46,27 +47,30 @@ fn is_json(media_type: &str) -> bool {
 /// Reads a body of at most `most` bytes. What is beyond is read and thrown away, up to a bound: a client that is still
 /// sending when the connection closes never sees the answer.
 async fn bytes(request: Request, most: usize) -> Result<Bytes, Error> {
-    let reading = async {
-        let mut body = request.into_body().into_data_stream();
-        let (mut kept, mut read) = (BytesMut::new(), 0);
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|_| Error::new(Code::Malformed, "The body could not be read."))?;
-            read += chunk.len();
-            if read <= most {
-                kept.extend_from_slice(&chunk);
-            } else if read > DRAINED_BYTES {
-                break;
-            }
+    let mut body = request.into_body().into_data_stream();
+    let (mut kept, mut read) = (BytesMut::new(), 0);
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(unreadable)?;
+        read += chunk.len();
+        if read <= most {
+            kept.extend_from_slice(&chunk);
+        } else if read > DRAINED_BYTES {
+            break;
         }
-        if read > most {
-            return Err(Error::new(Code::TooLarge, format!("The body is larger than {most} bytes.")));
-        }
-        Ok(kept.freeze())
-    };
-    match timeout(BODY, reading).await {
-        Ok(bytes) => bytes,
-        Err(_) => Err(Error::new(Code::Malformed, "The body did not arrive in time.")),
     }
+    if read > most {
+        return Err(Error::new(Code::TooLarge, format!("The body is larger than {most} bytes.")));
+    }
+    Ok(kept.freeze())
+}
+
+/// A body that broke off, or that took too long.
+pub fn unreadable(error: axum::Error) -> Error {
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let late = causes.into_iter().any(|cause| cause.is::<Late>());
+    let detail =
+        if late { "The body did not arrive in time." } else { "The body could not be read to its end." };
+    Error::new(Code::Malformed, detail)
 }
 
 /// Reads a body. Fields that `T` does not have are refused: a misspelt one must not pass as one that was left out.
@@ -91,7 +95,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 /// Reads a file somebody sends, of a newer version perhaps, or with more in it than is taken over.
-fn parse_file<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub fn parse_file<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     read(bytes, |_| ())
 }
 
@@ -106,26 +110,22 @@ fn read<T: DeserializeOwned>(bytes: &[u8], mut unread: impl FnMut(String)) -> Re
     let value = parsed.map_err(|inner| {
         let path = track.path().to_string();
         if inner.is_data() {
-            let (field, message) = field_and_message(&path, &inner.to_string());
-            Error::field(&field, message)
+            field_error(&path, &inner.to_string())
+        } else if bytes.trim_ascii().is_empty() {
+            Error::new(Code::Malformed, "The body is empty: send JSON.")
         } else {
-            Error::new(Code::Malformed, format!("The body is not valid JSON: {inner}."))
+            Error::new(Code::Malformed, not_json(&inner))
         }
     })?;
-    deserializer
-        .end()
-        .map_err(|error| Error::new(Code::Malformed, format!("The body is not valid JSON: {error}.")))?;
+    deserializer.end().map_err(|error| Error::new(Code::Malformed, not_json(&error)))?;
     Ok(value)
 }
 
-/// serde says "missing field `x`" under the path of what lacks it; people look for `x`.
-fn field_and_message(path: &str, message: &str) -> (String, String) {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        return (name.to_owned(), "is required".to_owned());
-    }
-    let field = if path == "." { "body" } else { path };
-    (field.to_owned(), format!("has the wrong type: {message}"))
+/// serde names what is missing under the path of what lacks it; people look for the field itself.
+pub fn field_error(path: &str, message: &str) -> Error {
+    let Complaint { field, message } = complaint(message);
+    let path = if path == "." { "body" } else { path };
+    Error::field(field.as_deref().unwrap_or(path), message)
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
@@ -176,8 +176,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
                 .parse()
                 .map_err(|_| Error::new(Code::Malformed, "The form is unreadable."))?;
             let form = axum::extract::Query::<T>::try_from_uri(&uri);
-            let form =
-                form.map_err(|error| Error::field("form", format!("is incomplete: {}", error.body_text())))?;
+            let form = form.map_err(|error| {
+                let (field, message) = query_complaint(&error.body_text());
+                Error::field(field.as_deref().unwrap_or("form"), message)
+            })?;
             return Ok(Self(form.0));
         }
         let Raw(value, _) = Raw::from_request(request, state).await?;

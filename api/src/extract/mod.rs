@@ -8,12 +8,12 @@ mod ids;
 mod json;
 mod query;
 
-pub use address::{Address, client};
+pub use address::{Address, client, forwarded_https};
 pub use caller::{Caller, Identity, authenticate, policy_path};
 pub use headers::{IdempotencyKey, Prefer, Trace, after_event};
 pub use ids::{
     ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,
     ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,
 };
-pub use json::{Json, JsonOrForm, Large, Raw};
-pub use query::{Page, Query, decode_cursor, encode_cursor};
+pub use json::{Json, JsonOrForm, Large, Raw, parse_file, unreadable};
+pub use query::{Cursors, Page, Query, Skips, decode_cursor, encode_cursor};

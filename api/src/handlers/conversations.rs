@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::chat::{ChatBody, error_of, job_response, mark};
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, IdempotencyKey, Json, Page, Query, Raw, SessionPath, Trace},
+    extract::{Caller, IdempotencyKey, Json, Query, Raw, SessionPath, Skips, Trace},
     state::AppState,
 };
 
@@ -72,14 +72,14 @@ pub async fn create(
 }
 
 /// List conversations, the newest first
-#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Page),
+#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Skips),
     responses((status = 200, description = "Conversations", body = ConversationList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<ConversationList>> {
-    let (limit, skip, _) = page.check()?;
+    let (limit, skip) = page.check()?;
     let filter = Filter { status: "active".to_owned(), project: None, q: None };
     let mut conn = state.ctx.db.read().await?;
     let (items, _) = store::sessions::list(&mut conn, caller.user, &filter, None, limit, skip).await?;
@@ -141,7 +141,8 @@ pub async fn send(
     Json(body): Json<NewLine>,
 ) -> Result<Response> {
     let chat = ChatBody { message: body.content, session_id: Some(id.to_string()), ..ChatBody::default() };
-    let accepted = send_message(&state.ctx, &caller, chat.new_chat(trace, None)?).await?;
+    let new = chat.new_chat(trace, None).map_err(|Failure(error)| named_content(error))?;
+    let accepted = send_message(&state.ctx, &caller, new).await.map_err(named_content)?;
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
     let result = match wait_started(&state.ctx, caller.user, ear, state.ctx.settings.chat.wait).await? {
@@ -164,16 +165,29 @@ pub async fn send(
     Ok(response)
 }
 
+/// The text is called `content` on this route.
+fn named_content(mut error: Error) -> Error {
+    if error.errors.iter().any(|error| error.field == "message") {
+        for wrong in &mut error.errors {
+            if wrong.field == "message" {
+                wrong.field = "content".to_owned();
+            }
+        }
+        error = Error::fields(error.errors);
+    }
+    error
+}
+
 /// Messages of a conversation, in order
-#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Page),
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Skips),
     responses((status = 200, description = "Messages", body = Vec<ConversationMessage>)))]
 pub async fn messages(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<Vec<ConversationMessage>>> {
-    let (limit, skip, _) = page.check()?;
+    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("conversation").into());

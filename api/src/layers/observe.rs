@@ -27,8 +27,12 @@ fn request_id(headers: &HeaderMap) -> String {
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
     };
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
-    // Any id of ours is unique and sortable; the prefix says what it is.
-    given.map_or_else(|| JobId::new().to_string().replacen("job_", "req_", 1), str::to_owned)
+    given.map_or_else(new_request_id, str::to_owned)
+}
+
+/// Any id of ours is unique and sortable; the prefix says what it is.
+pub fn new_request_id() -> String {
+    JobId::new().to_string().replacen("job_", "req_", 1)
 }
 
 pub async fn observe(mut request: Request, next: Next) -> Response {

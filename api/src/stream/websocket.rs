@@ -20,7 +20,6 @@ use rapport_common::{
     Error, auth,
     domain::{event::Event, ids::JobId},
     error::Code,
-    limits::Rate,
     store,
     usecase::{cancel_job::cancel_job, send_message::send_message},
 };
@@ -29,18 +28,18 @@ use serde_json::{Value, json};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, MissedTickBehavior, timeout},
 };
 
-use super::{job_events, new_job_events, sse::Open};
+use super::{job_events, new_job_events, slots::Slot};
 use crate::{
     error::Result,
-    extract::{Identity, Trace},
+    extract::{Identity, Trace, parse_file},
     handlers::{chat::ChatBody, jobs::caller_or_ticket},
+    layers::{guard, observe::new_request_id},
     state::AppState,
 };
 
-const PING: Duration = Duration::from_secs(15);
 /// A client that takes this long for one message reads nothing.
 const UNREAD: Duration = Duration::from_secs(30);
 /// Answers that may stream on one connection at once.
@@ -72,8 +71,9 @@ pub async fn chat_ws(
     let upgrade = upgrade.map_err(|error| {
         Error::new(Code::Malformed, format!("This route is a WebSocket: {}.", error.body_text()))
     })?;
+    let slot = state.slots.take(caller.user, "websocket")?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket)))
+    Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket, slot)))
 }
 
 /// Chat over a WebSocket (another name for it)
@@ -100,7 +100,7 @@ struct Command {
     accumulate: bool,
 }
 
-fn message(event: &Event) -> Message {
+fn message(event: &Event, id: &str) -> Message {
     let mut data = match &event.data {
         Value::Object(map) => Value::Object(map.clone()),
         other => json!({"data": other}),
@@ -108,24 +108,40 @@ fn message(event: &Event) -> Message {
     // A problem has a `type` of its own; over WebSocket `type` names the event.
     data["type"] = json!(event.name);
     data["id"] = json!(event.id.to_string());
+    if event.name == "error" && data["request_id"].is_null() {
+        data["request_id"] = json!(id);
+    }
     Message::text(data.to_string())
 }
 
-fn error_message(error: &Error) -> Message {
-    let mut data = error.problem(None);
+/// Refuses one message: as a response would, under an id that our log has too.
+fn refusal(error: &Error, id: &str) -> Message {
+    match error.code.status() {
+        500.. => tracing::error!(request_id = id, %error, "message failed"),
+        _ => tracing::debug!(request_id = id, %error, "message refused"),
+    }
+    let mut data = error.problem(Some(id));
     data["type"] = json!("error");
     Message::text(data.to_string())
 }
 
-async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
-    let _open = Open::new("websocket");
+/// A body is a message here.
+fn of_message(mut error: Error) -> Error {
+    error.detail = error.detail.replace("The body", "The message").replace("`body`", "`message`");
+    error
+}
+
+async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket, _slot: Slot) {
+    let ping = state.ctx.settings.server.ping;
     let (mut sink, mut incoming) = socket.split();
     let (outbox, mut outgoing) = mpsc::channel::<Message>(64);
     let writer = tokio::spawn(async move {
+        let mut pings = tokio::time::interval_at(Instant::now() + ping, ping);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = tokio::select! {
                 next = outgoing.recv() => next,
-                () = tokio::time::sleep(PING) => Some(Message::Ping(Bytes::new())),
+                _ = pings.tick() => Some(Message::Ping(Bytes::new())),
             };
             let Some(next) = next else { break };
             if !matches!(timeout(UNREAD, sink.send(next)).await, Ok(Ok(()))) {
@@ -138,7 +154,11 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
     let mut tasks = JoinSet::new();
     loop {
         let received = tokio::select! {
-            received = incoming.next() => received,
+            // Each ping is answered, and a message ends: who does neither for two of them is gone, or wants to be held.
+            received = timeout(ping * 2, incoming.next()) => match received {
+                Ok(received) => received,
+                Err(_) => break,
+            },
             () = state.stopping.cancelled() => break,
             () = outbox.closed() => break,
         };
@@ -149,15 +169,17 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket) {
             Some(Ok(Message::Binary(_))) => {
                 let error =
                     Error::new(Code::Malformed, "Binary messages are not understood: send JSON as text.");
-                if outbox.send(error_message(&error)).await.is_err() {
+                if outbox.send(refusal(&error, &new_request_id())).await.is_err() {
                     break;
                 }
                 continue;
             }
             Some(Ok(Message::Close(_)) | Err(_)) | None => break,
         };
-        if let Err(failure) = handle(&state, &caller, &text, &outbox, &streams, &mut tasks).await
-            && outbox.send(error_message(&failure.0)).await.is_err()
+        // Each message is a request of its own.
+        let id = new_request_id();
+        if let Err(failure) = handle(&state, &caller, &text, &id, &outbox, &streams, &mut tasks).await
+            && outbox.send(refusal(&failure.0, &id)).await.is_err()
         {
             break;
         }
@@ -171,31 +193,29 @@ async fn handle(
     state: &AppState,
     caller: &auth::Caller,
     text: &str,
+    id: &str,
     outbox: &mpsc::Sender<Message>,
     streams: &Arc<Semaphore>,
     tasks: &mut JoinSet<()>,
 ) -> Result<()> {
     // The socket may outlive the login that opened it.
     state.ctx.auth.still_good(&state.ctx.db, caller).await?;
-    let parse_error =
-        |error: serde_json::Error| Error::new(Code::Malformed, format!("Not readable: {error}."));
-    let command: Command = serde_json::from_str(text).map_err(parse_error)?;
+    let command: Command = parse_file(text.as_bytes()).map_err(of_message)?;
     let job_id = |command: &Command| -> Result<JobId> {
         let id = command.job_id.as_deref().and_then(|id| id.parse().ok());
         Ok(id.ok_or_else(|| Error::not_found("job"))?)
     };
     match command.kind.as_deref() {
         None | Some("chat") => {
-            limit(state, caller).await?;
-            let body: ChatBody =
-                serde_json::from_str(text).map_err(|error| Error::field("body", error.to_string()))?;
+            guard::message(state, caller).await?;
+            let body: ChatBody = parse_file(text.as_bytes()).map_err(of_message)?;
             let trace = Trace(rapport_common::telemetry::trace::TraceContext::root());
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
             let accepted = send_message(&state.ctx, caller, body.new_chat(trace, None)?).await?;
             let events = new_job_events(state, caller, &accepted, command.accumulate).await;
-            forward(events, outbox, permit, tasks);
+            forward(events, id, outbox, permit, tasks);
             Ok(())
         }
         Some("resume") => {
@@ -207,7 +227,7 @@ async fn handle(
             let job =
                 store::jobs::get(&mut state.ctx.db.read().await?, caller.user, job_id(&command)?).await?;
             let job = job.ok_or_else(|| Error::not_found("job"))?;
-            forward(job_events(state, caller, &job, after, command.accumulate), outbox, permit, tasks);
+            forward(job_events(state, caller, &job, after, command.accumulate), id, outbox, permit, tasks);
             Ok(())
         }
         Some("cancel") => {
@@ -221,33 +241,19 @@ async fn handle(
     }
 }
 
-/// A message counts like a `POST /chat`.
-async fn limit(state: &AppState, caller: &auth::Caller) -> Result<()> {
-    let rate = state.ctx.settings.rate_limit;
-    if rate.requests_per_minute == 0 {
-        return Ok(());
-    }
-    let rate = Rate { per_minute: rate.requests_per_minute, burst: rate.burst };
-    let decision = state.ctx.limits.check(&format!("chat:{}", caller.user), rate).await;
-    if decision.allowed {
-        return Ok(());
-    }
-    let seconds = decision.retry_after.as_secs_f64().ceil() as u64;
-    Err(Error::new(Code::RateLimited, format!("Too many messages. Try again in {seconds} s.")).into())
-}
-
 fn forward(
     events: impl Stream<Item = Event> + Send + 'static,
+    id: &str,
     outbox: &mpsc::Sender<Message>,
     permit: OwnedSemaphorePermit,
     tasks: &mut JoinSet<()>,
 ) {
-    let outbox = outbox.clone();
+    let (outbox, id) = (outbox.clone(), id.to_owned());
     tasks.spawn(async move {
         let _permit = permit;
         let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
-            if outbox.send(message(&event)).await.is_err() {
+            if outbox.send(message(&event, &id)).await.is_err() {
                 return;
             }
         }

@@ -4,9 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{slots, text};
-use crate::domain::{
-    ids::{MemoryId, UserId},
-    memory::{CONTENT_MAX, Memory, STATUSES, TYPES},
+use crate::{
+    domain::{
+        ids::{MemoryId, UserId},
+        memory::{CONTENT_MAX, Memory, STATUSES, TYPES},
+    },
+    plain::of_row,
 };
 
 /// A memory in a file. Whatever is absent gets the value a memory made by hand has.
@@ -334,7 +337,7 @@ impl Row {
             };
             object.insert(name.clone(), value);
         }
-        serde_json::from_value(object.into()).map_err(|error| error.to_string())
+        serde_json::from_value(object.into()).map_err(|error| of_row(&error))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::{
 };
 
 both_stacks!(
+    refusals_are_in_our_words,
+    lists_take_what_they_say_and_refuse_the_rest,
     bad_bodies_are_refused_and_nothing_is_stored,
     bad_tokens_are_refused,
     unknown_routes_and_methods_are_problems,
@@ -226,4 +228,118 @@ async fn broken_http_does_not_hurt(stack: Stack) {
     for n in 0..5 {
         assert_eq!(user.chat(&format!("/echo {n}")).await["reply"], n.to_string());
     }
+}
+
+/// No refusal speaks of what read the request.
+async fn refusals_are_in_our_words(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let session = user.new_session().await;
+    let send = format!("/conversations/{session}/messages");
+    let bodies = [
+        ("POST", "/chat", "{"),
+        ("POST", "/chat", ""),
+        ("POST", "/chat", "{\"message\": nul}"),
+        ("POST", "/chat", "{\"message\": \"x\"} trailing"),
+        ("POST", "/chat", "{\"message\": 5}"),
+        ("POST", "/chat", "{\"message\": \"x\", \"temperature\": \"hot\"}"),
+        ("POST", "/chat", "[]"),
+        ("POST", "/memory", "{\"content\": \"x\", \"valid_from\": \"2026\"}"),
+        ("POST", "/memory", "{\"content\": \"x\", \"valid_from\": \"yesterday\"}"),
+        ("POST", "/memory/import", "{\"memories\": [{\"content\": 5}]}"),
+        ("POST", "/memory/import", "{\"memories\": [{\"content\": \"x\", \"importance\": \"high\"}]}"),
+        ("POST", send.as_str(), "{\"content\": 5}"),
+    ];
+    // Ids are random: any letters may be in them.
+    let words = |mut answer: Answer| {
+        answer.body["request_id"].take();
+        answer.body.to_string()
+    };
+    let mut said = Vec::new();
+    for (method, path, text) in bodies {
+        let request = user.request(method.parse().unwrap(), path).header("content-type", "application/json");
+        said.push((path.to_owned(), words(Answer::of(request.body(text).send().await.unwrap()).await)));
+    }
+    for path in [
+        "/chat/sessions?limit=x",
+        "/chat/sessions?limit=",
+        "/chat/sessions?limit=1&limit=2",
+        "/memory?limit=99999999999999999999",
+        "/jobs/job_06gzqtmcpsrcddge92jzncy0dc/events?accumulate=maybe",
+        "/memory/conflicts/detect?memory_id=",
+    ] {
+        said.push((path.to_owned(), words(user.get(path).await)));
+    }
+    let form = user
+        .http
+        .post(format!("{}/auth/token", user.base))
+        .header("content-type", "application/x-www-form-urlencoded");
+    said.push((
+        "/auth/token".to_owned(),
+        words(Answer::of(form.body("username=x").send().await.unwrap()).await),
+    ));
+    for (path, text) in &said {
+        for theirs in [
+            "deserialize",
+            "EOF",
+            "expected",
+            "invalid type",
+            "invalid digit",
+            "premature",
+            "trailing",
+            "line 1 column",
+            "struct",
+            "usize",
+            "i64",
+            "f64",
+            "variant",
+        ] {
+            assert!(!text.contains(theirs), "{path} says {theirs:?}: {text}");
+        }
+    }
+    // The field is called as this route calls it.
+    for content in ["", " ", &"x".repeat(32_001)] {
+        let problem = user.post(&send, &json!({"content": content})).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], "content", "{problem}");
+        assert!(!problem["detail"].as_str().unwrap().contains("`message`"), "{problem}");
+    }
+}
+
+/// Every list reads the paging parameters that it describes, and refuses those that it does not.
+async fn lists_take_what_they_say_and_refuse_the_rest(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let admin = super::admin::admin(&app).await;
+    let session = user.new_session().await;
+    let hook =
+        user.post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]})).await;
+    let hook = hook.expect(201)["id"].as_str().unwrap().to_owned();
+    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(parameters) = item.pointer("/get/parameters").and_then(Value::as_array) else { continue };
+        let takes = |name: &str| parameters.iter().any(|one| one["name"] == name);
+        if !takes("skip") && !takes("cursor") {
+            continue;
+        }
+        lists += 1;
+        let short = path.strip_prefix("/api/v1").unwrap();
+        let id = if short.contains("webhooks") { &hook } else { &session };
+        let who = if short.starts_with("/admin") { &admin } else { &user };
+        let url = short.replace("{id}", id);
+        let session_id =
+            if short == "/chat/history" { format!("&session_id={session}") } else { String::new() };
+        who.get(&format!("{url}?limit=5{session_id}")).await.expect(200);
+        for wrong in ["cursor=nonsense", "skip=-1"] {
+            who.get(&format!("{url}?{wrong}{session_id}")).await.problem(400, "invalid_query");
+        }
+        let skipped = who.get(&format!("{url}?skip=1{session_id}")).await;
+        assert_eq!(skipped.status, if takes("skip") { 200 } else { 400 }, "{short}: {}", skipped.body);
+    }
+    assert!(lists > 0);
+    // What is described works: the second page by either is not the first.
+    let admin_page = admin.get("/admin/users?limit=1").await.expect(200);
+    let next = admin_page["next_cursor"].as_str().unwrap();
+    let second = admin.get(&format!("/admin/users?limit=1&cursor={next}")).await.expect(200);
+    assert_ne!(admin_page["items"], second["items"]);
 }

@@ -93,10 +93,18 @@ async fn garbage_gets_an_error_and_the_socket_stays(stack: Stack) {
         socket.send(Message::text(text)).await.unwrap();
         let error = hear(&mut socket).await;
         assert_eq!(error["type"], "error", "{text}: {error}");
+        assert!(error["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{text}: {error}");
+        for theirs in ["expected", "EOF", "line 1", "invalid type"] {
+            assert!(!error["detail"].as_str().unwrap().contains(theirs), "{text}: {error}");
+        }
         assert!(error["status"].as_u64().unwrap() < 500 && error["detail"].is_string(), "{text}: {error}");
     }
     socket.send(Message::binary(vec![0u8, 159, 146, 150])).await.unwrap();
     assert_eq!(hear(&mut socket).await["code"], "malformed_request");
+    // A job that fails says it too.
+    say(&mut socket, json!({"message": "/fail 400"})).await;
+    let failed = hear_until(&mut socket, "error").await;
+    assert!(failed.last().unwrap()["request_id"].is_string(), "{failed:?}");
     say(&mut socket, json!({"message": "/echo still here"})).await;
     assert_eq!(hear_until(&mut socket, "done").await.last().unwrap()["reply"], "still here");
 }

@@ -10,6 +10,7 @@ use rapport_common::{
     },
     jobs::payload::{self, ImportPayload},
     memory::transfer::Row,
+    plain,
     store::blobs,
     usecase::memory::import::{self, Relation, Tally},
 };
@@ -179,8 +180,5 @@ fn csv_row(header: &[String], line: &[u8]) -> Result<Row, String> {
 }
 
 fn json_row(line: &[u8]) -> Result<Row, String> {
-    serde_json::from_slice(line).map_err(|error| {
-        let message = error.to_string();
-        message.split(" at line ").next().unwrap_or(&message).to_owned()
-    })
+    serde_json::from_slice(line).map_err(|error| plain::of_row(&error))
 }

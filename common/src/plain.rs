@@ -1,0 +1,158 @@
+//! What parsers say, in words that tell a client what to send. Their own words name their insides ("expected struct",
+//! "premature end of input"); none of them goes out.
+
+/// Where a value was wrong and what it must be, completing the sentence "`field` …".
+#[derive(Debug, PartialEq)]
+pub struct Complaint {
+    /// The parser names it itself: a field that is missing, twice there, or not known.
+    pub field: Option<String>,
+    pub message: String,
+}
+
+/// From the message of serde, or of what it calls for numbers, dates and the like.
+pub fn complaint(message: &str) -> Complaint {
+    let message = message.split(" at line ").next().unwrap_or(message).trim();
+    let quoted = |start: &str| {
+        let rest = message.strip_prefix(start)?.strip_prefix('`')?;
+        rest.split('`').next().map(str::to_owned)
+    };
+    let about = |field: String, message: &str| Complaint { field: Some(field), message: message.to_owned() };
+    if let Some(field) = quoted("missing field ") {
+        return about(field, "is required");
+    }
+    if let Some(field) = quoted("duplicate field ") {
+        return about(field, "is given more than once");
+    }
+    if let Some(field) = quoted("unknown field ") {
+        return about(field, "is not known here");
+    }
+    Complaint { field: None, message: must_be(message) }
+}
+
+fn must_be(message: &str) -> String {
+    if message.starts_with("unknown variant ") {
+        let options: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        return format!("must be one of {}", options.join(", "));
+    }
+    if message.starts_with("not a ") {
+        // Our own ids say what they are.
+        return format!("is {message}");
+    }
+    let what = match message.split_once(", expected ") {
+        Some((_, expected)) => kind(expected),
+        None => standalone(message),
+    };
+    what.map_or_else(|| "is not what it must be".to_owned(), |what| format!("must be {what}"))
+}
+
+/// What serde calls a type.
+fn kind(expected: &str) -> Option<&'static str> {
+    let expected = expected.trim_start_matches("a ").trim_start_matches("an ");
+    Some(match expected {
+        "string" | "str" | "borrowed string" | "character" => "text",
+        "boolean" => "true or false",
+        "f32" | "f64" | "number" | "floating point number" | "JSON number" => "a number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" | "integer" => "a whole number",
+        "sequence" | "array" => "a list",
+        "map" | "JSON object" => "an object",
+        _ if expected.starts_with("struct ") || expected.starts_with("internally tagged") => "an object",
+        _ if expected.starts_with("tuple ") || expected.starts_with("array of ") => "a list",
+        _ if expected.contains("date and time") => DATE,
+        _ => return None,
+    })
+}
+
+const DATE: &str = "a date and time like 2026-03-01T12:00:00Z";
+
+/// What numbers, truth values and dates say of a text they cannot read.
+fn standalone(message: &str) -> Option<&'static str> {
+    Some(match message {
+        "invalid digit found in string" | "cannot parse integer from empty string" => "a whole number",
+        "number too large to fit in target type" | "number too small to fit in target type" => {
+            "a whole number within its limits"
+        }
+        "invalid float literal" | "cannot parse float from empty string" | "number out of range" => {
+            "a number"
+        }
+        "provided string was not `true` or `false`" => "true or false",
+        "premature end of input"
+        | "trailing input"
+        | "input contains invalid characters"
+        | "input is out of range"
+        | "input is not enough for unique date and time"
+        | "no possible date and time matching input"
+        | "bad or unsupported format string" => DATE,
+        _ => return None,
+    })
+}
+
+/// One row of a file, which has no path to its fields.
+pub fn of_row(error: &serde_json::Error) -> String {
+    let Complaint { field, message } = complaint(&error.to_string());
+    format!("{} {message}", field.as_deref().unwrap_or("a value"))
+}
+
+/// Why a text is no JSON: where, and not in the parser's words.
+pub fn not_json(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "The body ends before its JSON does.".to_owned();
+    }
+    format!("The body is not valid JSON, at line {}, column {}.", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Choice {
+        One,
+        Two,
+        Three,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code)]
+    struct All {
+        text: String,
+        count: Option<u32>,
+        number: Option<f64>,
+        flag: Option<bool>,
+        list: Option<Vec<String>>,
+        at: Option<chrono::DateTime<chrono::Utc>>,
+        choice: Option<Choice>,
+        session: Option<crate::domain::ids::SessionId>,
+        inner: Option<Box<All>>,
+    }
+
+    #[test]
+    fn no_parsers_words_are_left() {
+        let said = |json: &str| complaint(&serde_json::from_str::<All>(json).unwrap_err().to_string());
+        for (json, field, message) in [
+            ("{}", Some("text"), "is required"),
+            (r#"{"text":"","text":""}"#, Some("text"), "is given more than once"),
+            (r#"{"texts":""}"#, Some("texts"), "is not known here"),
+            (r#"{"text":5}"#, None, "must be text"),
+            (r#"{"text":"","count":-1}"#, None, "must be a whole number, not negative"),
+            (r#"{"text":"","count":"x"}"#, None, "must be a whole number, not negative"),
+            (r#"{"text":"","count":1e99}"#, None, "must be a whole number, not negative"),
+            (r#"{"text":"","number":"x"}"#, None, "must be a number"),
+            (r#"{"text":"","flag":"x"}"#, None, "must be true or false"),
+            (r#"{"text":"","list":"x"}"#, None, "must be a list"),
+            (r#"{"text":"","at":"2026"}"#, None, "must be a date and time like 2026-03-01T12:00:00Z"),
+            (r#"{"text":"","at":"yesterday"}"#, None, "must be a date and time like 2026-03-01T12:00:00Z"),
+            (r#"{"text":"","at":5}"#, None, "must be a date and time like 2026-03-01T12:00:00Z"),
+            (r#"{"text":"","choice":"four"}"#, None, "must be one of one, two, three"),
+            (r#"{"text":"","session":"x"}"#, None, "is not a sess_ id"),
+            (r#"{"text":"","inner":5}"#, None, "must be an object"),
+        ] {
+            let found = said(json);
+            assert_eq!((found.field.as_deref(), found.message.as_str()), (field, message), "{json}");
+        }
+        assert_eq!(complaint("something of a library's own").message, "is not what it must be");
+    }
+}
