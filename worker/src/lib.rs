@@ -15,7 +15,10 @@ mod running;
 mod service;
 mod sweeper;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use apalis::prelude::WorkerBuilder;
 use rand::Rng;
@@ -42,6 +45,8 @@ pub struct Runtime {
     pub running: Running,
     /// Set when the process is to take no more jobs.
     pub stopping: CancellationToken,
+    /// Chats this process has answered. The sweep goes by it: a metric is for looking at.
+    pub chats_answered: AtomicU64,
     /// The queues an admin has paused, and when that was read.
     paused: Mutex<(Vec<String>, Option<tokio::time::Instant>)>,
 }
@@ -85,6 +90,7 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
         name: name(),
         running: Running::default(),
         stopping: stopping.clone(),
+        chats_answered: AtomicU64::new(0),
         paused: Mutex::default(),
     });
     tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");

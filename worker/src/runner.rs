@@ -1,6 +1,10 @@
 //! Runs one job: claim, handler, end in the ledger, final event.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -77,6 +81,9 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
     METRICS.jobs_running.with_label_values(&[queue]).dec();
     METRICS.job_seconds.with_label_values(&[job.kind.as_str()]).observe(started.elapsed().as_secs_f64());
     METRICS.job_attempts.with_label_values(&[job.kind.as_str(), word]).inc();
+    if job.kind == JobKind::Chat && word == "succeeded" {
+        runtime.chats_answered.fetch_add(1, Ordering::Relaxed);
+    }
     tracing::debug!(outcome = word, millis = started.elapsed().as_millis() as u64, "attempt ended");
 }
 

@@ -14,7 +14,10 @@
 //!
 //! Several sweepers at once do no harm: every change is fenced by the attempt and the lease.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use rand::Rng;
@@ -22,7 +25,7 @@ use rapport_common::{
     Error, Result, clock,
     domain::{
         ids::JobId,
-        job::{Job, JobKind, Lane, Queue},
+        job::{Job, Lane, Queue},
     },
     error::Code,
     store::{self, jobs::Ready},
@@ -78,7 +81,7 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
 
 async fn sweep(runtime: &Runtime, deferral: &mut Deferral) -> Result<()> {
     take_back(runtime).await?;
-    if deferral.may_read_and_embed() {
+    if deferral.may_read_and_embed(runtime) {
         memory::extraction::schedule(&runtime.ctx).await?;
         memory::embed::schedule(&runtime.ctx).await?;
     }
@@ -99,8 +102,8 @@ struct Deferral {
 }
 
 impl Deferral {
-    fn may_read_and_embed(&mut self) -> bool {
-        let answered = METRICS.job_attempts.with_label_values(&[JobKind::Chat.as_str(), "succeeded"]).get();
+    fn may_read_and_embed(&mut self, runtime: &Runtime) -> bool {
+        let answered = runtime.chats_answered.load(Ordering::Relaxed);
         let now = tokio::time::Instant::now();
         let (before, then) = self.answered.replace((answered, now)).unwrap_or((answered, now));
         let rate = answered.saturating_sub(before) as f64 / now.duration_since(then).as_secs_f64().max(0.001);

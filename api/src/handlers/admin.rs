@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Address, Caller, Json, Page, Query, QueuePath, UserPath, decode_cursor, encode_cursor},
+    extract::{Address, Caller, Cursors, Json, Query, QueuePath, UserPath, encode_cursor},
     state::AppState,
 };
 
@@ -44,16 +44,15 @@ pub struct UserList {
 }
 
 /// List accounts, the newest first
-#[utoipa::path(get, path = "/admin/users", tag = "admin", params(UserQuery, Page),
+#[utoipa::path(get, path = "/admin/users", tag = "admin", params(UserQuery, Cursors),
     responses((status = 200, description = "Accounts", body = UserList)))]
 pub async fn users(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<UserQuery>,
-    Query(page): Query<Page>,
+    Query(page): Query<Cursors>,
 ) -> Result<Answer<UserList>> {
-    let (limit, _, cursor) = page.check()?;
-    let before: Option<UserId> = decode_cursor(cursor)?;
+    let (limit, before): (_, Option<UserId>) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     let text = query.q.filter(|text| !text.trim().is_empty());
     let items = store::users::list(&mut conn, before, text.as_deref(), limit).await?;
@@ -224,16 +223,15 @@ pub struct DeadList {
 }
 
 /// List jobs that failed for good, the newest first
-#[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, Page),
+#[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, Cursors),
     responses((status = 200, description = "Dead jobs", body = DeadList)))]
 pub async fn dead(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<DeadQuery>,
-    Query(page): Query<Page>,
+    Query(page): Query<Cursors>,
 ) -> Result<Answer<DeadList>> {
-    let (limit, _, cursor) = page.check()?;
-    let before: Option<JobId> = decode_cursor(cursor)?;
+    let (limit, before): (_, Option<JobId>) = page.check()?;
     let DeadQuery { kind, queue } = query;
     let mut conn = state.ctx.db.read().await?;
     let items = rows::dead(&mut conn, before, kind.as_deref(), queue.as_deref(), limit).await?;
@@ -346,16 +344,15 @@ pub struct AuditList {
 }
 
 /// Show the audit log, the newest first
-#[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, Page),
+#[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, Cursors),
     responses((status = 200, description = "Entries", body = AuditList)))]
 pub async fn audit(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<AuditQuery>,
-    Query(page): Query<Page>,
+    Query(page): Query<Cursors>,
 ) -> Result<Answer<AuditList>> {
-    let (limit, _, cursor) = page.check()?;
-    let before: Option<AuditId> = decode_cursor(cursor)?;
+    let (limit, before): (_, Option<AuditId>) = page.check()?;
     let user = query.user_id.map(|id| id.parse::<UserId>()).transpose();
     let Ok(user) = user else { return Ok(Answer(AuditList { items: Vec::new(), next_cursor: None })) };
     let mut conn = state.ctx.db.read().await?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, DeliveryPath, IdempotencyKey, Page, Query, Raw, WebhookPath},
+    extract::{Caller, DeliveryPath, IdempotencyKey, Query, Raw, Skips, WebhookPath},
     state::AppState,
 };
 
@@ -95,15 +95,15 @@ pub struct DeliveryList {
 }
 
 /// List a webhook's deliveries, the newest first
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Page),
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Skips),
     responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
 pub async fn deliveries(
     State(state): State<AppState>,
     Caller(caller): Caller,
     WebhookPath(id): WebhookPath,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<DeliveryList>> {
-    let (limit, skip, _) = page.check()?;
+    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::webhooks::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("webhook").into());

@@ -11,7 +11,6 @@ use async_stream::stream;
 use futures::{Stream, StreamExt, stream::BoxStream};
 use rand::Rng;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_retry::strategy::ExponentialBackoff;
 
@@ -308,9 +307,4 @@ pub struct Completion {
     pub usage: Usage,
     pub provider: String,
     pub model: String,
-}
-
-/// Tries as a job shows them.
-pub fn as_json(tries: &[Try]) -> Value {
-    json!(tries)
 }

@@ -189,7 +189,9 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 .bind(heard.due);
             let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
             let seq = query.fetch_optional(c).await?.map(|row| row.0);
-            METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
+            if seq.is_some() {
+                METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
+            }
             seq
         }
         Raw::Lite(_) => accept_in_steps(tx, question).await?,

@@ -46,7 +46,7 @@ const DONE: &str =
     "select 1 from extraction_runs where session_id = $1 and user_id = $2 and from_seq = $3 and to_seq = $4
     and extractor_version = $5 and outcome in ('facts', 'no_facts')";
 const RUNS: &str = "select session_id, from_seq, to_seq, extractor_version, outcome, facts, created, blocked, unsupported, provider,
-    model, usage, cost, raw, created_at from extraction_runs where user_id = $1 order by created_at desc limit $2";
+    model, usage, cost, raw, created_at from extraction_runs where user_id = $1 order by created_at desc limit $2 offset $3";
 const SESSIONS: &str =
     "select id from sessions where user_id = $1 and status <> 'deleted' and id > $2 order by id limit $3";
 const COUNT_SESSIONS: &str = "select count(*) from sessions where user_id = $1 and status <> 'deleted'";
@@ -141,16 +141,6 @@ pub async fn advance(tx: &mut Tx, user: UserId, session: SessionId, to: i64) -> 
     Ok(execute!(tx, ADVANCE, session, user, to, 0i64)? == 1)
 }
 
-/// Has the session read at the next sweep. `false`: there is none.
-pub async fn make_due(
-    tx: &mut Tx,
-    user: UserId,
-    session: SessionId,
-    now: DateTime<Utc>,
-) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, DUE_NOW, session, user, now)? == 1)
-}
-
 pub async fn nothing_due(tx: &mut Tx, user: UserId, session: SessionId) -> Result<(), sqlx::Error> {
     execute!(tx, NOTHING_DUE, session, user, 0i64).map(drop)
 }
@@ -204,21 +194,14 @@ pub async fn insert_run(tx: &mut Tx, user: UserId, job: JobId, run: &Run) -> Res
     .map(drop)
 }
 
-/// Whether this very window was read by this very extractor.
-pub async fn was_read(
+/// The newest first.
+pub async fn runs(
     q: &mut impl Querier,
     user: UserId,
-    session: SessionId,
-    from: i64,
-    to: i64,
-    version: &str,
-) -> Result<bool, sqlx::Error> {
-    Ok(fetch_optional!((i32,), q, DONE, session, user, from, to, version)?.is_some())
-}
-
-/// The newest first.
-pub async fn runs(q: &mut impl Querier, user: UserId, limit: i64) -> Result<Vec<Run>, sqlx::Error> {
-    fetch_all!(Run, q, RUNS, user, limit)
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<Run>, sqlx::Error> {
+    fetch_all!(Run, q, RUNS, user, limit, skip)
 }
 
 /// The user's sessions in the order they were made.

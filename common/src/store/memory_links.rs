@@ -88,12 +88,6 @@ pub async fn among(q: &mut impl Querier, user: UserId, of: &[MemoryId]) -> Resul
     fetch_all!(Link, q, sql, user, ids(of.iter().copied()))
 }
 
-/// The links that go out from these memories.
-pub async fn out_of(q: &mut impl Querier, user: UserId, of: &[MemoryId]) -> Result<Vec<Link>, sqlx::Error> {
-    let sql = OF.of(q);
-    fetch_all!(Link, q, sql, user, ids(of.iter().copied()))
-}
-
 pub async fn touching(q: &mut impl Querier, user: UserId, id: MemoryId) -> Result<Vec<Link>, sqlx::Error> {
     fetch_all!(Link, q, TOUCHING, user, id)
 }

@@ -61,7 +61,9 @@ fn bodies_have_examples_and_schemas_their_own_names() {
             }
         }
     }
-    assert!(names.len() > 80, "{}", names.len());
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let unseen: Vec<_> = schemas.keys().filter(|name| !names.contains_key(*name)).collect();
+    assert!(unseen.is_empty(), "described, but this looked past them: {unseen:?}");
 }
 
 fn sources(root: &std::path::Path) -> Vec<PathBuf> {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{memory_id, result_of};
 use crate::{
     error::Result,
-    extract::{Caller, ConflictPath, Json, Page, Prefer, Query},
+    extract::{Caller, ConflictPath, Json, Prefer, Query, Skips},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -131,13 +131,13 @@ pub struct ConflictFilter {
 }
 
 /// List conflict records, the newest first
-#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, Page),
+#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, Skips),
     responses((status = 200, description = "Conflicts", body = [ConflictView])))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(filter): Query<ConflictFilter>,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<Vec<ConflictView>>> {
     if filter
         .status
@@ -146,7 +146,7 @@ pub async fn list(
     {
         return Err(Error::new(Code::BadQuery, "`status` must be open, resolved or dismissed.").into());
     }
-    let (limit, skip, _) = page.check()?;
+    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     let all = memory_conflicts::list(&mut conn, caller.user, filter.status.as_deref(), limit, skip).await?;
     drop(conn);

@@ -31,7 +31,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, MemoryPath, Page, Query, Raw, decode_cursor, encode_cursor},
+    extract::{
+        Caller, IdempotencyKey, Json, MemoryPath, Page, Query, Raw, Skips, decode_cursor, encode_cursor,
+    },
     handlers::chat::mark_replayed,
     state::AppState,
 };
@@ -153,14 +155,14 @@ pub async fn pending(
 }
 
 /// List memories that others share with you
-#[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Page),
+#[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Skips),
     responses((status = 200, description = "Memories of others, readable only", body = [MemoryView])))]
 pub async fn shared(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<Vec<MemoryView>>> {
-    let (limit, skip, _) = page.check()?;
+    let (limit, skip) = page.check()?;
     let found = memories::shared_with_me(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
     Ok(Answer(found.into_iter().map(for_readers).collect()))
 }

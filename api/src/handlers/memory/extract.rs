@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::result_of;
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Page, Prefer, Query, Raw},
+    extract::{Caller, IdempotencyKey, Prefer, Query, Raw, Skips},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -84,15 +84,15 @@ pub struct RunView {
 }
 
 /// List what was read of conversations, and what it cost
-#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Page),
+#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Skips),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn runs(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    Query(page): Query<Skips>,
 ) -> Result<Answer<Vec<RunView>>> {
-    let (limit, _, _) = page.check()?;
-    let runs = extraction::runs(&mut state.ctx.db.read().await?, caller.user, limit).await?;
+    let (limit, skip) = page.check()?;
+    let runs = extraction::runs(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
     let view = |run: extraction::Run| RunView {
         session_id: run.session_id,
         from_seq: run.from_seq,

@@ -69,10 +69,14 @@ async fn two_users_with_the_same_words_never_meet(stack: Stack) {
             _ => json!({}),
         }
     };
+    // A stream without end, and a file that only a job makes.
+    let is_meant = |path: &str| {
+        path.starts_with("/api/v1/memory") && !path.contains("/events") && !path.contains("/exports/")
+    };
     let mut checked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
         let short = path.strip_prefix("/api/v1").unwrap();
-        if !short.starts_with("/memory") || short == "/memory/events" || short.contains("/exports/") {
+        if !is_meant(path) {
             continue;
         }
         for method in item.as_object().unwrap().keys() {
@@ -106,7 +110,9 @@ async fn two_users_with_the_same_words_never_meet(stack: Stack) {
             checked += 1;
         }
     }
-    assert!(checked >= 33, "only {checked} operations");
+    let meant = description["paths"].as_object().unwrap().iter().filter(|(path, _)| is_meant(path));
+    assert_eq!(checked, meant.map(|(_, item)| item.as_object().unwrap().len()).sum::<usize>());
+    assert!(checked > 0);
     for mode in ["semantic", "keyword", "hybrid"] {
         let hits = ann.search(json!({"query": "tea London chess Dhaka", "mode": mode, "limit": 100, "sources": ["memories", "messages"]})).await;
         let text = json!(hits).to_string();
