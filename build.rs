@@ -1,5 +1,4 @@
 //! Tells the binary which commit it was built from, where that is known: `RAPPORT_COMMIT`, or git.
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 
 use std::{path::Path, process::Command};
 

@@ -65,7 +65,7 @@ codes! {
     TooLarge = 413 "body_too_large" "Body too large";
     /// The body's `Content-Type` is not one this route takes.
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type";
-    /// The request was read, but a field's value is not allowed; see `errors`.
+    /// The request was read, but a field is not known, or its value is not allowed; see `errors`.
     Invalid = 422 "validation_failed" "Validation failed";
     /// This `Idempotency-Key` was used with another body.
     IdempotencyMismatch = 422 "idempotency_mismatch" "Idempotency key reused";

@@ -93,8 +93,8 @@ impl Providers {
         model: Option<&str>,
         own: &[String],
     ) -> Option<(&'static str, String)> {
-        let is_own = own.iter().any(|name| name == provider);
-        if !self.offers(provider) && !(is_own && self.known(provider).is_some()) {
+        let is_own = own.iter().any(|name| name == provider) && self.known(provider).is_some();
+        if !(is_own || self.offers(provider)) {
             let names = self.offered_names().join(", ");
             return Some(("provider", format!("{provider} is not set up here; there are {names}")));
         }

@@ -94,7 +94,7 @@ fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
 }
 
 /// A body that a route might take, with the ids of whoever it is about.
-fn body(path: &str, ids: &HashMap<&str, String>) -> Value {
+fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
     let mut body = json!({
         "message": "x", "title": "x", "name": "x", "content": "x", "email": "a@example.com", "password": "Wrong-horse-1",
         "rating": "up", "query": "x", "action": "reject", "url": "https://example.com/", "events": ["job.failed"], "api_key": "sk-0123456789",
@@ -110,7 +110,22 @@ fn body(path: &str, ids: &HashMap<&str, String>) -> Value {
     if path == "/memory/link" {
         body["type"] = json!("supports");
     }
+    let known = fields(operation);
+    if let Some(fields) = body.as_object_mut().filter(|_| !known.is_empty()) {
+        fields.retain(|name, _| known.contains(name));
+    }
     body
+}
+
+/// What the body of an operation may hold, as the description says: everything else is refused.
+fn fields(operation: &Value) -> Vec<String> {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let either = schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one.get("$ref").is_some()));
+    let reference = either.unwrap_or(schema)["$ref"].as_str().unwrap_or_default();
+    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let whole = document.pointer(reference.trim_start_matches('#')).filter(|_| !reference.is_empty());
+    let properties = whole.and_then(|whole| whole["properties"].as_object());
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
 
 async fn everybody_may_what_the_policy_says(stack: Stack) {
@@ -149,7 +164,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
     let mut checked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let short = path.strip_prefix("/api/v1").unwrap();
-        for method in item.as_object().unwrap().keys() {
+        for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let policy = policy::of(method.as_str(), short).unwrap();
             if policy == Policy::Public {
@@ -167,7 +182,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
                     request = request.bearer_auth(&user.token);
                 }
                 if method != Method::GET {
-                    request = request.json(&body(short, &ids));
+                    request = request.json(&body(short, operation, &ids));
                 }
                 let response = request.send().await.unwrap();
                 if response
