@@ -83,7 +83,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::retry))
         .routes(routes!(events::events))
         .routes(routes!(projects::list, projects::create))
-        .routes(routes!(projects::get, projects::change, projects::delete))
+        .routes(routes!(projects::get, projects::change, projects::put, projects::delete))
         .routes(routes!(projects::list_prompts, projects::create_prompt))
         .routes(routes!(projects::preview))
         .routes(routes!(projects::get_prompt, projects::change_prompt, projects::delete_prompt))

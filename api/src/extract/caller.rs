@@ -17,6 +17,11 @@ pub fn policy_path(path: &str) -> &str {
     &path[cut(path, "/v1").unwrap_or(0)..]
 }
 
+/// Whether a path came by the canonical routes and not by one of their aliases.
+pub fn is_versioned(path: &str) -> bool {
+    path.starts_with("/api/v1/")
+}
+
 /// What the authentication layer found.
 #[derive(Clone)]
 pub enum Identity {

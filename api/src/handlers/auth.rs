@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error, auth,
-    domain::user::User,
+    Error, auth, clock,
+    domain::{ids::UserId, user::User},
     store,
     usecase::accounts::{self, Registration, SignedIn},
 };
@@ -28,6 +29,7 @@ pub struct RegisterBody {
     /// 8-128 characters with an upper-case letter, a lower-case letter and a digit.
     #[schema(example = "Correct-horse-1")]
     password: String,
+    /// 2-100 characters.
     #[schema(example = "Ann Lee")]
     name: Option<String>,
 }
@@ -73,6 +75,25 @@ impl From<SignedIn> for Tokens {
     }
 }
 
+/// Tokens, and what was made of the account once more at the top.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Registered {
+    #[serde(flatten)]
+    tokens: Tokens,
+    #[schema(value_type = String, example = "user_01jd3kq7g0e5r8x2y4z6a8b0cm")]
+    id: UserId,
+    email: Option<String>,
+    #[serde(with = "clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+}
+
+impl From<SignedIn> for Registered {
+    fn from(signed_in: SignedIn) -> Self {
+        let User { id, email, created_at, .. } = signed_in.user.clone();
+        Self { tokens: signed_in.into(), id, email, created_at }
+    }
+}
+
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Said {
     pub message: &'static str,
@@ -83,7 +104,7 @@ pub struct Said {
 /// You are signed in immediately.
 #[utoipa::path(post, path = "/auth/register", tag = "accounts", request_body = RegisterBody, security(()),
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
-    responses((status = 201, description = "The account and its tokens", body = Tokens),
+    responses((status = 201, description = "The account and its tokens", body = Registered),
               (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
 pub async fn register(
     State(state): State<AppState>,
@@ -93,7 +114,7 @@ pub async fn register(
     let RegisterBody { email, username, password, name } = body;
     let registration = Registration { email, username, password, name, idempotency_key };
     let (signed_in, replayed) = accounts::register(&state.ctx, registration).await?;
-    let mut response = (StatusCode::CREATED, Answer(Tokens::from(signed_in))).into_response();
+    let mut response = (StatusCode::CREATED, Answer(Registered::from(signed_in))).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
 }

@@ -205,7 +205,7 @@ pub async fn variants(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
-    /// `json` (default) or `md`.
+    /// `json` (default) or `md` (also `markdown`).
     format: Option<String>,
 }
 
@@ -222,9 +222,11 @@ pub async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
     let format = query.format.unwrap_or_else(|| "json".to_owned());
-    if !["json", "md"].contains(&format.as_str()) {
-        return Err(Error::new(Code::BadQuery, "`format` must be json or md.").into());
-    }
+    let format = match format.as_str() {
+        "json" => "json",
+        "md" | "markdown" => "md",
+        _ => return Err(Error::new(Code::BadQuery, "`format` must be json or md.").into()),
+    };
     let session = store::sessions::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
     let session = session.ok_or_else(|| Error::not_found("session"))?;
     let media = if format == "md" { "text/markdown; charset=utf-8" } else { "application/json" };

@@ -93,7 +93,7 @@ pub async fn list(
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct ConversationDeleted {
-    #[schema(example = "Conversation deleted")]
+    #[schema(example = "Conversation deleted successfully")]
     msg: &'static str,
 }
 
@@ -106,7 +106,7 @@ pub async fn delete(
     SessionPath(id): SessionPath,
 ) -> Result<Answer<ConversationDeleted>> {
     sessions::delete(&state.ctx, caller.user, id).await?;
-    Ok(Answer(ConversationDeleted { msg: "Conversation deleted" }))
+    Ok(Answer(ConversationDeleted { msg: "Conversation deleted successfully" }))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

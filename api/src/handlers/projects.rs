@@ -121,6 +121,18 @@ pub async fn change(
     Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?))
 }
 
+/// Change a project (the same as PATCH)
+#[utoipa::path(put, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)), request_body = ProjectBody,
+    responses((status = 200, description = "The project", body = Project)))]
+pub async fn put(
+    state: State<AppState>,
+    caller: Caller,
+    id: ProjectPath,
+    body: Json<ProjectBody>,
+) -> Result<Answer<Project>> {
+    change(state, caller, id, body).await
+}
+
 /// Delete a project with its prompts and keys; its sessions stay
 #[utoipa::path(delete, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted")))]

@@ -2,13 +2,13 @@
 
 use axum::{
     Json as Answer,
-    extract::State,
+    extract::{OriginalUri, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error,
+    Error, clock,
     domain::{
         ids::{MessageId, ProjectId, SessionId},
         session::Session,
@@ -29,6 +29,7 @@ use crate::{
     error::Result,
     extract::{
         Caller, IdempotencyKey, Json, Large, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor,
+        is_versioned,
     },
     state::AppState,
 };
@@ -36,6 +37,10 @@ use crate::{
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionList {
     items: Vec<Session>,
+    /// The same list, for clients of the unversioned routes (`/api/chat/sessions`) that look for it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    sessions: Option<Vec<Session>>,
     total: i64,
     next_cursor: Option<String>,
 }
@@ -43,7 +48,7 @@ pub struct SessionList {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SessionFilter {
-    /// `active` (default), `archived` or `all`.
+    /// `active` (default), `archived` or `all`. `deleted` is taken too and finds nothing: what is deleted is gone.
     status: Option<String>,
     project_id: Option<String>,
     /// Text that the title or a message contains.
@@ -56,12 +61,13 @@ pub struct SessionFilter {
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
+    OriginalUri(uri): OriginalUri,
     Query(filter): Query<SessionFilter>,
     Query(page): Query<Page>,
 ) -> Result<Answer<SessionList>> {
     let status = filter.status.unwrap_or_else(|| "active".to_owned());
-    if !["active", "archived", "all"].contains(&status.as_str()) {
-        return Err(Error::new(Code::BadQuery, "`status` must be active, archived or all.").into());
+    if !["active", "archived", "deleted", "all"].contains(&status.as_str()) {
+        return Err(Error::new(Code::BadQuery, "`status` must be active, archived, deleted or all.").into());
     }
     let project = filter.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
@@ -70,11 +76,16 @@ pub async fn list(
     let q = filter.q.filter(|q| !q.trim().is_empty());
     let filter = Filter { status, project, q };
     let mut conn = state.ctx.db.read().await?;
-    let (items, total) = store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?;
+    // A deleted session that branches still need is kept without its words: nothing to show.
+    let (items, total) = match filter.status.as_str() {
+        "deleted" => (Vec::new(), 0),
+        _ => store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?,
+    };
     let full = items.len() as i64 == limit;
     let next_cursor =
         items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
-    Ok(Answer(SessionList { items, total, next_cursor }))
+    let sessions = (!is_versioned(uri.path())).then(|| items.clone());
+    Ok(Answer(SessionList { items, sessions, total, next_cursor }))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -174,6 +185,7 @@ pub struct ImportedTurn {
     content: String,
     /// Who said it, where more than one person speaks.
     name: Option<String>,
+    #[serde(default, deserialize_with = "clock::moment::deserialize")]
     created_at: Option<DateTime<Utc>>,
 }
 

@@ -80,7 +80,7 @@ pub async fn verify_otp(
     Json(body): Json<VerifyEmailBody>,
 ) -> Result<Answer<Said>> {
     codes::verify(&state.ctx, &body.email, &body.otp, Some(&address)).await?;
-    Ok(Answer(Said { message: "The address is verified." }))
+    Ok(Answer(Said { message: "Email verified successfully." }))
 }
 
 /// Send a token to set a new password

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Bytes,
     extract::{
-        State,
+        OriginalUri, State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::Uri,
@@ -34,7 +34,7 @@ use tokio::{
 use super::{job_events, new_job_events, slots::Slot};
 use crate::{
     error::Result,
-    extract::{Identity, Trace, parse_file},
+    extract::{Identity, Trace, is_versioned, parse_file},
     handlers::{chat::ChatBody, jobs::caller_or_ticket},
     layers::{guard, observe::new_request_id},
     state::AppState,
@@ -49,6 +49,9 @@ const MESSAGE_BYTES: usize = 256 * 1_024;
 #[derive(Default, Deserialize)]
 struct TokenQuery {
     token: Option<String>,
+    /// Give `content`, the whole text so far, in every `token` event.
+    #[serde(default)]
+    accumulate: bool,
 }
 
 /// Chat over a WebSocket
@@ -56,12 +59,14 @@ struct TokenQuery {
 /// Send the bodies of `POST /chat`, many on one connection; also `{"type":"cancel","job_id"}` and
 /// `{"type":"resume","job_id","after"}`. Events come as JSON with `type` and `id`. Authenticate by header, or by `?token=`
 /// with an access token or a ticket of `POST /auth/ws-ticket`.
-#[utoipa::path(get, path = "/chat/ws", tag = "chat", params(("token" = Option<String>, Query)),
+#[utoipa::path(get, path = "/chat/ws", tag = "chat", params(("token" = Option<String>, Query),
+    ("accumulate" = Option<bool>, Query, description = "Give `content`, the whole text so far, in every `token` event")),
     responses((status = 101, description = "Switching to WebSocket"),
               (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
 pub async fn chat_ws(
     State(state): State<AppState>,
     uri: Uri,
+    OriginalUri(original): OriginalUri,
     axum::Extension(identity): axum::Extension<Identity>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
@@ -73,20 +78,25 @@ pub async fn chat_ws(
     })?;
     let slot = state.slots.take(caller.user, "websocket")?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket, slot)))
+    // Clients of `/api` were promised the text so far in every frame.
+    let accumulate =
+        query.accumulate || original.path().starts_with("/api/") && !is_versioned(original.path());
+    Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket, slot, accumulate)))
 }
 
 /// Chat over a WebSocket (another name for it)
-#[utoipa::path(get, path = "/chat/stream", tag = "chat", params(("token" = Option<String>, Query)),
+#[utoipa::path(get, path = "/chat/stream", tag = "chat", params(("token" = Option<String>, Query),
+    ("accumulate" = Option<bool>, Query, description = "Give `content`, the whole text so far, in every `token` event")),
     responses((status = 101, description = "Switching to WebSocket"),
               (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
 pub async fn chat_stream_ws(
     state: State<AppState>,
     uri: Uri,
+    original: OriginalUri,
     identity: axum::Extension<Identity>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
-    chat_ws(state, uri, identity, upgrade).await
+    chat_ws(state, uri, original, identity, upgrade).await
 }
 
 /// What a client may send besides a chat.
@@ -131,7 +141,7 @@ fn of_message(mut error: Error) -> Error {
     error
 }
 
-async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket, _slot: Slot) {
+async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket, _slot: Slot, accumulate: bool) {
     let ping = state.ctx.settings.server.ping;
     let (mut sink, mut incoming) = socket.split();
     let (outbox, mut outgoing) = mpsc::channel::<Message>(64);
@@ -178,7 +188,8 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket, _slot: 
         };
         // Each message is a request of its own.
         let id = new_request_id();
-        if let Err(failure) = handle(&state, &caller, &text, &id, &outbox, &streams, &mut tasks).await
+        let said = Incoming { text: &text, id: &id, accumulate };
+        if let Err(failure) = handle(&state, &caller, said, &outbox, &streams, &mut tasks).await
             && outbox.send(refusal(&failure.0, &id)).await.is_err()
         {
             break;
@@ -189,18 +200,27 @@ async fn serve(state: AppState, caller: auth::Caller, socket: WebSocket, _slot: 
     let _ended = timeout(UNREAD, writer).await;
 }
 
+/// One message of the client.
+struct Incoming<'a> {
+    text: &'a str,
+    /// Of the request that it is.
+    id: &'a str,
+    /// Tokens carry the text so far.
+    accumulate: bool,
+}
+
 async fn handle(
     state: &AppState,
     caller: &auth::Caller,
-    text: &str,
-    id: &str,
+    Incoming { text, id, accumulate }: Incoming<'_>,
     outbox: &mpsc::Sender<Message>,
     streams: &Arc<Semaphore>,
     tasks: &mut JoinSet<()>,
 ) -> Result<()> {
     // The socket may outlive the login that opened it.
     state.ctx.auth.still_good(&state.ctx.db, caller).await?;
-    let command: Command = parse_file(text.as_bytes()).map_err(of_message)?;
+    let mut command: Command = parse_file(text.as_bytes()).map_err(of_message)?;
+    command.accumulate |= accumulate;
     let job_id = |command: &Command| -> Result<JobId> {
         let id = command.job_id.as_deref().and_then(|id| id.parse().ok());
         Ok(id.ok_or_else(|| Error::not_found("job"))?)

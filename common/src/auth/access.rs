@@ -10,7 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Result,
-    domain::ids::{LoginId, UserId},
+    domain::{
+        ids::{LoginId, UserId},
+        user::User,
+    },
     error::Code,
     settings,
 };
@@ -23,6 +26,9 @@ const LONGEST: usize = 4_096;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
     sub: String,
+    /// As it was when the token was made: for clients to show, never to decide by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
     iat: i64,
     exp: i64,
     jti: String,
@@ -76,11 +82,12 @@ impl Keys {
         }
     }
 
-    pub fn issue(&self, user: UserId, login: LoginId, version: i64, now: DateTime<Utc>) -> Result<String> {
+    pub fn issue(&self, user: &User, login: LoginId, version: i64, now: DateTime<Utc>) -> Result<String> {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(self.current.id.clone());
         let claims = Claims {
-            sub: user.to_string(),
+            sub: user.id.to_string(),
+            email: user.email.clone(),
             iat: now.timestamp(),
             exp: now.timestamp() + self.ttl.as_secs() as i64,
             jti: super::random_token()?,
@@ -116,6 +123,19 @@ mod tests {
     use super::*;
     use crate::{clock, secret::Secret};
 
+    fn ann() -> User {
+        User {
+            id: UserId::new(),
+            email: Some("ann@example.com".to_owned()),
+            username: None,
+            name: None,
+            role: "user".to_owned(),
+            is_active: true,
+            is_verified: false,
+            created_at: clock::now(),
+        }
+    }
+
     fn keys(current: &str, previous: Option<&str>) -> Keys {
         Keys::new(&settings::Auth {
             secret_key: Secret::new(current),
@@ -129,7 +149,7 @@ mod tests {
     #[test]
     fn keys_rotate_without_logging_anyone_out() {
         let (old, new) = ("old-key-0123456789-abcdefghijklmnop", "new-key-9876543210-ponmlkjihgfedcba");
-        let token = keys(old, None).issue(UserId::new(), LoginId::new(), 0, clock::now()).unwrap();
+        let token = keys(old, None).issue(&ann(), LoginId::new(), 0, clock::now()).unwrap();
         assert!(keys(new, Some(old)).verify(&token).is_ok());
         assert!(keys(new, None).verify(&token).is_err());
     }
@@ -138,8 +158,8 @@ mod tests {
     fn forged_and_expired_tokens_are_refused() {
         let ours = keys("our-key-0123456789-abcdefghijklmnop", None);
         let past = clock::now() - chrono::TimeDelta::seconds(61);
-        assert!(ours.verify(&ours.issue(UserId::new(), LoginId::new(), 0, past).unwrap()).is_err());
-        let good = ours.issue(UserId::new(), LoginId::new(), 0, clock::now()).unwrap();
+        assert!(ours.verify(&ours.issue(&ann(), LoginId::new(), 0, past).unwrap()).is_err());
+        let good = ours.issue(&ann(), LoginId::new(), 0, clock::now()).unwrap();
         let parts: Vec<&str> = good.split('.').collect();
         let none = data_encoding::BASE64URL_NOPAD
             .encode(format!(r#"{{"alg":"none","typ":"JWT","kid":"{}"}}"#, ours.current.id).as_bytes());

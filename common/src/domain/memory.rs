@@ -136,6 +136,9 @@ pub struct Source {
 pub struct MemoryView {
     #[schema(value_type = String, example = "mem_06dqz6ef8swq1bnx1rc6a2k8t4")]
     pub id: MemoryId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub user_id: UserId,
     #[schema(example = "Lives in Dhaka")]
     pub content: String,
     /// `preference`, `fact`, `topic`, `relationship`, `goal` or `experience`.
@@ -193,6 +196,7 @@ impl From<Memory> for MemoryView {
     fn from(memory: Memory) -> Self {
         Self {
             id: memory.id,
+            user_id: memory.user_id,
             content: memory.content,
             memory_type: memory.memory_type,
             subject: memory.subject,

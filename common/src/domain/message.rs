@@ -7,15 +7,32 @@ use super::ids::{JobId, MessageId};
 
 /// Tokens as the provider counted them, or as we estimated when it gave no figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(from = "Counted")]
 pub struct Usage {
     pub prompt_tokens: i64,
     pub completion_tokens: i64,
     pub total_tokens: i64,
+    /// The same as `total_tokens`, by the name that some clients look for.
+    pub tokens: i64,
+}
+
+/// What is read of a stored usage: older ones have no `tokens`.
+#[derive(Deserialize)]
+struct Counted {
+    prompt_tokens: i64,
+    completion_tokens: i64,
+}
+
+impl From<Counted> for Usage {
+    fn from(counted: Counted) -> Self {
+        Self::new(counted.prompt_tokens, counted.completion_tokens)
+    }
 }
 
 impl Usage {
     pub fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
-        Self { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+        let total = prompt_tokens + completion_tokens;
+        Self { prompt_tokens, completion_tokens, total_tokens: total, tokens: total }
     }
 }
 

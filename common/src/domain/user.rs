@@ -57,6 +57,12 @@ pub fn normalise_username(text: &str) -> Option<String> {
         .then_some(text)
 }
 
+/// What is wrong with a person's name, or `None`.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    (!(2..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))
+        .then_some("must be 2 to 100 characters, without control characters")
+}
+
 /// What is wrong with a password, or `None`. 8-128 characters with an upper-case letter, a lower-case letter and a
 /// digit, and not one of the most common ones.
 pub fn password_problem(password: &str) -> Option<&'static str> {

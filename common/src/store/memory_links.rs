@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, ids};
+use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids};
 use crate::domain::ids::{MemoryId, UserId};
 
 const INSERT: &str = "insert into memory_links (source, target, relationship, user_id, actor, created_at)
     values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
+const MADE_AT: &str = "select created_at from memory_links where source = $1 and target = $2 and relationship = $3 and user_id = $4";
 const DELETE: &str = "delete from memory_links where source = $1 and target = $2 and ($3 is null or relationship = $3) and user_id = $4";
 /// Breadth first from $2 to depth $3, both ways along links (of one kind, if $4 says so). `union` stops cycles: a memory
 /// returns at most once a depth.
@@ -34,7 +35,7 @@ const TOUCHING: &str = "select source, target, relationship from memory_links wh
 const LINKED_IDS: &str = "select distinct id from (select source as id from memory_links where user_id = $1
     union select target from memory_links where user_id = $1) l order by id limit $2";
 
-pub(super) const SQL: &[&str] = &[INSERT, DELETE, RELATED, ALL, TOUCHING, LINKED_IDS];
+pub(super) const SQL: &[&str] = &[INSERT, MADE_AT, DELETE, RELATED, ALL, TOUCHING, LINKED_IDS];
 pub(super) const PAIRS: &[Pair] = &[AMONG, OF];
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, sqlx::FromRow, utoipa::ToSchema)]
@@ -57,6 +58,16 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, INSERT, link.source, link.target, &link.relationship, user, actor, now)? == 1)
+}
+
+/// When a link was made.
+pub async fn made_at(
+    q: &mut impl Querier,
+    user: UserId,
+    link: &Link,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let Link { source, target, relationship } = link;
+    Ok(fetch_optional!((DateTime<Utc>,), q, MADE_AT, source, target, relationship, user)?.map(|row| row.0))
 }
 
 /// Of one kind, or of any. How many.

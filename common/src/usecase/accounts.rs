@@ -8,7 +8,7 @@ use crate::{
     clock,
     domain::{
         ids::{LoginId, UserId},
-        user::{User, normalise_email, normalise_username, password_problem},
+        user::{User, name_problem, normalise_email, normalise_username, password_problem},
     },
     error::{Code, FieldError},
     limits::Rate,
@@ -66,8 +66,8 @@ fn check(registration: &Registration) -> Result<Checked> {
         problem("email", "or `username` must be given");
     }
     let name = present(&registration.name);
-    if name.as_ref().is_some_and(|name| name.chars().count() > 100 || name.chars().any(char::is_control)) {
-        problem("name", "must be at most 100 characters, without control characters");
+    if let Some(message) = name.as_deref().and_then(name_problem) {
+        problem("name", message);
     }
     if let Some(message) = password_problem(&registration.password) {
         problem("password", message);
@@ -150,7 +150,7 @@ async fn issue(
     let refresh_token = random_token()?;
     let expires_at = now + ctx.auth.refresh_ttl;
     store::users::insert_refresh(&mut tx, login, &token_hash(&refresh_token), expires_at, now).await?;
-    let access_token = ctx.auth.keys.issue(user.id, login, version, now)?;
+    let access_token = ctx.auth.keys.issue(&user, login, version, now)?;
     tx.commit().await?;
     Ok(SignedIn { access_token, refresh_token, expires_in: ctx.auth.keys.ttl.as_secs(), user })
 }

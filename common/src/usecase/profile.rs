@@ -9,7 +9,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Job, JobKind},
-        user::{User, normalise_email, normalise_username, password_problem},
+        user::{User, name_problem, normalise_email, normalise_username, password_problem},
     },
     error::{Code, FieldError},
     jobs::payload::{self, ErasePayload},
@@ -43,10 +43,8 @@ pub async fn change(
         problem("username", "must be 3 to 50 letters, digits, `_`, `.` or `-`");
     }
     let name = change.name.as_deref().map(str::trim);
-    if name
-        .is_some_and(|name| !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))
-    {
-        problem("name", "must be 1 to 100 characters, without control characters");
+    if let Some(message) = name.and_then(name_problem) {
+        problem("name", message);
     }
     if !errors.is_empty() {
         return Err(Error::fields(errors));

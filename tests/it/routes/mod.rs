@@ -16,6 +16,7 @@ mod failover;
 mod idempotency;
 mod limits;
 mod memory;
+mod old_clients;
 mod ownership;
 mod providers;
 mod service;

@@ -180,7 +180,7 @@ fn for_readers(memory: Memory) -> MemoryView {
 
 /// Tells `null` from absent.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
-    Option::<DateTime<Utc>>::deserialize(deserializer).map(Some)
+    clock::moment::deserialize(deserializer).map(Some)
 }
 
 /// A memory by hand, or changes to one; what is not named stays.

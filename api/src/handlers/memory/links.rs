@@ -1,8 +1,9 @@
 //! Links between memories, and the graph they make.
 
 use axum::{Json as Answer, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error,
+    Error, clock,
     domain::{
         ids::{MemoryId, UserId},
         memory::{Memory, MemoryView},
@@ -39,19 +40,41 @@ pub struct LinkBody {
     relationship_type: Option<String>,
 }
 
+/// A link that was made. It is described twice: `source`, `target` and `type` are what graphs show too.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct LinkMade {
+    #[serde(flatten)]
+    link: Link,
+    #[schema(value_type = String)]
+    source_id: MemoryId,
+    #[schema(value_type = String)]
+    target_id: MemoryId,
+    #[schema(example = "supports")]
+    relationship_type: String,
+    #[serde(with = "clock::rfc3339_millis")]
+    created_at: DateTime<Utc>,
+}
+
 /// Link two memories
 #[utoipa::path(post, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
-    responses((status = 201, description = "The link", body = Link), (status = 200, description = "It was there", body = Link),
+    responses((status = 201, description = "The link", body = LinkMade), (status = 200, description = "It was there", body = LinkMade),
               (status = 404, description = "One of the two is not there, or another user's", body = crate::openapi::Problem)))]
 pub async fn link(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Json(body): Json<LinkBody>,
-) -> Result<(StatusCode, Answer<Link>)> {
+) -> Result<(StatusCode, Answer<LinkMade>)> {
     let (source, target) = (memory_id(&body.source_id)?, memory_id(&body.target_id)?);
     let relationship = body.relationship_type.as_deref().unwrap_or("relates_to");
-    let (link, made) = graph::link(&state.ctx, caller.user, source, target, relationship).await?;
-    Ok((if made { StatusCode::CREATED } else { StatusCode::OK }, Answer(link)))
+    let (link, created_at, made) = graph::link(&state.ctx, caller.user, source, target, relationship).await?;
+    let answer = LinkMade {
+        source_id: link.source,
+        target_id: link.target,
+        relationship_type: link.relationship.clone(),
+        created_at,
+        link,
+    };
+    Ok((if made { StatusCode::CREATED } else { StatusCode::OK }, Answer(answer)))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -3,7 +3,7 @@
 use axum::{Json as Answer, extract::State};
 use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error,
+    Error, clock,
     domain::memory::{STATUSES, TYPES},
     store::memories::Criteria,
     usecase::memory::edit::{self, Doomed},
@@ -59,6 +59,9 @@ pub struct CriteriaBody {
     memory_type: Option<String>,
     status: Option<String>,
     importance_lt: Option<f64>,
+    /// A time, or a date (its first moment, UTC).
+    #[serde(default, deserialize_with = "clock::moment::deserialize")]
+    #[schema(example = "2026-01-31")]
     created_before: Option<DateTime<Utc>>,
 }
 

@@ -38,7 +38,8 @@ pub struct SearchBody {
     /// Any of these.
     #[serde(default)]
     contexts: Vec<String>,
-    /// What was true at this time, instead of now.
+    /// What was true at this time, instead of now. A date is its first moment, UTC.
+    #[serde(default, deserialize_with = "clock::moment::deserialize")]
     as_of: Option<DateTime<Utc>>,
     /// `memories` (default), `messages` (past turns), or both.
     sources: Option<Vec<String>>,

@@ -1,5 +1,7 @@
 //! Links between memories, made by hand.
 
+use chrono::{DateTime, Utc};
+
 use super::Changes;
 use crate::{
     Context, Error, Result,
@@ -24,14 +26,14 @@ pub fn check_relationship(relationship: &str) -> Result<()> {
     Err(Error::field("relationship_type", format!("must be one of {}", RELATIONSHIPS.join(", "))))
 }
 
-/// Links two memories of one user. `false`: they were linked so already.
+/// Links two memories of one user; gives when that was. `false`: they were linked so already.
 pub async fn link(
     ctx: &Context,
     user: UserId,
     source: MemoryId,
     target: MemoryId,
     relationship: &str,
-) -> Result<(Link, bool)> {
+) -> Result<(Link, DateTime<Utc>, bool)> {
     check_relationship(relationship)?;
     if source == target {
         return Err(Error::field("target_id", "must not be the memory itself"));
@@ -42,8 +44,9 @@ pub async fn link(
     let link = in_order(source, target, relationship);
     let now = changes.now;
     let made = memory_links::insert(&mut changes.tx, user, &link, "user", now).await?;
+    let at = memory_links::made_at(&mut changes.tx, user, &link).await?.unwrap_or(now);
     changes.commit(ctx).await?;
-    Ok((link, made))
+    Ok((link, at, made))
 }
 
 /// Takes a link away: of one kind, or of all. How many.
