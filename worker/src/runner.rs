@@ -106,8 +106,8 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
         Outcome::Retry(error, _) | Outcome::Fail(error) => {
             tracing::warn!(%error, "job failed");
             match persist(runtime, || end_job::fail_job(ctx, job, &error)).await.flatten() {
-                Some(problem) => {
-                    tell_end(runtime, job, JobStatus::Failed, None, Some(&problem)).await;
+                Some((name, data)) => {
+                    tell(ctx, job, name, &data).await;
                     "failed"
                 }
                 None => "lost",

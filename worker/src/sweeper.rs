@@ -169,10 +169,10 @@ async fn reclaim(runtime: &Runtime, job: &Job, error: &Error) -> Result<()> {
 async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
     let detail = format!("The job's worker died in each of its {} attempts.", job.attempt);
     let error = Error::new(Code::JobCrashed, detail);
-    if let Some(problem) = end_job::bury_job(&runtime.ctx, job, &error, clock::now()).await? {
+    if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, &error, clock::now()).await? {
         tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");
         METRICS.job_attempts.with_label_values(&[job.kind.as_str(), "failed"]).inc();
-        tell(&runtime.ctx, job, "error", &problem).await;
+        tell(&runtime.ctx, job, name, &data).await;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use rapport_common::{
         message::Usage,
     },
     error::Code,
-    events::follow::{Ear, Waited, wait_started},
+    events::follow::{Ear, Waited, is_fallback, wait_started},
     jobs::payload::ToolChoice,
     store,
     usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
@@ -51,6 +51,8 @@ pub struct ChatBody {
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
+    /// Whether another provider may answer when the named one cannot. Default: as the project says, else no.
+    pub fallback: Option<bool>,
     /// Names of tools, `auto` (all that are configured) or `none`. See `GET /tools`.
     #[schema(value_type = Option<Object>)]
     pub tools: Option<Value>,
@@ -74,6 +76,8 @@ pub struct ChatReply {
     memories_used: i64,
     #[schema(value_type = Vec<Object>)]
     tool_calls: Vec<Value>,
+    /// `stop`, `length`, `cancelled`, or `fallback`: no provider answered, and `reply` is the deployment's fallback
+    /// message (`CHAT__FALLBACK_MESSAGE`); the job says what went wrong.
     #[schema(example = "stop")]
     finish_reason: String,
     created_at: String,
@@ -112,6 +116,7 @@ impl ChatBody {
             temperature: self.temperature,
             max_tokens: self.max_tokens,
             enable_memory: self.enable_memory,
+            fallback: self.fallback,
             tools,
             on_busy,
             idempotency,
@@ -187,27 +192,31 @@ async fn outcome(
     if respond_async && !job.status.is_final() {
         return Ok(job_response(job));
     }
+    if accepted.replayed && !job.status.is_final() {
+        let detail = format!("The first request with this key is still running, as {}.", job.id);
+        return Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)));
+    }
+    of_job(job)
+}
+
+/// What a final chat job answers: its reply, or what was said in its place, or its error. `Err` is the job itself while it
+/// has not ended.
+pub fn ended(job: Job) -> std::result::Result<Result<Value>, Job> {
     match job.status {
-        JobStatus::Succeeded | JobStatus::Cancelled => {
-            Ok(Answer(job.result.unwrap_or_default()).into_response())
-        }
-        JobStatus::Failed => Err(Failure(error_of(&job.error.unwrap_or_default()))),
-        JobStatus::Queued | JobStatus::Running if accepted.replayed => {
-            let detail = format!("The first request with this key is still running, as {}.", job.id);
-            Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)))
-        }
-        JobStatus::Queued | JobStatus::Running => Ok(job_response(job)),
+        JobStatus::Succeeded | JobStatus::Cancelled => Ok(Ok(job.result.unwrap_or_default())),
+        JobStatus::Failed => Ok(match job.result {
+            Some(result) if is_fallback(&result) => Ok(result),
+            _ => Err(Failure(error_of(&job.error.unwrap_or_default()))),
+        }),
+        JobStatus::Queued | JobStatus::Running => Err(job),
     }
 }
 
 /// What a job came to, or the job while it has not ended.
 pub fn of_job(job: Job) -> Result<Response> {
-    match job.status {
-        JobStatus::Succeeded | JobStatus::Cancelled => {
-            Ok(Answer(job.result.unwrap_or_default()).into_response())
-        }
-        JobStatus::Failed => Err(Failure(error_of(&job.error.unwrap_or_default()))),
-        JobStatus::Queued | JobStatus::Running => Ok(job_response(job)),
+    match ended(job) {
+        Ok(reply) => Ok(Answer(reply?).into_response()),
+        Err(job) => Ok(job_response(job)),
     }
 }
 

@@ -8,17 +8,14 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::{
-        ids::{MessageId, SessionId},
-        job::JobStatus,
-    },
+    domain::ids::{MessageId, SessionId},
     events::follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
     usecase::{send_message::send_message, sessions},
 };
 use serde::{Deserialize, Serialize};
 
-use super::chat::{ChatBody, error_of, job_response, mark};
+use super::chat::{ChatBody, ended, error_of, job_response, mark};
 use crate::{
     error::{Failure, Result},
     extract::{Caller, IdempotencyKey, Json, Query, Raw, SessionPath, Skips, Trace},
@@ -148,14 +145,10 @@ pub async fn send(
     let result = match wait_started(&state.ctx, caller.user, ear, state.ctx.settings.chat.wait).await? {
         Waited::Heard(event) if event.name == "done" => event.data,
         Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
-        Waited::Looked(job) => {
-            let job = *job.ok_or_else(|| Error::not_found("job"))?;
-            match job.status {
-                JobStatus::Succeeded | JobStatus::Cancelled => job.result.unwrap_or_default(),
-                JobStatus::Failed => return Err(Failure(error_of(&job.error.unwrap_or_default()))),
-                JobStatus::Queued | JobStatus::Running => return Ok(job_response(job)),
-            }
-        }
+        Waited::Looked(job) => match ended(*job.ok_or_else(|| Error::not_found("job"))?) {
+            Ok(reply) => reply?,
+            Err(job) => return Ok(job_response(job)),
+        },
     };
     let id = result["message_id"].as_str().and_then(|id| id.parse().ok());
     let id = id.ok_or_else(|| Error::internal("an answer without id"))?;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error,
     domain::ids::{ProjectId, PromptId},
+    error::Code,
     store::{
         self,
         projects::{Project, Prompt, PromptVersion},
@@ -72,12 +73,14 @@ pub struct ProjectBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<f64>)]
     temperature: Option<Option<f64>>,
+    /// Whether another provider may answer when the default one cannot. Default: no.
+    fallback: Option<bool>,
 }
 
 impl From<ProjectBody> for ProjectDraft {
     fn from(body: ProjectBody) -> Self {
-        let ProjectBody { name, description, default_provider, default_model, temperature } = body;
-        Self { name, description, default_provider, default_model, temperature }
+        let ProjectBody { name, description, default_provider, default_model, temperature, fallback } = body;
+        Self { name, description, default_provider, default_model, temperature, fallback }
     }
 }
 
@@ -133,15 +136,30 @@ pub async fn put(
     change(state, caller, id, body).await
 }
 
-/// Delete a project with its prompts and keys; its sessions stay
-#[utoipa::path(delete, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    /// `keep` (default): its sessions stay, in no project. `delete`: they go with it.
+    sessions: Option<String>,
+}
+
+/// Delete a project with its prompts and keys
+///
+/// Its sessions stay, in no project, unless `?sessions=delete` says otherwise.
+#[utoipa::path(delete, path = "/projects/{id}", tag = "projects", params(("id" = String, Path), DeleteQuery),
     responses((status = 204, description = "Deleted")))]
 pub async fn delete(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
+    Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode> {
-    projects::delete(&state.ctx, caller.user, id).await?;
+    let with_sessions = match query.sessions.as_deref() {
+        None | Some("keep") => false,
+        Some("delete") => true,
+        Some(_) => return Err(Error::new(Code::BadQuery, "`sessions` must be keep or delete.").into()),
+    };
+    projects::delete(&state.ctx, caller.user, id, with_sessions).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -141,6 +141,7 @@ mod tests {
             secret_key: Secret::new(current),
             secret_key_origin: String::new(),
             previous_key: previous.map(Secret::new),
+            password: Default::default(),
             access_token: Duration::from_secs(60),
             refresh_token: Duration::from_secs(60),
         })

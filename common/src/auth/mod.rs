@@ -85,7 +85,7 @@ impl Caller {
 impl Auth {
     pub fn new(settings: &settings::Auth) -> Self {
         Self {
-            passwords: Passwords::new(),
+            passwords: Passwords::new(settings.password),
             keys: Keys::new(settings),
             refresh_ttl: settings.refresh_token,
             secret: settings.secret_key.clone(),

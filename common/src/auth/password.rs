@@ -15,7 +15,11 @@ use argon2::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{Error, Result, error::Code};
+use crate::{
+    Error, Result,
+    domain::user::{PasswordRules, password_problem},
+    error::Code,
+};
 
 /// Logins that may wait for a core.
 const WAITING_MAX: usize = 200;
@@ -23,6 +27,7 @@ const WAITING_MAX: usize = 200;
 pub struct Passwords {
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
+    rules: PasswordRules,
 }
 
 fn argon2() -> Argon2<'static> {
@@ -41,7 +46,7 @@ fn hash_now(password: &str) -> Option<String> {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self::new()
+        Self::new(PasswordRules::default())
     }
 }
 
@@ -54,10 +59,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Passwords {
-    pub fn new() -> Self {
+    pub fn new(rules: PasswordRules) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         // Half the cores: the other half answers everybody else.
-        Self { running: Arc::new(Semaphore::new((cores / 2).max(1))), waiting: AtomicUsize::new(0) }
+        Self { running: Arc::new(Semaphore::new((cores / 2).max(1))), waiting: AtomicUsize::new(0), rules }
+    }
+
+    /// What is wrong with a new password, or `None`.
+    pub fn problem(&self, password: &str) -> Option<String> {
+        password_problem(password, self.rules)
     }
 
     async fn on_a_core<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -104,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_known_again() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let hash = passwords.hash("Correct horse 1").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify("Correct horse 1", Some(hash.clone())).await.unwrap());

@@ -50,7 +50,8 @@ pub struct Message {
     pub usage: Option<Usage>,
     #[schema(value_type = Option<String>)]
     pub job_id: Option<JobId>,
-    /// `complete`, `cancelled` (the words so far are kept) or `failed` (see the job's error).
+    /// `complete`, `cancelled` (the words so far are kept) or `failed` (see the job's error; `content` is empty or the
+    /// deployment's fallback message, which no model is shown).
     #[schema(example = "complete")]
     pub status: String,
     #[schema(value_type = Option<Object>)]

@@ -63,9 +63,24 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
         .then_some("must be 2 to 100 characters, without control characters")
 }
 
-/// What is wrong with a password, or `None`. 8-128 characters with an upper-case letter, a lower-case letter and a
-/// digit, and not one of the most common ones.
-pub fn password_problem(password: &str) -> Option<&'static str> {
+/// What a new password must have (`PASSWORD__…`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordRules {
+    pub min_length: usize,
+    pub upper: bool,
+    pub lower: bool,
+    pub digit: bool,
+}
+
+impl Default for PasswordRules {
+    fn default() -> Self {
+        Self { min_length: 8, upper: true, lower: true, digit: true }
+    }
+}
+
+/// What is wrong with a new password, or `None`. It keeps the rules, has at most 128 characters, and is not one of the
+/// most common ones.
+pub fn password_problem(password: &str, rules: PasswordRules) -> Option<String> {
     const COMMON: &[&str] = &[
         "password1",
         "password12",
@@ -123,27 +138,26 @@ pub fn password_problem(password: &str) -> Option<&'static str> {
         "starwars1",
     ];
     let length = password.chars().count();
-    if length < 8 {
-        return Some("must have at least 8 characters");
+    if length < rules.min_length {
+        return Some(format!("must have at least {} characters", rules.min_length));
     }
-    if length > 128 {
-        return Some("must have at most 128 characters");
-    }
-    if password.contains('\0') {
-        return Some("must not contain a NUL character");
-    }
-    if !password.chars().any(char::is_uppercase) {
-        return Some("must contain an upper-case letter");
-    }
-    if !password.chars().any(char::is_lowercase) {
-        return Some("must contain a lower-case letter");
-    }
-    if !password.chars().any(char::is_numeric) {
-        return Some("must contain a digit");
-    }
-    COMMON
-        .contains(&password.to_lowercase().as_str())
-        .then_some("is one of the most common passwords: choose another")
+    let has = |kind: fn(char) -> bool| password.chars().any(kind);
+    let problem = if length > 128 {
+        "must have at most 128 characters"
+    } else if password.contains('\0') {
+        "must not contain a NUL character"
+    } else if rules.upper && !has(char::is_uppercase) {
+        "must contain an upper-case letter"
+    } else if rules.lower && !has(char::is_lowercase) {
+        "must contain a lower-case letter"
+    } else if rules.digit && !has(char::is_numeric) {
+        "must contain a digit"
+    } else if COMMON.contains(&password.to_lowercase().as_str()) {
+        "is one of the most common passwords: choose another"
+    } else {
+        return None;
+    };
+    Some(problem.to_owned())
 }
 
 #[cfg(test)]
@@ -162,9 +176,19 @@ mod tests {
 
     #[test]
     fn passwords_are_judged_by_characters_not_bytes() {
-        assert_eq!(password_problem("Пароль123"), None);
-        assert!(password_problem("Password123").is_some());
-        assert!(password_problem("short1A").is_some());
-        assert!(password_problem("alllowercase1").is_some());
+        let problem = |password: &str| password_problem(password, PasswordRules::default());
+        assert_eq!(problem("Пароль123"), None);
+        assert!(problem("Password123").is_some());
+        assert!(problem("short1A").is_some());
+        assert!(problem("alllowercase1").is_some());
+    }
+
+    #[test]
+    fn password_rules_can_be_others() {
+        let lenient = PasswordRules { min_length: 6, upper: false, lower: true, digit: false };
+        assert_eq!(password_problem("tulips", lenient), None);
+        assert!(password_problem("tulip", lenient).is_some_and(|text| text.contains('6')));
+        // The most common ones are refused whatever the rules.
+        assert!(password_problem("password123", lenient).is_some());
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     error::Code,
     store,
     telemetry::metrics::METRICS,
+    usecase::finish_chat::FALLBACK,
 };
 
 /// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
@@ -269,6 +270,11 @@ pub fn final_event_of(job: &Job) -> Option<Event> {
 }
 
 /// What the last event of a job says.
+/// Whether a chat's result is the deployment's fallback message.
+pub fn is_fallback(result: &Value) -> bool {
+    result["finish_reason"] == FALLBACK
+}
+
 pub fn final_name_and_data(
     status: JobStatus,
     result: Option<&Value>,
@@ -279,6 +285,8 @@ pub fn final_name_and_data(
         JobStatus::Cancelled => {
             Some(("done", result.cloned().unwrap_or_else(|| json!({"finish_reason": "cancelled"}))))
         }
+        // No model answered, but something was said instead; the job keeps the error.
+        JobStatus::Failed if result.is_some_and(is_fallback) => Some(("done", result.cloned()?)),
         JobStatus::Failed => {
             let unknown = || Error::new(Code::JobFailed, "The job failed.").problem(None);
             Some(("error", error.cloned().unwrap_or_else(unknown)))

@@ -35,6 +35,9 @@ pub struct ChatPayload {
     /// The question was answered before: this answer takes that one's place.
     #[serde(default)]
     pub again: bool,
+    /// Whether others may answer in the named provider's place. `None`: as the project says.
+    #[serde(default)]
+    pub fallback: Option<bool>,
     /// Of whom the request was signed in with.
     #[serde(default)]
     pub api_key: Option<String>,

@@ -104,6 +104,8 @@ pub struct ChatRequest {
     pub trace: Option<String>,
     /// The provider that `auto` asks first: the one that answered the rounds before.
     pub prefer: Option<String>,
+    /// Whether `auto`'s order follows a provider that was named.
+    pub fallback: bool,
     /// No further try is begun after so long.
     pub within: Option<Duration>,
 }

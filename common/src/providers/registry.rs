@@ -111,8 +111,8 @@ impl Providers {
     }
 
     /// Whether everything a choice may reach stays inside the deployment.
-    pub fn stays_inside(&self, choice: &str) -> bool {
-        let candidates = self.candidates(choice, &ChatRequest::default());
+    pub fn stays_inside(&self, choice: &str, fallback: bool) -> bool {
+        let candidates = self.candidates(choice, &ChatRequest { fallback, ..ChatRequest::default() });
         !candidates.is_empty() && candidates.iter().all(|provider| provider.is_inside())
     }
 
@@ -126,14 +126,17 @@ impl Providers {
             let known = self.known(name)?;
             (known.is_configured || request.own_key(name).is_some()).then(|| Arc::clone(&known.provider))
         };
-        if choice != "auto" {
-            return usable(choice).into_iter().collect();
+        let named = (choice != "auto").then_some(choice);
+        if let Some(named) = named
+            && !request.fallback
+        {
+            return usable(named).into_iter().collect();
         }
         let mut found: Vec<Arc<dyn Provider>> = Vec::new();
         // Whose key the caller brings comes before those of the deployment.
         let own = request.own_keys.iter().map(|(name, _)| name.as_str());
         let order = self.order.iter().map(String::as_str);
-        for name in request.prefer.as_deref().into_iter().chain(own).chain(order) {
+        for name in request.prefer.as_deref().into_iter().chain(named).chain(own).chain(order) {
             if !found.iter().any(|known| known.name() == name) {
                 found.extend(usable(name));
             }

@@ -1,6 +1,7 @@
 //! Which provider and key is asked, and what follows when it fails.
 //!
-//! A named provider is asked with each of its keys. `auto` goes on to the next of the configured order. What decides is
+//! A named provider is asked with each of its keys. `auto`, or a request that allows a fallback, goes on to the next of
+//! the configured order. What decides is
 //! the error's class alone: a used-up or refused key goes to the next key, an outage is tried again once or twice after
 //! a short pause with jitter (no longer than two seconds, and no pause when somebody else can answer), a wrong request
 //! is not repeated anywhere. When a provider fails after its first words, [`Said::Restart`] says that they do not count.
@@ -102,7 +103,8 @@ impl Providers {
             for (place, provider) in candidates.into_iter().enumerate() {
                 let name = provider.name().to_owned();
                 // The model that was named is asked for where it was meant; others answer with their own.
-                request.model = asked_model.clone().filter(|_| place == 0);
+                request.model =
+                    asked_model.clone().filter(|_| place == 0 && (choice == "auto" || choice == name));
                 let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
                 let tried = |key: usize, error: &ProviderError, in_answer: bool, started: Instant| {
                     let class = error.class.as_str();

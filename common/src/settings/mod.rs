@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 
-use crate::{egress::Allowed, secret::Secret};
+use crate::{domain::user::PasswordRules, egress::Allowed, secret::Secret};
 pub use ai::{Ai, Endpoint};
 use database::Database;
 pub use env::Env;
@@ -71,6 +71,7 @@ pub struct Auth {
     /// Where the key came from, for `doctor`.
     pub secret_key_origin: String,
     pub previous_key: Option<Secret>,
+    pub password: PasswordRules,
     pub access_token: Duration,
     pub refresh_token: Duration,
 }
@@ -113,6 +114,8 @@ pub struct Chat {
     pub system_prompt: String,
     /// What the application is, appended to the system prompt.
     pub app_info: String,
+    /// What is answered when no provider could: stored in the answer's place instead of an error.
+    pub fallback_message: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -297,6 +300,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
                 "You are a helpful, friendly assistant. Answer briefly and plainly.",
             ),
             app_info: env.text("CHAT__APP_INFO", ""),
+            fallback_message: env.optional("CHAT__FALLBACK_MESSAGE"),
         },
         memory: memory(env),
         embedding: embedding(env),
@@ -367,6 +371,12 @@ fn auth(env: &mut Env, data_dir: &std::path::Path, database_given: bool, makes_k
         secret_key,
         secret_key_origin,
         previous_key,
+        password: PasswordRules {
+            min_length: env.number("PASSWORD__MIN_LENGTH", 8, 6..=128) as usize,
+            upper: env.flag("PASSWORD__REQUIRE_UPPER", true),
+            lower: env.flag("PASSWORD__REQUIRE_LOWER", true),
+            digit: env.flag("PASSWORD__REQUIRE_DIGIT", true),
+        },
         access_token: Duration::from_secs(60 * env.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=10_080)),
         refresh_token: Duration::from_secs(86_400 * env.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=3_650)),
     }

@@ -80,7 +80,7 @@ const RECLAIM: &str =
         error = $6
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const BURY: &str =
-    "update jobs set status = 'failed', error = $3, finished_at = $4, lease_until = null, worker = null,
+    "update jobs set status = 'failed', error = $3, result = $5, finished_at = $4, lease_until = null, worker = null,
         partial = null, partial_n = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
@@ -245,9 +245,10 @@ pub async fn bury(
     id: JobId,
     attempt: u32,
     now: DateTime<Utc>,
+    result: Option<&Value>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now)? == 1)
+    Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now, result.map(Json))? == 1)
 }
 
 /// Puts a job whose worker died back, into quarantine. `false`: its lease was renewed or it ended meanwhile.

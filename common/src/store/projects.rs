@@ -12,7 +12,7 @@ use crate::{
 
 macro_rules! project {
     () => {
-        "id, name, description, default_provider, default_model, temperature, created_at, updated_at"
+        "id, name, description, default_provider, default_model, temperature, fallback, created_at, updated_at"
     };
 }
 macro_rules! prompt {
@@ -21,8 +21,8 @@ macro_rules! prompt {
     };
 }
 
-const INSERT: &str = "insert into projects (id, user_id, name, description, default_provider, default_model, temperature, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+const INSERT: &str = "insert into projects (id, user_id, name, description, default_provider, default_model, temperature, created_at, updated_at, fallback)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
 const GET: &str = concat!("select ", project!(), " from projects where id = $1 and user_id = $2");
 const LIST: &str = concat!(
     "select ",
@@ -32,9 +32,11 @@ const LIST: &str = concat!(
 const COUNT: &str = "select count(*) from projects where user_id = $1";
 const IDS: &str = "select id from projects where user_id = $1";
 const UPDATE: &str = "update projects set name = $3, description = $4, default_provider = $5, default_model = $6, temperature = $7,
-    updated_at = $8 where id = $1 and user_id = $2";
+    updated_at = $8, fallback = $9 where id = $1 and user_id = $2";
 const DELETE: &str = "delete from projects where id = $1 and user_id = $2";
 const LEAVE: &str = "update sessions set project_id = null where project_id = $1 and user_id = $2";
+const SESSIONS: &str =
+    "select id from sessions where project_id = $1 and user_id = $2 and status <> 'deleted' limit 200";
 const OF_SESSION: &str =
     "select project_id from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
 
@@ -87,6 +89,7 @@ pub(super) const SQL: &[&str] = &[
     UPDATE,
     DELETE,
     LEAVE,
+    SESSIONS,
     OF_SESSION,
     INSERT_PROMPT,
     INSERT_VERSION,
@@ -115,6 +118,8 @@ pub struct Project {
     pub default_provider: Option<String>,
     pub default_model: Option<String>,
     pub temperature: Option<f64>,
+    /// Whether another provider may answer when the default one cannot.
+    pub fallback: bool,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
     #[serde(with = "crate::clock::rfc3339_millis")]
@@ -153,8 +158,17 @@ pub struct PromptVersion {
 }
 
 pub async fn insert(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), sqlx::Error> {
-    let Project { id, name, description, default_provider, default_model, temperature, created_at, .. } =
-        project;
+    let Project {
+        id,
+        name,
+        description,
+        default_provider,
+        default_model,
+        temperature,
+        fallback,
+        created_at,
+        ..
+    } = project;
     execute!(
         tx,
         INSERT,
@@ -165,7 +179,8 @@ pub async fn insert(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), 
         default_provider,
         default_model,
         temperature,
-        created_at
+        created_at,
+        fallback
     )
     .map(drop)
 }
@@ -191,8 +206,17 @@ pub async fn ids(q: &mut impl Querier, user: UserId) -> Result<Vec<ProjectId>, s
 }
 
 pub async fn update(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), sqlx::Error> {
-    let Project { id, name, description, default_provider, default_model, temperature, updated_at, .. } =
-        project;
+    let Project {
+        id,
+        name,
+        description,
+        default_provider,
+        default_model,
+        temperature,
+        fallback,
+        updated_at,
+        ..
+    } = project;
     execute!(
         tx,
         UPDATE,
@@ -203,7 +227,8 @@ pub async fn update(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), 
         default_provider,
         default_model,
         temperature,
-        updated_at
+        updated_at,
+        fallback
     )
     .map(drop)
 }
@@ -212,6 +237,15 @@ pub async fn update(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), 
 pub async fn delete(tx: &mut Tx, user: UserId, id: ProjectId) -> Result<bool, sqlx::Error> {
     execute!(tx, LEAVE, id, user)?;
     Ok(execute!(tx, DELETE, id, user)? == 1)
+}
+
+/// Some of the sessions of a project.
+pub async fn sessions(
+    q: &mut impl Querier,
+    user: UserId,
+    id: ProjectId,
+) -> Result<Vec<SessionId>, sqlx::Error> {
+    Ok(fetch_all!((SessionId,), q, SESSIONS, id, user)?.into_iter().map(|row| row.0).collect())
 }
 
 /// The project of a session, if it has one.

@@ -8,7 +8,7 @@ use crate::{
     clock,
     domain::{
         ids::{LoginId, UserId},
-        user::{User, name_problem, normalise_email, normalise_username, password_problem},
+        user::{User, name_problem, normalise_email, normalise_username},
     },
     error::{Code, FieldError},
     limits::Rate,
@@ -40,7 +40,7 @@ struct Checked {
     name: Option<String>,
 }
 
-fn check(registration: &Registration) -> Result<Checked> {
+fn check(ctx: &Context, registration: &Registration) -> Result<Checked> {
     let mut errors = Vec::new();
     let mut problem = |field: &str, message: &str| {
         errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
@@ -69,15 +69,15 @@ fn check(registration: &Registration) -> Result<Checked> {
     if let Some(message) = name.as_deref().and_then(name_problem) {
         problem("name", message);
     }
-    if let Some(message) = password_problem(&registration.password) {
-        problem("password", message);
+    if let Some(message) = ctx.auth.passwords.problem(&registration.password) {
+        problem("password", &message);
     }
     if errors.is_empty() { Ok(Checked { email, username, name }) } else { Err(Error::fields(errors)) }
 }
 
 /// Makes an account and signs it in. `true` when this answers a repeated request with the same key.
 pub async fn register(ctx: &Context, registration: Registration) -> Result<(SignedIn, bool)> {
-    let Checked { email, username, name } = check(&registration)?;
+    let Checked { email, username, name } = check(ctx, &registration)?;
     let password_hash = ctx.auth.passwords.hash(&registration.password).await?;
     let now = clock::now();
     let id = UserId::new();

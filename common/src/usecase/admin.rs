@@ -8,7 +8,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Lane, Queue},
-        user::{User, normalise_email, normalise_username, password_problem},
+        user::{User, normalise_email, normalise_username},
     },
     error::Code,
     store::{self, Db, admin, jobs::Ready},
@@ -140,7 +140,7 @@ pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &st
     let now = clock::now();
     let known = email.as_deref().or(username.as_deref()).unwrap_or_default().to_owned();
     let found = store::users::by_name(&mut db.read().await?, &known).await?;
-    if let Some(message) = password_problem(password) {
+    if let Some(message) = auth.passwords.problem(password) {
         return Err(Error::field("password", message));
     }
     let hash = auth.passwords.hash(password).await?;
@@ -181,7 +181,7 @@ async fn named(db: &Db, name: &str) -> Result<UserId> {
 }
 
 pub async fn reset_password(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<()> {
-    if let Some(message) = password_problem(password) {
+    if let Some(message) = auth.passwords.problem(password) {
         return Err(Error::field("password", message));
     }
     let id = named(db, name).await?;

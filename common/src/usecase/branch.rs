@@ -104,6 +104,7 @@ pub async fn regenerate(
         return Ok((job, true));
     }
     let named = choice::Named {
+        fallback: None,
         provider: again.provider.as_deref(),
         model: again.model.as_deref(),
         project: None,
@@ -145,6 +146,7 @@ pub async fn regenerate(
         temperature: again.temperature.or(before.as_ref().and_then(|old| old.temperature)),
         max_tokens: before.as_ref().and_then(|old| old.max_tokens),
         enable_memory: before.as_ref().and_then(|old| old.enable_memory),
+        fallback: before.as_ref().and_then(|old| old.fallback),
         tools: before.and_then(|old| old.tools),
         again: true,
         api_key: caller.key().map(|key| key.to_string()),

@@ -14,11 +14,16 @@ pub struct Named<'a> {
     pub model: Option<&'a str>,
     pub project: Option<ProjectId>,
     pub session: Option<SessionId>,
+    /// Whether others may answer in the provider's place: then it need not be there. `None`: as the project says.
+    pub fallback: Option<bool>,
 }
 
 /// Refuses a message that names what cannot answer it. What is not named comes from the project, or the user's settings.
 pub async fn check(ctx: &Context, q: &mut impl Querier, user: UserId, named: Named<'_>) -> Result<()> {
     if named.provider.is_none() && named.model.is_none() {
+        return Ok(());
+    }
+    if named.fallback == Some(true) {
         return Ok(());
     }
     let known = named.provider.map(|provider| ctx.providers.refusal(provider, named.model, &[]));
@@ -30,6 +35,12 @@ pub async fn check(ctx: &Context, q: &mut impl Querier, user: UserId, named: Nam
         (None, Some(session)) => store::projects::of_session(q, user, session).await?,
         (None, None) => None,
     };
+    if named.fallback.is_none()
+        && let Some(project) = project
+        && store::projects::get(q, user, project).await?.is_some_and(|found| found.fallback)
+    {
+        return Ok(());
+    }
     let keys = match project {
         Some(project) => own_keys(q, user, project).await?,
         None => Vec::new(),

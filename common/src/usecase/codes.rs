@@ -13,7 +13,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::JobKind,
-        user::{normalise_email, password_problem},
+        user::normalise_email,
     },
     error::{Code, FieldError},
     jobs::payload::{self, MailPayload},
@@ -144,8 +144,8 @@ pub async fn reset(
     password: &str,
     address: Option<&str>,
 ) -> Result<()> {
-    if let Some(message) = password_problem(password) {
-        let field = FieldError { field: "new_password".to_owned(), message: message.to_owned() };
+    if let Some(message) = ctx.auth.passwords.problem(password) {
+        let field = FieldError { field: "new_password".to_owned(), message };
         return Err(Error::fields(vec![field]));
     }
     let email = normalise_email(email).ok_or_else(wrong)?;

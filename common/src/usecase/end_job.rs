@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    finish_chat::{Answer, insert_answer},
+    finish_chat::{Answer, FALLBACK, insert_answer, reply},
     memory::extraction::give_up,
 };
 use crate::{
@@ -15,47 +15,88 @@ use crate::{
         job::{Job, JobKind, JobStatus},
         message::Usage,
     },
+    events::follow::final_name_and_data,
     jobs::payload::{self, ChatPayload, ExtractionPayload},
     store::{self, Tx, jobs::Ready},
 };
 
-/// Fails a job for good. A chat's answer is stored as `failed`, so the history tells. Gives the problem that the job
-/// keeps; `None` when this attempt has lost the job.
-pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<Value>> {
+/// The final event of a job: its name and data.
+pub type Final = (&'static str, Value);
+
+/// Fails a job for good. A chat's answer is stored as `failed`, so the history tells. Gives the final event; `None` when
+/// this attempt has lost the job.
+pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<Final>> {
     let mut tx = ctx.db.begin().await?;
     let problem = error.problem(None);
+    let said = instead(ctx, job, error);
+    let result = said.as_ref().map(|(_, _, result)| result);
     let settled = store::ledger::settle(
         &mut tx,
         job.id,
         job.attempt,
         JobStatus::Failed,
-        None,
+        result,
         Some(&problem),
         clock::now(),
     );
     if !settled.await? {
         return Ok(None);
     }
-    let next = after_failure(ctx, &mut tx, job).await?;
+    let next = after_failure(ctx, &mut tx, job, said.as_ref()).await?;
     tx.commit().await?;
     ctx.announce(next).await;
-    Ok(Some(problem))
+    Ok(final_name_and_data(JobStatus::Failed, result, Some(&problem)))
 }
 
 /// Fails a job whose worker died in its last attempt, unless the worker came back just now.
-pub async fn bury_job(ctx: &Context, job: &Job, error: &Error, now: DateTime<Utc>) -> Result<Option<Value>> {
+pub async fn bury_job(ctx: &Context, job: &Job, error: &Error, now: DateTime<Utc>) -> Result<Option<Final>> {
     let mut tx = ctx.db.begin().await?;
     let problem = error.problem(None);
-    if !store::ledger::bury(&mut tx, job.id, job.attempt, now, &problem).await? {
+    let said = instead(ctx, job, error);
+    let result = said.as_ref().map(|(_, _, result)| result);
+    if !store::ledger::bury(&mut tx, job.id, job.attempt, now, result, &problem).await? {
         return Ok(None);
     }
-    let next = after_failure(ctx, &mut tx, job).await?;
+    let next = after_failure(ctx, &mut tx, job, said.as_ref()).await?;
     tx.commit().await?;
     ctx.announce(next).await;
-    Ok(Some(problem))
+    Ok(final_name_and_data(JobStatus::Failed, result, Some(&problem)))
 }
 
-async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job) -> Result<Option<Ready>> {
+/// What is said instead of an error: the payload, the answer, and the result that the failed job keeps beside its
+/// error.
+type Said = (ChatPayload, Answer, Value);
+
+/// The deployment's fallback message as an answer, when a provider's failure or ours ends a chat. What the user can do
+/// something about (a spent budget, a template) stays an error; so does an answer again, where the old one stands.
+fn instead(ctx: &Context, job: &Job, error: &Error) -> Option<Said> {
+    let text = ctx.settings.chat.fallback_message.as_deref()?;
+    if job.kind != JobKind::Chat || error.code.status() < 500 {
+        return None;
+    }
+    let payload = payload::read::<ChatPayload>(job).ok().filter(|payload| !payload.again)?;
+    let answer = nothing(text.to_owned(), FALLBACK.to_owned());
+    let result = reply(job, &payload, &answer);
+    Some((payload, answer, result))
+}
+
+/// An answer that no model gave.
+fn nothing(content: String, finish_reason: String) -> Answer {
+    Answer {
+        content,
+        finish_reason,
+        provider: String::new(),
+        model: String::new(),
+        usage: Usage::default(),
+        cancelled: false,
+        memories_used: 0,
+        tool_calls: Vec::new(),
+        cost: None,
+        project: None,
+    }
+}
+
+async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said>) -> Result<Option<Ready>> {
     if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
         && let Ok(payload) = payload::read::<ExtractionPayload>(job)
     {
@@ -66,23 +107,13 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job) -> Result<Option<R
     if job.kind != JobKind::Chat {
         return Ok(None);
     }
-    // A payload nobody can read has no place for an answer.
-    if let Ok(payload) = payload::read::<ChatPayload>(job)
+    if let Some((payload, answer, _)) = said {
+        insert_answer(tx, job, payload, "failed", answer).await?;
+    } else if let Ok(payload) = payload::read::<ChatPayload>(job)
         && !payload.again
     {
-        let nothing = Answer {
-            content: String::new(),
-            provider: String::new(),
-            model: String::new(),
-            usage: Usage::default(),
-            finish_reason: String::new(),
-            cancelled: false,
-            memories_used: 0,
-            tool_calls: Vec::new(),
-            cost: None,
-            project: None,
-        };
-        insert_answer(tx, job, &payload, "failed", &nothing).await?;
+        // A payload nobody can read has no place for an answer.
+        insert_answer(tx, job, &payload, "failed", &nothing(String::new(), String::new())).await?;
     }
     match job.session_id {
         Some(session) => Ok(store::jobs::next_in_session(tx, session).await?),

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Job, JobKind},
-        user::{User, name_problem, normalise_email, normalise_username, password_problem},
+        user::{User, name_problem, normalise_email, normalise_username},
     },
     error::{Code, FieldError},
     jobs::payload::{self, ErasePayload},
@@ -87,7 +87,7 @@ pub async fn change_password(
     new: &str,
     address: Option<&str>,
 ) -> Result<()> {
-    if let Some(message) = password_problem(new) {
+    if let Some(message) = ctx.auth.passwords.problem(new) {
         return Err(Error::field("new_password", message));
     }
     check_password(ctx, caller.user, old, address).await?;

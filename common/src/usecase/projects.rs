@@ -31,6 +31,7 @@ pub struct ProjectDraft {
     pub default_provider: Option<Option<String>>,
     pub default_model: Option<Option<String>>,
     pub temperature: Option<Option<f64>>,
+    pub fallback: Option<bool>,
 }
 
 impl ProjectDraft {
@@ -87,6 +88,7 @@ impl ProjectDraft {
         project.default_provider = self.default_provider.unwrap_or_else(|| project.default_provider.clone());
         project.default_model = self.default_model.unwrap_or_else(|| project.default_model.clone());
         project.temperature = self.temperature.unwrap_or(project.temperature);
+        project.fallback = self.fallback.unwrap_or(project.fallback);
     }
 }
 
@@ -120,6 +122,7 @@ pub async fn create(
         default_provider: None,
         default_model: None,
         temperature: None,
+        fallback: false,
         created_at: now,
         updated_at: now,
     };
@@ -163,7 +166,24 @@ pub async fn set_budget(
     tx.commit().await
 }
 
-pub async fn delete(ctx: &Context, user: UserId, id: ProjectId) -> Result<()> {
+/// Deletes a project with its prompts and keys. Its sessions stay, in none, or go first: cut off in between, there is
+/// still a project to delete.
+pub async fn delete(ctx: &Context, user: UserId, id: ProjectId, with_sessions: bool) -> Result<()> {
+    while with_sessions {
+        let mut conn = ctx.db.read().await?;
+        get(&mut conn, user, id).await?;
+        let some = projects::sessions(&mut conn, user, id).await?;
+        drop(conn);
+        if some.is_empty() {
+            break;
+        }
+        for session in some {
+            match super::sessions::delete(ctx, user, session).await {
+                Err(error) if error.code != Code::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
     let mut tx = ctx.db.begin().await?;
     if !projects::delete(&mut tx, user, id).await? {
         return Err(Error::not_found("project"));

@@ -43,6 +43,8 @@ pub struct NewChat {
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
+    /// Whether others may answer in the named provider's place. `None`: as the project says.
+    pub fallback: Option<bool>,
     pub tools: Option<ToolChoice>,
     pub on_busy: OnBusy,
     /// The caller's `Idempotency-Key` and the request's body, to tell a repeat from a mistake.
@@ -145,6 +147,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         model: chat.model.as_deref(),
         project: chat.project,
         session: chat.session,
+        fallback: chat.fallback,
     };
     choice::check(ctx, &mut tx, caller.user, named).await?;
     let text = chat.message.trim();
@@ -159,6 +162,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         temperature: chat.temperature,
         max_tokens: chat.max_tokens.map(|max| max as u32),
         enable_memory: chat.enable_memory,
+        fallback: chat.fallback,
         tools: chat.tools,
         again: false,
         api_key: caller.key().map(|key| key.to_string()),

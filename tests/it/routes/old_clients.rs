@@ -20,6 +20,10 @@ both_stacks!(
     answers_have_the_names_that_clients_look_for,
     accounts_look_as_clients_expect,
     requests_may_be_spelt_as_clients_spell_them,
+    a_named_provider_falls_back_when_told,
+    a_failed_answer_can_be_a_friendly_message,
+    a_project_takes_its_sessions_along_when_told,
+    password_rules_are_the_deployments,
 );
 
 fn at(user: &User, app: &App, prefix: &str) -> User {
@@ -176,4 +180,126 @@ async fn requests_may_be_spelt_as_clients_spell_them(stack: Stack) {
     assert!(markdown.expect(200).as_str().unwrap().contains("some words"));
     let deleted = user.get("/chat/sessions?status=deleted").await.expect(200);
     assert_eq!((deleted["items"].as_array().unwrap().len(), deleted["total"].as_i64()), (0, Some(0)));
+}
+
+async fn a_named_provider_falls_back_when_told(stack: Stack) {
+    // Nobody listens on port 9; groq has no key.
+    let app = App::builder(stack)
+        .env("AI_SERVICES__OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+        .env("AI_SERVICES__OPENAI_API_KEY", "sk-test-canary")
+        .env("AI_SERVICES__ORDER", r#"["mock"]"#)
+        .env("MEMORY__PROVIDER", "mock")
+        .env("QUEUE__MAX_ATTEMPTS", "1")
+        .start()
+        .await;
+    let user = app.user().await;
+    let ask = async |mut body: Value| {
+        body["message"] = json!("/echo here");
+        user.post("/chat", &body).await
+    };
+    for provider in ["openai", "groq"] {
+        let said = ask(json!({"provider": provider, "fallback": true, "model": "gpt-4o"})).await.expect(200);
+        assert_eq!(
+            (said["provider"].as_str(), said["model"].as_str()),
+            (Some("mock"), Some("mock-1")),
+            "{provider}"
+        );
+    }
+    assert!(ask(json!({"provider": "openai"})).await.status >= 500);
+    ask(json!({"provider": "groq"})).await.problem(422, "validation_failed");
+    let project = json!({"name": "Desk", "default_provider": "openai", "fallback": true});
+    let project = user.post("/projects", &project).await.expect(201);
+    assert_eq!(project["fallback"], true);
+    let said = ask(json!({"project_id": project["id"]})).await.expect(200);
+    assert_eq!(said["provider"], "mock");
+    // What the request says counts.
+    assert!(ask(json!({"project_id": project["id"], "fallback": false})).await.status >= 500);
+    let place = format!("/projects/{}", project["id"].as_str().unwrap());
+    let changed = user.send(Method::PATCH, &place, &json!({"fallback": false})).await.expect(200);
+    assert_eq!(changed["fallback"], false);
+    assert!(ask(json!({"project_id": project["id"]})).await.status >= 500);
+}
+
+async fn a_failed_answer_can_be_a_friendly_message(stack: Stack) {
+    const SORRY: &str = "Sorry, I cannot answer right now.";
+    let app = App::builder(stack)
+        .env("CHAT__FALLBACK_MESSAGE", SORRY)
+        .env("QUEUE__MAX_ATTEMPTS", "1")
+        .start()
+        .await;
+    let user = app.user().await;
+    let said = user.chat("/fail 500").await;
+    assert_eq!((said["reply"].as_str(), said["finish_reason"].as_str()), (Some(SORRY), Some("fallback")));
+    let session = said["session_id"].as_str().unwrap();
+    // The job tells the truth.
+    let job = user.job(said["job_id"].as_str().unwrap()).await;
+    assert_eq!(
+        (job["status"].as_str(), job["error"]["code"].as_str()),
+        (Some("failed"), Some("provider_failed"))
+    );
+    let message = user.messages(session).await[1].clone();
+    assert_eq!((message["content"].as_str(), message["status"].as_str()), (Some(SORRY), Some("failed")));
+    assert_eq!(message["id"], said["message_id"]);
+    // No model is shown it as its own words, and the conversation goes on.
+    assert_eq!(user.chat_in(session, "/echo and now?").await["reply"], "and now?");
+    // Streams show it to those who only read tokens.
+    let events = user.stream(&json!({"message": "/fail 500"})).await.all().await;
+    assert_eq!(crate::harness::sse::text_of(&events), SORRY);
+    let done = events.last().unwrap();
+    assert_eq!((done.name.as_str(), done.data["finish_reason"].as_str()), ("done", Some("fallback")));
+    let job = done.data["job_id"].as_str().unwrap();
+    let again = user.events(job, None).await.all().await;
+    assert_eq!(crate::harness::sse::text_of(&again), SORRY);
+    // The simple shape has it as well, and later, the ledger.
+    let made = user.post("/conversations", &json!({})).await.expect(201);
+    let path = format!("/conversations/{}/messages", made["id"].as_str().unwrap());
+    let line = user.post(&path, &json!({"content": "/fail 500"})).await.expect(200);
+    assert_eq!((line["sender"].as_str(), line["content"].as_str()), (Some("ai"), Some(SORRY)));
+    // What the user can mend is told as it is.
+    user.post("/chat", &json!({"message": " "})).await.problem(422, "validation_failed");
+    // A retry puts a real answer in its place, or the same words once more.
+    let retried = user.post(&format!("/jobs/{job}/retry"), &json!({})).await;
+    assert!(retried.status < 300, "{}", retried.body);
+    let ended = user.finished(job, std::time::Duration::from_secs(20)).await;
+    assert_eq!((ended["status"].as_str(), ended["result"]["reply"].as_str()), (Some("failed"), Some(SORRY)));
+}
+
+async fn a_project_takes_its_sessions_along_when_told(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    for (query, status) in [("?sessions=delete", 404), ("?sessions=keep", 200), ("", 200)] {
+        let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201)["id"].clone();
+        let body = json!({"message": "/echo x", "project_id": project});
+        let inside = user.post("/chat", &body).await.expect(200)["session_id"].clone();
+        let outside = user.chat("/echo y").await["session_id"].clone();
+        let place = format!("/projects/{}", project.as_str().unwrap());
+        user.send(Method::DELETE, &format!("{place}?sessions=burn"), &json!({}))
+            .await
+            .problem(400, "invalid_query");
+        assert_eq!(user.send(Method::DELETE, &format!("{place}{query}"), &json!({})).await.status, 204);
+        let found = user.get(&format!("/chat/sessions/{}", inside.as_str().unwrap())).await;
+        assert_eq!(found.status, status, "{query}");
+        user.get(&format!("/chat/sessions/{}", outside.as_str().unwrap())).await.expect(200);
+        user.send(Method::DELETE, &format!("{place}{query}"), &json!({})).await.problem(404, "not_found");
+    }
+}
+
+async fn password_rules_are_the_deployments(stack: Stack) {
+    let app = App::builder(stack)
+        .env("PASSWORD__REQUIRE_UPPER", "false")
+        .env("PASSWORD__REQUIRE_DIGIT", "false")
+        .env("PASSWORD__MIN_LENGTH", "10")
+        .start()
+        .await;
+    let register = async |password: &str| {
+        let body = json!({"username": unique("user"), "password": password});
+        let url = format!("{}/auth/register", app.url(0));
+        Answer::of(client().post(url).json(&body).send().await.unwrap()).await
+    };
+    let made = register("testpass onetwo").await.expect(201);
+    let problem = register("testpass1").await.problem(422, "validation_failed");
+    assert!(problem["detail"].as_str().unwrap().contains("at least 10"), "{problem}");
+    let user = User { token: made["access_token"].as_str().unwrap().to_owned(), ..app.user().await };
+    let change = |new: &str| json!({"current_password": "testpass onetwo", "new_password": new});
+    user.post("/auth/change-password", &change("another")).await.problem(422, "validation_failed");
 }

@@ -240,7 +240,7 @@ fn known_already(error: sqlx::Error) -> Error {
 /// Whether private memories may stand in what the reading and judging model is asked: it is part of the deployment, or
 /// their user allows it.
 pub async fn may_show_private(ctx: &Context, user: UserId) -> Result<bool> {
-    if ctx.providers.stays_inside(&ctx.settings.memory.provider) {
+    if ctx.providers.stays_inside(&ctx.settings.memory.provider, false) {
         return Ok(true);
     }
     let settings = super::settings::get(&mut ctx.db.read().await?, user).await?;

@@ -50,6 +50,8 @@ pub struct Prompt {
 #[derive(Debug, Clone)]
 pub struct Choice {
     pub provider: String,
+    /// Whether others may answer in its place.
+    pub fallback: bool,
     pub model: Option<String>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<u32>,
@@ -87,6 +89,7 @@ impl Choice {
                 .or(project.and_then(|project| project.temperature))
                 .or(user.temperature),
             max_tokens: payload.max_tokens.or(user.max_tokens),
+            fallback: payload.fallback.unwrap_or(project.is_some_and(|project| project.fallback)),
             provider,
         }
     }
@@ -115,7 +118,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         None => (None, None, Vec::new()),
     };
     let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
-    let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider);
+    let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider, choice.fallback);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let recall = match payload.enable_memory {
         Some(false) => Recall::default(),

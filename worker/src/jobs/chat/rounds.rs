@@ -178,6 +178,7 @@ impl<'a> Rounds<'a> {
             trace: trace.map(|trace| trace.child().to_string()),
             // Who called the tools hears what they said.
             prefer: (!self.called.is_empty()).then(|| self.provider.clone()),
+            fallback: self.choice.fallback,
             within: Some(PATIENCE),
             ..ChatRequest::default()
         }

@@ -1,0 +1,2 @@
+-- A project may let others answer when its default provider cannot.
+alter table projects add column fallback boolean not null default false;
