@@ -7,7 +7,10 @@ use utoipa::{
     openapi::{
         ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
         path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{
+            Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityRequirement, SecurityScheme,
+        },
+        tag::TagBuilder,
     },
 };
 
@@ -45,6 +48,26 @@ pub struct StreamEvent {
     data: Option<String>,
 }
 
+/// The groups of routes, in the order a newcomer needs them.
+const TAGS: [(&str, &str); 16] = [
+    ("auth", "Create an account, sign in, stay signed in, sign out."),
+    ("chat", "Send messages: wait for the answer, take a job, or stream it. Start here."),
+    ("jobs", "Slow work: look at it, follow it, cancel it, run it again."),
+    ("sessions", "Conversations and their messages: list, search, rename, branch, export, import."),
+    ("memory", "What is remembered about you: list, add, confirm, search, share, delete."),
+    ("memory graph", "Links between memories."),
+    ("memory analytics", "Your memory in figures."),
+    ("memory transfer", "Memories as files."),
+    ("conversations", "A simple view of sessions, for small clients."),
+    ("projects", "Chats with a system prompt, a default model, keys and a budget of their own."),
+    ("settings", "Your defaults for chats and memory."),
+    ("accounts", "Your profile, your API keys, your data."),
+    ("webhooks", "Have your server told what happens."),
+    ("analytics", "Activity, tokens, cost, and what is left of your budget."),
+    ("service", "Health of the service."),
+    ("admin", "For admins: accounts, queues, failed jobs, providers, the audit log."),
+];
+
 /// The description as JSON is served at `/openapi.json`.
 pub fn document() -> serde_json::Value {
     routes::description()
@@ -63,18 +86,25 @@ pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
     document.info.title = "Rapport".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.info.description = Some(
-        "A self-hosted chat backend. Slow work is a job: wait for it, poll it, or stream its events.\n\nErrors are \
-         `application/problem+json`; `code` is stable."
+        "A self-hosted chat backend. Slow work is a job: wait for it, poll it, or stream its events.\n\nStart with \
+         `POST /auth/register`, then `POST /chat` with the `access_token` as `Authorization: Bearer`. On this page, \
+         Authorize signs in with your name and password.\n\nErrors are `application/problem+json`; `code` is stable."
             .to_owned(),
     );
+    // Without this the author of a library we use would stand here.
+    document.info.contact = None;
     document.info.license = Some(
         utoipa::openapi::LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
     );
     let components = document.components.get_or_insert_with(Default::default);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let password = Flow::Password(Password::new("/api/v1/auth/token", Scopes::new()));
+    components.add_security_scheme("password", SecurityScheme::OAuth2(OAuth2::new([password])));
     components.schemas.insert("Problem".to_owned(), Problem::schema());
     components.schemas.insert("FieldError".to_owned(), FieldError::schema());
+    let tag = |(name, what): &(&str, &str)| TagBuilder::new().name(*name).description(Some(*what)).build();
+    document.tags = Some(TAGS.iter().map(tag).collect());
     for (path, item) in &mut document.paths.paths {
         let short = path.strip_prefix("/api/v1").unwrap_or(path);
         let is_public = public.iter().any(|(public, _)| *public == short);
@@ -100,7 +130,10 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     let probe = !signs_in && is_public;
     let mut errors = vec![];
     if !is_public {
-        operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+        // One of the two: a token or an API key, or what Swagger UI gets by signing in.
+        operation.security = Some(
+            ["bearer", "password"].map(|name| SecurityRequirement::new(name, Vec::<String>::new())).to_vec(),
+        );
     }
     if !is_public {
         errors.push(("403", "Not allowed: not an admin, or not with this API key"));

@@ -171,6 +171,8 @@ pub fn app(state: AppState) -> Router {
         .merge(api)
         .route("/", get(ui::index))
         .merge(metrics)
+        .route("/redoc", get(ui::redoc))
+        .route("/redoc/redoc.standalone.js", get(ui::redoc_script))
         .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", description()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -43,7 +43,9 @@ pub struct UserList {
     next_cursor: Option<String>,
 }
 
-/// List accounts, the newest first
+/// List accounts, newest first
+///
+/// Names, role and state of every account, in pages.
 #[utoipa::path(get, path = "/admin/users", tag = "admin", params(UserQuery, Cursors),
     responses((status = 200, description = "Accounts", body = UserList)))]
 pub async fn users(
@@ -63,6 +65,8 @@ pub async fn users(
 }
 
 /// Activate an account
+///
+/// Its owner can sign in again.
 #[utoipa::path(post, path = "/admin/users/{id}/activate", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, description = "The account", body = User)))]
 pub async fn activate(
@@ -74,7 +78,9 @@ pub async fn activate(
     Ok(Answer(admin::set_active(&state.ctx, &actor(&caller, address), id, true).await?))
 }
 
-/// Deactivate an account; all its logins end
+/// Deactivate an account
+///
+/// Every login of it ends, and nobody can sign in to it until it is activated.
 #[utoipa::path(post, path = "/admin/users/{id}/deactivate", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, description = "The account", body = User),
               (status = 409, description = "It is the admin's own", body = crate::openapi::Problem)))]
@@ -100,6 +106,8 @@ pub struct QuotaBody {
 }
 
 /// Set what an account may spend a day
+///
+/// Tokens and US dollars a day (UTC). Absent or 0 is no limit of its own.
 #[utoipa::path(put, path = "/admin/users/{id}/quota", tag = "admin", params(("id" = String, Path)),
     request_body = QuotaBody, responses((status = 204, description = "Set")))]
 pub async fn quota(
@@ -147,6 +155,8 @@ pub struct Queues {
 }
 
 /// Show queues and workers
+///
+/// Depth, age of the oldest job, running jobs, jobs done and failed per minute, and each worker's last heartbeat.
 #[utoipa::path(get, path = "/admin/queues", tag = "admin",
     responses((status = 200, description = "Queues and workers", body = Queues)))]
 pub async fn queues(State(state): State<AppState>, _: Caller) -> Result<Answer<Queues>> {
@@ -197,6 +207,8 @@ pub async fn pause(
 }
 
 /// Resume a queue
+///
+/// Workers take jobs from it again within a second.
 #[utoipa::path(post, path = "/admin/queues/{queue}/resume", tag = "admin", params(("queue" = String, Path)),
     responses((status = 204, description = "Resumed")))]
 pub async fn resume(
@@ -222,7 +234,9 @@ pub struct DeadList {
     next_cursor: Option<String>,
 }
 
-/// List jobs that failed for good, the newest first
+/// List jobs that failed for good, newest first
+///
+/// Jobs of all users that used up their attempts or could not be retried, each with its error.
 #[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, Cursors),
     responses((status = 200, description = "Dead jobs", body = DeadList)))]
 pub async fn dead(
@@ -263,6 +277,8 @@ impl DeadBody {
 }
 
 /// Run dead jobs again
+///
+/// Each gets a new set of attempts. The answer says how many were put back.
 #[utoipa::path(post, path = "/admin/jobs/dead/retry", tag = "admin", request_body = DeadBody,
     responses((status = 200, description = "How many run again", body = Counted)))]
 pub async fn retry_dead(
@@ -275,7 +291,9 @@ pub async fn retry_dead(
     Ok(Answer(Counted { count }))
 }
 
-/// Dismiss dead jobs
+/// Remove dead jobs from the list
+///
+/// The jobs stay failed; they are no longer shown here.
 #[utoipa::path(post, path = "/admin/jobs/dead/discard", tag = "admin", request_body = DeadBody,
     responses((status = 200, description = "How many were dismissed", body = Counted)))]
 pub async fn discard_dead(
@@ -309,6 +327,8 @@ pub struct ProviderList {
 }
 
 /// Show the state of the providers
+///
+/// Whether each provider is used, whether its circuit breaker is open, and how many of its keys are resting.
 #[utoipa::path(get, path = "/admin/providers", tag = "admin",
     responses((status = 200, description = "Providers", body = ProviderList)))]
 pub async fn providers(State(state): State<AppState>, _: Caller) -> Answer<ProviderList> {
@@ -343,7 +363,9 @@ pub struct AuditList {
     next_cursor: Option<String>,
 }
 
-/// Show the audit log, the newest first
+/// List the audit log, newest first
+///
+/// Sign-ins, changes of accounts and keys, and what admins did: who, when, from which address.
 #[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, Cursors),
     responses((status = 200, description = "Entries", body = AuditList)))]
 pub async fn audit(

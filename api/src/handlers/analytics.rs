@@ -52,7 +52,7 @@ pub struct Activity {
     by_day: Vec<Day>,
 }
 
-/// Your activity: messages, sessions and days
+/// Show how much you have chatted
 ///
 /// Messages of both sides; days are in UTC.
 #[utoipa::path(get, path = "/analytics/activity", tag = "analytics", params(Range),
@@ -89,7 +89,9 @@ pub struct ModelShares {
     by_model: BTreeMap<String, Share>,
 }
 
-/// Which models answered you
+/// Show which models answered you
+///
+/// Counts and percentages of answers by provider and by model.
 #[utoipa::path(get, path = "/analytics/models", tag = "analytics", params(Range),
     responses((status = 200, description = "Shares of answers", body = ModelShares)))]
 pub async fn models(
@@ -132,7 +134,7 @@ pub struct UsageReport {
     lines: Vec<UsageLine>,
 }
 
-/// Your tokens and cost
+/// Show tokens and cost
 ///
 /// Counted in the transaction that stores a result, so the figures are exact; days are in UTC.
 #[utoipa::path(get, path = "/analytics/usage", tag = "analytics", params(Range),
@@ -160,7 +162,7 @@ pub struct QuotaQuery {
     project_id: Option<String>,
 }
 
-/// What is left of your budget today
+/// Show what is left of today's budget
 ///
 /// A day is one in UTC. Without a limit, what is left is null.
 #[utoipa::path(get, path = "/analytics/quota", tag = "analytics", params(QuotaQuery),

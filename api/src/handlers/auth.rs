@@ -42,6 +42,37 @@ pub struct LoginBody {
     username: String,
     #[schema(example = "Correct-horse-1")]
     password: String,
+    // What OAuth2 clients send besides in a form: taken, and not looked at.
+    #[schema(ignore)]
+    #[expect(dead_code, reason = "known, so that it is no unknown field")]
+    grant_type: Option<String>,
+    #[schema(ignore)]
+    #[expect(dead_code, reason = "as above")]
+    scope: Option<String>,
+    #[schema(ignore)]
+    #[expect(dead_code, reason = "as above")]
+    client_id: Option<String>,
+    #[schema(ignore)]
+    #[expect(dead_code, reason = "as above")]
+    client_secret: Option<String>,
+}
+
+/// The form of OAuth2's password grant. It has a name of its own: generators make one class a media type.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only described: LoginBody reads it")]
+pub struct LoginForm {
+    /// `password`, if given.
+    #[schema(example = "password")]
+    grant_type: Option<String>,
+    /// An email or a username.
+    #[schema(example = "ann@example.com")]
+    username: String,
+    #[schema(example = "Correct-horse-1")]
+    password: String,
+    /// Not looked at, as the two below.
+    scope: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -101,8 +132,8 @@ pub struct Said {
 
 /// Create an account
 ///
-/// You are signed in immediately.
-#[utoipa::path(post, path = "/auth/register", tag = "accounts", request_body = RegisterBody, security(()),
+/// The account is signed in at once. Its `id`, `email` and `created_at` stand at the top and again in `user`.
+#[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = RegisterBody, security(()),
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The account and its tokens", body = Registered),
               (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
@@ -121,10 +152,9 @@ pub async fn register(
 
 /// Sign in
 ///
-/// As JSON or as a form (OAuth2's password grant). An unknown account and a wrong password get the same answer in the
-/// same time.
-#[utoipa::path(post, path = "/auth/login", tag = "accounts", security(()),
-    request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
+/// Takes the form of `POST /auth/token` too. An unknown account and a wrong password get the same answer in the same time.
+#[utoipa::path(post, path = "/auth/login", tag = "auth", security(()),
+    request_body = LoginBody,
     responses((status = 200, description = "Tokens", body = Tokens)))]
 pub async fn login(
     State(state): State<AppState>,
@@ -134,9 +164,11 @@ pub async fn login(
     Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password, &address).await?.into()))
 }
 
-/// Sign in (OAuth2's name for it)
-#[utoipa::path(post, path = "/auth/token", tag = "accounts", security(()),
-    request_body(content((LoginBody = "application/json"), (LoginBody = "application/x-www-form-urlencoded"))),
+/// Sign in (OAuth2 password grant)
+///
+/// The same as `POST /auth/login`, under the name that OAuth2 clients expect.
+#[utoipa::path(post, path = "/auth/token", tag = "auth", security(()),
+    request_body(content = LoginForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "Tokens", body = Tokens)))]
 pub async fn token(
     state: State<AppState>,
@@ -146,10 +178,10 @@ pub async fn token(
     login(state, address, body).await
 }
 
-/// Get new tokens for a refresh token
+/// Exchange a refresh token for new tokens
 ///
 /// Each refresh token works once. One that is used again ends the login it belongs to.
-#[utoipa::path(post, path = "/auth/refresh", tag = "accounts", request_body = RefreshBody, security(()),
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = RefreshBody, security(()),
     responses((status = 200, description = "New tokens", body = Tokens)))]
 pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody>) -> Result<Answer<Tokens>> {
     Ok(Answer(accounts::refresh(&state.ctx, &body.refresh_token).await?.into()))
@@ -158,7 +190,7 @@ pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody
 /// Sign out
 ///
 /// Ends this login; with `{"all": true}` every login of the account.
-#[utoipa::path(post, path = "/auth/logout", tag = "accounts", request_body = Option<LogoutBody>,
+#[utoipa::path(post, path = "/auth/logout", tag = "auth", request_body = Option<LogoutBody>,
     responses((status = 200, description = "Signed out", body = Said)))]
 pub async fn logout(
     State(state): State<AppState>,
@@ -176,14 +208,18 @@ pub async fn logout(
     Ok(Answer(Said { message: "Signed out." }))
 }
 
-/// Get your account
-#[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
+/// Show your account
+///
+/// Name, address, role and whether the address is verified.
+#[utoipa::path(get, path = "/auth/me", tag = "auth", responses((status = 200, description = "The account", body = User)))]
 pub async fn me(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<User>> {
     let user = store::users::get(&mut state.ctx.db.read().await?, caller.user).await?;
     Ok(Answer(user.ok_or_else(|| Error::not_found("account"))?))
 }
 
-/// Get your account (another path for it)
+/// Show your account (alias)
+///
+/// The same as `GET /auth/me`.
 #[utoipa::path(get, path = "/users/me", tag = "accounts", responses((status = 200, description = "The account", body = User)))]
 pub async fn users_me(state: State<AppState>, caller: Caller) -> Result<Answer<User>> {
     me(state, caller).await
@@ -202,7 +238,7 @@ pub struct Ticket {
 ///
 /// A browser cannot set headers on a WebSocket: the ticket goes into its URL instead of the access token, works once,
 /// and only for 30 seconds.
-#[utoipa::path(post, path = "/auth/ws-ticket", tag = "accounts",
+#[utoipa::path(post, path = "/auth/ws-ticket", tag = "auth",
     responses((status = 200, description = "A ticket", body = Ticket)))]
 pub async fn ws_ticket(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<Ticket>> {
     Ok(Answer(Ticket { ticket: tickets::issue(&state, &caller)?, expires_in: tickets::GOOD_FOR.as_secs() }))

@@ -157,6 +157,8 @@ pub struct FeedbackBody {
 }
 
 /// Rate an answer
+///
+/// `up` or `down`, with a comment if you like. A new rating replaces the old one.
 #[utoipa::path(post, path = "/chat/messages/{id}/feedback", tag = "sessions", params(("id" = String, Path)),
     request_body = FeedbackBody, responses((status = 204, description = "Noted")))]
 pub async fn feedback(
@@ -186,7 +188,9 @@ pub struct VariantList {
     items: Vec<Variant>,
 }
 
-/// List earlier variants of an answer, the oldest first
+/// List earlier answers to the same question, oldest first
+///
+/// What `POST /chat/regenerate` replaced.
 #[utoipa::path(get, path = "/chat/messages/{id}/variants", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, description = "Variants", body = VariantList)))]
 pub async fn variants(

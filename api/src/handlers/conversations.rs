@@ -41,6 +41,8 @@ pub struct NewConversation {
 }
 
 /// Start a conversation
+///
+/// The body is optional. The first message gives it a title.
 #[utoipa::path(post, path = "/conversations", tag = "conversations", request_body = Option<NewConversation>,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The conversation", body = Conversation)))]
@@ -68,7 +70,9 @@ pub async fn create(
     Ok(response)
 }
 
-/// List conversations, the newest first
+/// List conversations, newest first
+///
+/// A simple view of sessions: id, title and number of messages.
 #[utoipa::path(get, path = "/conversations", tag = "conversations", params(Skips),
     responses((status = 200, description = "Conversations", body = ConversationList)))]
 pub async fn list(
@@ -95,6 +99,8 @@ pub struct ConversationDeleted {
 }
 
 /// Delete a conversation
+///
+/// Deletes it with all its messages.
 #[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
     responses((status = 200, description = "ConversationDeleted", body = ConversationDeleted)))]
 pub async fn delete(
@@ -123,7 +129,9 @@ pub struct NewLine {
     content: String,
 }
 
-/// Send a message and wait for its answer
+/// Send a message and wait for the answer
+///
+/// A simple form of `POST /chat`. If the answer takes too long, you get the job instead (202).
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path)),
     request_body = NewLine,
     responses((status = 200, description = "The answer", body = ConversationMessage),
@@ -171,7 +179,9 @@ fn named_content(mut error: Error) -> Error {
     error
 }
 
-/// Messages of a conversation, in order
+/// List the messages of a conversation, in order
+///
+/// Each with its sender: `user` or `ai`.
 #[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Skips),
     responses((status = 200, description = "Messages", body = Vec<ConversationMessage>)))]
 pub async fn messages(

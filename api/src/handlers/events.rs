@@ -31,7 +31,7 @@ struct Parameters {
     token: Option<String>,
 }
 
-/// Follow everything that happens
+/// Follow everything that happens to you
 ///
 /// Server-sent events, from now on: `job` (`{job_id, kind, status, session_id}` whenever a job's state changes), `title`
 /// (`{session_id, title}`), and what `GET /memory/events` tells.

@@ -73,7 +73,9 @@ async fn look(state: &AppState) -> Health {
     }
 }
 
-/// Health of the service and what it depends on
+/// Show whether the service is healthy
+///
+/// Database, queue, vectors and workers. 503 when it cannot work.
 #[utoipa::path(get, path = "/health", tag = "service", security(()),
     responses((status = 200, description = "It answers", body = Health),
               (status = 503, description = "The database cannot be reached", body = Health)))]
@@ -83,14 +85,18 @@ pub async fn health(State(state): State<AppState>) -> (StatusCode, Answer<Health
     (status, Answer(health))
 }
 
-/// Whether the process is alive
+/// Check that the process is alive
+///
+/// Always 200 while the process runs. Looks at nothing else.
 #[utoipa::path(get, path = "/livez", tag = "service", security(()),
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain")))]
 pub async fn livez() -> &'static str {
     "ok"
 }
 
-/// Whether it can take requests
+/// Check that the process can take requests
+///
+/// 503 while the database or the queue is not reachable.
 #[utoipa::path(get, path = "/readyz", tag = "service", security(()),
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain"),
               (status = 503, description = "Stopping, or the database cannot be reached", body = String, content_type = "text/plain")))]

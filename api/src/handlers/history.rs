@@ -44,7 +44,9 @@ async fn messages_of(
     Ok(Answer(MessageList { messages, total, session_id: id, next_cursor }))
 }
 
-/// Messages of a session, in order
+/// List the messages of a session, in order
+///
+/// Page with `limit` and `cursor`. A branch shows the messages it shares with its parent too.
 #[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Page),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn session_messages(
@@ -62,7 +64,9 @@ pub struct HistoryQuery {
     session_id: String,
 }
 
-/// Messages of a session, in order (another name for it)
+/// List the messages of a session, in order (alias)
+///
+/// The same as `GET /chat/sessions/{id}/messages`, with the session in the query.
 #[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, Page),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn chat_history(
@@ -94,7 +98,9 @@ pub struct HistoryPage {
     total: i64,
 }
 
-/// Sessions with their last message, the newest first
+/// List sessions with their last message, newest first
+///
+/// By page number: `page` from 1, `per_page` up to 200.
 #[utoipa::path(get, path = "/history", tag = "sessions", params(PageQuery),
     responses((status = 200, description = "Sessions", body = HistoryPage)))]
 pub async fn history(

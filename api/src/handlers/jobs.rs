@@ -121,7 +121,7 @@ pub struct WaitQuery {
     wait: Option<u64>,
 }
 
-/// Get a job
+/// Show a job
 ///
 /// With `?wait=N` it answers when the job is final, or after N seconds.
 #[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), WaitQuery),
@@ -164,7 +164,9 @@ pub struct JobFilter {
     kind: Option<String>,
 }
 
-/// List jobs, the newest first
+/// List jobs, newest first
+///
+/// Filter by status and kind.
 #[utoipa::path(get, path = "/jobs", tag = "jobs", params(JobFilter, Page),
     responses((status = 200, description = "Jobs", body = JobList)))]
 pub async fn list_jobs(
@@ -268,6 +270,8 @@ pub async fn cancel(
 }
 
 /// Run a failed job again
+///
+/// It gets a new set of attempts. A failed answer is removed; the new one takes its place.
 #[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 202, description = "The job, queued again", body = JobView),
               (status = 409, description = "The job has not failed", body = crate::openapi::Problem)))]

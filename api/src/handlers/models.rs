@@ -31,6 +31,8 @@ pub struct ModelList {
 }
 
 /// List providers and their default models
+///
+/// What a chat can name in `provider` now, in the order `auto` tries them.
 #[utoipa::path(get, path = "/models", tag = "chat", responses((status = 200, description = "Models", body = ModelList)))]
 pub async fn models(State(state): State<AppState>, _: Caller) -> Answer<ModelList> {
     let providers = &state.ctx.providers;
@@ -68,6 +70,8 @@ pub struct ToolList {
 }
 
 /// List the tools a chat may use
+///
+/// Those that are configured here, with their parameters.
 #[utoipa::path(get, path = "/tools", tag = "chat", responses((status = 200, description = "Tools", body = ToolList)))]
 pub async fn tools(State(state): State<AppState>, _: Caller) -> Answer<ToolList> {
     let tools = &state.ctx.tools;

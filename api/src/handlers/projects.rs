@@ -40,7 +40,9 @@ pub struct ProjectList {
     next_cursor: Option<String>,
 }
 
-/// List projects, the newest first
+/// List projects, newest first
+///
+/// Your projects with their defaults.
 #[utoipa::path(get, path = "/projects", tag = "projects", params(Page),
     responses((status = 200, description = "Projects", body = ProjectList)))]
 pub async fn list(
@@ -85,6 +87,8 @@ impl From<ProjectBody> for ProjectDraft {
 }
 
 /// Create a project
+///
+/// A project gives its chats a system prompt, a default model, keys and a budget of their own.
 #[utoipa::path(post, path = "/projects", tag = "projects", request_body = ProjectBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The project", body = Project)))]
@@ -101,7 +105,9 @@ pub async fn create(
     Ok(response)
 }
 
-/// Get a project
+/// Show a project
+///
+/// Its name, description and defaults.
 #[utoipa::path(get, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)),
     responses((status = 200, description = "The project", body = Project)))]
 pub async fn get(
@@ -113,6 +119,8 @@ pub async fn get(
 }
 
 /// Change a project
+///
+/// What you do not name stays; `null` removes a default.
 #[utoipa::path(patch, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)), request_body = ProjectBody,
     responses((status = 200, description = "The project", body = Project)))]
 pub async fn change(
@@ -124,7 +132,9 @@ pub async fn change(
     Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?))
 }
 
-/// Change a project (the same as PATCH)
+/// Change a project (same as PATCH)
+///
+/// What you do not name stays; `null` removes a default.
 #[utoipa::path(put, path = "/projects/{id}", tag = "projects", params(("id" = String, Path)), request_body = ProjectBody,
     responses((status = 200, description = "The project", body = Project)))]
 pub async fn put(
@@ -169,6 +179,8 @@ pub struct PromptList {
 }
 
 /// List a project's prompts
+///
+/// With the content of the version in use. At most one prompt is active.
 #[utoipa::path(get, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path)),
     responses((status = 200, description = "Prompts", body = PromptList)))]
 pub async fn list_prompts(
@@ -228,7 +240,9 @@ pub async fn create_prompt(
     Ok(response)
 }
 
-/// Get a prompt
+/// Show a prompt
+///
+/// With the content of the version in use.
 #[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)),
     responses((status = 200, description = "The prompt", body = Prompt)))]
@@ -242,6 +256,8 @@ pub async fn get_prompt(
 }
 
 /// Change a prompt
+///
+/// A new content is a new version. `version` alone goes back to an earlier one.
 #[utoipa::path(patch, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)), request_body = PromptBody,
     responses((status = 200, description = "The prompt", body = Prompt)))]
@@ -256,6 +272,8 @@ pub async fn change_prompt(
 }
 
 /// Delete a prompt with all its versions
+///
+/// If it was the active one, chats use the default system prompt.
 #[utoipa::path(delete, path = "/projects/{id}/prompts/{prompt_id}", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)), responses((status = 204, description = "Deleted")))]
 pub async fn delete_prompt(
@@ -273,7 +291,9 @@ pub struct VersionList {
     items: Vec<PromptVersion>,
 }
 
-/// List all versions of a prompt, the newest first
+/// List the versions of a prompt, newest first
+///
+/// Each with its content and date.
 #[utoipa::path(get, path = "/projects/{id}/prompts/{prompt_id}/versions", tag = "projects",
     params(("id" = String, Path), ("prompt_id" = String, Path)),
     responses((status = 200, description = "Versions", body = VersionList)))]
@@ -343,7 +363,9 @@ pub struct ProviderKeyList {
     items: Vec<ProviderKey>,
 }
 
-/// List the providers that a project has its own keys for
+/// List the providers a project has its own keys for
+///
+/// The providers and dates; never the keys.
 #[utoipa::path(get, path = "/projects/{id}/provider-keys", tag = "projects", params(("id" = String, Path)),
     responses((status = 200, description = "Providers, never the keys", body = ProviderKeyList)))]
 pub async fn list_keys(
@@ -377,6 +399,8 @@ pub async fn put_key(
 }
 
 /// Delete a project's key for a provider
+///
+/// Chats in the project use the deployment's key again, if there is one.
 #[utoipa::path(delete, path = "/projects/{id}/provider-keys/{provider}", tag = "projects",
     params(("id" = String, Path), ("provider" = String, Path)), responses((status = 204, description = "Gone")))]
 pub async fn delete_key(

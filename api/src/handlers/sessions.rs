@@ -55,7 +55,9 @@ pub struct SessionFilter {
     q: Option<String>,
 }
 
-/// List sessions: pinned ones first, then by their last change
+/// List sessions
+///
+/// Pinned ones first, then by their last change. Filter by status, project and text.
 #[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, Page),
     responses((status = 200, description = "Sessions", body = SessionList)))]
 pub async fn list(
@@ -96,6 +98,8 @@ pub struct NewSession {
 }
 
 /// Create an empty session
+///
+/// You do not need this to chat: `POST /chat` without `session_id` creates one.
 #[utoipa::path(post, path = "/chat/sessions", tag = "sessions", request_body = NewSession,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The session", body = Session)))]
@@ -115,7 +119,9 @@ pub async fn create(
     Ok(response)
 }
 
-/// Get a session
+/// Show a session
+///
+/// Its title, project, status and number of messages.
 #[utoipa::path(get, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, description = "The session", body = Session)))]
 pub async fn get(
@@ -139,6 +145,8 @@ pub struct SessionChange {
 }
 
 /// Rename, pin or archive a session
+///
+/// What you do not name stays as it is.
 #[utoipa::path(patch, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     request_body = SessionChange, responses((status = 200, description = "The session", body = Session)))]
 pub async fn change(
@@ -152,7 +160,9 @@ pub async fn change(
     Ok(Answer(sessions::change(&state.ctx, caller.user, id, change).await?))
 }
 
-/// Rename, pin or archive a session (the same as PATCH)
+/// Rename, pin or archive a session (same as PATCH)
+///
+/// What you do not name stays as it is.
 #[utoipa::path(put, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     request_body = SessionChange, responses((status = 200, description = "The session", body = Session)))]
 pub async fn put(
@@ -165,6 +175,8 @@ pub async fn put(
 }
 
 /// Delete a session with all its messages
+///
+/// What is still running in it is cancelled first. Memories that came from it stay.
 #[utoipa::path(delete, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted")))]
 pub async fn delete(

@@ -9,14 +9,18 @@ use crate::{
     state::AppState,
 };
 
-/// Get your settings
+/// Show your settings
+///
+/// With the defaults of what you have not set.
 #[utoipa::path(get, path = "/settings", tag = "settings",
     responses((status = 200, description = "All settings, with defaults where nothing was set", body = UserSettings)))]
 pub async fn get(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<UserSettings>> {
     Ok(Answer(settings::get(&mut state.ctx.db.read().await?, caller.user).await?))
 }
 
-/// Change your settings; fields you leave out stay as they are
+/// Change your settings
+///
+/// What you do not name stays.
 #[utoipa::path(patch, path = "/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn patch(
@@ -27,7 +31,9 @@ pub async fn patch(
     Ok(Answer(settings::change(&state.ctx, caller.user, body).await?))
 }
 
-/// Change your settings (the same as PATCH)
+/// Change your settings (same as PATCH)
+///
+/// What you do not name stays.
 #[utoipa::path(put, path = "/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn put(
@@ -38,14 +44,18 @@ pub async fn put(
     patch(state, caller, body).await
 }
 
-/// Get your settings (another path for it)
+/// Show your settings (alias)
+///
+/// The same as `GET /settings`.
 #[utoipa::path(get, path = "/settings/settings", tag = "settings",
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn get_alias(state: State<AppState>, caller: Caller) -> Result<Answer<UserSettings>> {
     get(state, caller).await
 }
 
-/// Change your settings (another path for it)
+/// Change your settings (alias)
+///
+/// The same as `PUT /settings`.
 #[utoipa::path(put, path = "/settings/settings", tag = "settings", request_body = SettingsChange,
     responses((status = 200, description = "All settings", body = UserSettings)))]
 pub async fn put_alias(

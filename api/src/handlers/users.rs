@@ -49,10 +49,10 @@ fn sent() -> Answer<CodeSent> {
     })
 }
 
-/// Send a code to verify an email address
+/// Request a code to verify your address
 ///
-/// The answer is the same whether or not the address has an account. The code works once, within five minutes, and allows five tries.
-#[utoipa::path(post, path = "/auth/request-otp", tag = "accounts", request_body = EmailBody, security(()),
+/// The answer is the same whether or not the address has an account. The code is good for five minutes, once, for five tries.
+#[utoipa::path(post, path = "/auth/request-otp", tag = "auth", request_body = EmailBody, security(()),
     responses((status = 200, description = "Always the same", body = CodeSent)))]
 pub async fn request_otp(
     State(state): State<AppState>,
@@ -71,8 +71,10 @@ pub struct VerifyEmailBody {
     otp: String,
 }
 
-/// Verify an email address with its code
-#[utoipa::path(post, path = "/auth/verify-otp", tag = "accounts", request_body = VerifyEmailBody, security(()),
+/// Verify your address with a code
+///
+/// Marks the address as verified. A code works once, for five minutes and five tries.
+#[utoipa::path(post, path = "/auth/verify-otp", tag = "auth", request_body = VerifyEmailBody, security(()),
     responses((status = 200, description = "Verified", body = Said)))]
 pub async fn verify_otp(
     State(state): State<AppState>,
@@ -83,10 +85,10 @@ pub async fn verify_otp(
     Ok(Answer(Said { message: "Email verified successfully." }))
 }
 
-/// Send a token to set a new password
+/// Request a mail to reset your password
 ///
 /// The answer is the same whether or not the address has an account.
-#[utoipa::path(post, path = "/auth/forgot-password", tag = "accounts", request_body = EmailBody, security(()),
+#[utoipa::path(post, path = "/auth/forgot-password", tag = "auth", request_body = EmailBody, security(()),
     responses((status = 200, description = "Always the same", body = CodeSent)))]
 pub async fn forgot_password(
     State(state): State<AppState>,
@@ -106,10 +108,10 @@ pub struct ResetBody {
     new_password: String,
 }
 
-/// Set a new password with the token from a mail
+/// Set a new password with the token of a mail
 ///
 /// Every login of the account ends.
-#[utoipa::path(post, path = "/auth/reset-password", tag = "accounts", request_body = ResetBody, security(()),
+#[utoipa::path(post, path = "/auth/reset-password", tag = "auth", request_body = ResetBody, security(()),
     responses((status = 200, description = "Set", body = Said)))]
 pub async fn reset_password(
     State(state): State<AppState>,
@@ -132,7 +134,7 @@ pub struct ChangePasswordBody {
 /// Change your password
 ///
 /// Every other login of the account ends.
-#[utoipa::path(post, path = "/auth/change-password", tag = "accounts", request_body = ChangePasswordBody,
+#[utoipa::path(post, path = "/auth/change-password", tag = "auth", request_body = ChangePasswordBody,
     responses((status = 200, description = "Changed", body = Said)))]
 pub async fn change_password(
     State(state): State<AppState>,
@@ -154,7 +156,9 @@ pub struct ProfileBody {
     name: Option<String>,
 }
 
-/// Change your profile; fields you leave out stay as they are
+/// Change your profile
+///
+/// What you do not name stays.
 #[utoipa::path(patch, path = "/users/me", tag = "accounts", request_body = ProfileBody,
     responses((status = 200, description = "The account", body = User),
               (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
@@ -190,7 +194,7 @@ pub async fn deactivate(
     Ok(Answer(Said { message: "The account is deactivated." }))
 }
 
-/// Erase your account
+/// Delete your account
 ///
 /// The account is closed at once; a job erases everything it owns: rows, vectors, events, files, mail.
 #[utoipa::path(delete, path = "/users/me", tag = "accounts", request_body = PasswordBody,
@@ -231,6 +235,8 @@ pub struct KeyList {
 }
 
 /// List your API keys
+///
+/// Their names, first characters, scopes and dates; never the keys themselves.
 #[utoipa::path(get, path = "/api-keys", tag = "accounts",
     responses((status = 200, description = "Keys, without their text", body = KeyList)))]
 pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
@@ -262,7 +268,9 @@ pub async fn make_key(
     Ok(response)
 }
 
-/// Revoke an API key
+/// Delete an API key
+///
+/// It stops working at once.
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "accounts", params(("id" = String, Path)),
     responses((status = 204, description = "The key no longer works")))]
 pub async fn delete_key(
@@ -275,7 +283,7 @@ pub async fn delete_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Export everything your account owns
+/// Export everything of your account
 ///
 /// A job writes one ZIP archive of JSON files. Its result says where to download it, for a day.
 #[utoipa::path(get, path = "/users/me/export", tag = "accounts",
@@ -288,9 +296,11 @@ pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Re
     Ok(super::chat::job_response(job))
 }
 
-/// Download the archive
+/// Download the archive of your account
+///
+/// The ZIP file that the export job wrote. It is kept for a day.
 #[utoipa::path(get, path = "/users/me/exports/{id}", tag = "accounts", params(("id" = String, Path)),
-    responses((status = 200, description = "A ZIP archive", body = String, content_type = "application/zip"),
+    responses((status = 200, description = "A ZIP archive", body = String, content_type = "application/octet-stream"),
               (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]
 pub async fn download(
     State(state): State<AppState>,
@@ -303,7 +313,7 @@ pub async fn download(
     let body = super::memory::transfer::kept_file(&state, &caller, &job).await?;
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert("content-type", HeaderValue::from_static("application/zip"));
+    headers.insert("content-type", HeaderValue::from_static("application/octet-stream"));
     headers.insert("content-disposition", HeaderValue::from_static("attachment; filename=\"account.zip\""));
     Ok(response)
 }

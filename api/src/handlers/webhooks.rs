@@ -47,6 +47,8 @@ pub struct WebhookList {
 }
 
 /// List webhooks
+///
+/// Their addresses and events; never their secrets.
 #[utoipa::path(get, path = "/webhooks", tag = "webhooks",
     responses((status = 200, description = "Webhooks, without their secrets", body = WebhookList)))]
 pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<WebhookList>> {
@@ -55,7 +57,7 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
     }))
 }
 
-/// Make a webhook
+/// Create a webhook
 ///
 /// What happens is sent as Standard Webhooks says: `webhook-id`, `webhook-timestamp`, `webhook-signature`. A receiver that does
 /// not answer with 2xx within 15 seconds gets it again, up to seven times over about twenty hours.
@@ -78,6 +80,8 @@ pub async fn create(
 }
 
 /// Delete a webhook
+///
+/// Nothing more is sent to it, and its deliveries are deleted.
 #[utoipa::path(delete, path = "/webhooks/{id}", tag = "webhooks", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted")))]
 pub async fn delete(
@@ -94,7 +98,9 @@ pub struct DeliveryList {
     items: Vec<Delivery>,
 }
 
-/// List a webhook's deliveries, the newest first
+/// List the deliveries of a webhook, newest first
+///
+/// What was sent, how often it was tried, and what came back.
 #[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Skips),
     responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
 pub async fn deliveries(
@@ -114,6 +120,8 @@ pub async fn deliveries(
 }
 
 /// Send a delivery again
+///
+/// The same message with the same id, once more.
 #[utoipa::path(post, path = "/webhooks/{id}/deliveries/{delivery_id}/redeliver", tag = "webhooks",
     params(("id" = String, Path), ("delivery_id" = String, Path)),
     responses((status = 202, description = "It will be sent again")))]

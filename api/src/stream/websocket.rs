@@ -84,7 +84,9 @@ pub async fn chat_ws(
     Ok(upgrade.on_upgrade(move |socket| serve(state, caller, socket, slot, accumulate)))
 }
 
-/// Chat over a WebSocket (another name for it)
+/// Chat over a WebSocket (alias)
+///
+/// The same as `GET /chat/ws`. Under `/api` (without `/v1`) every `token` event carries `content` too.
 #[utoipa::path(get, path = "/chat/stream", tag = "chat", params(("token" = Option<String>, Query),
     ("accumulate" = Option<bool>, Query, description = "Give `content`, the whole text so far, in every `token` event")),
     responses((status = 101, description = "Switching to WebSocket"),

@@ -2,6 +2,7 @@
 //! contract` writes them anew.
 
 mod fuzz;
+mod generators;
 mod readme;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -77,6 +78,16 @@ fn docs_metrics_md_lists_every_metric() {
 fn every_operation_says_what_it_is_and_how_it_fails() {
     let document = serde_json::to_value(rapport_api::document()).unwrap();
     let mut operations = 0;
+    let tags = document["tags"].as_array().unwrap();
+    assert!(tags.iter().all(|tag| tag["description"].as_str().is_some_and(|text| !text.is_empty())));
+    let tags: Vec<&str> = tags.iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&tags[..5], *tags.last().unwrap()),
+        (&["auth", "chat", "jobs", "sessions", "memory"][..], "admin")
+    );
+    assert!(document["info"]["contact"].is_null(), "{}", document["info"]);
+    let sign_in = &document["components"]["securitySchemes"]["password"]["flows"]["password"];
+    assert_eq!(sign_in["tokenUrl"], "/api/v1/auth/token");
     for (path, item) in document["paths"].as_object().unwrap() {
         assert!(path.starts_with("/api/v1/"));
         for (method, operation) in item.as_object().unwrap() {
@@ -86,7 +97,12 @@ fn every_operation_says_what_it_is_and_how_it_fails() {
                 operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
                 "{name} has no summary"
             );
+            let said = operation["description"].as_str().unwrap_or_default();
+            assert!(!said.is_empty(), "{name} has no description");
             assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{name} has no tag");
+            for tag in operation["tags"].as_array().unwrap() {
+                assert!(tags.contains(&tag.as_str().unwrap()), "{name}: the tag {tag} is not described");
+            }
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with(['1', '2'])), "{name} has no success");
             let secured = operation["security"]

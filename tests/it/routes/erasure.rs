@@ -128,7 +128,7 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
     assert_eq!(done["status"], "succeeded", "{done}");
     let path = format!("/users/me/exports/{id}");
     let response = user.request(Method::GET, &path).send().await.unwrap();
-    assert_eq!(response.headers()["content-type"], "application/zip");
+    assert_eq!(response.headers()["content-type"], "application/octet-stream");
     let bytes = response.bytes().await.unwrap();
     let file = app.folder.join("account.zip");
     std::fs::write(&file, &bytes).unwrap();

@@ -1,5 +1,7 @@
 //! What clients of the systems we replace look for: names of fields, spellings of parameters, habits.
 
+use std::process::Command;
+
 use futures::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use crate::{
         App, Stack, User,
         app::client,
         client::{Answer, PASSWORD},
+        python,
         servers::unique,
     },
 };
@@ -24,6 +27,7 @@ both_stacks!(
     a_failed_answer_can_be_a_friendly_message,
     a_project_takes_its_sessions_along_when_told,
     password_rules_are_the_deployments,
+    the_old_systems_own_clients_run,
 );
 
 fn at(user: &User, app: &App, prefix: &str) -> User {
@@ -302,4 +306,24 @@ async fn password_rules_are_the_deployments(stack: Stack) {
     let user = User { token: made["access_token"].as_str().unwrap().to_owned(), ..app.user().await };
     let change = |new: &str| json!({"current_password": "testpass onetwo", "new_password": new});
     user.post("/auth/change-password", &change("another")).await.problem(422, "validation_failed");
+}
+
+/// The clients under tests/python/clients are written as the replaced systems' documentation shows them.
+async fn the_old_systems_own_clients_run(stack: Stack) {
+    let sorry = "Sorry, I could not answer. Please try again in a moment.";
+    let app = App::builder(stack)
+        .env("PASSWORD__REQUIRE_UPPER", "false")
+        .env("CHAT__FALLBACK_MESSAGE", sorry)
+        .env("QUEUE__MAX_ATTEMPTS", "1")
+        .start()
+        .await;
+    for name in ["support_bot", "chat_api", "chatbot_platform", "assistant"] {
+        let (url, script) = (app.url(0), python::script(&format!("clients/{name}.py")));
+        let ran = tokio::task::spawn_blocking(move || {
+            Command::new(python::tool("python")).arg(script).arg(url).env("NO_PROXY", "*").output().unwrap()
+        });
+        let ran = ran.await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success() && said.ends_with("ok\n"), "{name}: {said}");
+    }
 }

@@ -47,6 +47,17 @@ async fn health_metrics_documents_and_the_front_page(stack: Stack) {
     let (status, docs) = text("/docs/", "text/html").await;
     assert!(status == 200 && docs.contains("swagger"), "{docs}");
     assert!(!docs.contains("https://"), "the documentation's assets are in the binary");
+    let (status, redoc) = text("/redoc", "text/html").await;
+    assert!(
+        status == 200 && redoc.contains("<redoc spec-url=\"/openapi.json\">") && !redoc.contains("//"),
+        "{redoc}"
+    );
+    let script = user.http.get(format!("{}/redoc/redoc.standalone.js", app.url(0))).send().await.unwrap();
+    assert_eq!(
+        (script.status().as_u16(), &script.headers()["content-encoding"]),
+        (200, &"gzip".parse().unwrap())
+    );
+    assert!(script.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]), "compressed as it was vendored");
     assert_eq!(text("/docs/swagger-ui.css", "*/*").await.0, 200);
 }
 

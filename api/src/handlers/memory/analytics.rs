@@ -158,7 +158,9 @@ fn insights(of: &Overview) -> Vec<Insight> {
     all
 }
 
-/// Get your memory in figures
+/// Show your memory in figures
+///
+/// Counts by type, status and day, averages, a health score of 0-100, and hints on what to do.
 #[utoipa::path(get, path = "/memory/analytics/dashboard", tag = "memory analytics", params(RangeQuery),
     responses((status = 200, description = "Figures", body = Dashboard)))]
 pub async fn dashboard(
@@ -218,7 +220,9 @@ pub struct TopQuery {
     limit: Option<i64>,
 }
 
-/// List the top memories by a measure
+/// Show the top memories by a measure
+///
+/// By importance, confidence, how often they were used, or how new they are.
 #[utoipa::path(get, path = "/memory/analytics/top", tag = "memory analytics", params(TopQuery),
     responses((status = 200, description = "The first first", body = [MemoryView])))]
 pub async fn top(

@@ -54,7 +54,7 @@ pub struct DetectedOne {
     other_id: String,
 }
 
-/// Find memories that contradict, duplicate or refine each other
+/// Find memories that contradict, repeat or refine each other
 ///
 /// The model compares pairs that are at least 0.85 similar (configurable) or have the same slot. Contradictions become conflict
 /// records. A job; waits for it as chat does.
@@ -130,7 +130,9 @@ pub struct ConflictFilter {
     status: Option<String>,
 }
 
-/// List conflict records, the newest first
+/// List conflicts between memories, newest first
+///
+/// Pairs that contradict each other, with the proposed solution and whether it is still open.
 #[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, Skips),
     responses((status = 200, description = "Conflicts", body = [ConflictView])))]
 pub async fn list(
@@ -163,6 +165,8 @@ pub struct ResolveBody {
 }
 
 /// Resolve a conflict
+///
+/// Keep one of the two, both or neither; or say what is right.
 #[utoipa::path(post, path = "/memory/conflicts/{id}/resolve", tag = "memory", params(("id" = String, Path)),
     request_body = ResolveBody,
     responses((status = 200, description = "The conflict", body = ConflictView),

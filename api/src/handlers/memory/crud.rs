@@ -124,6 +124,8 @@ async fn page_of(state: &AppState, user: UserId, filter: MemoryFilter, page: &Pa
 }
 
 /// List memories
+///
+/// Pending and confirmed ones unless you ask otherwise. Filter by type, status and text; sort; page.
 #[utoipa::path(get, path = "/memory", tag = "memory", params(MemoryFilter, Page),
     responses((status = 200, description = "Memories", body = MemoryList)))]
 pub async fn list(
@@ -136,6 +138,8 @@ pub async fn list(
 }
 
 /// List memories that wait for your decision
+///
+/// What was learned from conversations and is neither confirmed nor rejected, newest first.
 #[utoipa::path(get, path = "/memory/pending", tag = "memory", params(Page),
     responses((status = 200, description = "Pending memories, the newest first", body = MemoryList)))]
 pub async fn pending(
@@ -155,6 +159,8 @@ pub async fn pending(
 }
 
 /// List memories that others share with you
+///
+/// You can read them, not change them. Where they were said is not shown.
 #[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Skips),
     responses((status = 200, description = "Memories of others, readable only", body = [MemoryView])))]
 pub async fn shared(
@@ -231,9 +237,9 @@ impl From<MemoryBody> for Draft {
     }
 }
 
-/// Add a memory by hand
+/// Add a memory
 ///
-/// It is confirmed. 200 when it was known before; then it is confirmed now.
+/// It counts as confirmed. 200 instead of 201 when it was known already: then it is confirmed now.
 #[utoipa::path(post, path = "/memory", tag = "memory", request_body = MemoryBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The memory", body = MemoryView),
@@ -260,7 +266,9 @@ pub struct Include {
     include: Option<String>,
 }
 
-/// Get a memory
+/// Show a memory
+///
+/// One of yours, or one that is shared with you.
 #[utoipa::path(get, path = "/memory/{id}", tag = "memory", params(("id" = String, Path), Include),
     responses((status = 200, description = "The memory: your own, or one that is shared with you", body = MemoryView)))]
 pub async fn get(
@@ -283,6 +291,8 @@ pub async fn get(
 }
 
 /// Change a memory
+///
+/// What you do not name stays. The old text stays in the history.
 #[utoipa::path(patch, path = "/memory/{id}", tag = "memory", params(("id" = String, Path)), request_body = MemoryBody,
     responses((status = 200, description = "The memory", body = MemoryView),
               (status = 409, description = "It is history, or another one says the same", body = crate::openapi::Problem)))]
@@ -296,7 +306,9 @@ pub async fn change(
     Ok(Answer(edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?))
 }
 
-/// Delete a memory, its history and its vector
+/// Delete a memory
+///
+/// Its history and its vector go with it.
 #[utoipa::path(delete, path = "/memory/{id}", tag = "memory", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted")))]
 pub async fn delete(
@@ -350,7 +362,9 @@ pub struct History {
     changes: Vec<ChangeView>,
 }
 
-/// List every change of a memory, the newest first
+/// Show every change of a memory, newest first
+///
+/// Who changed what, when, and whether it was undone.
 #[utoipa::path(get, path = "/memory/{id}/history", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "Changes", body = History)))]
 pub async fn history(
@@ -370,7 +384,9 @@ pub struct Restored {
     memories: Vec<MemoryView>,
 }
 
-/// Undo the latest change of a memory, and everything that changed together with it
+/// Undo the latest change of a memory
+///
+/// Everything that was changed together with it is undone too.
 #[utoipa::path(post, path = "/memory/{id}/undo", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "What was restored", body = Restored),
               (status = 409, description = "There is nothing to undo, or something changed since", body = crate::openapi::Problem)))]
@@ -385,6 +401,8 @@ pub async fn undo_change(
 }
 
 /// Undo a merge
+///
+/// The originals come back as they were.
 #[utoipa::path(post, path = "/memory/{id}/unmerge", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "The originals, as they were", body = Restored),
               (status = 409, description = "It was not made by a merge", body = crate::openapi::Problem)))]

@@ -33,7 +33,7 @@ struct Parameters {
     token: Option<String>,
 }
 
-/// Follow what happens to one's memory
+/// Follow changes of your memory
 ///
 /// Server-sent events: `window_queued`, `memory_created`, `memory_changed`, `conflict_opened`, `extraction_failed`. Begins
 /// with what happens next; `Last-Event-ID` (or `?after=`) resumes after that event, for a day; `?after=0-0` gives all.

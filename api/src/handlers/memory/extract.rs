@@ -30,7 +30,7 @@ pub struct ExtractBody {
     dry_run: bool,
 }
 
-/// Read a session, or all, again
+/// Read a session, or all sessions, again for memories
 ///
 /// Idempotent: what is known gains no second evidence from the same message, decisions hold, deleted facts stay deleted. A
 /// job with progress; waits for it as chat does.
@@ -83,7 +83,9 @@ pub struct RunView {
     created_at: DateTime<Utc>,
 }
 
-/// List what was read of conversations, and what it cost
+/// List which parts of conversations were read for memories
+///
+/// Each with what was found, by which model, and what it cost.
 #[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Skips),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn runs(

@@ -40,7 +40,8 @@ pub struct LinkBody {
     relationship_type: Option<String>,
 }
 
-/// A link that was made. It is described twice: `source`, `target` and `type` are what graphs show too.
+/// A link that was made. `source_id` and `target_id` are as they were sent; `source` and `target` as graphs show them: a
+/// link that says the same in both directions goes from the older to the newer memory.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct LinkMade {
     #[serde(flatten)]
@@ -56,6 +57,8 @@ pub struct LinkMade {
 }
 
 /// Link two memories
+///
+/// 201 when the link is new, 200 when it was there.
 #[utoipa::path(post, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
     responses((status = 201, description = "The link", body = LinkMade), (status = 200, description = "It was there", body = LinkMade),
               (status = 404, description = "One of the two is not there, or another user's", body = crate::openapi::Problem)))]
@@ -68,8 +71,8 @@ pub async fn link(
     let relationship = body.relationship_type.as_deref().unwrap_or("relates_to");
     let (link, created_at, made) = graph::link(&state.ctx, caller.user, source, target, relationship).await?;
     let answer = LinkMade {
-        source_id: link.source,
-        target_id: link.target,
+        source_id: source,
+        target_id: target,
         relationship_type: link.relationship.clone(),
         created_at,
         link,
@@ -82,7 +85,9 @@ pub struct Unlinked {
     deleted: u64,
 }
 
-/// Delete a link: of one kind, or, without `relationship_type`, of all kinds
+/// Delete links between two memories
+///
+/// Of one kind, or, without `relationship_type`, of every kind.
 #[utoipa::path(delete, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
     responses((status = 200, description = "How many links were deleted", body = Unlinked),
               (status = 404, description = "There is no such link", body = crate::openapi::Problem)))]
@@ -128,7 +133,9 @@ async fn own(q: &mut impl Querier, user: UserId, id: MemoryId) -> Result<Memory>
     Ok(memories::get(q, user, id).await?.ok_or_else(|| Error::not_found("memory"))?)
 }
 
-/// List memories that are linked to a memory
+/// List memories linked to a memory
+///
+/// Nearest first, up to `depth` links away, at most 500.
 #[utoipa::path(get, path = "/memory/{id}/related", tag = "memory graph", params(("id" = String, Path), RelatedQuery),
     responses((status = 200, description = "The nearest first; at most 500", body = [Related])))]
 pub async fn related(
@@ -210,7 +217,9 @@ pub struct GraphQuery {
     max_depth: Option<i32>,
 }
 
-/// Get the graph around a memory
+/// Show the graph around a memory
+///
+/// Nodes and edges up to `max_depth` links away, at most 500 nodes.
 #[utoipa::path(get, path = "/memory/{id}/graph", tag = "memory graph", params(("id" = String, Path), GraphQuery),
     responses((status = 200, description = "Nodes and edges; at most 500 nodes", body = Graph)))]
 pub async fn graph_around(
@@ -227,7 +236,9 @@ pub async fn graph_around(
     Ok(Answer(graph_of(&mut conn, caller.user, ids).await?))
 }
 
-/// Get the graph of all linked memories
+/// Show the graph of all linked memories
+///
+/// Nodes and edges, at most 500 nodes.
 #[utoipa::path(get, path = "/memory/graph", tag = "memory graph",
     responses((status = 200, description = "Nodes and edges; at most 500 nodes", body = Graph)))]
 pub async fn graph_of_all(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<Graph>> {

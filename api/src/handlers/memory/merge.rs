@@ -95,6 +95,8 @@ pub async fn suggestions(
 }
 
 /// Look for merges and contradictions now
+///
+/// Starts the job that otherwise runs by itself when enough has changed.
 #[utoipa::path(post, path = "/memory/consolidate/review", tag = "memory",
     params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "How much was found", body = Object),

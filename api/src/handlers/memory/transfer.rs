@@ -88,6 +88,8 @@ pub async fn export(
 }
 
 /// Download an exported file
+///
+/// The file that an export job wrote. It is kept for a day.
 #[utoipa::path(get, path = "/memory/exports/{id}", tag = "memory transfer", params(("id" = String, Path)),
     responses((status = 200, description = "The file", body = Object),
               (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]

@@ -79,7 +79,9 @@ pub struct Verified {
     memories: Vec<MemoryView>,
 }
 
-/// Verify many memories: all of them, or none
+/// Confirm, reject or correct many memories
+///
+/// All of them, or none when one of them cannot be changed.
 #[utoipa::path(post, path = "/memory/verify", tag = "memory", request_body = VerifyMany,
     responses((status = 200, description = "The memories", body = Verified),
               (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
