@@ -220,7 +220,8 @@ impl From<PromptBody> for PromptDraft {
 
 /// Create a prompt
 ///
-/// The template is checked. The first prompt of a project is active unless it says otherwise.
+/// The template is checked. It may use variables (`{{ user.name }}`), the filters `upper`, `lower`, `title`, `trim`, `default`, `length`, `truncate` and
+/// `date`, `{% if %}`, `{% for %}` over a list among its variables, and `{# comments #}`. The first prompt of a project is active unless it says otherwise.
 #[utoipa::path(post, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")), request_body = PromptBody,
     responses((status = 201, description = "The prompt", body = Prompt),

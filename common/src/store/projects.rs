@@ -67,7 +67,6 @@ const LAST_VERSION: &str =
 const VERSIONS: &str =
     "select v.version, v.content, v.created_at from prompt_versions v join prompts p on p.id = v.prompt_id
     where v.prompt_id = $1 and p.user_id = $2 order by v.version desc limit 200";
-const HAS_VERSION: &str = "select 1 from prompt_versions where prompt_id = $1 and version = $2";
 const UPDATE_PROMPT: &str =
     "update prompts set name = $3, version = $4, variables = $5, is_active = $6, updated_at = $7
     where id = $1 and user_id = $2";
@@ -98,7 +97,6 @@ pub(super) const SQL: &[&str] = &[
     ACTIVE,
     LAST_VERSION,
     VERSIONS,
-    HAS_VERSION,
     UPDATE_PROMPT,
     NONE_ACTIVE,
     DELETE_PROMPT,
@@ -308,10 +306,6 @@ pub async fn versions(
     prompt: PromptId,
 ) -> Result<Vec<PromptVersion>, sqlx::Error> {
     fetch_all!(PromptVersion, q, VERSIONS, prompt, user)
-}
-
-pub async fn has_version(q: &mut impl Querier, prompt: PromptId, version: i64) -> Result<bool, sqlx::Error> {
-    Ok(fetch_optional!((i32,), q, HAS_VERSION, prompt, version)?.is_some())
 }
 
 pub async fn update_prompt(tx: &mut Tx, user: UserId, prompt: &Prompt) -> Result<(), sqlx::Error> {

@@ -201,14 +201,14 @@ pub struct PromptDraft {
     pub version: Option<i64>,
 }
 
-fn check_template(content: &str, variables: &Value) -> Result<()> {
+async fn check_template(content: &str, variables: &Value) -> Result<()> {
     if content.trim().is_empty() || content.chars().count() > template::TEMPLATE_MAX || content.contains('\0')
     {
         let message = format!("must be 1 to {} characters, without NUL", template::TEMPLATE_MAX);
         return Err(Error::field("content", message));
     }
     let sample = template::variables("Ann", "Project", "", "2026-01-31", variables);
-    template::render(content, &sample).map(drop).map_err(|problem| problem.into_error("content"))
+    template::checked(content.to_owned(), sample, "content").await
 }
 
 fn check_variables(variables: &Value) -> Result<()> {
@@ -244,7 +244,7 @@ pub async fn create_prompt(
     let content = draft.content.ok_or_else(|| Error::field("content", "is required"))?;
     let variables = draft.variables.unwrap_or_else(|| json!({}));
     check_variables(&variables)?;
-    check_template(&content, &variables)?;
+    check_template(&content, &variables).await?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     get(&mut tx, user, project).await?;
@@ -287,6 +287,25 @@ pub async fn prompt_in(
     projects::prompt(q, user, project, id).await?.ok_or_else(|| Error::not_found("prompt"))
 }
 
+/// Puts the text and the variables that a draft names into a prompt.
+async fn edit(q: &mut impl Querier, user: UserId, prompt: &mut Prompt, draft: &PromptDraft) -> Result<()> {
+    if let Some(variables) = &draft.variables {
+        check_variables(variables)?;
+        prompt.variables = Json(variables.clone());
+    }
+    if let Some(content) = &draft.content {
+        prompt.content = content.clone();
+    } else if let Some(version) = draft.version {
+        let versions = projects::versions(q, user, prompt.id).await?;
+        let Some(found) = versions.into_iter().find(|found| found.version == version) else {
+            return Err(Error::field("version", "is not one of this prompt's"));
+        };
+        prompt.version = version;
+        prompt.content = found.content;
+    }
+    Ok(())
+}
+
 /// Changes a prompt. Another text is another version; `version` alone goes back to one there was.
 pub async fn change_prompt(
     ctx: &Context,
@@ -301,32 +320,27 @@ pub async fn change_prompt(
     if let Some(message) = draft.name.as_deref().and_then(name_problem) {
         return Err(Error::field("name", message));
     }
+    // Checked before the transaction, which others wait for.
+    let mut checked = prompt_in(&mut ctx.db.read().await?, user, project, id).await?;
+    edit(&mut ctx.db.read().await?, user, &mut checked, &draft).await?;
+    check_template(&checked.content, &checked.variables.0).await?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     // Its row is taken by the first update; two edits at once get two versions.
     store::memory_log::take_version(&mut tx, user).await?;
     let mut prompt = prompt_in(&mut tx, user, project, id).await?;
-    if let Some(variables) = draft.variables {
-        check_variables(&variables)?;
-        prompt.variables = Json(variables);
+    let before = prompt.content.clone();
+    edit(&mut tx, user, &mut prompt, &draft).await?;
+    if (&prompt.content, &prompt.variables) != (&checked.content, &checked.variables) {
+        return Err(Error::new(
+            Code::WrongState,
+            "The prompt was changed by somebody else just now. Try again.",
+        ));
     }
-    if let Some(content) = draft.content {
-        if content != prompt.content {
-            prompt.version = projects::last_version(&mut tx, id).await? + 1;
-            prompt.content = content;
-            projects::insert_version(&mut tx, id, prompt.version, &prompt.content, now).await?;
-        }
-    } else if let Some(version) = draft.version {
-        if !projects::has_version(&mut tx, id, version).await? {
-            return Err(Error::field("version", "is not one of this prompt's"));
-        }
-        prompt.version = version;
-        let versions = projects::versions(&mut tx, user, id).await?;
-        if let Some(found) = versions.into_iter().find(|found| found.version == version) {
-            prompt.content = found.content;
-        }
+    if draft.content.is_some() && prompt.content != before {
+        prompt.version = projects::last_version(&mut tx, id).await? + 1;
+        projects::insert_version(&mut tx, id, prompt.version, &prompt.content, now).await?;
     }
-    check_template(&prompt.content, &prompt.variables.0)?;
     if let Some(name) = draft.name {
         prompt.name = name.trim().to_owned();
     }
@@ -374,11 +388,11 @@ pub async fn preview(
     check_variables(&own)?;
     let name = store::users::get(&mut conn, user).await?.map(|user| user.display_name()).unwrap_or_default();
     drop(conn);
-    check_template(&content, &own)?;
+    check_template(&content, &own).await?;
     let date = clock::now().format("%Y-%m-%d").to_string();
     let memories = "(what is remembered of the user)";
     let all = template::variables(&name, &project.name, memories, &date, &own);
-    template::render(&content, &all).map_err(|problem| problem.into_error("content"))
+    template::rendered(content, all, "content").await
 }
 
 fn place(project: ProjectId, provider: &str) -> String {

@@ -23,6 +23,7 @@ mod service;
 mod sessions;
 mod startup;
 mod stream;
+mod templates;
 mod tools;
 mod unknown_fields;
 mod walkthroughs;

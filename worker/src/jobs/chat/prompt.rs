@@ -126,7 +126,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     };
     let tools = offered(ctx, payload).await;
     let base = match (&active, &project) {
-        (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall)?,
+        (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
         _ => settings.system_prompt.clone().unwrap_or_else(|| ctx.settings.chat.system_prompt.clone()),
     };
     let places_memories = active.as_ref().is_some_and(|active| active.content.contains("memories"));
@@ -160,10 +160,15 @@ async fn of_project(ctx: &Context, user: UserId, id: ProjectId) -> Result<OfProj
 }
 
 /// It was checked when it was saved; what a real name or memory makes of it can still be wrong.
-fn rendered(active: &Template, user: &str, project: &Project, recall: &Recall) -> Result<String, Error> {
+async fn rendered(
+    active: &Template,
+    user: &str,
+    project: &Project,
+    recall: &Recall,
+) -> Result<String, Error> {
     let date = clock::now().format("%Y-%m-%d").to_string();
     let all = template::variables(user, &project.name, &recall.block, &date, &active.variables.0);
-    template::render(&active.content, &all).map_err(|problem| problem.into_error("content"))
+    template::rendered(active.content.clone(), all, "content").await
 }
 
 /// As configured, or what the model takes, if that is less.
