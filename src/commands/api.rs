@@ -12,7 +12,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     wiring::wait_for_database(&db).await?;
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
-    let stopping = commands::stop_signal()?;
+    let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     commands::print(&format!("rapport api listens on {}\n", commands::reachable(address)))?;
     rapport_api::serve(ctx.clone(), listener, stopping).await;

@@ -84,7 +84,7 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
         )
         .route("/stats", get(stats))
         .with_state(upstream);
-    let stopping = commands::stop_signal()?;
+    let stopping = commands::stop_signal(std::time::Duration::from_secs(5))?;
     axum::serve(listener, app)
         .with_graceful_shutdown(async move { stopping.cancelled().await })
         .await

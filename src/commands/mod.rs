@@ -12,8 +12,9 @@ pub mod serve;
 pub mod worker;
 
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use rapport_common::settings::Settings;
@@ -21,7 +22,7 @@ use tokio::{net::TcpListener, signal::unix};
 use tokio_util::sync::CancellationToken;
 
 /// Set when the process is asked to stop (SIGTERM, or Ctrl-C). A second request ends it at once.
-pub fn stop_signal() -> Result<CancellationToken, String> {
+pub fn stop_signal(grace: Duration) -> Result<CancellationToken, String> {
     let signal = |kind| unix::signal(kind).map_err(|error| format!("signals: {error}"));
     let mut terminate = signal(unix::SignalKind::terminate())?;
     let mut interrupt = signal(unix::SignalKind::interrupt())?;
@@ -37,6 +38,14 @@ pub fn stop_signal() -> Result<CancellationToken, String> {
                 std::process::exit(130);
             }
             tracing::info!("stopping");
+            if std::io::stderr().is_terminal() {
+                let text = format!(
+                    "Stopping: what runs may end within {} s. Press Ctrl-C again to stop at once.",
+                    grace.as_secs()
+                );
+                // Nobody is there to read it if this fails.
+                let _closed = writeln!(std::io::stderr(), "\n{text}");
+            }
             stopping.cancel();
         }
     });

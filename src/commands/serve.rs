@@ -19,7 +19,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     db.migrate().await?;
     let banner = banner(&settings, address);
     let ctx = wiring::context(settings, db)?;
-    let stopping = commands::stop_signal()?;
+    let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let workers = rapport_worker::run(
         ctx.clone(),

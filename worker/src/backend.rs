@@ -6,7 +6,7 @@
 use std::{
     convert::Infallible,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use apalis_core::{
@@ -50,9 +50,15 @@ impl Backend for LedgerBackend {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Task<Ticket>, Infallible>>> {
-        self.tickets.poll_recv(cx).map(|ticket| ticket.map(|ticket| Ok(Task::new(ticket))))
+        let ticket = ready!(self.tickets.poll_recv(cx));
+        if ticket.is_none() {
+            // apalis 1.0.0 finishes what runs when a backend has no more, and then waits until it is told to stop: for
+            // ever, if nobody does. An error says that it has stopped already.
+            let _stopped = worker.stop();
+        }
+        Poll::Ready(ticket.map(|ticket| Ok(Task::new(ticket))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {

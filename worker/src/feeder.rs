@@ -21,7 +21,7 @@ use crate::{Runtime, backend::Ticket};
 
 /// Ids taken from the wire at once.
 const BATCH: usize = 16;
-/// How long one wait on the wire lasts; also how long a stopping worker may take to notice.
+/// How long one wait on the wire lasts.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often a paused queue is looked at.
 const PAUSED: Duration = Duration::from_millis(300);
@@ -37,7 +37,13 @@ pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, ticke
             }
         }
         let Some(mut free) = take_slots(&runtime, &slots).await else { break };
-        let ids = next_ids(&runtime, lane, &mut receiver, &mut taken, free.len()).await;
+        let ids = tokio::select! {
+            biased;
+            ids = next_ids(&runtime, lane, &mut receiver, &mut taken, free.len()) => ids,
+            // The wait on the wire is given up with its connection. An id that is on its way in this very moment is
+            // announced again by the sweeper.
+            () = runtime.stopping.cancelled() => break,
+        };
         if runtime.stopping.is_cancelled() {
             give_back(&runtime, lane, &ids).await;
             break;
