@@ -12,6 +12,7 @@ use rapport_common::{
     Error, Result, clock,
     domain::{
         event::{Event, EventId},
+        ids::JobId,
         job::{Job, JobKind, JobStatus},
     },
     error::Code,
@@ -30,8 +31,8 @@ use crate::{
     outcome::{Outcome, backoff},
 };
 
-/// A quarantined job that has not killed the process within this is taken for innocent, and the next may start; but in
-/// its last attempt a job keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
+/// A quarantined job that has not killed the process within this lets the next one start; but after two crashes a job
+/// keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
 const PROBATION: Duration = Duration::from_secs(1);
 
 pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
@@ -59,20 +60,13 @@ async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
 }
 
 async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
-    let (guard, signal) = runtime.running.enter(job.id, job.attempt);
+    let (guard, signal) = runtime.running.enter(job.id, job.attempt, ticket.lane.quarantine);
     let queue = job.queue.as_str();
     METRICS.jobs_running.with_label_values(&[queue]).inc();
     let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
     METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
-    let _ticket = if ticket.lane.quarantine && job.attempt < job.max_attempts {
-        tokio::spawn(async move {
-            tokio::time::sleep(PROBATION).await;
-            drop(ticket);
-        });
-        None
-    } else {
-        Some(ticket)
-    };
+    let _ticket =
+        if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
     let started = tokio::time::Instant::now();
     let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal)).catch_unwind().await;
     let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
@@ -85,6 +79,38 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
         runtime.chats_answered.fetch_add(1, Ordering::Relaxed);
     }
     tracing::debug!(outcome = word, millis = started.elapsed().as_millis() as u64, "attempt ended");
+}
+
+/// Lets the next quarantined job start when this one has passed its probation, and notes that it is not alone any more:
+/// who is alone when its process dies has done it. Gives the ticket of one that stays alone to its end.
+async fn quarantined(runtime: &Arc<Runtime>, ticket: Ticket, job: &Job) -> Option<Ticket> {
+    if job.crashes >= 2 {
+        return Some(ticket);
+    }
+    let (runtime, id, attempt) = (Arc::clone(runtime), job.id, job.attempt);
+    if runtime.running.quarantined() > 1 {
+        // One that has passed its probation still runs.
+        note_company(&runtime, id, attempt).await;
+    }
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(PROBATION).await;
+            if !runtime.running.has(id, attempt) || note_company(&runtime, id, attempt).await {
+                break;
+            }
+        }
+        drop(ticket);
+    });
+    None
+}
+
+/// `false`: it could not be noted.
+async fn note_company(runtime: &Runtime, id: JobId, attempt: u32) -> bool {
+    let noted = async {
+        let mut conn = runtime.ctx.db.relaxed().await?;
+        Ok::<_, Error>(store::ledger::shares_lane(&mut conn, id, attempt).await?)
+    };
+    noted.await.is_ok()
 }
 
 /// Ends the attempt in the ledger as the handler chose; gives the metric's word for it.

@@ -31,25 +31,29 @@ pub async fn stopped(signal: &mut StopSignal) -> Stop {
     }
 }
 
-/// An attempt's number, and how to stop it.
-type Attempt = (u32, watch::Sender<Option<Stop>>);
+struct Attempt {
+    number: u32,
+    quarantined: bool,
+    stop: watch::Sender<Option<Stop>>,
+}
 
 #[derive(Default)]
 pub struct Running(Mutex<HashMap<JobId, Attempt>>);
 
 impl Running {
     /// Notes that a job runs; forgotten when the guard is dropped.
-    pub fn enter(&self, job: JobId, attempt: u32) -> (Guard<'_>, StopSignal) {
-        let (sender, receiver) = watch::channel(None);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, (attempt, sender));
+    pub fn enter(&self, job: JobId, attempt: u32, quarantined: bool) -> (Guard<'_>, StopSignal) {
+        let (stop, receiver) = watch::channel(None);
+        let entered = Attempt { number: attempt, quarantined, stop };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, entered);
         (Guard { running: self, job, attempt }, receiver)
     }
 
     /// Stops one attempt of a job. The first reason counts, except that a lost job is lost.
     pub fn stop(&self, job: JobId, attempt: u32, stop: Stop) {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, sender)) = running.get(&job).filter(|(running, _)| *running == attempt) {
-            sender.send_if_modified(|now| {
+        if let Some(found) = running.get(&job).filter(|found| found.number == attempt) {
+            found.stop.send_if_modified(|now| {
                 let new = now.is_none() || (stop == Stop::Lost && *now != Some(Stop::Lost));
                 if new {
                     *now = Some(stop);
@@ -67,7 +71,18 @@ impl Running {
 
     pub fn attempts(&self) -> Vec<(JobId, u32)> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().map(|(job, (attempt, _))| (*job, *attempt)).collect()
+        running.iter().map(|(job, attempt)| (*job, attempt.number)).collect()
+    }
+
+    pub fn has(&self, job: JobId, attempt: u32) -> bool {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(&job).is_some_and(|found| found.number == attempt)
+    }
+
+    /// How many of them run in quarantine.
+    pub fn quarantined(&self) -> usize {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().filter(|attempt| attempt.quarantined).count()
     }
 
     pub fn len(&self) -> usize {
@@ -85,7 +100,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A later attempt of the same job may run here already.
-        if running.get(&self.job).is_some_and(|(attempt, _)| *attempt == self.attempt) {
+        if running.get(&self.job).is_some_and(|found| found.number == self.attempt) {
             running.remove(&self.job);
         }
     }

@@ -5,10 +5,9 @@
 //! - It announces jobs that are due and that nothing stands before: new ones whose API process died between commit and
 //!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
 //!   already is harmless.
-//! - It takes back running jobs whose lease ended: their worker was killed, paused or cut off. The attempt counts. The
-//!   job runs again in the quarantine lane, or fails when it was its last attempt: a job that kills its worker each
-//!   time ends up dead, with its error on it, and the queue goes on.
-//!
+//! - It takes back running jobs whose lease ended: their worker was killed, paused or cut off. The crash counts. The
+//!   job runs again in the quarantine lane, or fails when its process died of it twice: such a job ends up dead, with
+//!   its error on it, and the queue goes on.
 //! - It puts in the jobs that rows call for: conversations due to be read, texts without vectors, memories to look
 //!   through or to expire. The rows are the truth, so no such job can be forgotten.
 //!
@@ -28,7 +27,7 @@ use rapport_common::{
         job::{Job, Lane, Queue},
     },
     error::Code,
-    store::{self, jobs::Ready},
+    store::{self, jobs::Ready, ledger::Expired},
     telemetry::metrics::METRICS,
     usecase::{end_job, memory, webhooks},
 };
@@ -132,18 +131,38 @@ async fn take_back(runtime: &Runtime) -> Result<()> {
     let mut conn = runtime.ctx.db.read().await?;
     let expired = store::ledger::expired(&mut conn, now).await?;
     drop(conn);
-    for job in expired {
+    for expired in expired {
+        let job = &expired.job;
         let error = Error::new(
             Code::JobCrashed,
             format!("The worker of attempt {} died or was cut off.", job.attempt),
         );
-        if job.cancel_requested || job.attempt < job.max_attempts {
-            reclaim(runtime, &job, &error).await?;
+        if job.cancel_requested || !is_to_blame(runtime, &expired).await? {
+            reclaim(runtime, job, &error).await?;
         } else {
-            bury(runtime, &job).await?;
+            bury(runtime, job).await?;
         }
     }
     Ok(())
+}
+
+/// Crashes after which a job is dead even if somebody kills workers all the time.
+const MANY_CRASHES: u32 = 10;
+
+/// Whether the process died of this job: for the second time, alone in quarantine; for the third, in any case. It is
+/// not to blame when another worker died in between that did not run it: then somebody kills workers.
+async fn is_to_blame(runtime: &Runtime, expired: &Expired) -> Result<bool> {
+    let crashes = expired.job.crashes + 1;
+    let suspect = crashes >= 3 || (crashes == 2 && expired.job.quarantine && !expired.shared_lane);
+    let Some(before) = expired.crashed_on.as_deref().filter(|_| suspect) else { return Ok(false) };
+    if crashes >= MANY_CRASHES {
+        return Ok(true);
+    }
+    let lease = TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
+    let mut conn = runtime.ctx.db.read().await?;
+    let another =
+        store::workers::another_died(&mut conn, before, &expired.worker, clock::now() - lease).await?;
+    Ok(!another)
 }
 
 async fn reclaim(runtime: &Runtime, job: &Job, error: &Error) -> Result<()> {
@@ -167,7 +186,7 @@ async fn reclaim(runtime: &Runtime, job: &Job, error: &Error) -> Result<()> {
 }
 
 async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
-    let detail = format!("The job's worker died in each of its {} attempts.", job.attempt);
+    let detail = format!("A worker's process died {} times while it ran this job.", job.crashes + 1);
     let error = Error::new(Code::JobCrashed, detail);
     if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, &error, clock::now()).await? {
         tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");

@@ -47,6 +47,8 @@ pub struct JobView {
     /// How often it was started.
     attempt: u32,
     max_attempts: u32,
+    /// How often a process died while it ran this job. A job that kills its process twice fails.
+    crashes: u32,
     #[schema(value_type = Option<String>)]
     session_id: Option<String>,
     cancel_requested: bool,
@@ -88,6 +90,7 @@ impl From<Job> for JobView {
             queue: job.queue.as_str(),
             attempt: job.attempt,
             max_attempts: job.max_attempts,
+            crashes: job.crashes,
             session_id: job.session_id.map(|id| id.to_string()),
             cancel_requested: job.cancel_requested,
             progress: job.progress,

@@ -221,6 +221,8 @@ pub struct Job {
     pub max_attempts: u32,
     /// Its last lease ended without a word from its worker: it runs again apart from the others.
     pub quarantine: bool,
+    /// How often a process died while it ran this. These do not count as tries.
+    pub crashes: u32,
     pub cancel_requested: bool,
     pub run_at: DateTime<Utc>,
     pub progress: Option<Value>,

@@ -15,7 +15,7 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, kind, queue, user_id, session_id, payload, status, attempt, max_attempts, quarantine, cancel_requested, run_at, \
+        "id, kind, queue, user_id, session_id, payload, status, attempt, max_attempts, quarantine, crashes, cancel_requested, run_at, \
          progress, result, error, trace, created_at, started_at, finished_at"
     };
 }
@@ -39,7 +39,7 @@ const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at =
 const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
 const RETRY: &str =
     "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
-        cancel_requested = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
+        cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
 const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
 const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
@@ -90,6 +90,7 @@ pub(super) struct Row {
     attempt: i64,
     max_attempts: i64,
     quarantine: bool,
+    crashes: i64,
     cancel_requested: bool,
     run_at: DateTime<Utc>,
     progress: Option<Json<Value>>,
@@ -115,6 +116,7 @@ impl Row {
             attempt: self.attempt as u32,
             max_attempts: self.max_attempts as u32,
             quarantine: self.quarantine,
+            crashes: self.crashes as u32,
             cancel_requested: self.cancel_requested,
             run_at: self.run_at,
             progress: self.progress.map(|json| json.0),

@@ -37,7 +37,7 @@ macro_rules! unblocked {
 
 const CLAIM: &str = concat!(
     "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = $2, worker = $3, started_at = $4, \
-     partial = null, partial_n = null where id = $1 and coalesce(status, '') = 'queued' and run_at <= $4 and ",
+     partial = null, partial_n = null, shared_lane = false where id = $1 and coalesce(status, '') = 'queued' and run_at <= $4 and ",
     unblocked!(),
     " returning ",
     columns!()
@@ -73,16 +73,18 @@ const DUE_IN_LANE: &str = concat!(
 const EXPIRED: &str = concat!(
     "select ",
     columns!(),
-    " from jobs where status = 'running' and lease_until < $1 order by lease_until limit 500"
+    ", worker, crashed_on, shared_lane from jobs where status = 'running' and lease_until < $1 order by lease_until limit 500"
 );
 const RECLAIM: &str =
-    "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, quarantine = $5,
-        error = $6
+    "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, crashed_on = worker, quarantine = $5,
+        error = $6, crashes = crashes + 1, max_attempts = max_attempts + 1
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
 const BURY: &str =
     "update jobs set status = 'failed', error = $3, result = $5, finished_at = $4, lease_until = null, worker = null,
-        partial = null, partial_n = null
+        partial = null, partial_n = null, crashes = crashes + 1
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
+const SHARES_LANE: &str = "update jobs set shared_lane = $3
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
 const OPEN_PG: &str = "select id from jobs where id = any($1) and status in ('queued', 'running')";
 const OPEN_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
@@ -102,6 +104,7 @@ pub(super) const SQL: &[&str] = &[
     EXPIRED,
     RECLAIM,
     BURY,
+    SHARES_LANE,
     DEPTHS,
 ];
 /// The only query with a text for each database: a list of ids as a value.
@@ -234,9 +237,37 @@ pub async fn due_in_lane(
     Ok(rows.into_iter().filter_map(ready).collect())
 }
 
+/// A running job whose lease ended: its worker died, or was cut off.
+pub struct Expired {
+    pub job: Job,
+    pub worker: String,
+    /// The worker that died with it before this one.
+    pub crashed_on: Option<String>,
+    /// Others ran beside it in the quarantine lane.
+    pub shared_lane: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct ExpiredRow {
+    #[sqlx(flatten)]
+    job: Row,
+    worker: Option<String>,
+    crashed_on: Option<String>,
+    shared_lane: bool,
+}
+
 /// Running jobs whose lease ended.
-pub async fn expired(q: &mut impl Querier, now: DateTime<Utc>) -> Result<Vec<Job>, sqlx::Error> {
-    fetch_all!(Row, q, EXPIRED, now)?.into_iter().map(Row::job).collect()
+pub async fn expired(q: &mut impl Querier, now: DateTime<Utc>) -> Result<Vec<Expired>, sqlx::Error> {
+    let rows = fetch_all!(ExpiredRow, q, EXPIRED, now)?.into_iter();
+    let expired = rows.map(|ExpiredRow { job, worker, crashed_on, shared_lane }| {
+        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default(), crashed_on, shared_lane })
+    });
+    expired.collect()
+}
+
+/// Notes that a job is not alone in its quarantine lane.
+pub async fn shares_lane(conn: &mut Conn, id: JobId, attempt: u32) -> Result<(), sqlx::Error> {
+    execute!(conn, SHARES_LANE, id, i64::from(attempt), true).map(drop)
 }
 
 /// Fails a job whose lease ended. `false`: the lease was renewed, or the job ended meanwhile.
@@ -251,7 +282,7 @@ pub async fn bury(
     Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now, result.map(Json))? == 1)
 }
 
-/// Puts a job whose worker died back, into quarantine. `false`: its lease was renewed or it ended meanwhile.
+/// Puts a job whose worker died back, into quarantine; the attempt does not count as a try. `false`: its lease was renewed or it ended meanwhile.
 pub async fn reclaim(
     conn: &mut Conn,
     id: JobId,

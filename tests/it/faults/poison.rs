@@ -4,7 +4,7 @@ use rapport_common::{
     clock,
     domain::{
         ids::JobId,
-        job::{JobKind, JobStatus},
+        job::{Job, JobKind, JobStatus},
     },
     jobs::payload::{self, ProbePayload},
     store::{self, Db, jobs::NewJob},
@@ -15,7 +15,10 @@ use crate::{
     harness::{App, Stack, eventually},
 };
 
-both_stacks!(a_job_that_aborts_its_process_each_time_dies_and_the_queue_goes_on);
+both_stacks!(
+    a_job_that_aborts_its_process_each_time_dies_and_the_queue_goes_on,
+    a_job_that_aborts_its_process_late_takes_no_innocents_along,
+);
 
 /// Puts a probe into the ledger, for a user so that it can be seen.
 pub async fn probe(db: &Db, user: &str, payload: ProbePayload, max_attempts: u32) -> JobId {
@@ -41,40 +44,68 @@ pub async fn probe(db: &Db, user: &str, payload: ProbePayload, max_attempts: u32
     id
 }
 
+/// Starts again whatever died, as a supervisor does, until the job is final.
+async fn supervise(app: &mut App, db: &Db, user: &str, job: JobId) -> (Job, u32) {
+    let mut starts = 0;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let process = if app.stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
+        if process.has_exited() {
+            starts += 1;
+            app.start_runner();
+        }
+        let found = stored(db, user, job).await;
+        if found.status.is_final() {
+            return (found, starts);
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn stored(db: &Db, user: &str, job: JobId) -> Job {
+    let mut conn = db.read().await.unwrap();
+    store::jobs::get(&mut conn, user.parse().unwrap(), job).await.unwrap().unwrap()
+}
+
 async fn a_job_that_aborts_its_process_each_time_dies_and_the_queue_goes_on(stack: Stack) {
     let mut app = App::builder(stack).env("QUEUE__LEASE_SECONDS", "2").start().await;
     let user = app.user().await;
     let id = user.get("/auth/me").await.expect(200)["id"].as_str().unwrap().to_owned();
     let db = app.db().await;
-    let poison = probe(&db, &id, ProbePayload { abort: true, ..ProbePayload::default() }, 3).await;
-    let innocent = probe(&db, &id, ProbePayload { sleep_ms: 2_500, ..ProbePayload::default() }, 3).await;
-    // What a supervisor does: start again whatever died.
-    let mut starts = 0;
-    let dead = loop {
-        let process = if stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
-        if process.has_exited() {
-            starts += 1;
-            app.start_runner();
-        }
-        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), poison)
-            .await
-            .unwrap()
-            .unwrap();
-        if job.status.is_final() {
-            break job;
-        }
-        assert!(starts <= 3, "it was started more often than max_attempts");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    assert_eq!((dead.status, dead.attempt), (JobStatus::Failed, 3));
+    // Ten tries, as the jobs of memory have: crashes are no tries.
+    let poison = probe(&db, &id, ProbePayload { abort: true, ..ProbePayload::default() }, 10).await;
+    let (dead, starts) = supervise(&mut app, &db, &id, poison).await;
+    assert_eq!((dead.status, dead.attempt, dead.crashes, starts), (JobStatus::Failed, 2, 2, 2));
     assert_eq!(dead.error.unwrap()["code"], "job_crashed");
-    eventually("the innocent ends", Duration::from_secs(30), || async {
-        let job = store::jobs::get(&mut db.read().await.unwrap(), id.parse().unwrap(), innocent)
-            .await
-            .unwrap()
-            .unwrap();
-        (job.status == JobStatus::Succeeded).then_some(())
-    })
-    .await;
     assert_eq!(user.chat("/echo alive").await["reply"], "alive");
+    // By hand it may try again, and is as bounded as before.
+    user.post(&format!("/jobs/{poison}/retry"), &serde_json::json!({})).await;
+    let (dead, _) = supervise(&mut app, &db, &id, poison).await;
+    assert_eq!((dead.status, dead.crashes), (JobStatus::Failed, 2));
+}
+
+async fn a_job_that_aborts_its_process_late_takes_no_innocents_along(stack: Stack) {
+    let mut app = App::builder(stack).env("QUEUE__LEASE_SECONDS", "2").start().await;
+    let user = app.user().await;
+    let id = user.get("/auth/me").await.expect(200)["id"].as_str().unwrap().to_owned();
+    let db = app.db().await;
+    // Late enough that others share the lane with it: who did it shows when it is alone.
+    let late = ProbePayload { abort: true, sleep_ms: 2_500, ..ProbePayload::default() };
+    let poison = probe(&db, &id, late, 10).await;
+    let mut innocents = Vec::new();
+    for _ in 0..4 {
+        innocents.push(probe(&db, &id, ProbePayload { sleep_ms: 3_000, ..ProbePayload::default() }, 1).await);
+    }
+    let (dead, _) = supervise(&mut app, &db, &id, poison).await;
+    assert_eq!(dead.status, JobStatus::Failed);
+    assert!((2..=3).contains(&dead.crashes), "{dead:?}");
+    for innocent in innocents {
+        let ended = eventually("the innocent ends", Duration::from_secs(60), || async {
+            let job = stored(&db, &id, innocent).await;
+            job.status.is_final().then_some(job)
+        });
+        let ended = ended.await;
+        assert_eq!(ended.status, JobStatus::Succeeded, "{ended:?}");
+    }
 }

@@ -23,9 +23,6 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
         Ok(probe) => probe,
         Err(error) => return Outcome::Fail(error),
     };
-    if probe.abort {
-        std::process::abort();
-    }
     tokio::select! {
         stop = stopped(&mut signal) => return match stop {
             Stop::Cancelled => Outcome::Cancelled,
@@ -33,6 +30,9 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
             Stop::HandBack => Outcome::HandBack,
         },
         () = tokio::time::sleep(Duration::from_millis(probe.sleep_ms)) => {}
+    }
+    if probe.abort {
+        std::process::abort();
     }
     if let Some(detail) = probe.fail {
         return Outcome::Retry(Error::new(Code::JobFailed, detail), None);
