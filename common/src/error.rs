@@ -222,7 +222,16 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if database_is_away(&error) { Error::unavailable("database", error) } else { Error::internal(error) }
+        let what_it_belongs_to_is_gone =
+            matches!(&error, sqlx::Error::Database(error) if error.is_foreign_key_violation());
+        if database_is_away(&error) {
+            Error::unavailable("database", error)
+        } else if what_it_belongs_to_is_gone {
+            // Deleted by somebody else in this very moment.
+            Error::new(Code::NotFound, "What this belongs to has just been deleted.").because(error)
+        } else {
+            Error::internal(error)
+        }
     }
 }
 

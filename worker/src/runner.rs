@@ -182,6 +182,10 @@ where
             Err(error) if error.code == Code::Unavailable && tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
+            Err(error) if error.code == Code::NotFound => {
+                tracing::info!(%error, "the attempt's end is nobody's: what it was about was deleted meanwhile");
+                return None;
+            }
             Err(error) => {
                 tracing::error!(%error, "the attempt's end could not be stored: its lease will end");
                 return None;

@@ -67,6 +67,13 @@ impl Memory {
         matches!(self.status.as_str(), "pending" | "confirmed")
     }
 
+    /// Whether it stays out of prompts until its user confirms it: what is sensitive, and what only a model's tool call
+    /// says the user said.
+    pub fn awaits_user(&self) -> bool {
+        let only_proposed = !self.explicit && self.quote.is_none() && self.extractor_version.is_none();
+        self.status == "pending" && (self.sensitive || only_proposed)
+    }
+
     /// Whether it says what somebody said, as opposed to having been made of other memories.
     pub fn source_is_direct(&self) -> bool {
         self.message_id.is_some() || self.extractor_version.is_some() || self.support <= 1

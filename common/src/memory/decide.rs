@@ -4,7 +4,7 @@
 //! nothing. A later statement closes the validity of an earlier one only for the same subject and the same functional
 //! slot, and never that of a memory its user confirmed: then both stay, and the user is asked.
 
-use super::{extract::Fact, local::cosine, quote, slots};
+use super::{clash::Reading, extract::Fact, local::cosine, quote, slots};
 use crate::domain::{ids::MemoryId, memory::Memory};
 
 /// Cosine from which two texts of equal numbers, names and negation say the same.
@@ -76,12 +76,15 @@ pub fn decide(fact: &Fact, candidates: &[Candidate]) -> Decision {
     }
     let functional = fact.slot.as_deref().is_some_and(slots::is_functional);
     let (mut supersedes, mut conflicts, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    let reading = Reading::of_fact(fact);
     for candidate in candidates.iter().filter(|candidate| candidate.memory.is_active()) {
         let memory = &candidate.memory;
         let op = candidate.nominated.as_deref();
         let one_value = same_slot(fact, memory) && functional;
-        // "I no longer like tea" ends "likes tea"; "I like coffee" does not.
-        let ended = same_slot(fact, memory) && fact.object == memory.object;
+        let denied = same_slot(fact, memory) && fact.object == memory.object
+            || reading.clash(&Reading::of_memory(memory)).is_some();
+        // "I no longer like tea" ends "likes tea". "I hate tea" leaves open which of them holds: the user is asked.
+        let ended = denied && reading.ends_something();
         if one_value || ended {
             let since = memory.valid_from.unwrap_or(memory.created_at);
             if memory.status == "confirmed" || !fact.explicit {
@@ -93,9 +96,10 @@ pub fn decide(fact: &Fact, candidates: &[Candidate]) -> Decision {
             }
         } else {
             match op {
-                Some("refines") => links.push((memory.id, "relates_to")),
-                Some("supports") => links.push((memory.id, "supports")),
+                Some("refines") if !denied => links.push((memory.id, "relates_to")),
+                Some("supports") if !denied => links.push((memory.id, "supports")),
                 Some("contradicts" | "replaces") => conflicts.push(memory.id),
+                _ if denied => conflicts.push(memory.id),
                 _ => {}
             }
         }
@@ -193,6 +197,15 @@ mod tests {
         let additive = known("Likes tea", "likes", "tea", "pending");
         let coffee = decide(&fact("Likes coffee", "likes", "coffee"), &[additive]);
         assert_eq!(coffee, Decision::New { supersedes: vec![], conflicts: vec![], links: vec![] });
+    }
+
+    #[test]
+    fn the_opposite_of_what_is_known_is_asked_about() {
+        let cats = known("Likes cats", "likes", "cats", "pending");
+        let asking = Decision::New { supersedes: vec![], conflicts: vec![cats.memory.id], links: vec![] };
+        let hates = fact("Does not like cats", "dislikes", "cats");
+        assert_eq!(decide(&hates, std::slice::from_ref(&cats)), asking);
+        assert_eq!(decide(&fact("Does not like cats", "likes", "cats"), &[cats]), asking);
     }
 
     #[test]

@@ -15,24 +15,24 @@ fn line(memory: &Memory) -> String {
 }
 
 /// The best memories that fit, once each, as a block for the system prompt; and which they are. Empty when there are none.
-pub fn frame<'a>(
-    best_first: impl IntoIterator<Item = &'a Memory>,
-    budget: usize,
-) -> (String, Vec<&'a Memory>) {
+/// Each part has a budget of its own: what does not fit into one may still stand in the next.
+pub fn frame<'a>(parts: &[(Vec<&'a Memory>, usize)]) -> (String, Vec<&'a Memory>) {
     let (mut lines, mut used) = (Vec::new(), Vec::<&Memory>::new());
-    let mut left = budget;
-    for memory in best_first {
-        if used.iter().any(|other| other.norm == memory.norm) {
-            continue;
+    for (best_first, budget) in parts {
+        let mut left = *budget;
+        for memory in best_first {
+            if used.iter().any(|other| other.norm == memory.norm) {
+                continue;
+            }
+            let line = line(memory);
+            let cost = tokens::estimate(&line) + 1;
+            if cost > left {
+                continue;
+            }
+            left -= cost;
+            lines.push(line);
+            used.push(memory);
         }
-        let line = line(memory);
-        let cost = tokens::estimate(&line) + 1;
-        if cost > left {
-            continue;
-        }
-        left -= cost;
-        lines.push(line);
-        used.push(memory);
     }
     if used.is_empty() {
         return (String::new(), used);
@@ -55,7 +55,7 @@ mod tests {
         #[test]
         fn nothing_leaves_the_frame(text in "(\\PC|\n|</memories>|\"|\\\\|\u{202e}){0,80}") {
             let memory = Memory::new(UserId::new(), &format!("x{text}"), "fact", "confirmed", clock::now());
-            let (block, used) = frame([&memory], 10_000);
+            let (block, used) = frame(&[(vec![&memory], 10_000)]);
             prop_assert_eq!(used.len(), 1);
             let lines: Vec<&str> = block.lines().collect();
             prop_assert_eq!(lines.len(), 4);
@@ -75,9 +75,12 @@ mod tests {
             memory(&"very long ".repeat(100)),
             memory("Has a dog"),
         ];
-        let (block, used) = frame(&all, 30);
+        let (block, used) = frame(&[(all.iter().collect(), 30)]);
         assert_eq!(used.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["Likes tea", "Has a dog"]);
         assert!(block.contains("\"Likes tea\""));
-        assert_eq!(frame(&all[..0], 30).0, "");
+        assert_eq!(frame(&[(vec![], 30)]).0, "");
+        // What stands in every prompt takes nothing from what was found, and stands there once.
+        let (_, used) = frame(&[(vec![&all[3]], 10), (vec![&all[3], &all[0]], 10)]);
+        assert_eq!(used.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["Has a dog", "Likes tea"]);
     }
 }

@@ -12,7 +12,7 @@ pub const MODEL: &str = "local-1";
 /// A vector of length 1; all zeros for a text without words.
 pub fn embed(content: &str) -> Vec<f32> {
     let mut vector = vec![0f32; DIMENSIONS];
-    for (term, tf) in text::terms(content) {
+    for (term, tf) in text::plain_terms(content) {
         let weight = 1.0 + (tf as f32).ln();
         add(&mut vector, term.as_bytes(), 2.0 * weight);
         let padded: Vec<char> = format!("^{term}$").chars().collect();

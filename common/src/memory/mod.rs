@@ -1,8 +1,12 @@
 //! Memory: what users say about themselves, found again. Everything here is pure: text in, decisions out.
 //! What it costs to store and to ask is in `store`, `usecase/memory` and the worker's jobs.
 
+pub mod bengali;
+pub mod clash;
+pub mod concepts;
 pub mod cue;
 pub mod decide;
+pub mod essential;
 pub mod extract;
 pub mod frame;
 pub mod judge;

@@ -21,7 +21,7 @@ pub fn numbers(text: &str) -> Vec<String> {
 
 /// Whether a text denies something.
 pub fn is_negated(text: &str) -> bool {
-    const NEGATIONS: [&str; 16] = [
+    const NEGATIONS: [&str; 18] = [
         "not",
         "no",
         "never",
@@ -34,7 +34,9 @@ pub fn is_negated(text: &str) -> bool {
         "cant",
         "cannot",
         "wont",
+        "hate",
         "hates",
+        "dislike",
         "dislikes",
         "না",
         "নেই",

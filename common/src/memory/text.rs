@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::bengali;
+
 /// Words that say nothing about what a text is about.
 const STOP: &[&str] = &[
     "a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does",
@@ -43,17 +45,35 @@ pub fn normalise(text: &str) -> String {
 
 /// What a text is found by: its words without the empty ones, stemmed, each with how often it stands there.
 pub fn terms(text: &str) -> HashMap<String, i64> {
+    counted(text, |word| {
+        let bengali = !word.is_ascii() && bengali::is_bengali(word);
+        if bengali && bengali::is_empty(word) {
+            return None;
+        }
+        Some(if bengali { bengali::stem(word) } else { stem(word) })
+    })
+}
+
+/// The same with only English words stemmed: what the built-in vectors are made of, whose texts keep their vectors.
+pub fn plain_terms(text: &str) -> HashMap<String, i64> {
+    counted(text, |word| Some(stem(word)))
+}
+
+fn counted(text: &str, form: impl Fn(&str) -> Option<String>) -> HashMap<String, i64> {
     let mut terms = HashMap::new();
     for word in words(text) {
-        if !STOP.contains(&word.as_str()) && word.len() <= 64 {
-            *terms.entry(stem(&word)).or_default() += 1;
+        if !STOP.contains(&word.as_str())
+            && word.len() <= 64
+            && let Some(term) = form(&word)
+        {
+            *terms.entry(term).or_default() += 1;
         }
     }
     terms
 }
 
 /// English words by Snowball's stemmer; those of other scripts stay as they are.
-fn stem(word: &str) -> String {
+pub fn stem(word: &str) -> String {
     static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
     if word.is_ascii() { ENGLISH.stem(word).into_owned() } else { word.to_owned() }
 }
@@ -91,6 +111,9 @@ mod tests {
     #[test]
     fn bengali_words_stay_whole() {
         assert_eq!(words("আমি ঢাকায় থাকি।"), ["আমি", "ঢাকায়", "থাকি"]);
+        // "Where do I live?" finds "lives in Dhaka".
+        assert!(terms("আমি কোথায় থাকি?").keys().any(|term| terms("ঢাকায় থাকেন").contains_key(term)));
+        assert!(terms("আমি কে?").is_empty());
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use crate::domain::{
     ids::{MemoryId, MessageId, SessionId, UserId},
     memory::Memory,
 };
+use crate::memory::essential;
 
 macro_rules! columns {
     () => {
@@ -21,13 +22,14 @@ macro_rules! columns {
 const INSERT: &str = concat!(
     "insert into memories (",
     columns!(),
-    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-       $25, $26, $27, $28, $29, $30, $31)"
+    ", essential) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+       $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
 );
 const UPDATE: &str = "update memories set content = $3, norm = $4, memory_type = $5, subject = $6, slot = $7, object = $8,
         importance = $9, confidence = $10, status = $11, explicit = $12, sensitive = $13, support = $14, valid_from = $15,
         valid_to = $16, contexts = $17, is_private = $18, merged_into = $19, expires_at = $20, verified_at = $21,
-        feedback = $22, updated_at = $23, embedded = case when norm = $4 then embedded else $24 end
+        feedback = $22, updated_at = $23, embedded = case when norm = $4 then embedded else $24 end,
+        essential = $25
     where id = $1 and user_id = $2";
 const GET: &str = concat!("select ", columns!(), " from memories where id = $1 and user_id = $2");
 /// One's own, or one shared with one.
@@ -60,6 +62,12 @@ const ACTIVE: &str = concat!(
     "select ",
     columns!(),
     " from memories where user_id = $1 and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2"
+);
+const ESSENTIAL: &str = concat!(
+    "select ",
+    columns!(),
+    " from memories where user_id = $1 and essential and status = 'confirmed' and importance >= $2
+        and (valid_to is null or valid_to > $3) order by importance desc, created_at desc, id limit 50"
 );
 const ANY: &str = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') limit 1";
 /// $2 status, `all`, or `live` (neither rejected, superseded, merged nor, unless asked, expired)
@@ -162,6 +170,7 @@ pub(super) const SQL: &[&str] = &[
     SHARED_WITH_ME,
     BY_NORM,
     ANY,
+    ESSENTIAL,
     BY_SLOT,
     ACTIVE,
     LIST_NEW,
@@ -222,7 +231,8 @@ pub async fn insert(tx: &mut Tx, m: &Memory) -> Result<(), sqlx::Error> {
         m.verified_at,
         &m.feedback,
         m.created_at,
-        m.updated_at
+        m.updated_at,
+        essential::is_essential(m)
     )
     .map(drop)
 }
@@ -255,7 +265,8 @@ pub async fn update(tx: &mut Tx, m: &Memory) -> Result<bool, sqlx::Error> {
         m.verified_at,
         &m.feedback,
         m.updated_at,
-        false
+        false,
+        essential::is_essential(m)
     )?;
     Ok(changed == 1)
 }
@@ -317,6 +328,16 @@ pub async fn active(q: &mut impl Querier, user: UserId, limit: i64) -> Result<Ve
 /// Whether the user has any memory that counts.
 pub async fn are_any(q: &mut impl Querier, user: UserId) -> Result<bool, sqlx::Error> {
     Ok(fetch_optional!((i32,), q, ANY, user)?.is_some())
+}
+
+/// Confirmed ones that must never be missed and matter at least so much; what matters most first.
+pub async fn essential(
+    q: &mut impl Querier,
+    user: UserId,
+    least: f64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Memory>, sqlx::Error> {
+    fetch_all!(Memory, q, ESSENTIAL, user, least, now)
 }
 
 /// Active ones without an expiry, of the types that may need one.

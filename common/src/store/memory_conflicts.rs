@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_optional, ids};
-use crate::domain::ids::{ConflictId, MemoryId, UserId};
+use crate::domain::ids::{ChangeId, ConflictId, MemoryId, UserId};
 
 const INSERT: &str =
     "insert into memory_conflicts (id, user_id, a, b, kind, reason, proposed, status, created_at)
@@ -14,13 +14,20 @@ const GET: &str = "select id, a, b, kind, reason, proposed, status, resolved_by,
     where id = $1 and user_id = $2";
 const LIST: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
     where user_id = $1 and ($2 is null or status = $2) order by created_at desc, id desc limit $3 offset $4";
-const RESOLVE: &str = "update memory_conflicts set status = $3, resolved_by = $4, resolved_at = $5
+const RESOLVE: &str =
+    "update memory_conflicts set status = $3, resolved_by = $4, resolved_at = $5, change_set = $6
     where id = $1 and user_id = $2 and status = 'open'";
 const BETWEEN: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
     where user_id = $1 and ((a = $2 and b = $3) or (a = $3 and b = $2))";
 const DISMISS_OF: &str =
-    "update memory_conflicts set status = 'dismissed', resolved_by = $3, resolved_at = $4
+    "update memory_conflicts set status = 'dismissed', resolved_by = $3, resolved_at = $4, change_set = $5
     where user_id = $1 and (a = $2 or b = $2) and status = 'open'";
+/// Of a memory that came back: what closed them has been undone, and both of the two count again.
+const REOPEN_OF: &str =
+    "update memory_conflicts set status = 'open', resolved_by = null, resolved_at = null, change_set = null
+    where user_id = $1 and (a = $2 or b = $2) and status <> 'open'
+    and exists (select 1 from memory_changes c where c.change_set = memory_conflicts.change_set and c.undone_at is not null)
+    and not exists (select 1 from memories m where m.id in (a, b) and m.status not in ('pending', 'confirmed'))";
 const IN_CONFLICT: Pair = Pair {
     pg: "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
         and (a in (select x::uuid from jsonb_array_elements_text($2) x) or b in (select x::uuid from jsonb_array_elements_text($2) x))",
@@ -35,8 +42,18 @@ const SUGGESTIONS: &str =
     "select memory_ids, reason, suggested_content from memory_suggestions where user_id = $1
     order by score desc, id limit $2";
 
-pub(super) const SQL: &[&str] =
-    &[INSERT, GET, LIST, RESOLVE, BETWEEN, DISMISS_OF, CLEAR_SUGGESTIONS, INSERT_SUGGESTION, SUGGESTIONS];
+pub(super) const SQL: &[&str] = &[
+    INSERT,
+    GET,
+    LIST,
+    RESOLVE,
+    BETWEEN,
+    DISMISS_OF,
+    REOPEN_OF,
+    CLEAR_SUGGESTIONS,
+    INSERT_SUGGESTION,
+    SUGGESTIONS,
+];
 pub(super) const PAIRS: &[Pair] = &[IN_CONFLICT];
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -90,16 +107,22 @@ pub async fn between(
     fetch_optional!(Conflict, q, BETWEEN, user, a, b)
 }
 
-/// `false`: it is not open any more.
+/// Answers it, until the changes of `set` are undone. `false`: it is not open any more.
 pub async fn resolve(
     tx: &mut Tx,
     user: UserId,
     id: ConflictId,
     status: &str,
     by: &str,
+    set: ChangeId,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, RESOLVE, id, user, status, by, now)? == 1)
+    Ok(execute!(tx, RESOLVE, id, user, status, by, now, set)? == 1)
+}
+
+/// Opens the conflicts of a memory again whose answer was undone. How many.
+pub async fn reopen_of(tx: &mut Tx, user: UserId, memory: MemoryId) -> Result<u64, sqlx::Error> {
+    execute!(tx, REOPEN_OF, user, memory)
 }
 
 /// Closes the open conflicts of a memory that does not count any more.
@@ -108,9 +131,10 @@ pub async fn dismiss_of(
     user: UserId,
     memory: MemoryId,
     by: &str,
+    set: ChangeId,
     now: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    execute!(tx, DISMISS_OF, user, memory, by, now)
+    execute!(tx, DISMISS_OF, user, memory, by, now, set)
 }
 
 /// The open contradictions any of these memories is in.
@@ -142,7 +166,7 @@ pub async fn replace_suggestions(
 ) -> Result<(), sqlx::Error> {
     execute!(tx, CLEAR_SUGGESTIONS, user)?;
     for one in all {
-        let id = crate::domain::ids::ChangeId::new();
+        let id = ChangeId::new();
         execute!(
             tx,
             INSERT_SUGGESTION,

@@ -84,8 +84,7 @@ impl Tool for SearchMemory {
         let found: Vec<Value> = hits
             .into_iter()
             .filter_map(|hit| match hit.document {
-                // What is sensitive and nobody confirmed waits for its user.
-                Document::Memory(memory) if !(memory.sensitive && memory.status == "pending") => Some(
+                Document::Memory(memory) if !memory.awaits_user() => Some(
                     json!({"content": memory.content, "type": memory.memory_type, "status": memory.status}),
                 ),
                 _ => None,

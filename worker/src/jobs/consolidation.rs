@@ -12,7 +12,7 @@ use rapport_common::{
     providers::ChatMessage,
     store::{memories, memory_conflicts::Suggestion},
     usecase::memory::{
-        may_show_private, merge,
+        clashes, may_show_private, merge,
         review::{self, Judged, PAIRS, Pair},
     },
 };
@@ -67,9 +67,12 @@ async fn ask_for<T>(
     })
 }
 
-async fn judge_all(ctx: &Context, job: &Job, pairs: Vec<Pair>) -> Result<Vec<Judged>> {
-    let mut judged = Vec::new();
-    let mut rest = pairs;
+/// What clashes by its words needs no model; the model judges what is near each other besides.
+async fn judge_all(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>) -> Result<Vec<Judged>> {
+    let mut judged = clashes::among(ctx, user, of).await?;
+    let mut rest = review::pairs(ctx, user, of).await?;
+    rest.retain(|pair| !judged.iter().any(|one| one.pair.a.id == pair.a.id && one.pair.b.id == pair.b.id));
+    rest.truncate(PAIRS * 3);
     while !rest.is_empty() {
         let batch: Vec<Pair> = rest.drain(..rest.len().min(PAIRS)).collect();
         let of: Vec<_> = batch.iter().map(|pair| (&pair.a, &pair.b)).collect();
@@ -81,9 +84,7 @@ async fn judge_all(ctx: &Context, job: &Job, pairs: Vec<Pair>) -> Result<Vec<Jud
 }
 
 async fn look_through(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> {
-    let mut pairs = review::pairs(ctx, user, None).await?;
-    pairs.truncate(PAIRS * 3);
-    let judged = judge_all(ctx, job, pairs).await?;
+    let judged = judge_all(ctx, job, user, None).await?;
     let mut suggestions = Vec::new();
     for (index, (memories, reason, score)) in review::clusters(&judged).into_iter().enumerate() {
         let suggested_content = if index < WORDED {
@@ -113,9 +114,7 @@ async fn merge_these(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -
 }
 
 async fn detect(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>) -> Result<Option<Value>> {
-    let mut pairs = review::pairs(ctx, user, of).await?;
-    pairs.truncate(PAIRS * 3);
-    let judged = judge_all(ctx, job, pairs).await?;
+    let judged = judge_all(ctx, job, user, of).await?;
     let stored =
         persist_for(ctx.settings.queue.lease, || review::finish_detection(ctx, job, user, of, &judged));
     Ok(stored.await.flatten())

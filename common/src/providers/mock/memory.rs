@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::directives::{self, Directive};
-use crate::memory::{quote, text};
+use crate::memory::{clash::Reading, quote, text};
 
 /// The JSON lines of a request.
 fn lines(content: &str) -> Vec<Value> {
@@ -24,7 +24,7 @@ struct Told {
 }
 
 /// (what it begins with, type, slot, the text it makes of the rest, importance)
-const PATTERNS: [(&str, &str, &str, &str, f64); 44] = [
+const PATTERNS: [(&str, &str, &str, &str, f64); 46] = [
     ("my name is ", "fact", "name", "Is called {}", 0.9),
     ("call me ", "fact", "name", "Is called {}", 0.8),
     ("i live in ", "fact", "home_city", "Lives in {}", 0.8),
@@ -37,6 +37,8 @@ const PATTERNS: [(&str, &str, &str, &str, f64); 44] = [
     ("i now work at ", "fact", "employer", "Works at {}", 0.7),
     ("i work as ", "fact", "job_title", "Works as {}", 0.7),
     ("my job is ", "fact", "job_title", "Works as {}", 0.7),
+    ("my birthday is on ", "fact", "birthday", "Has a birthday on {}", 0.7),
+    ("birthday is on ", "fact", "birthday", "Has a birthday on {}", 0.7),
     ("my birthday is ", "fact", "birthday", "Has a birthday on {}", 0.7),
     ("i was born on ", "fact", "birthday", "Has a birthday on {}", 0.7),
     ("i am allergic to ", "fact", "allergy", "Is allergic to {}", 0.9),
@@ -90,9 +92,22 @@ const RELATIVES: [&str; 14] = [
 ];
 
 /// Where a fact ends and talk goes on.
-fn cut(rest: &str) -> (String, Option<String>) {
-    let ends =
-        [" and i ", " but ", " because ", " so ", " which ", " where ", " now", " these days", ", ", "; "];
+fn cut(rest: &str, slot: &str) -> (String, Option<String>) {
+    let mut ends = vec![
+        " and i ",
+        " but ",
+        " because ",
+        " so ",
+        " which ",
+        " where ",
+        " now",
+        " these days",
+        ", ",
+        "; ",
+    ];
+    if slot == "home_city" {
+        ends.push(" with ");
+    }
     let lower = rest.to_lowercase();
     let end = ends.iter().filter_map(|end| lower.find(end)).min().unwrap_or(rest.len());
     let mut kept = rest.get(..end).unwrap_or(rest).trim().to_owned();
@@ -110,7 +125,10 @@ fn cut(rest: &str) -> (String, Option<String>) {
         " days ago",
         " weeks ago",
     ] {
-        if let Some(at) = lower.find(mark) {
+        // "A marathon in 2027" is a goal with its year, not a goal since then.
+        if slot != "goal"
+            && let Some(at) = lower.find(mark)
+        {
             let at = if mark.ends_with("ago") { lower[..at].rfind(' ').unwrap_or(at) } else { at };
             when = kept.get(at..).map(|tail| tail.trim().to_owned());
             kept = kept.get(..at).unwrap_or(&kept).trim().to_owned();
@@ -137,18 +155,39 @@ fn sentence_facts(sentence: &str) -> Vec<Told> {
     ]
     .iter()
     .find_map(|opening| lower.strip_prefix(opening).map(|_| opening.len()))
+    // "Big news: I moved to Berlin"
+    .or_else(|| {
+        let at = [": i ", ": i'", ": my "].iter().filter_map(|mark| lower.find(mark)).min()?;
+        (lower.get(..at)?.split_whitespace().count() <= 4).then_some(at + 2)
+    })
     .unwrap_or(0);
     let (plain, lower) = (plain.get(start..).unwrap_or_default(), lower.get(start..).unwrap_or_default());
     let mut told = Vec::new();
     for (begin, kind, slot, template, importance) in PATTERNS {
         let Some(at) = lower.strip_prefix(begin).map(|_| begin.len()) else { continue };
         let (object, when) = if template.contains("{}") {
-            cut(plain.get(at..).unwrap_or_default())
+            cut(plain.get(at..).unwrap_or_default(), slot)
         } else {
             (text::words(template).last().cloned().unwrap_or_default(), None)
         };
         if object.is_empty() {
             continue;
+        }
+        if slot == "home_city"
+            && let Some((_, with)) = lower.split_once(" with my ")
+            && let Some(whom) = text::words(with).into_iter().next()
+        {
+            told.push(Told {
+                text: format!("Lives with a {whom}"),
+                kind: "relationship",
+                subject: "user".to_owned(),
+                slot: "lives_with".to_owned(),
+                object: whom,
+                importance: 0.6,
+                sensitive: false,
+                when: None,
+                replaces: false,
+            });
         }
         told.push(Told {
             text: template.replace("{}", &object),
@@ -168,7 +207,7 @@ fn sentence_facts(sentence: &str) -> Vec<Told> {
         && what.split_whitespace().count() <= 3
     {
         let at = lower.find(" is ").map_or(0, |at| at + 4);
-        let (object, when) = cut(plain.get(at..).unwrap_or_default());
+        let (object, when) = cut(plain.get(at..).unwrap_or_default(), "");
         let what_slot = what.replace(' ', "_");
         told.push(Told {
             text: format!("Has {object} as favorite {what}"),
@@ -191,7 +230,7 @@ fn sentence_facts(sentence: &str) -> Vec<Told> {
             format!("i have a {relative} called "),
         ] {
             if lower.starts_with(&form) {
-                let (object, when) = cut(plain.get(form.len()..).unwrap_or_default());
+                let (object, when) = cut(plain.get(form.len()..).unwrap_or_default(), "");
                 told.push(Told {
                     text: format!("Has a {relative} called {object}"),
                     kind: "relationship",
@@ -206,6 +245,7 @@ fn sentence_facts(sentence: &str) -> Vec<Told> {
             }
         }
     }
+    told.extend(bengali_taste(plain));
     // "আমি ঢাকায় থাকি"
     if let Some(rest) = plain
         .strip_prefix("আমি ")
@@ -225,6 +265,31 @@ fn sentence_facts(sentence: &str) -> Vec<Told> {
     }
     told.retain(|one| !one.object.is_empty() && one.object.split_whitespace().count() <= 12);
     told
+}
+
+/// "আমি বিরিয়ানি খেতে ভালোবাসি", "আমি চা পছন্দ করি না"
+fn bengali_taste(plain: &str) -> Option<Told> {
+    const ENDINGS: [(&str, &str, &str); 4] = [
+        (" ভালোবাসি", "likes", "ভালোবাসেন"),
+        (" ভালবাসি", "likes", "ভালোবাসেন"),
+        (" পছন্দ করি", "likes", "পছন্দ করেন"),
+        (" পছন্দ করি না", "dislikes", "পছন্দ করেন না"),
+    ];
+    let rest = plain.strip_prefix("আমি ")?.trim_end_matches(['।', '.', '!', ' ']);
+    let (what, slot, verb) = ENDINGS
+        .iter()
+        .find_map(|(ending, slot, verb)| Some((rest.strip_suffix(ending)?.trim(), *slot, *verb)))?;
+    Some(Told {
+        text: format!("{what} {verb}"),
+        kind: "preference",
+        subject: "user".to_owned(),
+        slot: slot.to_owned(),
+        object: what.strip_suffix(" খেতে").unwrap_or(what).to_owned(),
+        importance: 0.6,
+        sensitive: false,
+        when: None,
+        replaces: false,
+    })
 }
 
 /// A sentence cut before each "and I", "and my": every clause may tell a fact.
@@ -314,10 +379,12 @@ pub fn judge_pairs(content: &str) -> String {
             .any(|opening| a.to_lowercase().starts_with(opening));
         if words_a == words_b && quote::is_negated(a) == quote::is_negated(b) {
             ("duplicates", "They say the same.")
-        } else if quote::is_negated(a) != quote::is_negated(b) && shared > 0 {
+        } else if Reading::of(a, None).clash(&Reading::of(b, None)).is_some() {
             ("contradicts", "One denies what the other says.")
         } else if same_opening && one_value {
             ("contradicts", "They give different values for the same thing.")
+        } else if quote::is_negated(a) != quote::is_negated(b) {
+            ("unrelated", "They say different things.")
         } else if shared > 0 && (shared == words_a.len() || shared == words_b.len()) {
             ("refines", "One says more than the other.")
         } else if shared * 3 >= words_a.len().max(words_b.len()) * 2 {
@@ -416,6 +483,17 @@ mod tests {
         assert_eq!(facts("আমি ঢাকায় থাকি।")[0].2, "ঢাকায়");
         let dictated = json!({"t": 1, "role": "user", "text": "/facts not json"}).to_string();
         assert_eq!(extract(&dictated), "not json");
+    }
+
+    #[test]
+    fn what_people_say_besides_does_not_get_into_a_fact() {
+        let texts = |said: &str| facts(said).into_iter().map(|fact| fact.0).collect::<Vec<_>>();
+        assert_eq!(texts("My birthday is on March 3."), ["Has a birthday on March 3"]);
+        assert_eq!(texts("I live in Lisbon with my husband."), ["Lives with a husband", "Lives in Lisbon"]);
+        assert_eq!(texts("I want to run a marathon in 2027."), ["Wants to run a marathon in 2027"]);
+        assert_eq!(texts("Big news: I moved to Berlin!"), ["Lives in Berlin"]);
+        assert_eq!(facts("আমি বিরিয়ানি খেতে ভালোবাসি")[0].2, "বিরিয়ানি");
+        assert_eq!(facts("I lived well, I think: my dog is called Rex and so on").len(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chat::title::TITLE_INSTRUCTION,
-    memory::{extract, frame, judge, text},
+    memory::{concepts, extract, frame, judge, text},
     providers::{ChatMessage, Role, ToolCall, ToolSpec},
 };
 
@@ -201,7 +201,9 @@ fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
 /// The quoted memories that share a word with a question.
 fn recall(question: &str, messages: &[ChatMessage]) -> Vec<String> {
     let system = messages.iter().find(|m| m.role == Role::System).map_or("", |m| m.content.as_str());
-    let asked = text::terms(question);
+    let mut asked = text::terms(question);
+    let linked: Vec<&str> = concepts::linked(&asked);
+    asked.extend(linked.into_iter().map(|term| (term.to_owned(), 1)));
     let inside =
         system.split(frame::OPEN).nth(1).and_then(|rest| rest.split(frame::CLOSE).next()).unwrap_or_default();
     inside

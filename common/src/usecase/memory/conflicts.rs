@@ -62,8 +62,8 @@ pub async fn resolve(
         }
     }
     let status = if *keep == Keep::Both { "dismissed" } else { "resolved" };
-    let now = changes.now;
-    memory_conflicts::resolve(&mut changes.tx, user, id, status, "user", now).await?;
+    let (set, now) = (changes.set, changes.now);
+    memory_conflicts::resolve(&mut changes.tx, user, id, status, "user", set, now).await?;
     changes
         .event("memory_changed", json!({"action": "conflict_resolved", "conflict_id": id, "status": status}))
         .await?;

@@ -1,6 +1,6 @@
 //! Putting in the jobs that look a user's memories through.
 
-use super::{Idempotency, job, put_in};
+use super::{Idempotency, go_on, job, put_in};
 use crate::{
     Context, Result,
     domain::{
@@ -16,13 +16,18 @@ pub async fn schedule(ctx: &Context) -> Result<()> {
     let users =
         memory_log::dirty_users(&mut ctx.db.read().await?, ctx.settings.memory.consolidate_after).await?;
     for user in users {
-        let mut tx = ctx.db.begin().await?;
-        let payload = payload::write(&ConsolidationPayload::Review)?;
-        let new = job(ctx, user, JobKind::Consolidation, payload, Some(format!("review:{user}")));
-        let ready = store::jobs::enqueue(&mut tx, new).await?;
-        tx.commit().await?;
-        ctx.announce(ready).await;
+        go_on(user, schedule_one(ctx, user).await)?;
     }
+    Ok(())
+}
+
+async fn schedule_one(ctx: &Context, user: UserId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    let payload = payload::write(&ConsolidationPayload::Review)?;
+    let new = job(ctx, user, JobKind::Consolidation, payload, Some(format!("review:{user}")));
+    let ready = store::jobs::enqueue(&mut tx, new).await?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
     Ok(())
 }
 

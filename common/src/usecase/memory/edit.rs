@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Changes, Idempotency, forgotten_hash, forgotten_slot, repeated};
+use super::{Changes, Idempotency, clashes, forgotten_hash, forgotten_slot, repeated};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -10,7 +10,7 @@ use crate::{
         memory::{CONTENT_MAX, Memory, MemoryView, TYPES},
     },
     error::{Code, FieldError},
-    memory::{slots, text},
+    memory::{essential, slots, text},
     store::{self, Querier, memories},
 };
 
@@ -170,13 +170,19 @@ pub async fn add(
         after.status = "confirmed".to_owned();
         after.verified_at = Some(changes.now);
         let memory = changes.update(&known, after, "confirmed").await?;
+        clashes::ask(&mut changes, &memory).await?;
         changes.commit(ctx).await?;
         return Ok((memory, Added::Known));
     }
+    let names_importance = draft.importance.is_some();
     draft.apply(&mut memory);
+    clashes::infer_slot(&mut memory);
+    if !names_importance && essential::is_essential(&memory) {
+        memory.importance = essential::IMPORTANCE;
+    }
     memory.verified_at = Some(changes.now);
     changes.insert(&memory, "created", None).await?;
-    super::facts::ask_about_other_values(&mut changes, &memory).await?;
+    clashes::ask(&mut changes, &memory).await?;
     changes.commit(ctx).await?;
     Ok((memory, Added::New))
 }
@@ -218,10 +224,14 @@ pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> 
     refuse_history(&before)?;
     let mut after = before.clone();
     draft.apply(&mut after);
+    clashes::infer_slot_again(&before, &mut after);
     if after == before {
         return Ok(before);
     }
     let memory = changes.update(&before, after, "edited").await?;
+    if memory.is_active() && memory.content != before.content {
+        clashes::ask(&mut changes, &memory).await?;
+    }
     changes.commit(ctx).await?;
     Ok(memory)
 }
@@ -342,6 +352,7 @@ async fn apply_verdict(
                 forget(ctx, changes, &before).await?;
                 after.content = content.trim().to_owned();
                 after.object = None;
+                clashes::infer_slot_again(&before, &mut after);
             }
             "corrected"
         }
@@ -355,8 +366,9 @@ async fn apply_verdict(
     }
     let memory = changes.update(&before, after, action).await?;
     if memory.status == "rejected" {
-        store::memory_conflicts::dismiss_of(&mut changes.tx, changes.user, memory.id, "user", changes.now)
-            .await?;
+        changes.dismiss_conflicts(memory.id, "user").await?;
+    } else if memory.content != before.content {
+        clashes::ask(changes, &memory).await?;
     }
     Ok(memory)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::job;
+use super::{go_on, job};
 use crate::{
     Context, Error, Result,
     domain::{ids::UserId, job::JobKind},
@@ -166,10 +166,15 @@ pub async fn reconcile(ctx: &Context) -> Result<u64> {
 pub async fn schedule(ctx: &Context) -> Result<()> {
     let users = vectors::users_to_embed(&mut ctx.db.read().await?, ctx.vectors.is_outside()).await?;
     for user in users {
-        let mut tx = ctx.db.begin().await?;
-        let ready = enqueue(ctx, &mut tx, user).await?;
-        tx.commit().await?;
-        ctx.announce(ready).await;
+        go_on(user, schedule_one(ctx, user).await)?;
     }
+    Ok(())
+}
+
+async fn schedule_one(ctx: &Context, user: UserId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    let ready = enqueue(ctx, &mut tx, user).await?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
     Ok(())
 }

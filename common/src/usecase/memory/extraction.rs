@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Changes, Idempotency,
     facts::{self, Became, Prepared},
-    job, may_show_private, put_in,
+    go_on, job, may_show_private, put_in,
     search::{self, Document},
 };
 use crate::{
@@ -49,11 +49,16 @@ pub async fn schedule(ctx: &Context) -> Result<()> {
             continue; // one window at a time a user
         }
         served.push(user);
-        let mut tx = ctx.db.begin().await?;
-        let ready = enqueue(ctx, &mut tx, user, session).await?;
-        tx.commit().await?;
-        ctx.announce(ready).await;
+        go_on(user, schedule_one(ctx, user, session).await)?;
     }
+    Ok(())
+}
+
+async fn schedule_one(ctx: &Context, user: UserId, session: SessionId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    let ready = enqueue(ctx, &mut tx, user, session).await?;
+    tx.commit().await?;
+    ctx.announce(ready).await;
     Ok(())
 }
 
@@ -110,8 +115,8 @@ pub async fn load(ctx: &Context, user: UserId, session: SessionId, from: i64, to
     query.without_private = !may_show_private(ctx, user).await?;
     let hits = search::search(ctx, user, &query).await?;
     let known = hits.into_iter().filter_map(|hit| match hit.document {
-        Document::Memory(memory) => Some(*memory),
-        Document::Message(_) => None,
+        Document::Memory(memory) if !memory.awaits_user() || memory.sensitive => Some(*memory),
+        _ => None,
     });
     Ok(Window { earlier, turns, known: known.collect() })
 }
@@ -233,7 +238,8 @@ pub async fn finish(
     let ExtractionPayload { session_id: session, from_seq: from, to_seq: to } = *payload;
     let mut changes = Changes::open(ctx, user, "extractor").await?;
     // Takes the session's row: a message that is being stored now is seen below, or sees the cursor.
-    extraction::advance(&mut changes.tx, user, session, to).await?;
+    let is_there = extraction::advance(&mut changes.tx, user, session, to).await?;
+    let read = read.filter(|_| is_there); // what was said in a deleted session is nobody's
     let (counts, unsupported) = match read {
         Some(read) => {
             (store_read(ctx, &mut changes, job, (session, from, to), read, settings).await?, read.unsupported)

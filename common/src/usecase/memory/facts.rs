@@ -11,10 +11,11 @@ use crate::{
         memory::Memory,
     },
     memory::{
+        clash::Reading,
         decide::{Candidate, Decision, decide},
         extract::Fact,
         local::cosine,
-        slots,
+        quote,
     },
     store::{
         memories,
@@ -106,8 +107,13 @@ async fn candidates(
     near.extend(stored.iter().map(|(id, vector)| (*id, cosine(vector, &one.vector))));
     let nominated: Vec<(MemoryId, &String)> =
         fact.relations.iter().filter_map(|(index, op)| Some((known.get(*index)?.id, op))).collect();
-    let ids: Vec<MemoryId> =
-        near.iter().map(|(id, _)| *id).chain(nominated.iter().map(|(id, _)| *id)).collect();
+    let sharing_words = super::clashes::neighbours(&mut changes.tx, user, &fact.text).await?;
+    let ids: Vec<MemoryId> = near
+        .iter()
+        .map(|(id, _)| *id)
+        .chain(nominated.iter().map(|(id, _)| *id))
+        .chain(sharing_words)
+        .collect();
     let mut found = memories::get_many(&mut changes.tx, user, &ids).await?;
     found.extend(memories::by_norm(&mut changes.tx, user, &fact.norm).await?);
     if let (Some(subject), Some(slot)) = (&fact.subject, &fact.slot) {
@@ -142,7 +148,10 @@ async fn told_by_this_message(changes: &mut Changes, fact: &Fact) -> Result<Opti
     let found = memories::by_evidence(&mut changes.tx, changes.user, fact.message).await?;
     Ok(found.into_iter().find(|memory| {
         let same_slot = fact.slot.is_some() && memory.slot == fact.slot && memory.subject == fact.subject;
-        memory.norm == fact.norm || same_slot && (memory.object == fact.object || memory.object.is_none())
+        // "I like cats. Actually I hate cats." tells two things.
+        let same_object = memory.object == fact.object
+            && quote::is_negated(&memory.content) == quote::is_negated(&fact.text);
+        memory.norm == fact.norm || same_slot && (same_object || memory.object.is_none())
     }))
 }
 
@@ -208,7 +217,9 @@ async fn store_one(
             }
             for id in conflicts {
                 let other = changes.get(id).await?;
-                open_conflict(changes, &other, &memory, "contradicts", None).await?;
+                let clash = Reading::of_memory(&memory).clash(&Reading::of_memory(&other));
+                let reason = clash.map(|clash| clash.reason());
+                open_conflict(changes, &other, &memory, "contradicts", reason).await?;
             }
             for (id, relationship) in links {
                 link(changes, memory.id, id, relationship).await?;
@@ -254,6 +265,8 @@ async fn add_evidence(changes: &mut Changes, before: Memory, fact: &Fact) -> Res
     let id = before.id;
     let mut after = before;
     after.support += 1;
+    // What only a model had saved, its user has said now.
+    after.explicit |= fact.explicit;
     after.confidence = (after.confidence + (1.0 - after.confidence) * 0.25).min(1.0);
     after.updated_at = now;
     memories::update(&mut changes.tx, &after).await?;
@@ -320,20 +333,6 @@ pub async fn open_conflict(
         )
         .await?;
     Ok(true)
-}
-
-/// For a memory added by hand: other values of a slot that has one at a time become questions.
-pub async fn ask_about_other_values(changes: &mut Changes, memory: &Memory) -> Result<()> {
-    let (Some(subject), Some(slot)) = (&memory.subject, &memory.slot) else { return Ok(()) };
-    if !slots::is_functional(slot) {
-        return Ok(());
-    }
-    for other in memories::by_slot(&mut changes.tx, changes.user, subject, slot).await? {
-        if other.id != memory.id && other.is_active() && other.object != memory.object {
-            open_conflict(changes, &other, memory, "contradicts", None).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The stored vectors of memories.

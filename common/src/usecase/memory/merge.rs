@@ -9,7 +9,7 @@ use crate::{
         memory::Memory,
     },
     error::Code,
-    store::{memories, memory_conflicts, memory_links},
+    store::{memories, memory_links},
 };
 
 pub const MOST: usize = 50;
@@ -63,8 +63,7 @@ pub async fn merge(changes: &mut Changes, ids: &[MemoryId], content: &str) -> Re
     for original in &originals {
         let after = Memory { status: "merged".to_owned(), merged_into: Some(merged.id), ..original.clone() };
         changes.update(original, after, "merged").await?;
-        memory_conflicts::dismiss_of(&mut changes.tx, user, original.id, "consolidation", changes.now)
-            .await?;
+        changes.dismiss_conflicts(original.id, "consolidation").await?;
         memories::copy_evidence(&mut changes.tx, user, original.id, merged.id).await?;
         for link in memory_links::touching(&mut changes.tx, user, original.id).await? {
             let replaced = |end: MemoryId| if ids.contains(&end) { merged.id } else { end };

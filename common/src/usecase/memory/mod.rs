@@ -1,6 +1,7 @@
 //! Changing memories. Whatever changes one goes through [`Changes`]: rows, index terms, vectors, history and events in one
 //! transaction, one user's changes one after another.
 
+pub mod clashes;
 pub mod conflicts;
 pub mod consolidate;
 pub mod edit;
@@ -40,6 +41,7 @@ use crate::{
     store::{
         self, Tx,
         jobs::{NewJob, Ready},
+        memory_conflicts,
         memory_log::{self, Change},
         terms::{self, Corpus},
     },
@@ -199,6 +201,13 @@ impl Changes {
         Ok(())
     }
 
+    /// Closes the open conflicts of a memory that does not count any more, until this set is undone.
+    pub async fn dismiss_conflicts(&mut self, id: MemoryId, by: &str) -> Result<()> {
+        let (user, set, now) = (self.user, self.set, self.now);
+        memory_conflicts::dismiss_of(&mut self.tx, user, id, by, set, now).await?;
+        Ok(())
+    }
+
     pub async fn get(&mut self, id: MemoryId) -> Result<Memory> {
         store::memories::get(&mut self.tx, self.user, id).await?.ok_or_else(|| Error::not_found("memory"))
     }
@@ -234,6 +243,23 @@ fn known_already(error: sqlx::Error) -> Error {
             Error::new(Code::Conflict, "Another of your memories says exactly this.")
         }
         _ => error.into(),
+    }
+}
+
+/// For loops over users: one user's trouble is not the others'. An account that was erased meanwhile is passed over, other
+/// errors are logged; only a database that is away ends the loop.
+pub fn go_on(user: UserId, done: Result<()>) -> Result<()> {
+    match done {
+        Err(error) if error.code == Code::Unavailable => Err(error),
+        Err(error) if error.code == Code::NotFound => {
+            tracing::debug!(%error, %user, "erased meanwhile");
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!(%error, %user, "one user's memory was passed over");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

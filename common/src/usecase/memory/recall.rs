@@ -1,15 +1,16 @@
-//! What a prompt is given of a user's memories: the best for the question, within a budget and a deadline.
+//! What a prompt is given of a user's memories: what must never be missed, and the best for the question, within budgets
+//! and a deadline.
 
 use std::time::Duration;
 
 use super::search::{self, Document, Query};
 use crate::{
-    Context, Result,
+    Context, Result, clock,
     domain::{ids::UserId, memory::Memory},
-    memory::{frame::frame, rank::Mode},
+    memory::{essential, frame::frame, rank::Mode},
     store::memories,
     telemetry::metrics::METRICS,
-    usecase::settings,
+    usecase::settings::{self, MemorySettings},
 };
 
 /// Search that takes longer is not waited for: the answer does without.
@@ -29,52 +30,89 @@ pub struct Recall {
 /// part of this deployment; private memories go to no other unless their user allows it.
 pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -> Recall {
     let started = tokio::time::Instant::now();
-    let found = tokio::time::timeout(DEADLINE, find(ctx, user, question, inside)).await;
-    METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
     let outcome = |word: &str| METRICS.recalls.with_label_values(&[word]).inc();
-    match found {
-        Ok(Ok(recall)) => {
-            outcome(if recall.used.is_empty() { "empty" } else { "used" });
-            recall
+    // What must never be missed does not wait for search, and stands there when search fails.
+    let found = tokio::time::timeout(DEADLINE, known(ctx, user, inside)).await;
+    let known = match found {
+        Ok(Ok(Some(known))) => known,
+        Ok(Ok(None)) => {
+            outcome("empty");
+            return Recall::default();
         }
         Ok(Err(error)) => {
             outcome("failed");
             tracing::warn!(%error, "answering without memories");
-            Recall::default()
+            return Recall::default();
         }
         Err(_) => {
             outcome("late");
-            tracing::warn!("answering without memories: search took too long");
-            Recall::default()
+            tracing::warn!("answering without memories: they took too long");
+            return Recall::default();
         }
-    }
+    };
+    let left = DEADLINE.saturating_sub(started.elapsed());
+    let found = tokio::time::timeout(left, find(ctx, user, question, &known)).await;
+    METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
+    let relevant = match found {
+        Ok(Ok(relevant)) => {
+            outcome(if relevant.is_empty() && known.essential.is_empty() { "empty" } else { "used" });
+            relevant
+        }
+        Ok(Err(error)) => {
+            outcome("failed");
+            tracing::warn!(%error, "answering without memories of the question");
+            Vec::new()
+        }
+        Err(_) => {
+            outcome("late");
+            tracing::warn!("answering without memories of the question: search took too long");
+            Vec::new()
+        }
+    };
+    let budgets = &ctx.settings.memory;
+    let (block, used) = frame(&[
+        (known.essential.iter().collect(), budgets.essential_tokens),
+        (relevant.iter().map(|(memory, _)| memory).collect(), budgets.context_tokens),
+    ]);
+    let score = |memory: &Memory| {
+        let found = relevant.iter().find(|(other, _)| other.id == memory.id);
+        found.map_or(0.0, |(_, score)| *score)
+    };
+    let used = used.into_iter().map(|memory| (memory.clone(), score(memory))).collect();
+    Recall { block, used }
 }
 
-async fn find(ctx: &Context, user: UserId, question: &str, inside: bool) -> Result<Recall> {
-    let budget = ctx.settings.memory.context_tokens;
+/// What is known before anything is searched for.
+struct Known {
+    essential: Vec<Memory>,
+    settings: MemorySettings,
+    without_private: bool,
+}
+
+/// `None`: nothing is known of this user, or no prompt is to have memories.
+async fn known(ctx: &Context, user: UserId, inside: bool) -> Result<Option<Known>> {
     let mut conn = ctx.db.read().await?;
-    if budget == 0 || !memories::are_any(&mut conn, user).await? {
-        return Ok(Recall::default()); // nothing is known
+    if ctx.settings.memory.context_tokens == 0 || !memories::are_any(&mut conn, user).await? {
+        return Ok(None);
     }
     let settings = settings::get(&mut conn, user).await?.memory_settings;
-    drop(conn);
-    let mode = if settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
+    let without_private = !inside && !settings.allow_private_in_context;
+    let mut essential = memories::essential(&mut conn, user, essential::LEAST, clock::now()).await?;
+    essential.retain(|memory| !(without_private && memory.is_private));
+    Ok(Some(Known { essential, settings, without_private }))
+}
+
+/// What search finds for the question, with its score.
+async fn find(ctx: &Context, user: UserId, question: &str, known: &Known) -> Result<Vec<(Memory, f64)>> {
+    let mode = if known.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
     let question: String = question.chars().take(2_000).collect();
     let mut query = Query::memories(&question, MOST, mode);
-    query.without_private = !inside && !settings.allow_private_in_context;
+    query.without_private = known.without_private;
     let hits = search::search(ctx, user, &query).await?;
-    let relevant: Vec<(Memory, f64)> = hits
-        .into_iter()
-        .filter(|hit| hit.is_relevant)
-        .filter_map(|hit| match hit.document {
-            // What is sensitive and nobody confirmed waits for its user.
-            Document::Memory(memory) if memory.sensitive && memory.status == "pending" => None,
-            Document::Memory(memory) => Some((*memory, hit.explained.score)),
-            Document::Message(_) => None,
-        })
-        .collect();
-    let (block, used) = frame(relevant.iter().map(|(memory, _)| memory), budget);
-    let ids: Vec<_> = used.iter().map(|memory| memory.id).collect();
-    let used = relevant.into_iter().filter(|(memory, _)| ids.contains(&memory.id)).collect();
-    Ok(Recall { block, used })
+    let relevant = hits.into_iter().filter(|hit| hit.is_relevant).filter_map(|hit| match hit.document {
+        Document::Memory(memory) if memory.awaits_user() => None,
+        Document::Memory(memory) => Some((*memory, hit.explained.score)),
+        Document::Message(_) => None,
+    });
+    Ok(relevant.collect())
 }

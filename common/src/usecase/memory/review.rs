@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Memories looked at in one review, the newest; pairs judged in one call.
-const LOOKED_AT: i64 = 2_000;
+pub const LOOKED_AT: i64 = 2_000;
 pub const PAIRS: usize = 40;
 const SUGGESTIONS: usize = 50;
 
@@ -327,16 +327,20 @@ pub async fn expire_due(ctx: &Context) -> Result<usize> {
         by_user.entry(*user).or_default().push(*id);
     }
     for (user, ids) in by_user {
-        let mut changes = Changes::open(ctx, user, "system").await?;
-        for before in memories::get_many(&mut changes.tx, user, &ids).await? {
-            let is_due = before.expires_at.is_some_and(|at| at <= changes.now);
-            if before.is_active() && is_due {
-                changes.next_set();
-                let after = Memory { status: "expired".to_owned(), ..before.clone() };
-                changes.update(&before, after, "expired").await?;
-            }
-        }
-        changes.commit(ctx).await?;
+        super::go_on(user, expire(ctx, user, &ids).await)?;
     }
     Ok(due.len())
+}
+
+async fn expire(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result<()> {
+    let mut changes = Changes::open(ctx, user, "system").await?;
+    for before in memories::get_many(&mut changes.tx, user, ids).await? {
+        let is_due = before.expires_at.is_some_and(|at| at <= changes.now);
+        if before.is_active() && is_due {
+            changes.next_set();
+            let after = Memory { status: "expired".to_owned(), ..before.clone() };
+            changes.update(&before, after, "expired").await?;
+        }
+    }
+    changes.commit(ctx).await
 }

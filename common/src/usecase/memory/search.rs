@@ -15,6 +15,7 @@ use crate::{
         memory::Memory,
     },
     memory::{
+        concepts,
         rank::{self, Explained, Mode},
         text,
     },
@@ -125,21 +126,30 @@ async fn keyword(
     words: &HashMap<String, i64>,
 ) -> Result<(HashMap<Uuid, f64>, Words)> {
     let mut conn = ctx.db.read().await?;
-    let terms: Vec<&str> = words.keys().map(String::as_str).collect();
+    let mut terms: Vec<&str> = words.keys().map(String::as_str).collect();
     if terms.is_empty() {
         return Ok((HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }));
+    }
+    let own = terms.len();
+    if corpus == Corpus::Memories {
+        terms.extend(concepts::linked(words));
     }
     let frequencies = terms::frequencies(&mut conn, user, corpus, &terms).await?;
     let (size, mean) = ctx.sizes.of(&mut conn, user, corpus).await?;
     let weight =
         |term: &&str| ((*term).to_owned(), rank::idf(size, frequencies.get(*term).copied().unwrap_or(0)));
-    let weights: Vec<(String, f64)> = terms.iter().map(weight).collect();
+    let linked = terms.split_off(own);
+    let mut weights: Vec<(String, f64)> = terms.iter().map(weight).collect();
+    let ideal = rank::ideal(&weights);
+    // Linked words stand for the question's own, and only where the user's memories have them.
+    let best = weights.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let found = linked.into_iter().filter(|term| frequencies.contains_key(*term));
+    weights.extend(found.map(|term| (term.to_owned(), best * concepts::WEIGHT)));
     let found = if frequencies.is_empty() {
         Vec::new()
     } else {
         terms::score(&mut conn, user, corpus, &weights, mean, CANDIDATES as i64).await?
     };
-    let ideal = rank::ideal(&weights);
     Ok((found.into_iter().collect(), Words { weights, ideal }))
 }
 
@@ -300,6 +310,9 @@ async fn search_memories(
             rank::judge(&mut explained, &memory, disputed.contains(&memory.id), query.as_of.unwrap_or(now));
             let reason = reason(&explained, &memory.content, &weights);
             let is_relevant = is_relevant(ctx, &explained, &weights);
+            if !is_relevant {
+                continue; // nothing is said where nothing is known
+            }
             hits.push(Hit { document: Document::Memory(Box::new(memory)), explained, is_relevant, reason });
         }
         if hits.len() >= enough {

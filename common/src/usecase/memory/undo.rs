@@ -1,5 +1,7 @@
 //! Undoing changes: the before-images of a whole set come back in one transaction, or none does.
 
+use serde_json::json;
+
 use super::Changes;
 use crate::{
     Context, Error, Result,
@@ -8,7 +10,7 @@ use crate::{
         memory::Memory,
     },
     error::Code,
-    store::{memories, memory_log},
+    store::{memories, memory_conflicts, memory_log},
 };
 
 fn refused(detail: &str) -> Error {
@@ -83,5 +85,12 @@ async fn undo_parts(
     }
     memory_log::mark_undone(&mut changes.tx, user, set, changes.now).await?;
     let ids: Vec<MemoryId> = restored.iter().map(|memory| memory.id).collect();
+    let mut reopened = 0;
+    for id in &ids {
+        reopened += memory_conflicts::reopen_of(&mut changes.tx, user, *id).await?;
+    }
+    if reopened > 0 {
+        changes.event("memory_changed", json!({"action": "conflict_reopened", "count": reopened})).await?;
+    }
     Ok(memories::get_many(&mut changes.tx, user, &ids).await?)
 }

@@ -1,5 +1,7 @@
 mod bad_input;
 mod changes;
+mod conflicts;
+mod essential;
 mod extraction;
 mod graph;
 mod injection;

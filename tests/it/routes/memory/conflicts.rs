@@ -1,0 +1,98 @@
+//! What does not go together is found without a model, asked about once, and asked again when its answer is undone.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    both_stacks,
+    harness::{
+        Stack, User,
+        memory::{app, contents, id},
+    },
+};
+
+both_stacks!(
+    opposites_are_asked_about_however_they_were_said,
+    undoing_an_answer_asks_again,
+    a_session_erased_while_it_is_read_stops_nobody,
+);
+
+async fn open(user: &User) -> Vec<Value> {
+    user.get("/memory/conflicts?status=open").await.expect(200).as_array().unwrap().clone()
+}
+
+async fn opposites_are_asked_about_however_they_were_said(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let asked_about = async |user: &User, two: [&str; 2]| {
+        let all = open(user).await;
+        assert_eq!(all.len(), 1, "{two:?}: {all:?}");
+        assert_eq!(contents(all[0]["memories"].as_array().unwrap()), two);
+        let found = user.get("/memory/conflicts/detect").await.expect(200);
+        assert_eq!(found["conflict_count"], 1, "{found}");
+        assert_eq!(found["conflicting_memories"][0]["conflict_type"], "contradicts");
+        assert_eq!(open(user).await.len(), 1, "asked about once");
+    };
+    let user = app.user().await;
+    user.tell("I like cats. Actually I hate cats.").await;
+    asked_about(&user, ["Does not like cats", "Likes cats"]).await;
+    let user = app.user().await;
+    user.tell("I like cats.").await;
+    user.tell("I hate cats.").await;
+    asked_about(&user, ["Does not like cats", "Likes cats"]).await;
+    for two in [["I hate cats", "Likes cats"], ["Lives in Paris", "Lives in Rome"]] {
+        let user = app.user().await;
+        for content in two {
+            user.add_memory(content).await;
+        }
+        asked_about(&user, two).await;
+    }
+    // The slot is told from the words, and goes with them.
+    let user = app.user().await;
+    let home = user.add_memory("Lives in Paris").await;
+    let path = format!("/memory/{home}");
+    assert_eq!(user.get(&path).await.expect(200)["slot"], "home_city");
+    user.send(Method::PATCH, &path, &json!({"content": "Collects stamps"})).await.expect(200);
+    assert_eq!(user.get(&path).await.expect(200)["slot"], Value::Null);
+    // What goes together is left alone.
+    for content in ["Likes cats", "Likes dogs", "Likes green tea", "Dislikes black tea"] {
+        user.add_memory(content).await;
+    }
+    assert!(open(&user).await.is_empty());
+    assert_eq!(user.get("/memory/conflicts/detect").await.expect(200)["conflict_count"], 0);
+}
+
+async fn undoing_an_answer_asks_again(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let user = app.user().await;
+    let (likes, hates) = (user.add_memory("Likes cats").await, user.add_memory("Hates cats").await);
+    let conflict = open(&user).await[0].clone();
+    let resolve = format!("/memory/conflicts/{}/resolve", id(&conflict));
+    for keep in [likes.as_str(), "both", "neither", hates.as_str()] {
+        user.post(&resolve, &json!({"keep": keep})).await.expect(200);
+        assert!(open(&user).await.is_empty());
+        user.post(&resolve, &json!({"keep": keep})).await.problem(409, "wrong_state");
+        user.post(&format!("/memory/{likes}/undo"), &json!({})).await.expect(200);
+        let again = open(&user).await;
+        assert_eq!((again.len(), &again[0]["id"]), (1, &conflict["id"]), "after {keep}");
+        assert!(again[0]["resolved_at"].is_null() && again[0]["resolved_by"].is_null());
+        assert_eq!(contents(&user.memories("live").await), ["Hates cats", "Likes cats"]);
+    }
+    // A rejection answers it too.
+    user.verify(&hates, "reject").await;
+    assert!(open(&user).await.is_empty());
+    user.post(&format!("/memory/{hates}/undo"), &json!({})).await.expect(200);
+    assert_eq!(open(&user).await.len(), 1);
+}
+
+/// Sessions and an account go while windows of theirs are read; the windows of others are read.
+async fn a_session_erased_while_it_is_read_stops_nobody(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let (going, staying) = (app.user().await, app.user().await);
+    for n in 0..8 {
+        let session = going.chat(&format!("I like dish number {n}.")).await["session_id"].clone();
+        let path = format!("/sessions/{}", session.as_str().unwrap());
+        assert!(going.request(Method::DELETE, &path).send().await.unwrap().status().is_success());
+    }
+    staying.tell("I like tea.").await;
+    assert_eq!(contents(&staying.memories("live").await), ["Likes tea"]);
+}
