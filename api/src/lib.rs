@@ -1,5 +1,6 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
+mod content;
 mod error;
 mod examples;
 mod extract;

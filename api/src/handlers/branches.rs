@@ -136,13 +136,13 @@ pub async fn regenerate(
         branch::regenerate(&state.ctx, &caller, session, message, again, &idempotency).await?;
     let id = job.id;
     if prefer.respond_async && prefer.wait.is_none() {
-        let mut response = job_response(job);
+        let mut response = job_response(&caller, job);
         mark_replayed(&mut response, replayed);
         return Ok(response);
     }
     let wait = prefer.wait.map_or(state.ctx.settings.chat.wait, std::time::Duration::from_secs);
     let ended = rapport_common::events::follow::wait_final(&state.ctx, caller.user, id, wait).await?;
-    let mut response = super::chat::of_job(ended.unwrap_or(job))?;
+    let mut response = super::chat::of_job(&caller, ended.unwrap_or(job))?;
     mark_replayed(&mut response, replayed);
     Ok(response)
 }

@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::jobs::JobView;
 use crate::{
+    content,
     error::{Failure, Result},
     extract::{Caller, IdempotencyKey, Prefer, Query, Raw, Trace},
     state::AppState,
@@ -185,18 +186,20 @@ async fn outcome(
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
     let job = match wait_started(&state.ctx, caller.user, ear, wait).await? {
-        Waited::Heard(event) if event.name == "done" => return Ok(Answer(event.data).into_response()),
+        Waited::Heard(event) if event.name == "done" => {
+            return Ok(Answer(content::answer(caller, event.data)).into_response());
+        }
         Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
         Waited::Looked(job) => *job.ok_or_else(|| Error::not_found("job"))?,
     };
     if respond_async && !job.status.is_final() {
-        return Ok(job_response(job));
+        return Ok(job_response(caller, job));
     }
     if accepted.replayed && !job.status.is_final() {
         let detail = format!("The first request with this key is still running, as {}.", job.id);
         return Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)));
     }
-    of_job(job)
+    of_job(caller, job)
 }
 
 /// What a final chat job answers: its reply, or what was said in its place, or its error. `Err` is the job itself while it
@@ -213,17 +216,17 @@ pub fn ended(job: Job) -> std::result::Result<Result<Value>, Job> {
 }
 
 /// What a job came to, or the job while it has not ended.
-pub fn of_job(job: Job) -> Result<Response> {
+pub fn of_job(caller: &auth::Caller, job: Job) -> Result<Response> {
     match ended(job) {
-        Ok(reply) => Ok(Answer(reply?).into_response()),
-        Err(job) => Ok(job_response(job)),
+        Ok(reply) => Ok(Answer(content::answer(caller, reply?)).into_response()),
+        Err(job) => Ok(job_response(caller, job)),
     }
 }
 
 /// 202 with the job and where to find it.
-pub fn job_response(job: Job) -> Response {
+pub fn job_response(caller: &auth::Caller, job: Job) -> Response {
     let location = format!("/api/v1/jobs/{}", job.id);
-    let mut response = (StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response();
+    let mut response = (StatusCode::ACCEPTED, Answer(JobView::of(caller, job))).into_response();
     if let Ok(value) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, value);
     }

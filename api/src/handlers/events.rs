@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::jobs::caller_or_ticket;
-use crate::{error::Result, extract::Identity, state::AppState, stream::sse};
+use crate::{error::Result, extract::Identity, policy::Content, state::AppState, stream::sse};
 
 /// How often the database is asked: two queries by index a stream.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -34,7 +34,8 @@ struct Parameters {
 /// Follow everything that happens to you
 ///
 /// Server-sent events, from now on: `job` (`{job_id, kind, status, session_id}` whenever a job's state changes), `title`
-/// (`{session_id, title}`), and what `GET /memory/events` tells.
+/// (`{session_id, title}`), and what `GET /memory/events` tells. An API key hears of titles with the scope `chat`, and of
+/// memories with `memory`.
 #[utoipa::path(get, path = "/events", tag = "jobs",
     params(("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers")),
     responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream")))]
@@ -81,13 +82,17 @@ pub async fn events(
                     }
                     let data = json!({"job_id": job.id, "kind": job.kind, "status": job.status, "session_id": job.session_id});
                     yield next("job", data);
-                    if job.kind == JobKind::Title && job.status == JobStatus::Succeeded {
+                    let has_title = Content::Conversations.is_for(&caller);
+                    if has_title && job.kind == JobKind::Title && job.status == JobStatus::Succeeded {
                         yield next("title", job.result.unwrap_or_default());
                     }
                 }
                 told = still;
                 for (at, name, data) in memories {
                     memory = at;
+                    if !Content::Memories.is_for(&caller) {
+                        continue;
+                    }
                     yield next(&name, data);
                 }
             }

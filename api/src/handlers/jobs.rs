@@ -25,11 +25,12 @@ use serde_json::Value;
 
 use super::{auth::tickets, chat::StreamQuery};
 use crate::{
+    content,
     error::{Failure, Result},
     extract::{
         Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor, policy_path,
     },
-    policy,
+    policy::{self, Content},
     state::AppState,
     stream::{self, sse},
 };
@@ -80,8 +81,10 @@ pub struct Links {
     cancel: String,
 }
 
-impl From<Job> for JobView {
-    fn from(job: Job) -> Self {
+impl JobView {
+    /// What of a job the caller may see.
+    pub fn of(caller: &auth::Caller, job: Job) -> Self {
+        let job = content::job(caller, job);
         let itself = format!("/api/v1/jobs/{}", job.id);
         Self {
             id: job.id,
@@ -111,7 +114,7 @@ pub struct JobList {
     next_cursor: Option<String>,
 }
 
-async fn load(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<Job> {
+pub async fn load(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<Job> {
     let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
     Ok(job.ok_or_else(|| Error::not_found("job"))?)
 }
@@ -145,8 +148,11 @@ pub async fn get_job(
         let waited = wait_final(&state.ctx, caller.user, id, Duration::from_secs(wait)).await?;
         waited.ok_or_else(|| Error::not_found("job"))?
     };
+    if !Content::of_job(job.kind).is_for(&caller) {
+        return Ok(Answer(JobView::of(&caller, job)));
+    }
     let tries = store::tool_calls::tries(&mut state.ctx.db.read().await?, caller.user, id).await?;
-    let mut view = JobView::from(job);
+    let mut view = JobView::of(&caller, job);
     let of_attempt = |(attempt, tries): (i64, Value)| {
         let tries = tries.as_array().cloned().unwrap_or_default();
         tries.into_iter().map(move |mut one| {
@@ -187,7 +193,10 @@ pub async fn list_jobs(
     let jobs = store::jobs::list(&mut conn, caller.user, status, kind, before, limit, skip).await?;
     let full = jobs.len() as i64 == limit;
     let next_cursor = jobs.last().filter(|_| full).map(|job| encode_cursor(&job.id));
-    Ok(Answer(JobList { items: jobs.into_iter().map(JobView::from).collect(), next_cursor }))
+    Ok(Answer(JobList {
+        items: jobs.into_iter().map(|job| JobView::of(&caller, job)).collect(),
+        next_cursor,
+    }))
 }
 
 /// Follow a job's events
@@ -215,6 +224,7 @@ pub async fn job_events(
     let JobPath(id) = path?; // only now: nobody learns what is an id
     let after = after_event(&headers, params.after.as_deref())?;
     let job = load(&state, &caller, id).await?;
+    Content::of_job(job.kind).check(&caller)?;
     if is_over(&state.ctx, &job, after).await {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -263,13 +273,14 @@ pub async fn cancel(
     Caller(caller): Caller,
     JobPath(id): JobPath,
 ) -> Result<Answer<JobView>> {
+    Content::of_job(load(&state, &caller, id).await?.kind).check(&caller)?;
     let job = cancel_job(&state.ctx, caller.user, id).await?;
     if job.status.is_final() {
-        return Ok(Answer(job.into()));
+        return Ok(Answer(JobView::of(&caller, job)));
     }
     // The worker hears of it within half a second; what it settled is the truth.
     let settled = wait_final(&state.ctx, caller.user, id, Duration::from_secs(2)).await?;
-    Ok(Answer(settled.unwrap_or(job).into()))
+    Ok(Answer(JobView::of(&caller, settled.unwrap_or(job))))
 }
 
 /// Run a failed job again
@@ -283,6 +294,7 @@ pub async fn retry(
     Caller(caller): Caller,
     JobPath(id): JobPath,
 ) -> Result<(StatusCode, Answer<JobView>)> {
+    Content::of_job(load(&state, &caller, id).await?.kind).check(&caller)?;
     let job = retry_job(&state.ctx, caller.user, id).await?;
-    Ok((StatusCode::ACCEPTED, Answer(job.into())))
+    Ok((StatusCode::ACCEPTED, Answer(JobView::of(&caller, job))))
 }

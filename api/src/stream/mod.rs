@@ -17,7 +17,7 @@ use rapport_common::{
 };
 use serde_json::json;
 
-use crate::state::AppState;
+use crate::{content, state::AppState};
 
 /// A job's events as a client sees them: `job` first (unless it was seen), then what [`follow`] gives.
 pub fn job_events(
@@ -34,7 +34,7 @@ pub fn job_events(
     });
     // The text so far needs every token from the start, also for who resumes.
     let from = if accumulate { EventId::START } else { after };
-    shaped(first, follow(state.ctx.clone(), caller.user, job.id, from), after, accumulate)
+    shaped(caller, first, follow(state.ctx.clone(), caller.user, job.id, from), after, accumulate)
 }
 
 /// The events of a message that was just accepted. It starts when the stream listens: nothing is looked up.
@@ -49,17 +49,19 @@ pub async fn new_job_events(
     let Accepted { job, session, message, .. } = accepted;
     let data = json!({"job_id": job, "session_id": session, "message_id": message, "status": "queued"});
     let first = Event::new(EventId::JOB, "job", data);
-    shaped(Some(first), ear.follow(state.ctx.clone(), caller.user), EventId::START, accumulate)
+    shaped(caller, Some(first), ear.follow(state.ctx.clone(), caller.user), EventId::START, accumulate)
 }
 
-/// With `accumulate`, tokens carry the text so far. The deployment's fallback message comes as a token too, in place of
-/// what was said: who shows tokens only shows it as well.
-fn shaped(
+/// What the caller may see of it. With `accumulate`, tokens carry the text so far. The deployment's fallback message comes
+/// as a token too, in place of what was said: who shows tokens only shows it as well.
+fn shaped<S: Stream<Item = Event> + Send>(
+    caller: &auth::Caller,
     first: Option<Event>,
-    events: impl Stream<Item = Event> + Send,
+    events: S,
     after: EventId,
     accumulate: bool,
-) -> impl Stream<Item = Event> + Send {
+) -> impl Stream<Item = Event> + Send + use<S> {
+    let caller = caller.clone();
     stream! {
         if let Some(first) = first {
             yield first;
@@ -93,7 +95,7 @@ fn shaped(
                     continue;
                 }
             }
-            yield event;
+            yield content::event(&caller, event);
         }
     }
 }

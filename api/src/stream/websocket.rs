@@ -20,7 +20,6 @@ use rapport_common::{
     Error, auth,
     domain::{event::Event, ids::JobId},
     error::Code,
-    store,
     usecase::{cancel_job::cancel_job, send_message::send_message},
 };
 use serde::Deserialize;
@@ -35,8 +34,12 @@ use super::{job_events, new_job_events, slots::Slot};
 use crate::{
     error::Result,
     extract::{Identity, Trace, is_versioned, parse_file},
-    handlers::{chat::ChatBody, jobs::caller_or_ticket},
+    handlers::{
+        chat::ChatBody,
+        jobs::{caller_or_ticket, load},
+    },
     layers::{guard, observe::new_request_id},
+    policy::Content,
     state::AppState,
 };
 
@@ -246,14 +249,15 @@ async fn handle(
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
-            let job =
-                store::jobs::get(&mut state.ctx.db.read().await?, caller.user, job_id(&command)?).await?;
-            let job = job.ok_or_else(|| Error::not_found("job"))?;
+            let job = load(state, caller, job_id(&command)?).await?;
+            Content::of_job(job.kind).check(caller)?;
             forward(job_events(state, caller, &job, after, command.accumulate), id, outbox, permit, tasks);
             Ok(())
         }
         Some("cancel") => {
-            cancel_job(&state.ctx, caller.user, job_id(&command)?).await?;
+            let job = load(state, caller, job_id(&command)?).await?;
+            Content::of_job(job.kind).check(caller)?;
+            cancel_job(&state.ctx, caller.user, job.id).await?;
             Ok(())
         }
         Some(other) => {

@@ -41,6 +41,16 @@ pub struct ChatPayload {
     /// Of whom the request was signed in with.
     #[serde(default)]
     pub api_key: Option<String>,
+    /// The request came by a key that may not see memories: what stands in a prompt can be asked for.
+    #[serde(default)]
+    pub without_memory: bool,
+}
+
+impl ChatPayload {
+    /// Whether memories may be looked for, and written by tools.
+    pub fn uses_memory(&self) -> bool {
+        self.enable_memory != Some(false) && !self.without_memory
+    }
 }
 
 /// Which tools a model may call.
@@ -118,13 +128,16 @@ pub struct ExportPayload {
     pub memory_type: Option<String>,
 }
 
-/// A mail with a code; the code itself is made when it is sent.
+/// A mail: a code, which is made when it is sent, or news.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MailPayload {
-    /// `verify` or `reset`.
+    /// `verify`, `reset`, or `address_changed`.
     pub purpose: String,
     /// `None`: nobody has the address it was asked for, and nothing is sent.
     pub user_id: Option<UserId>,
+    /// Where it goes instead of the account's address: base64url, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_to: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -43,12 +43,15 @@ struct SaveArguments {
 struct SearchMemory(ToolSpec);
 struct SaveMemory(ToolSpec);
 
+/// The tools that look into memory or write it, by name.
+pub const NAMES: [&str; 2] = ["search_memory", "save_memory"];
+
 pub fn all() -> Vec<Arc<dyn Tool>> {
     let search = "Searches what is remembered of this user from earlier conversations.";
     let save = "Proposes one fact about the user to be remembered; the user confirms it later.";
     vec![
-        Arc::new(SearchMemory(spec::<SearchArguments>("search_memory", search))),
-        Arc::new(SaveMemory(spec::<SaveArguments>("save_memory", save))),
+        Arc::new(SearchMemory(spec::<SearchArguments>(NAMES[0], search))),
+        Arc::new(SaveMemory(spec::<SaveArguments>(NAMES[1], save))),
     ]
 }
 

@@ -10,6 +10,8 @@ mod memory;
 mod search;
 mod weather;
 
+pub use memory::NAMES as MEMORY_TOOLS;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

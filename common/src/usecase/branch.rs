@@ -150,6 +150,7 @@ pub async fn regenerate(
         tools: before.and_then(|old| old.tools),
         again: true,
         api_key: caller.key().map(|key| key.to_string()),
+        without_memory: !caller.may("memory"),
     };
     let new = NewJob {
         id,

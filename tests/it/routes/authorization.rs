@@ -152,6 +152,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
         let whose = if scope == "admin" { &admin } else { &other };
         scoped.insert(scope, key_of(whose, json!(rest)).await);
     }
+    let neither = key_of(&other, json!(["projects", "account"])).await;
     let expired = User { token: expired_token(&other), ..other.clone() };
     shut.post("/users/me/deactivate", &json!({"password": PASSWORD})).await.expect(200);
     eventually("it is shut out", std::time::Duration::from_secs(5), || async {
@@ -217,6 +218,12 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
                     let answer = ask(&others_key, true).await;
                     assert_ne!(answer.status, 403, "{name} by a key: {}", answer.body);
                 }
+                Policy::Both => {
+                    let answer = ask(&others_key, true).await;
+                    assert_ne!(answer.status, 403, "{name} by a key: {}", answer.body);
+                    let answer = ask(&neither, true).await;
+                    assert_eq!(answer.status, 403, "{name} without chat and memory: {}", answer.body);
+                }
                 Policy::Login => {
                     let answer = ask(&others_key, true).await;
                     assert_eq!(answer.status, 403, "{name} by a key: {}", answer.body);
@@ -273,12 +280,17 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
 
 /// A token that was good once: ours, but for the time.
 fn expired_token(user: &User) -> String {
+    forged(user, "exp", json!(1_000_000_000))
+}
+
+/// A user's token with another claim, signed as ours are.
+pub fn forged(user: &User, claim: &str, value: Value) -> String {
     use data_encoding::BASE64URL_NOPAD;
     use hmac::{Hmac, KeyInit, Mac};
     let parts: Vec<&str> = user.token.split('.').collect();
     let mut claims: Value =
         serde_json::from_slice(&BASE64URL_NOPAD.decode(parts[1].as_bytes()).unwrap()).unwrap();
-    claims["exp"] = json!(1_000_000_000);
+    claims[claim] = value;
     let signed = format!("{}.{}", parts[0], BASE64URL_NOPAD.encode(claims.to_string().as_bytes()));
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(crate::harness::app::SECRET_KEY.as_bytes()).unwrap();
     mac.update(signed.as_bytes());

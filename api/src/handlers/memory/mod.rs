@@ -67,7 +67,7 @@ pub async fn result_of(
         JobStatus::Failed | JobStatus::Cancelled => {
             return Err(Failure(error_of(&job.error.unwrap_or_default())));
         }
-        JobStatus::Queued | JobStatus::Running => job_response(job),
+        JobStatus::Queued | JobStatus::Running => job_response(caller, job),
     };
     mark_replayed(&mut response, replayed);
     Ok(response)

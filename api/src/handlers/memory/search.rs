@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     extract::{Caller, Json},
+    policy::Content,
     state::AppState,
 };
 
@@ -41,7 +42,7 @@ pub struct SearchBody {
     /// What was true at this time, instead of now. A date is its first moment, UTC.
     #[serde(default, deserialize_with = "clock::moment::deserialize")]
     as_of: Option<DateTime<Utc>>,
-    /// `memories` (default), `messages` (past turns), or both.
+    /// `memories` (default), `messages` (past turns), or both. An API key needs the scope `chat` for messages.
     sources: Option<Vec<String>>,
     /// Show every term of the scores.
     #[serde(default)]
@@ -171,6 +172,10 @@ pub async fn search(
     Json(body): Json<SearchBody>,
 ) -> Result<Answer<Vec<SearchHit>>> {
     let explain = body.explain;
-    let hits = search::search(&state.ctx, caller.user, &body.query()?).await?;
+    let query = body.query()?;
+    if query.messages {
+        Content::Conversations.check(&caller)?;
+    }
+    let hits = search::search(&state.ctx, caller.user, &query).await?;
     Ok(Answer(hits.into_iter().map(|hit| view(hit, explain)).collect()))
 }

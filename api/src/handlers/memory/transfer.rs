@@ -80,7 +80,7 @@ pub async fn export(
     if prefer.respond_async {
         let new = job(&state.ctx, caller.user, JobKind::Export, payload::write(&spec)?, None);
         let (job, _) = put_in(&state.ctx, caller.user, new, "export", &None).await?;
-        return Ok(job_response(job));
+        return Ok(job_response(&caller, job));
     }
     let headers = file_headers(&spec.format);
     let pieces = export::pieces(state.ctx.clone(), caller.user, spec).map_ok(Bytes::from);

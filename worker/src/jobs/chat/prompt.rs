@@ -120,10 +120,8 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
     let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider, choice.fallback);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
-    let recall = match payload.enable_memory {
-        Some(false) => Recall::default(),
-        _ => recall(ctx, user, question, inside).await,
-    };
+    let recall =
+        if payload.uses_memory() { recall(ctx, user, question, inside).await } else { Recall::default() };
     let tools = offered(ctx, payload).await;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
@@ -194,7 +192,7 @@ async fn offered(ctx: &Context, payload: &ChatPayload) -> Vec<Arc<dyn Tool>> {
     if choice == ToolChoice::Word(ToolWord::None) {
         return Vec::new();
     }
-    let memory = payload.enable_memory != Some(false);
+    let memory = payload.uses_memory();
     let mut tools = ctx.tools.all().await;
     tools.retain(|tool| wanted(tool) && (memory || !tool.needs_memory()));
     tools
