@@ -43,21 +43,24 @@ pub struct Letter {
     pub subject: String,
     /// Paragraphs.
     pub lines: Vec<String>,
-    /// What stands out: a code or a token.
+    /// What stands out: a code or a token; empty when there is none.
     pub code: String,
 }
 
 impl Letter {
     fn text(&self) -> String {
-        format!("{}\n\n    {}\n", self.lines.join("\n\n"), self.code)
+        let code = if self.code.is_empty() { String::new() } else { format!("\n    {}\n", self.code) };
+        format!("{}\n{code}", self.lines.join("\n\n"))
     }
 
     fn html(&self) -> String {
         let paragraphs: String = self.lines.iter().map(|line| format!("<p>{}</p>", escaped(line))).collect();
-        let code = escaped(&self.code);
+        let code = match escaped(&self.code) {
+            none if none.is_empty() => none,
+            code => format!("<p style=\"font-size:1.5em;font-family:monospace\">{code}</p>"),
+        };
         format!(
-            "<!doctype html><html><body style=\"font-family:sans-serif\">{paragraphs}\
-             <p style=\"font-size:1.5em;font-family:monospace\">{code}</p></body></html>"
+            "<!doctype html><html><body style=\"font-family:sans-serif\">{paragraphs}{code}</body></html>"
         )
     }
 }

@@ -55,6 +55,8 @@ pub struct LoginBody {
     #[schema(ignore)]
     #[expect(dead_code, reason = "as above")]
     client_secret: Option<String>,
+    /// Of an earlier sign-in. With it you get in while strangers guess at your account and sign-ins to it are slowed.
+    device_token: Option<String>,
 }
 
 /// The form of OAuth2's password grant. It has a name of its own: generators make one class a media type.
@@ -73,6 +75,8 @@ pub struct LoginForm {
     scope: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
+    /// Of an earlier sign-in. With it you get in while strangers guess at your account and sign-ins to it are slowed.
+    device_token: Option<String>,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -96,13 +100,15 @@ pub struct Tokens {
     /// Seconds.
     #[schema(example = 1800)]
     expires_in: u64,
+    /// Keep it, and send it with later sign-ins. It says that this device was signed in before, and nothing more.
+    device_token: String,
     user: User,
 }
 
 impl From<SignedIn> for Tokens {
     fn from(signed_in: SignedIn) -> Self {
-        let SignedIn { access_token, refresh_token, expires_in, user } = signed_in;
-        Self { access_token, refresh_token, token_type: "bearer", expires_in, user }
+        let SignedIn { access_token, refresh_token, expires_in, device_token, user } = signed_in;
+        Self { access_token, refresh_token, token_type: "bearer", expires_in, device_token, user }
     }
 }
 
@@ -139,11 +145,12 @@ pub struct Said {
               (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
 pub async fn register(
     State(state): State<AppState>,
+    Address(address): Address,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     Json(body): Json<RegisterBody>,
 ) -> Result<impl IntoResponse> {
     let RegisterBody { email, username, password, name } = body;
-    let registration = Registration { email, username, password, name, idempotency_key };
+    let registration = Registration { email, username, password, name, idempotency_key, address };
     let (signed_in, replayed) = accounts::register(&state.ctx, registration).await?;
     let mut response = (StatusCode::CREATED, Answer(Registered::from(signed_in))).into_response();
     super::chat::mark_replayed(&mut response, replayed);
@@ -161,7 +168,10 @@ pub async fn login(
     Address(address): Address,
     JsonOrForm(body): JsonOrForm<LoginBody>,
 ) -> Result<Answer<Tokens>> {
-    Ok(Answer(accounts::login(&state.ctx, &body.username, &body.password, &address).await?.into()))
+    let LoginBody { username, password, device_token } = &body;
+    let device = device_token.as_deref();
+    let attempt = accounts::Attempt { name: username, password, device, address: &address };
+    Ok(Answer(accounts::login(&state.ctx, attempt).await?.into()))
 }
 
 /// Sign in (OAuth2 password grant)
@@ -259,8 +269,8 @@ pub mod tickets {
 
     pub const GOOD_FOR: Duration = Duration::from_secs(30);
 
-    fn mac(state: &AppState, claims: &str) -> String {
-        BASE64URL_NOPAD.encode(&state.ctx.auth.digest(&[b"ws-ticket", claims.as_bytes()]))
+    fn parts(claims: &str) -> [&[u8]; 2] {
+        [b"ws-ticket", claims.as_bytes()]
     }
 
     pub fn issue(state: &AppState, caller: &auth::Caller) -> Result<String> {
@@ -270,7 +280,7 @@ pub mod tickets {
             Proof::Key(key, _) => key.to_string(),
         };
         let claims = format!("{}.{proof}.{expiry}.{}", caller.user, auth::random_token()?);
-        let mac = mac(state, &claims);
+        let mac = BASE64URL_NOPAD.encode(&state.ctx.auth.digest(&parts(&claims)));
         Ok(format!("{claims}.{mac}"))
     }
 
@@ -281,7 +291,8 @@ pub mod tickets {
         let user = user.parse().ok()?;
         let (login, key) = (proof.parse::<LoginId>().ok(), proof.parse::<KeyId>().ok());
         let refused = || Error::new(Code::Unauthorized, "The ticket is not valid (any more).");
-        let good = mac(state, claims) == given
+        let mac = BASE64URL_NOPAD.decode(given.as_bytes()).unwrap_or_default();
+        let good = state.ctx.auth.is_digest(&parts(claims), &mac)
             && expiry.parse::<i64>().is_ok_and(|expiry| expiry > clock::now().timestamp());
         if !good {
             return Some(Err(refused().into()));

@@ -20,7 +20,10 @@ use rapport_common::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{auth::Said, jobs::JobView};
+use super::{
+    auth::{Said, Tokens},
+    jobs::JobView,
+};
 use crate::{
     error::Result,
     extract::{Address, Caller, IdempotencyKey, JobPath, Json, KeyPath, Raw},
@@ -110,16 +113,25 @@ pub struct ResetBody {
 
 /// Set a new password with the token of a mail
 ///
-/// Every login of the account ends.
+/// Every login of the account ends, and its API keys and webhooks are deleted. Send the `device_token` with the next sign-in:
+/// it gets through even while others guess at the account.
 #[utoipa::path(post, path = "/auth/reset-password", tag = "auth", request_body = ResetBody, security(()),
-    responses((status = 200, description = "Set", body = Said)))]
+    responses((status = 200, description = "Set", body = PasswordSet)))]
 pub async fn reset_password(
     State(state): State<AppState>,
     Address(address): Address,
     Json(body): Json<ResetBody>,
-) -> Result<Answer<Said>> {
-    codes::reset(&state.ctx, &body.email, &body.token, &body.new_password, Some(&address)).await?;
-    Ok(Answer(Said { message: "The password is set. Sign in with it." }))
+) -> Result<Answer<PasswordSet>> {
+    let ResetBody { email, token, new_password } = body;
+    let device_token = codes::reset(&state.ctx, &email, &token, &new_password, Some(&address)).await?;
+    Ok(Answer(PasswordSet { message: "The password is set. Sign in with it.", device_token }))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct PasswordSet {
+    message: &'static str,
+    /// For the next sign-in.
+    device_token: String,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -129,28 +141,44 @@ pub struct ChangePasswordBody {
     current_password: String,
     #[schema(example = "Another-horse-2")]
     new_password: String,
+    /// Also delete all API keys and webhooks: after a theft.
+    #[serde(default)]
+    revoke_keys_and_webhooks: bool,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct PasswordChanged {
+    #[schema(example = "The password is changed.")]
+    message: &'static str,
+    #[serde(flatten)]
+    tokens: Tokens,
 }
 
 /// Change your password
 ///
-/// Every other login of the account ends.
+/// Every login of the account ends, this one too: go on with the tokens of the answer. API keys and webhooks stay, unless
+/// `revoke_keys_and_webhooks` is true.
 #[utoipa::path(post, path = "/auth/change-password", tag = "auth", request_body = ChangePasswordBody,
-    responses((status = 200, description = "Changed", body = Said)))]
+    responses((status = 200, description = "Changed", body = PasswordChanged)))]
 pub async fn change_password(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
     Json(body): Json<ChangePasswordBody>,
-) -> Result<Answer<Said>> {
-    let ChangePasswordBody { current_password, new_password } = body;
-    profile::change_password(&state.ctx, &caller, &current_password, &new_password, Some(&address)).await?;
-    Ok(Answer(Said { message: "The password is changed." }))
+) -> Result<Answer<PasswordChanged>> {
+    let ChangePasswordBody { current_password: old, new_password: new, revoke_keys_and_webhooks } = body;
+    let (caller, address) = (&caller, Some(address.as_str()));
+    let changed =
+        profile::change_password(&state.ctx, caller, &old, &new, revoke_keys_and_webhooks, address).await?;
+    Ok(Answer(PasswordChanged { message: "The password is changed.", tokens: changed.into() }))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct ProfileBody {
-    /// Another address is not verified yet.
+    /// Another address needs the `password`, and is not verified yet. The old one gets a mail about it.
     email: Option<String>,
+    /// Only to change `email`.
+    password: Option<String>,
     username: Option<String>,
     #[schema(example = "Ann Lee")]
     name: Option<String>,
@@ -168,9 +196,9 @@ pub async fn change(
     Address(address): Address,
     Json(body): Json<ProfileBody>,
 ) -> Result<Answer<User>> {
-    let ProfileBody { email, username, name } = body;
-    let change = ProfileChange { email, username, name };
-    Ok(Answer(profile::change(&state.ctx, caller.user, change, Some(&address)).await?))
+    let ProfileBody { email, password, username, name } = body;
+    let change = ProfileChange { email, password, username, name };
+    Ok(Answer(profile::change(&state.ctx, &caller, change, Some(&address)).await?))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -190,7 +218,7 @@ pub async fn deactivate(
     Address(address): Address,
     Json(body): Json<PasswordBody>,
 ) -> Result<Answer<Said>> {
-    profile::deactivate(&state.ctx, caller.user, &body.password, Some(&address)).await?;
+    profile::deactivate(&state.ctx, &caller, &body.password, Some(&address)).await?;
     Ok(Answer(Said { message: "The account is deactivated." }))
 }
 
@@ -205,8 +233,8 @@ pub async fn erase(
     Address(address): Address,
     Json(body): Json<PasswordBody>,
 ) -> Result<Response> {
-    let job = profile::erase(&state.ctx, caller.user, &body.password, Some(&address)).await?;
-    Ok((StatusCode::ACCEPTED, Answer(JobView::from(job))).into_response())
+    let job = profile::erase(&state.ctx, &caller, &body.password, Some(&address)).await?;
+    Ok((StatusCode::ACCEPTED, Answer(JobView::of(&caller, job))).into_response())
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -293,7 +321,7 @@ pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Re
     let key = format!("account_export:{}", caller.user);
     let new = memory::job(&state.ctx, caller.user, kind, serde_json::json!({}), Some(key));
     let (job, _) = memory::put_in(&state.ctx, caller.user, new, "account_export", &None).await?;
-    Ok(super::chat::job_response(job))
+    Ok(super::chat::job_response(&caller, job))
 }
 
 /// Download the archive of your account

@@ -15,7 +15,7 @@ use axum::{
 use rapport_common::{
     Error, auth, clock,
     error::Code,
-    limits::{Decision, Rate},
+    limits::{Decision, Rate, network},
     settings::RateLimit,
     telemetry::metrics::METRICS,
 };
@@ -46,9 +46,9 @@ impl Class {
     fn rate(self, limits: &RateLimit) -> Option<Rate> {
         let (per_minute, burst) = (limits.requests_per_minute, limits.burst);
         (per_minute > 0).then_some(match self {
-            Class::Auth => Rate { per_minute: limits.sign_ins_per_minute, burst: limits.sign_ins_per_minute },
-            Class::Chat => Rate { per_minute, burst },
-            Class::Read => Rate { per_minute: per_minute * 10, burst: burst * 10 },
+            Class::Auth => Rate::per_minute(limits.sign_ins_per_minute, limits.sign_ins_per_minute),
+            Class::Chat => Rate::per_minute(per_minute, burst),
+            Class::Read => Rate::per_minute(per_minute * 10, burst * 10),
         })
     }
 }
@@ -92,7 +92,7 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
         Some(class) => {
             let who = match &identity {
                 Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
-                _ => address(&state, &request).to_string(),
+                _ => network(address(&state, &request)),
             };
             count(&state, class, &who).await
         }

@@ -111,6 +111,7 @@ impl Keys {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.validate_nbf = true;
         validation.leeway = 0;
         let data =
             jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map_err(|_| not_valid())?;

@@ -1,6 +1,7 @@
 //! Who is calling: passwords, access tokens, refresh tokens, API keys.
 
 pub mod access;
+mod device;
 pub mod password;
 
 use std::{
@@ -213,8 +214,7 @@ impl Auth {
             .retain(|_, (_, state)| state.user_id != user);
     }
 
-    /// A keyed digest, for values that must be compared later but not kept (an idempotent request with a password).
-    pub fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac =
             Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("any key length");
@@ -222,7 +222,22 @@ impl Auth {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        mac.finalize().into_bytes().to_vec()
+        mac
+    }
+
+    /// Whether something given is the digest of these parts. Takes as long wherever they differ.
+    pub fn is_digest(&self, parts: &[&[u8]], given: &[u8]) -> bool {
+        self.mac(parts).verify_slice(given).is_ok()
+    }
+
+    /// Whether a text that was given is the one we expect. Takes as long wherever they differ.
+    pub fn is_same(&self, expected: &str, given: &str) -> bool {
+        self.is_digest(&[given.as_bytes()], &self.digest(&[expected.as_bytes()]))
+    }
+
+    /// A keyed digest, for values that must be compared later but not kept (an idempotent request with a password).
+    pub fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
+        self.mac(parts).finalize().into_bytes().to_vec()
     }
 }
 

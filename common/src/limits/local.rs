@@ -42,11 +42,27 @@ impl State {
 #[async_trait]
 impl Limits for LocalLimits {
     async fn check(&self, key: &str, rate: Rate) -> Decision {
-        self.decide(key, rate, true)
+        let now = Instant::now();
+        let interval = Duration::from_micros(rate.interval_micros() as u64);
+        let tolerance = Duration::from_micros(rate.tolerance_micros() as u64);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.prune(now);
+        let arrival = state.arrivals.get(key).copied().unwrap_or(now).max(now);
+        let next = arrival + interval;
+        let allowed = next <= now + tolerance;
+        if allowed {
+            state.arrivals.insert(key.to_owned(), next);
+        }
+        let ahead = if allowed { next - now } else { arrival - now };
+        Decision::from_arrival(rate, allowed, ahead.as_micros() as i64)
     }
 
-    async fn look(&self, key: &str, rate: Rate) -> Decision {
-        self.decide(key, rate, false)
+    async fn give_back(&self, key: &str, rate: Rate) {
+        let interval = Duration::from_micros(rate.interval_micros() as u64);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = state.arrivals.get(key).and_then(|arrival| arrival.checked_sub(interval)) {
+            state.arrivals.insert(key.to_owned(), before); // one that is past says nothing
+        }
     }
 
     async fn once(&self, key: &str, keep: Duration) -> Result<bool, LimitsError> {
@@ -58,23 +74,5 @@ impl Limits for LocalLimits {
             state.seen.insert(key.to_owned(), now + keep);
         }
         Ok(fresh)
-    }
-}
-
-impl LocalLimits {
-    fn decide(&self, key: &str, rate: Rate, count: bool) -> Decision {
-        let now = Instant::now();
-        let interval = Duration::from_micros(rate.interval_micros() as u64);
-        let tolerance = Duration::from_micros(rate.tolerance_micros() as u64);
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.prune(now);
-        let arrival = state.arrivals.get(key).copied().unwrap_or(now).max(now);
-        let next = arrival + interval;
-        let allowed = next <= now + tolerance;
-        if allowed && count {
-            state.arrivals.insert(key.to_owned(), next);
-        }
-        let ahead = if allowed { next - now } else { arrival - now };
-        Decision::from_arrival(rate, allowed, ahead.as_micros() as i64)
     }
 }

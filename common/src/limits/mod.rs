@@ -6,7 +6,7 @@
 mod local;
 mod redis;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 
@@ -16,13 +16,21 @@ pub use redis::RedisLimits;
 /// How often something may happen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    pub per_minute: u32,
-    pub burst: u32,
+    /// So many in this time, evenly spread.
+    count: u32,
+    minutes: u32,
+    burst: u32,
 }
 
 impl Rate {
+    pub const fn per_minute(count: u32, burst: u32) -> Self {
+        Self { count, minutes: 1, burst }
+    }
+    pub const fn per_day(count: u32, burst: u32) -> Self {
+        Self { count, minutes: 24 * 60, burst }
+    }
     fn interval_micros(self) -> i64 {
-        60_000_000 / i64::from(self.per_minute.max(1))
+        60_000_000 * i64::from(self.minutes) / i64::from(self.count.max(1))
     }
     fn tolerance_micros(self) -> i64 {
         self.interval_micros() * i64::from(self.burst.max(1))
@@ -58,6 +66,18 @@ impl Decision {
     }
 }
 
+/// What is counted as one address: an IPv4 address, or an IPv6 network of 64 bits, which is what one household or
+/// machine is given. An IPv4 address mapped into IPv6 is an IPv4 address.
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the limits failed: {0}")]
 pub struct LimitsError(pub String);
@@ -66,8 +86,8 @@ pub struct LimitsError(pub String);
 pub trait Limits: Send + Sync {
     /// Counts one request of `key`.
     async fn check(&self, key: &str, rate: Rate) -> Decision;
-    /// Whether one more would be allowed, without counting it.
-    async fn look(&self, key: &str, rate: Rate) -> Decision;
+    /// Takes one request of `key` back, as if it had not been counted.
+    async fn give_back(&self, key: &str, rate: Rate);
     /// `true` the first time a key is seen within `keep`.
     async fn once(&self, key: &str, keep: Duration) -> Result<bool, LimitsError>;
 }
@@ -79,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_one_each_interval() {
         let limits = LocalLimits::new();
-        let rate = Rate { per_minute: 60, burst: 3 };
+        let rate = Rate::per_minute(60, 3);
         let first = limits.check("k", rate).await;
         assert_eq!((first.allowed, first.limit, first.remaining), (true, 60, 2));
         assert!(limits.check("k", rate).await.allowed);
@@ -95,16 +115,26 @@ mod tests {
         assert!(!limits.check("k", rate).await.allowed);
     }
 
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:203.0.113.5"), "203.0.113.5");
+        assert_ne!(of("203.0.113.5"), of("203.0.113.6"));
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn looking_counts_nothing() {
+    async fn slow_rates_are_slow() {
         let limits = LocalLimits::new();
-        let rate = Rate { per_minute: 60, burst: 2 };
-        for _ in 0..5 {
-            assert!(limits.look("k", rate).await.allowed);
-        }
-        limits.check("k", rate).await;
-        limits.check("k", rate).await;
-        assert!(!limits.look("k", rate).await.allowed);
+        let rate = Rate::per_day(24, 2);
+        assert!(limits.check("k", rate).await.allowed && limits.check("k", rate).await.allowed);
+        let refused = limits.check("k", rate).await;
+        assert_eq!((refused.allowed, refused.retry_after.as_secs().div_ceil(60)), (false, 60));
+        tokio::time::advance(Duration::from_secs(3_599)).await;
+        assert!(!limits.check("k", rate).await.allowed);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(limits.check("k", rate).await.allowed);
     }
 
     #[tokio::test(start_paused = true)]

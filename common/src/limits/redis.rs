@@ -8,7 +8,7 @@ use redis::Script;
 use super::{Decision, Limits, LimitsError, LocalLimits, Rate};
 use crate::redis_link::RedisLink;
 
-/// KEYS: the key. ARGV: interval and tolerance in microseconds, 1 to count. Redis' clock counts.
+/// KEYS: the key. ARGV: interval and tolerance in microseconds. Redis' clock counts.
 /// Answers (1 allowed or 0 refused, theoretical arrival in microseconds from now).
 static GCRA: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -20,8 +20,24 @@ static GCRA: LazyLock<Script> = LazyLock::new(|| {
         if arrival < now then arrival = now end
         local after = arrival + interval
         if after > now + tonumber(ARGV[2]) then return {0, arrival - now} end
-        if ARGV[3] == '1' then redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000)) end
+        redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
         return {1, after - now}
+        ",
+    )
+});
+
+/// KEYS: the key. ARGV: interval in microseconds. What would say nothing any more goes.
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local arrival = tonumber(redis.call('GET', KEYS[1]))
+        if not arrival then return 0 end
+        local time = redis.call('TIME')
+        local now = time[1] * 1000000 + time[2]
+        local before = arrival - tonumber(ARGV[1])
+        if before <= now then return redis.call('DEL', KEYS[1]) end
+        redis.call('SET', KEYS[1], string.format('%.0f', before), 'PX', math.ceil((before - now) / 1000))
+        return 1
         ",
     )
 });
@@ -36,19 +52,25 @@ impl RedisLimits {
         Self { link, fallback: LocalLimits::new() }
     }
 
-    async fn shared_check(&self, key: &str, rate: Rate, count: bool) -> redis::RedisResult<(i64, i64)> {
+    async fn shared_check(&self, key: &str, rate: Rate) -> redis::RedisResult<(i64, i64)> {
         let mut connection = self.link.connection().await?;
         let mut call = GCRA.prepare_invoke();
         call.key(format!("rapport:rate:{key}")).arg(rate.interval_micros()).arg(rate.tolerance_micros());
-        call.arg(u8::from(count));
         call.invoke_async(&mut connection).await
+    }
+
+    async fn shared_give_back(&self, key: &str, rate: Rate) -> redis::RedisResult<()> {
+        let mut connection = self.link.connection().await?;
+        let mut call = GIVE_BACK.prepare_invoke();
+        call.key(format!("rapport:rate:{key}")).arg(rate.interval_micros());
+        call.invoke_async::<i64>(&mut connection).await.map(drop)
     }
 }
 
 #[async_trait]
 impl Limits for RedisLimits {
     async fn check(&self, key: &str, rate: Rate) -> Decision {
-        match self.shared_check(key, rate, true).await {
+        match self.shared_check(key, rate).await {
             Ok((allowed, arrival)) => Decision::from_arrival(rate, allowed == 1, arrival),
             Err(error) => {
                 self.link.note(&error);
@@ -57,13 +79,10 @@ impl Limits for RedisLimits {
         }
     }
 
-    async fn look(&self, key: &str, rate: Rate) -> Decision {
-        match self.shared_check(key, rate, false).await {
-            Ok((allowed, arrival)) => Decision::from_arrival(rate, allowed == 1, arrival),
-            Err(error) => {
-                self.link.note(&error);
-                self.fallback.look(key, rate).await
-            }
+    async fn give_back(&self, key: &str, rate: Rate) {
+        if let Err(error) = self.shared_give_back(key, rate).await {
+            self.link.note(&error);
+            self.fallback.give_back(key, rate).await;
         }
     }
 

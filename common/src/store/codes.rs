@@ -11,7 +11,8 @@ const PUT: &str =
 const TRY: &str =
     "update one_time_codes set tries = tries + 1 where subject = $1 and purpose = $2 and expires_at > $3
     and tries < $4 returning nonce";
-const GET: &str = "select nonce from one_time_codes where subject = $1 and purpose = $2 and expires_at > $3";
+const GET: &str =
+    "select nonce, expires_at from one_time_codes where subject = $1 and purpose = $2 and expires_at > $3";
 const DELETE: &str = "delete from one_time_codes where subject = $1 and purpose = $2";
 const DELETE_ALL: &str = "delete from one_time_codes where subject = $1";
 const PRUNE: &str = "delete from one_time_codes where expires_at < $1";
@@ -39,13 +40,19 @@ pub async fn take_try(
     Ok(fetch_optional!((String,), tx, TRY, subject, purpose, now, most)?.map(|row| row.0))
 }
 
+#[derive(sqlx::FromRow)]
+pub struct Code {
+    pub nonce: String,
+    pub expires_at: DateTime<Utc>,
+}
+
 pub async fn get(
     q: &mut impl Querier,
     subject: &[u8],
     purpose: &str,
     now: DateTime<Utc>,
-) -> Result<Option<String>, sqlx::Error> {
-    Ok(fetch_optional!((String,), q, GET, subject, purpose, now)?.map(|row| row.0))
+) -> Result<Option<Code>, sqlx::Error> {
+    fetch_optional!(Code, q, GET, subject, purpose, now)
 }
 
 /// `false`: it was gone already.

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`s: what the first request with a key made. Kept for 24 hours.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use subtle::ConstantTimeEq;
 
 use super::db::{Conn, Tx, execute, fetch_optional};
 use crate::error::Result;
@@ -22,6 +23,13 @@ pub struct First {
     pub request_hash: Vec<u8>,
     /// The id of what the first request made.
     pub target: String,
+}
+
+impl First {
+    /// Whether a request with this digest is the first one again. Takes as long wherever they differ.
+    pub fn is(&self, request_hash: &[u8]) -> bool {
+        self.request_hash.ct_eq(request_hash).into()
+    }
 }
 
 /// Remembers that this key made `target`, or gives what the first request with it made. In the same transaction as

@@ -16,6 +16,7 @@ const LIST: &str =
     where user_id = $1 order by id desc";
 const COUNT: &str = "select count(*) from api_keys where user_id = $1";
 const DELETE: &str = "delete from api_keys where id = $1 and user_id = $2";
+const DELETE_ALL: &str = "delete from api_keys where user_id = $1";
 const AUTH: &str = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
     join users u on u.id = k.user_id where k.key_hash = $1";
 const AUTH_BY_ID: &str = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
@@ -26,7 +27,8 @@ const SPENT: &str =
     "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint) from usage_totals
     where api_key = $1 and user_id = $2 and day >= $3";
 
-pub(super) const SQL: &[&str] = &[INSERT, LIST, COUNT, DELETE, AUTH, AUTH_BY_ID, USED, MONTHLY, SPENT];
+pub(super) const SQL: &[&str] =
+    &[INSERT, LIST, COUNT, DELETE, DELETE_ALL, AUTH, AUTH_BY_ID, USED, MONTHLY, SPENT];
 
 /// A key as its owner sees it.
 #[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
@@ -77,6 +79,11 @@ pub async fn count(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Erro
 
 pub async fn delete(tx: &mut Tx, user: UserId, id: KeyId) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, DELETE, id, user)? == 1)
+}
+
+/// Gives how many there were.
+pub async fn delete_all(tx: &mut Tx, user: UserId) -> Result<u64, sqlx::Error> {
+    execute!(tx, DELETE_ALL, user)
 }
 
 /// Whose key has this digest. The one query without a user: the key says who it is.

@@ -45,8 +45,9 @@ const SET_ROLE: &str = "update users set role = $2, updated_at = $3 where id = $
 /// Another address is not verified yet.
 const SET_PROFILE: &str = "update users set email = coalesce($2, email), username = coalesce($3, username), name = coalesce($4, name),
         is_verified = case when $2 is null then is_verified else false end, updated_at = $5 where id = $1";
-const REVOKE_OTHERS: &str =
-    "update logins set revoked_at = $3 where user_id = $1 and id <> $2 and revoked_at is null";
+/// Logins that can still get new tokens.
+const LOGINS: &str = "select count(*) from logins l where l.user_id = $1 and l.revoked_at is null and exists
+    (select 1 from refresh_tokens r where r.login_id = l.id and r.used_at is null and r.expires_at > $2)";
 /// For the admin, over all users.
 const LIST: &str = "select id, email, username, name, role, is_active, is_verified, created_at from users
     where id < $1 and ($2 is null or lower(coalesce(email, '') || ' ' || coalesce(username, '') || ' ' || coalesce(name, '')) like $2 escape '\\')
@@ -61,7 +62,7 @@ pub(super) const SQL: &[&str] = &[
     SET_ACTIVE,
     SET_ROLE,
     SET_PROFILE,
-    REVOKE_OTHERS,
+    LOGINS,
     LIST,
     COUNT,
     INSERT,
@@ -237,15 +238,9 @@ pub async fn set_profile(
     execute!(tx, SET_PROFILE, id, email, username, name, now).map(drop)
 }
 
-/// Ends every login but one.
-pub async fn revoke_others(
-    tx: &mut Tx,
-    user: UserId,
-    but: Option<LoginId>,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let but = but.unwrap_or(LoginId(uuid::Uuid::nil()));
-    execute!(tx, REVOKE_OTHERS, user, but, now).map(drop)
+/// How many logins live.
+pub async fn logins(q: &mut impl Querier, user: UserId, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, LOGINS, user, now)?.0)
 }
 
 pub async fn list(

@@ -16,6 +16,7 @@ const LIST: &str = "select id, url, events, created_at from webhooks where user_
 const COUNT: &str = "select count(*) from webhooks where user_id = $1";
 const GET: &str = "select url, sealed from webhooks where id = $1 and user_id = $2";
 const DELETE: &str = "delete from webhooks where id = $1 and user_id = $2";
+const DELETE_ALL: &str = "delete from webhooks where user_id = $1";
 const DELIVERIES: &str = "select id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at
     from webhook_deliveries where webhook_id = $1 and user_id = $2 order by created_at desc, id limit $3 offset $4";
 const DELIVERY: &str = "select d.id, d.webhook_id, d.event, d.subject, d.status, d.attempts, d.created_at from webhook_deliveries d
@@ -30,8 +31,10 @@ const AGAIN: &str = "update webhook_deliveries set status = 'pending', attempts 
     where id = $1 and webhook_id = $2 and user_id = $3";
 const PRUNE: &str = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
 
-pub(super) const SQL: &[&str] =
-    &[INSERT, LIST, COUNT, GET, DELETE, DELIVERIES, DELIVERY, DUE, PUT_OFF, DONE, FAILED, AGAIN, PRUNE];
+pub(super) const SQL: &[&str] = &[
+    INSERT, LIST, COUNT, GET, DELETE, DELETE_ALL, DELIVERIES, DELIVERY, DUE, PUT_OFF, DONE, FAILED, AGAIN,
+    PRUNE,
+];
 
 #[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct Webhook {
@@ -118,6 +121,11 @@ pub async fn get(
 
 pub async fn delete(tx: &mut Tx, user: UserId, id: WebhookId) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, DELETE, id, user)? == 1)
+}
+
+/// With all that they were to be told. Gives how many there were.
+pub async fn delete_all(tx: &mut Tx, user: UserId) -> Result<u64, sqlx::Error> {
+    execute!(tx, DELETE_ALL, user)
 }
 
 pub async fn deliveries(

@@ -1,6 +1,7 @@
 //! Registering, signing in, staying signed in, signing out.
 
 use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER;
 
 use crate::{
     Context, Error, Result,
@@ -11,8 +12,8 @@ use crate::{
         user::{User, name_problem, normalise_email, normalise_username},
     },
     error::{Code, FieldError},
-    limits::Rate,
-    store::{self, Tx, users::NewUser},
+    store::{self, Tx, idempotency::First, users::NewUser},
+    usecase::throttle::Throttle,
 };
 
 /// What a sign-in gives.
@@ -21,6 +22,8 @@ pub struct SignedIn {
     pub refresh_token: String,
     /// Seconds the access token is good for.
     pub expires_in: u64,
+    /// Shown at a later sign-in, it gets through while others guess at the account.
+    pub device_token: String,
     pub user: User,
 }
 
@@ -32,6 +35,8 @@ pub struct Registration {
     pub name: Option<String>,
     /// The caller's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// Where it comes from.
+    pub address: String,
 }
 
 struct Checked {
@@ -83,27 +88,13 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     let id = UserId::new();
     let mut tx = ctx.db.begin().await?;
     if let Some(key) = &registration.idempotency_key {
-        let text = |part: &Option<String>| part.clone().unwrap_or_default().into_bytes();
-        let hash = ctx.auth.digest(&[
-            &text(&email),
-            &text(&username),
-            &text(&name),
-            registration.password.as_bytes(),
-        ]);
-        let first = store::idempotency::claim(&mut tx, "register", key, &hash, &id.to_string(), now).await?;
+        let known = identity(ctx, key, &email, &username);
+        let hash = request_hash(ctx, &registration.password, &name);
+        let first =
+            store::idempotency::claim(&mut tx, "register", &known, &hash, &id.to_string(), now).await?;
         if let Some(first) = first {
-            if first.request_hash != hash {
-                return Err(idempotency_mismatch());
-            }
-            let id = first
-                .target
-                .parse()
-                .map_err(|_| Error::internal("an idempotency key's target is no user"))?;
-            let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("account"))?;
             drop(tx);
-            // Much may have happened since: whoever repeats must know the password of today.
-            let name = user.email.or(user.username).unwrap_or_default();
-            return Ok((login(ctx, &name, &registration.password, "").await?, true));
+            return Ok((repeated(ctx, &registration, &first, &hash).await?, true));
         }
     }
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
@@ -111,6 +102,41 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     let user =
         store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new account is gone"))?;
     Ok((sign_in(ctx, tx, user, 0, now).await?, false))
+}
+
+/// Nobody is signed in: the keys of strangers meet in one place, and clients that count from 1 choose the same. A key counts
+/// together with whom it registers.
+fn identity(ctx: &Context, key: &str, email: &Option<String>, username: &Option<String>) -> String {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let (email, username) = (text(email), text(username));
+    HEXLOWER.encode(&ctx.auth.digest(&[b"register", key.as_bytes(), email.as_bytes(), username.as_bytes()]))
+}
+
+fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8> {
+    let name = name.clone().unwrap_or_default();
+    ctx.auth.digest(&[b"register", password.as_bytes(), name.as_bytes()])
+}
+
+/// Answers a registration that was made before. It signs in, so it is a guess at a password: another one in the body is
+/// counted as a wrong one, and much may have happened since, so that whoever repeats must know the one of today.
+async fn repeated(
+    ctx: &Context,
+    registration: &Registration,
+    first: &First,
+    hash: &[u8],
+) -> Result<SignedIn> {
+    let address = registration.address.as_str();
+    let paid = Throttle::of_sign_in(ctx, &first.target, None, address).pay().await?;
+    if !first.is(hash) {
+        return Err(idempotency_mismatch());
+    }
+    paid.back().await;
+    let id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no user"))?;
+    let user = store::users::get(&mut ctx.db.read().await?, id).await?;
+    let user = user.ok_or_else(|| Error::not_found("account"))?;
+    let name = user.email.or(user.username).unwrap_or_default();
+    let attempt = Attempt { name: &name, password: &registration.password, device: None, address };
+    login(ctx, attempt).await
 }
 
 pub fn taken(error: sqlx::Error) -> Error {
@@ -126,7 +152,7 @@ pub fn idempotency_mismatch() -> Error {
     Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
 }
 
-async fn sign_in(
+pub(super) async fn sign_in(
     ctx: &Context,
     mut tx: Tx,
     user: User,
@@ -151,66 +177,52 @@ async fn issue(
     let expires_at = now + ctx.auth.refresh_ttl;
     store::users::insert_refresh(&mut tx, login, &token_hash(&refresh_token), expires_at, now).await?;
     let access_token = ctx.auth.keys.issue(&user, login, version, now)?;
+    let device_token = ctx.auth.device_token(user.id, login, version);
     tx.commit().await?;
-    Ok(SignedIn { access_token, refresh_token, expires_in: ctx.auth.keys.ttl.as_secs(), user })
+    Ok(SignedIn { access_token, refresh_token, expires_in: ctx.auth.keys.ttl.as_secs(), device_token, user })
 }
 
-/// How often a password may be guessed: ten at once, then one each ten seconds, for one account from one address; and
-/// fifty, then one each two seconds, from one address over all accounts. Somebody who guesses from elsewhere does not
-/// lock the owner out.
-pub(super) struct Throttle<'a> {
-    ctx: &'a Context,
-    one: String,
-    all: String,
-}
-
-const ONE_ACCOUNT: Rate = Rate { per_minute: 6, burst: 10 };
-const ALL_ACCOUNTS: Rate = Rate { per_minute: 30, burst: 50 };
-
-impl<'a> Throttle<'a> {
-    pub(super) fn new(ctx: &'a Context, name: &str, address: &str) -> Self {
-        let digest = ctx.auth.digest(&[name.as_bytes(), address.as_bytes()]);
-        let one = format!("login:{}", data_encoding::HEXLOWER.encode(&digest[..16]));
-        Self { ctx, one, all: format!("logins:{address}") }
-    }
-
-    pub(super) async fn check(&self) -> Result<()> {
-        let (one, all) = (
-            self.ctx.limits.look(&self.one, ONE_ACCOUNT).await,
-            self.ctx.limits.look(&self.all, ALL_ACCOUNTS).await,
-        );
-        if one.allowed && all.allowed {
-            return Ok(());
-        }
-        let wait = one.retry_after.max(all.retry_after).as_secs_f64().ceil() as u64;
-        let detail = "Too many wrong passwords. Try again after the time in `Retry-After`.";
-        Err(Error::new(Code::RateLimited, detail).retry_after(wait.max(1)))
-    }
-
-    pub(super) async fn failed(&self) {
-        self.ctx.limits.check(&self.one, ONE_ACCOUNT).await;
-        self.ctx.limits.check(&self.all, ALL_ACCOUNTS).await;
-    }
+/// What a sign-in shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// An email or a username.
+    pub name: &'a str,
+    pub password: &'a str,
+    /// Of an earlier sign-in.
+    pub device: Option<&'a str>,
+    pub address: &'a str,
 }
 
 /// Signs in by email or username. Unknown accounts and wrong passwords look the same and take the same time.
-pub async fn login(ctx: &Context, name: &str, password: &str, address: &str) -> Result<SignedIn> {
+pub async fn login(ctx: &Context, attempt: Attempt<'_>) -> Result<SignedIn> {
     let refused = || Error::new(Code::BadCredentials, "Unknown account or wrong password.");
+    let Attempt { name, password, device, address } = attempt;
     let normalised = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
-    let throttle = Throttle::new(ctx, normalised.as_deref().unwrap_or(name), address);
-    throttle.check().await?;
     let found = match &normalised {
         Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
         None => None,
     };
+    // By id, so that guesses at a username and at an email are guesses at one account.
+    let account = found.as_ref().map(|found| found.id.to_string());
+    let account = account.or(normalised).unwrap_or_else(|| name.to_owned());
+    let device = device
+        .zip(found.as_ref())
+        .and_then(|(token, found)| ctx.auth.known_device(token, found.id, found.token_version));
+    let paid = Throttle::of_sign_in(ctx, &account, device, address).pay().await?;
     let hash = found.as_ref().map(|found| found.password_hash.clone());
     // A password beyond the limit cannot be right, and hashing megabytes is work for nothing.
     let plausible = if password.chars().count() <= 128 { password } else { "" };
-    let good = ctx.auth.passwords.verify(plausible, hash).await?;
+    let good = match ctx.auth.passwords.verify(plausible, hash).await {
+        Ok(good) => good,
+        Err(error) => {
+            paid.back().await; // nothing was told about the password
+            return Err(error);
+        }
+    };
     let Some(found) = found.filter(|found| good && found.is_active) else {
-        throttle.failed().await;
         return Err(refused());
     };
+    paid.back().await;
     let mut tx = ctx.db.begin().await?;
     // Checking took a while: a reset that came in between ends the sessions there are, and this must not be one more.
     let version = store::users::still(&mut tx, found.id, &found.password_hash).await?.ok_or_else(refused)?;

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::audit::by_admin;
+use super::{
+    audit::by_admin,
+    take_back::{self, TakenBack},
+};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -123,7 +126,8 @@ async fn note_jobs(ctx: &Context, actor: &Actor, event: &str, ids: &[JobId], cou
     tx.commit().await
 }
 
-/// Makes an admin: a new account, or one there is.
+/// Makes an admin of a name that nobody has. Whoever registered it before could have left keys, a mail address and
+/// webhooks behind: an account there is becomes an admin by [`promote`] alone, which shows and takes back.
 pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<User> {
     let (email, username) =
         if name.contains('@') {
@@ -137,40 +141,67 @@ pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &st
                 })?),
             )
         };
-    let now = clock::now();
-    let known = email.as_deref().or(username.as_deref()).unwrap_or_default().to_owned();
-    let found = store::users::by_name(&mut db.read().await?, &known).await?;
+    check_free(db, name).await?;
     if let Some(message) = auth.passwords.problem(password) {
         return Err(Error::field("password", message));
     }
-    let hash = auth.passwords.hash(password).await?;
+    let now = clock::now();
+    let password_hash = auth.passwords.hash(password).await?;
+    let id = UserId::new();
+    let new = store::users::NewUser { id, email, username, name: None, password_hash, created_at: now };
     let mut tx = db.begin().await?;
-    let id = match found {
-        Some(found) => {
-            store::users::set_password(&mut tx, found.id, &hash, now).await?;
-            store::users::revoke_all(&mut tx, found.id, now).await?;
-            store::users::set_active(&mut tx, found.id, true, now).await?;
-            found.id
-        }
-        None => {
-            let id = UserId::new();
-            let new = store::users::NewUser {
-                id,
-                email,
-                username,
-                name: None,
-                password_hash: hash,
-                created_at: now,
-            };
-            store::users::insert(&mut tx, &new).await?;
-            id
-        }
-    };
+    store::users::insert(&mut tx, &new).await.map_err(super::accounts::taken)?;
     store::users::set_role(&mut tx, id, "admin", now).await?;
     by_admin(&mut tx, &Actor::command_line().name, Some(id), "admin_made", None, None).await?;
     let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new admin is gone"))?;
     tx.commit().await?;
     Ok(user)
+}
+
+/// Whether a new admin may have this name.
+pub async fn check_free(db: &Db, name: &str) -> Result<()> {
+    match named(db, name).await {
+        Ok(_) => {
+            let detail = format!(
+                "There is an account {name} already, and somebody may have left keys to it. \
+                 `rapport admin promote {name}` shows what it holds, and makes it an admin."
+            );
+            Err(Error::new(Code::Taken, detail))
+        }
+        Err(error) if error.code == Code::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What an account has handed out.
+pub struct Holdings {
+    pub user: User,
+    pub keys: Vec<store::keys::ApiKey>,
+    pub webhooks: Vec<store::webhooks::Webhook>,
+    pub logins: i64,
+}
+
+pub async fn holdings(db: &Db, name: &str) -> Result<Holdings> {
+    let id = named(db, name).await?;
+    let mut conn = db.read().await?;
+    Ok(Holdings {
+        user: store::users::get(&mut conn, id).await?.ok_or_else(|| Error::not_found("account"))?,
+        keys: store::keys::list(&mut conn, id).await?,
+        webhooks: store::webhooks::list(&mut conn, id).await?,
+        logins: store::users::logins(&mut conn, id, clock::now()).await?,
+    })
+}
+
+/// Makes an account an admin, and takes back what it had handed out before.
+pub async fn promote(db: &Db, user: UserId) -> Result<TakenBack> {
+    let mut tx = db.begin().await?;
+    if !store::users::set_role(&mut tx, user, "admin", clock::now()).await? {
+        return Err(Error::not_found("account"));
+    }
+    let taken = take_back::everything(&mut tx, user).await?;
+    by_admin(&mut tx, &Actor::command_line().name, Some(user), "promoted", None, Some(json!(taken))).await?;
+    tx.commit().await?;
+    Ok(taken)
 }
 
 async fn named(db: &Db, name: &str) -> Result<UserId> {
@@ -189,8 +220,8 @@ pub async fn reset_password(db: &Db, auth: &crate::auth::Auth, name: &str, passw
     let now = clock::now();
     let mut tx = db.begin().await?;
     store::users::set_password(&mut tx, id, &hash, now).await?;
-    store::users::revoke_all(&mut tx, id, now).await?;
-    by_admin(&mut tx, &Actor::command_line().name, Some(id), "password_reset_by_admin", None, None).await?;
+    let taken = Some(json!(take_back::everything(&mut tx, id).await?));
+    by_admin(&mut tx, &Actor::command_line().name, Some(id), "password_reset_by_admin", None, taken).await?;
     tx.commit().await
 }
 

@@ -20,4 +20,6 @@ pub mod retry_job;
 pub mod send_message;
 pub mod sessions;
 pub mod settings;
+pub mod take_back;
+mod throttle;
 pub mod webhooks;

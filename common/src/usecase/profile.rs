@@ -14,19 +14,25 @@ use crate::{
     error::{Code, FieldError},
     jobs::payload::{self, ErasePayload},
     store::{self, Tx, jobs::NewJob},
-    usecase::accounts::Throttle,
+    usecase::{
+        accounts::{SignedIn, sign_in},
+        take_back::{self, TakenBack},
+        throttle::Throttle,
+    },
 };
 
 #[derive(Debug, Default)]
 pub struct ProfileChange {
+    /// Another one needs the password: mail resets it.
     pub email: Option<String>,
+    pub password: Option<String>,
     pub username: Option<String>,
     pub name: Option<String>,
 }
 
 pub async fn change(
     ctx: &Context,
-    user: UserId,
+    caller: &Caller,
     change: ProfileChange,
     address: Option<&str>,
 ) -> Result<User> {
@@ -49,62 +55,111 @@ pub async fn change(
     if !errors.is_empty() {
         return Err(Error::fields(errors));
     }
+    let user = caller.user;
+    let before = store::users::get(&mut ctx.db.read().await?, user).await?;
+    let before = before.ok_or_else(|| Error::not_found("account"))?;
+    let new_email = email.flatten().filter(|email| Some(email) != before.email.as_ref());
+    let shown = match (&new_email, &change.password) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Error::field("password", "is needed to change the mail address")),
+        (Some(_), Some(password)) => Some(check_password(ctx, caller, password, address).await?),
+    };
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
-    let before = store::users::get(&mut tx, user).await?.ok_or_else(|| Error::not_found("account"))?;
-    let new_email = email.flatten().filter(|email| Some(email) != before.email.as_ref());
-    if let Some(old) = before.email.as_deref().filter(|_| new_email.is_some()) {
-        store::codes::delete_all(&mut tx, &super::codes::subject(ctx, old)).await?;
+    if let Some(hash) = &shown {
+        still(&mut tx, user, hash).await?;
     }
+    // As it is now, and not before the password was checked.
+    let old = store::users::get(&mut tx, user).await?.and_then(|user| user.email);
+    let told = match (&old, &new_email) {
+        (Some(old), Some(new)) if old != new => {
+            store::codes::delete_all(&mut tx, &super::codes::subject(ctx, old)).await?;
+            super::codes::tell_old_address(ctx, &mut tx, user, old).await?
+        }
+        _ => None,
+    };
     let username = username.flatten();
     let changed =
         store::users::set_profile(&mut tx, user, new_email.as_deref(), username.as_deref(), name, now);
     changed.await.map_err(super::accounts::taken)?;
-    super::audit::note(&mut tx, user, "profile_changed", address, None).await?;
+    let event = if new_email.is_some() { "email_changed" } else { "profile_changed" };
+    super::audit::note(&mut tx, user, event, address, None).await?;
     let after = store::users::get(&mut tx, user).await?.ok_or_else(|| Error::not_found("account"))?;
     tx.commit().await?;
+    ctx.announce(told).await;
     Ok(after)
 }
 
-/// Guesses are counted as those of a login are: who took a token must not find the password with it.
-async fn check_password(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<()> {
-    let throttle = Throttle::new(ctx, &user.to_string(), address.unwrap_or_default());
-    throttle.check().await?;
-    let hash = store::users::password_hash(&mut ctx.db.read().await?, user).await?;
-    let plausible = if password.chars().count() <= 128 { password } else { "" };
-    if ctx.auth.passwords.verify(plausible, hash).await? {
-        return Ok(());
-    }
-    throttle.failed().await;
-    Err(Error::new(Code::WrongPassword, "The password is wrong."))
+fn wrong_password() -> Error {
+    Error::new(Code::WrongPassword, "The password is wrong.")
 }
 
-/// Changes a password that is known. Every other login ends.
+/// Guesses are counted as those of a login are: who took a token must not find the password with it. Gives the hash that
+/// the password belongs to.
+async fn check_password(
+    ctx: &Context,
+    caller: &Caller,
+    password: &str,
+    address: Option<&str>,
+) -> Result<String> {
+    let address = address.unwrap_or_default();
+    let hash = store::users::password_hash(&mut ctx.db.read().await?, caller.user).await?;
+    let paid = Throttle::of_signed_in(ctx, caller.user, caller.login(), address).pay().await?;
+    let plausible = if password.chars().count() <= 128 { password } else { "" };
+    match (ctx.auth.passwords.verify(plausible, hash.clone()).await, hash) {
+        (Ok(true), Some(hash)) => {
+            paid.back().await;
+            Ok(hash)
+        }
+        (Ok(_), _) => Err(wrong_password()),
+        (Err(error), _) => {
+            paid.back().await;
+            Err(error)
+        }
+    }
+}
+
+/// Whether the password is still the one that was checked: a reset may have come in between. Gives the token version.
+async fn still(tx: &mut Tx, user: UserId, hash: &str) -> Result<i64> {
+    store::users::still(tx, user, hash).await?.ok_or_else(wrong_password)
+}
+
+/// Changes a password that is known. All logins end; the caller gets a new one, and goes on with its tokens.
 pub async fn change_password(
     ctx: &Context,
     caller: &Caller,
     old: &str,
     new: &str,
+    revoke_keys_and_webhooks: bool,
     address: Option<&str>,
-) -> Result<()> {
+) -> Result<SignedIn> {
     if let Some(message) = ctx.auth.passwords.problem(new) {
         return Err(Error::field("new_password", message));
     }
-    check_password(ctx, caller.user, old, address).await?;
+    let shown = check_password(ctx, caller, old, address).await?;
     let hash = ctx.auth.passwords.hash(new).await?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
+    still(&mut tx, caller.user, &shown).await?;
     store::users::set_password(&mut tx, caller.user, &hash, now).await?;
-    store::users::revoke_others(&mut tx, caller.user, caller.login(), now).await?;
-    super::audit::note(&mut tx, caller.user, "password_changed", address, None).await?;
-    tx.commit().await?;
+    let taken = if revoke_keys_and_webhooks {
+        take_back::everything(&mut tx, caller.user).await?
+    } else {
+        store::users::revoke_all(&mut tx, caller.user, now).await?;
+        TakenBack::default()
+    };
+    super::audit::note(&mut tx, caller.user, "password_changed", address, Some(json!(taken))).await?;
+    let version = still(&mut tx, caller.user, &hash).await?;
+    let user = store::users::get(&mut tx, caller.user).await?.ok_or_else(|| Error::not_found("account"))?;
+    let signed_in = sign_in(ctx, tx, user, version, now).await;
     ctx.auth.forget(caller.user);
-    Ok(())
+    signed_in
 }
 
 /// Ends every login and lets nobody in until an admin does.
-pub async fn deactivate(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<()> {
-    check_password(ctx, user, password, address).await?;
+pub async fn deactivate(ctx: &Context, caller: &Caller, password: &str, address: Option<&str>) -> Result<()> {
+    check_password(ctx, caller, password, address).await?;
+    let user = caller.user;
     let mut tx = ctx.db.begin().await?;
     close(&mut tx, user).await?;
     super::audit::note(&mut tx, user, "deactivated", address, None).await?;
@@ -121,8 +176,9 @@ async fn close(tx: &mut Tx, user: UserId) -> Result<()> {
 }
 
 /// Closes an account at once and erases everything of it in a job. The job is nobody's: its owner will be gone.
-pub async fn erase(ctx: &Context, user: UserId, password: &str, address: Option<&str>) -> Result<Job> {
-    check_password(ctx, user, password, address).await?;
+pub async fn erase(ctx: &Context, caller: &Caller, password: &str, address: Option<&str>) -> Result<Job> {
+    check_password(ctx, caller, password, address).await?;
+    let user = caller.user;
     let mut tx = ctx.db.begin().await?;
     close(&mut tx, user).await?;
     let job = enqueue_erasure(ctx, &mut tx, user).await?;

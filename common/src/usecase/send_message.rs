@@ -166,6 +166,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         tools: chat.tools,
         again: false,
         api_key: caller.key().map(|key| key.to_string()),
+        without_memory: !caller.may("memory"),
     };
     let question = Question {
         user: caller.user,
@@ -216,7 +217,7 @@ async fn repeated(
     let hash = ctx.auth.digest(&[b"chat", body]);
     let first = store::idempotency::claim(tx, &owner, key, &hash, &job.to_string(), clock::now()).await?;
     let Some(first) = first else { return Ok(None) };
-    if first.request_hash != hash {
+    if !first.is(&hash) {
         return Err(super::accounts::idempotency_mismatch());
     }
     let job: JobId =

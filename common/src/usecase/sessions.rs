@@ -42,7 +42,7 @@ pub async fn create(
         if let Some(first) =
             store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await?
         {
-            if first.request_hash != hash {
+            if !first.is(&hash) {
                 return Err(super::accounts::idempotency_mismatch());
             }
             id = first

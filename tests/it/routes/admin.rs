@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-both_stacks!(an_admin_operates_the_service);
+both_stacks!(an_admin_operates_the_service, an_admin_is_not_made_of_a_strangers_account);
 
 /// An admin made on the command line, signed in.
 pub async fn admin(app: &App) -> User {
@@ -138,4 +138,61 @@ async fn an_admin_operates_the_service(stack: Stack) {
     }
     let all = admin.get("/admin/audit?event=queue_paused").await.expect(200);
     assert_eq!(all["items"].as_array().unwrap().len(), 1);
+}
+
+/// Runs `rapport admin …` with what somebody types; gives whether it worked, and all it said.
+fn command(app: &App, arguments: &[&str], typed: &str) -> (bool, String) {
+    let mut command = app.command();
+    command.arg("admin").args(arguments).stdin(std::process::Stdio::piped());
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // It may have ended without reading.
+    let _gone = writeln!(child.stdin.take().unwrap(), "{typed}");
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+async fn an_admin_is_not_made_of_a_strangers_account(stack: Stack) {
+    let app = App::start(stack).await;
+    let stranger = app.user().await;
+    let name = stranger.name.as_str();
+    let key = stranger.post("/api-keys", &json!({"name": "back door"})).await.expect(201);
+    let by_key = User { token: key["key"].as_str().unwrap().to_owned(), ..stranger.clone() };
+    let hook = json!({"url": "https://example.com/hook", "events": ["job.failed"]});
+    stranger.post("/webhooks", &hook).await.expect(201);
+    // A name that is taken is no new admin's; the command that promotes is named, and nothing has changed.
+    let (done, said) = command(&app, &["create", name], "Other-horse-2");
+    assert!(!done && said.contains("admin promote"), "{said}");
+    assert_eq!(by_key.get("/users/me").await.expect(200)["role"], "user");
+    // Promoting says what the account holds, and asks.
+    let (done, said) = command(&app, &["promote", name], "no");
+    assert!(!done, "{said}");
+    for part in
+        ["1 API key", "1 webhook", "1 login", "no mail address", "back door", "https://example.com/hook"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(by_key.get("/users/me").await.expect(200)["role"], "user");
+    // Agreed: what was handed out before is good for nothing.
+    let (done, said) = command(&app, &["promote", name, "--yes"], "");
+    assert!(done, "{said}");
+    for old in [&by_key, &stranger] {
+        eventually("the old proofs end", Duration::from_secs(5), || async {
+            (old.get("/users/me").await.status == 401).then_some(())
+        })
+        .await;
+    }
+    let refresh = json!({"refresh_token": stranger.refresh_token});
+    stranger.post("/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    let login = json!({"username": name, "password": PASSWORD});
+    let tokens = stranger.post("/auth/login", &login).await.expect(200);
+    assert_eq!(tokens["user"]["role"], "admin");
+    let chief = User { token: tokens["access_token"].as_str().unwrap().to_owned(), ..stranger.clone() };
+    assert_eq!(chief.get("/api-keys").await.expect(200)["items"], json!([]));
+    assert_eq!(chief.get("/webhooks").await.expect(200)["items"], json!([]));
+    let audit = chief.get("/admin/audit?event=promoted").await.expect(200);
+    assert_eq!(audit["items"][0]["detail"]["api_keys"], 1, "{audit}");
+    // Nobody is promoted twice, and nobody who is not there.
+    assert!(!command(&app, &["promote", "nobody-at-all", "--yes"], "").0);
 }

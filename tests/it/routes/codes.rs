@@ -26,12 +26,12 @@ both_stacks!(
     api_keys_are_bounded_by_scope_time_and_budget,
 );
 
-async fn post(app: &App, path: &str, body: &Value) -> Answer {
+pub async fn post(app: &App, path: &str, body: &Value) -> Answer {
     let url = format!("{}/api/v1{path}", app.url(0));
     Answer::of(client().post(url).json(body).send().await.unwrap()).await
 }
 
-async fn with_email(app: &App) -> (User, String) {
+pub async fn with_email(app: &App) -> (User, String) {
     let email = format!("{}@example.com", unique("mail"));
     let tokens =
         post(app, "/auth/register", &json!({"email": email, "password": PASSWORD})).await.expect(201);
@@ -216,8 +216,9 @@ async fn an_account_changes_and_is_deactivated(stack: Stack) {
         .await
         .problem(403, "wrong_password");
     user.post("/auth/change-password", &change(PASSWORD, "weak")).await.problem(422, "validation_failed");
-    user.post("/auth/change-password", &change(PASSWORD, "Another-horse-2")).await.expect(200);
-    // This login lives on; the other one is over.
+    let answer = user.post("/auth/change-password", &change(PASSWORD, "Another-horse-2")).await.expect(200);
+    // This client goes on with new tokens; the other login is over.
+    let user = User { token: answer["access_token"].as_str().unwrap().to_owned(), ..user };
     user.get("/auth/me").await.expect(200);
     let other = User { token: other["access_token"].as_str().unwrap().to_owned(), ..user.clone() };
     eventually("the other login ends", Duration::from_secs(5), || async {
@@ -228,7 +229,8 @@ async fn an_account_changes_and_is_deactivated(stack: Stack) {
     let changed = user.send(Method::PATCH, "/users/me", &profile).await.expect(200);
     assert_eq!((&changed["name"], &changed["email"]), (&profile["name"], &json!(email)));
     let (_, taken) = with_email(&app).await;
-    user.send(Method::PATCH, "/users/me", &json!({"email": taken})).await.problem(409, "already_taken");
+    let taken = json!({"email": taken, "password": "Another-horse-2"});
+    user.send(Method::PATCH, "/users/me", &taken).await.problem(409, "already_taken");
     user.send(Method::PATCH, "/users/me", &json!({"email": "x", "name": ""}))
         .await
         .problem(422, "validation_failed");

@@ -6,7 +6,7 @@ use crate::{
     harness::{App, Stack, User, client::Answer},
 };
 
-both_stacks!(the_same_key_is_the_same_request);
+both_stacks!(the_same_key_is_the_same_request, strangers_do_not_share_a_key);
 
 async fn with_key(user: &User, path: &str, key: &str, body: &Value) -> Answer {
     let request = user.request(Method::POST, path).header("idempotency-key", key).json(body);
@@ -93,4 +93,26 @@ async fn the_same_key_is_the_same_request(stack: Stack) {
     for bad in ["", "a b", &"x".repeat(256)] {
         with_key(&user, "/chat", bad, &body).await.problem(400, "malformed_request");
     }
+}
+
+async fn strangers_do_not_share_a_key(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let name = |n: usize| format!("{}-{n}", user.name);
+    let account = |n: usize, password: &str| json!({"username": name(n), "password": password});
+    let ann = with_key(&user, "/auth/register", "1", &account(1, "Correct-horse-1")).await.expect(201);
+    // Somebody else who counts their requests from 1 makes an account of their own.
+    let bob = with_key(&user, "/auth/register", "1", &account(2, "Correct-horse-1")).await;
+    assert!(!bob.headers.contains_key("idempotent-replayed"));
+    assert_ne!(bob.expect(201)["user"]["id"], ann["user"]["id"]);
+    // Each can still repeat.
+    let again = with_key(&user, "/auth/register", "1", &account(1, "Correct-horse-1")).await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(again.expect(201)["user"]["id"], ann["user"]["id"]);
+    // Who knows the key and the name does not get in without the password, and cannot try many.
+    for n in 0..10 {
+        let guess = account(1, &format!("Wrong-horse-{n}"));
+        with_key(&user, "/auth/register", "1", &guess).await.problem(422, "idempotency_mismatch");
+    }
+    with_key(&user, "/auth/register", "1", &account(1, "Wrong-horse-11")).await.problem(429, "rate_limited");
 }

@@ -1,12 +1,12 @@
-//! Sends a mail with a code. The code is made here, of a nonce and our key: no job and no row holds one.
+//! Sends a mail: a code, or news. A code is made here, of a nonce and our key: no job and no row holds one.
 
 use rapport_common::{
     Context, Error, clock,
-    domain::job::Job,
-    error::Code,
+    domain::{ids::UserId, job::Job},
+    error,
     jobs::payload::{self, MailPayload},
     mail::{Letter, MailError},
-    store,
+    store::{self, codes::Code},
     usecase::{codes, end_job},
 };
 use serde_json::json;
@@ -30,33 +30,63 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
 
 async fn send(ctx: &Context, job: &Job, payload: &MailPayload) -> Result<(), Error> {
     let Some(user) = payload.user_id else { return Ok(()) };
-    let mut conn = ctx.db.read().await?;
-    let Some(email) = store::users::get(&mut conn, user).await?.and_then(|user| user.email) else {
-        return Ok(()); // the account or its address is gone
+    let found = match &payload.sealed_to {
+        Some(sealed) => news(ctx, user, sealed).await?,
+        None => with_code(ctx, user, &payload.purpose).await?,
     };
-    let subject = codes::subject(ctx, &email);
-    let purpose = payload.purpose.as_str();
-    let Some(nonce) = store::codes::get(&mut conn, &subject, purpose, clock::now()).await? else {
-        return Ok(()); // used, or too old meanwhile
-    };
-    drop(conn);
-    let letter = letter(ctx, purpose, &email, &nonce);
-    ctx.mailer.send(job.id, user, &email, &letter).await.map_err(|error| match error {
+    let Some((email, letter)) = found else { return Ok(()) };
+    ctx.mailer.send(job.id, user, &email, &letter).await.map_err(|failed| match failed {
         MailError::Away(cause) => Error::unavailable("mail server", cause),
-        other => Error::new(Code::JobFailed, "The mail could not be sent.").because(other.to_string()),
+        other => Error::new(error::Code::JobFailed, "The mail could not be sent.").because(other.to_string()),
     })
 }
 
-fn letter(ctx: &Context, purpose: &str, email: &str, nonce: &str) -> Letter {
+/// `None`: there is nothing to send any more.
+async fn with_code(ctx: &Context, user: UserId, purpose: &str) -> Result<Option<(String, Letter)>, Error> {
+    let mut conn = ctx.db.read().await?;
+    let Some(email) = store::users::get(&mut conn, user).await?.and_then(|user| user.email) else {
+        return Ok(None); // the account or its address is gone
+    };
+    let subject = codes::subject(ctx, &email);
+    let Some(code) = store::codes::get(&mut conn, &subject, purpose, clock::now()).await? else {
+        return Ok(None); // used, or too old meanwhile
+    };
+    let letter = letter(ctx, purpose, &email, &code);
+    Ok(Some((email, letter)))
+}
+
+/// To an address that is its account's no longer. It does not say which one is now: whoever reads this may not be meant.
+async fn news(ctx: &Context, user: UserId, sealed: &str) -> Result<Option<(String, Letter)>, Error> {
+    if store::users::get(&mut ctx.db.read().await?, user).await?.is_none() {
+        return Ok(None); // erased meanwhile
+    }
+    let email = codes::open_address(ctx, user, sealed);
+    let email = email.ok_or_else(|| Error::internal("the address of a mail cannot be opened any more"))?;
+    let letter = Letter {
+        subject: "Your mail address was changed".to_owned(),
+        lines: vec![
+            "The mail address of your account was changed. This address can no longer be used to sign in, or to reset the \
+             password."
+                .to_owned(),
+            "If it was not you, somebody knows your password: write to whoever runs this service.".to_owned(),
+        ],
+        code: String::new(),
+    };
+    Ok(Some((email.expose().to_owned(), letter)))
+}
+
+fn letter(ctx: &Context, purpose: &str, email: &str, code: &Code) -> Letter {
     if purpose == "reset" {
+        let end = code.expires_at.format("%H:%M UTC");
         return Letter {
             subject: "Reset your password".to_owned(),
             lines: vec![
                 "Somebody, hopefully you, wants to set a new password for your account.".to_owned(),
-                "Use this token within an hour. If it was not you, do nothing: your password stays as it is."
-                    .to_owned(),
+                format!(
+                    "Use this token before {end}. If it was not you, do nothing: your password stays as it is."
+                ),
             ],
-            code: codes::reset_token(ctx, email, nonce),
+            code: codes::reset_token(ctx, email, &code.nonce),
         };
     }
     Letter {
@@ -65,6 +95,6 @@ fn letter(ctx: &Context, purpose: &str, email: &str, nonce: &str) -> Letter {
             "Enter this code to verify your address. It is good for five minutes, once.".to_owned(),
             "If you did not ask for it, do nothing.".to_owned(),
         ],
-        code: codes::otp(ctx, email, nonce),
+        code: codes::otp(ctx, email, &code.nonce),
     }
 }

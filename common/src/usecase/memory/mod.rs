@@ -312,7 +312,7 @@ pub async fn repeated(
     let hash = ctx.auth.digest(&[route.as_bytes(), body]);
     let first = store::idempotency::claim(tx, &user.to_string(), key, &hash, target, clock::now()).await?;
     match first {
-        Some(first) if first.request_hash != hash => Err(super::accounts::idempotency_mismatch()),
+        Some(first) if !first.is(&hash) => Err(super::accounts::idempotency_mismatch()),
         first => Ok(first.map(|first| first.target)),
     }
 }

@@ -1,0 +1,112 @@
+//! How often a password may be guessed.
+//!
+//! A guess is paid for before the password is checked, and a right one is paid back: many at once cost as much as one
+//! after another. Three counts are asked at a sign-in. For one account from one address: ten at once, then one each ten
+//! seconds. From one address over all accounts: fifty, then one each two seconds. For one account from everywhere: thirty,
+//! then six an hour, so that many addresses help a guesser little. That last one would let strangers lock the owner out:
+//! who shows a device token of an earlier sign-in, or the one that a reset by mail gives, has a count of their own instead.
+
+use data_encoding::HEXLOWER;
+
+use crate::{
+    Context, Error, Result,
+    domain::ids::{LoginId, UserId},
+    error::Code,
+    limits::{Rate, network},
+};
+
+const ONE_ACCOUNT: Rate = Rate::per_minute(6, 10);
+const ALL_ACCOUNTS: Rate = Rate::per_minute(30, 50);
+const FROM_EVERYWHERE: Rate = Rate::per_day(144, 30);
+
+/// The count that strangers share with the owner.
+const ACCOUNT: &str = "login-account";
+
+pub(super) struct Throttle<'a> {
+    ctx: &'a Context,
+    counts: Vec<(String, Rate)>,
+}
+
+/// A guess that was paid for.
+#[must_use]
+pub(super) struct Paid<'a>(Throttle<'a>);
+
+const WAIT: &str = "Too many wrong passwords. Try again after the time in `Retry-After`.";
+const WAIT_OR_RESET: &str = "Too many wrong passwords for this account. Try again after the time in `Retry-After`, send the \
+    `device_token` of an earlier sign-in, or reset the password by mail.";
+
+impl<'a> Throttle<'a> {
+    /// Of a sign-in under a name, which may be nobody's: that must look the same.
+    pub(super) fn of_sign_in(
+        ctx: &'a Context,
+        account: &str,
+        device: Option<LoginId>,
+        address: &str,
+    ) -> Self {
+        if let Some(device) = device {
+            let counts = vec![(key(ctx, "login-device", &[&device.to_string()]), ONE_ACCOUNT)];
+            return Self { ctx, counts };
+        }
+        let address = network_of(address);
+        let counts = vec![
+            (key(ctx, "login", &[account, &address]), ONE_ACCOUNT),
+            (format!("logins:{address}"), ALL_ACCOUNTS),
+            // Last: what the others refuse must not use up what the owner shares.
+            (key(ctx, ACCOUNT, &[account]), FROM_EVERYWHERE),
+        ];
+        Self { ctx, counts }
+    }
+
+    /// Of somebody signed in who shows their password once more: who took a token must not find the password with it,
+    /// from however many addresses. Other logins are not slowed by that.
+    pub(super) fn of_signed_in(
+        ctx: &'a Context,
+        user: UserId,
+        login: Option<LoginId>,
+        address: &str,
+    ) -> Self {
+        let user = user.to_string();
+        let login = login.map(|login| login.to_string()).unwrap_or_default();
+        let counts = vec![
+            (key(ctx, "login", &[&user, &network_of(address)]), ONE_ACCOUNT),
+            (key(ctx, "login-of", &[&user, &login]), FROM_EVERYWHERE),
+        ];
+        Self { ctx, counts }
+    }
+
+    /// Pays for one guess, or says when to come again.
+    pub(super) async fn pay(self) -> Result<Paid<'a>> {
+        for (at, (key, rate)) in self.counts.iter().enumerate() {
+            let decision = self.ctx.limits.check(key, *rate).await;
+            if !decision.allowed {
+                for (key, rate) in &self.counts[..at] {
+                    self.ctx.limits.give_back(key, *rate).await;
+                }
+                let detail = if key.starts_with(ACCOUNT) { WAIT_OR_RESET } else { WAIT };
+                let wait = decision.retry_after.as_secs_f64().ceil() as u64;
+                return Err(Error::new(Code::RateLimited, detail).retry_after(wait.max(1)));
+            }
+        }
+        Ok(Paid(self))
+    }
+}
+
+impl Paid<'_> {
+    /// It was no wrong guess.
+    pub(super) async fn back(self) {
+        for (key, rate) in &self.0.counts {
+            self.0.ctx.limits.give_back(key, *rate).await;
+        }
+    }
+}
+
+fn network_of(address: &str) -> String {
+    address.parse().map_or_else(|_| address.to_owned(), network)
+}
+
+/// Names and addresses are not kept in the counts.
+fn key(ctx: &Context, what: &str, parts: &[&str]) -> String {
+    let parts: Vec<&[u8]> =
+        std::iter::once(what.as_bytes()).chain(parts.iter().map(|part| part.as_bytes())).collect();
+    format!("{what}:{}", HEXLOWER.encode(&ctx.auth.digest(&parts)[..16]))
+}
