@@ -58,7 +58,7 @@ impl Decision {
         let wait = if allowed { 0 } else { arrival + rate.interval_micros() - rate.tolerance_micros() };
         Self {
             allowed,
-            limit: rate.per_minute,
+            limit: rate.count,
             remaining: if allowed { free.max(0) as u32 } else { 0 },
             reset: micros(arrival),
             retry_after: micros(wait),
