@@ -1,6 +1,8 @@
 //! A hundred thousand templates that nobody would write: none ends the process, none takes more than 16 MB or 100 ms of
 //! processor time. It is a program of its own, so that what it counts is only its own.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test from end to end")]
+
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rapport_common::chat::template;
 use serde_json::{Value, json};

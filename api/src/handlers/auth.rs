@@ -168,7 +168,7 @@ pub async fn login(
     Address(address): Address,
     JsonOrForm(body): JsonOrForm<LoginBody>,
 ) -> Result<Answer<Tokens>> {
-    let LoginBody { username, password, device_token } = &body;
+    let LoginBody { username, password, device_token, .. } = &body;
     let device = device_token.as_deref();
     let attempt = accounts::Attempt { name: username, password, device, address: &address };
     Ok(Answer(accounts::login(&state.ctx, attempt).await?.into()))

@@ -204,14 +204,14 @@ async fn outcome(
 
 /// What a final chat job answers: its reply, or what was said in its place, or its error. `Err` is the job itself while it
 /// has not ended.
-pub fn ended(job: Job) -> std::result::Result<Result<Value>, Job> {
+pub fn ended(job: Job) -> std::result::Result<Result<Value>, Box<Job>> {
     match job.status {
         JobStatus::Succeeded | JobStatus::Cancelled => Ok(Ok(job.result.unwrap_or_default())),
         JobStatus::Failed => Ok(match job.result {
             Some(result) if is_fallback(&result) => Ok(result),
             _ => Err(Failure(error_of(&job.error.unwrap_or_default()))),
         }),
-        JobStatus::Queued | JobStatus::Running => Err(job),
+        JobStatus::Queued | JobStatus::Running => Err(Box::new(job)),
     }
 }
 
@@ -219,7 +219,7 @@ pub fn ended(job: Job) -> std::result::Result<Result<Value>, Job> {
 pub fn of_job(caller: &auth::Caller, job: Job) -> Result<Response> {
     match ended(job) {
         Ok(reply) => Ok(Answer(content::answer(caller, reply?)).into_response()),
-        Err(job) => Ok(job_response(caller, job)),
+        Err(job) => Ok(job_response(caller, *job)),
     }
 }
 

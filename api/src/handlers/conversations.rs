@@ -155,7 +155,7 @@ pub async fn send(
         Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
         Waited::Looked(job) => match ended(*job.ok_or_else(|| Error::not_found("job"))?) {
             Ok(reply) => reply?,
-            Err(job) => return Ok(job_response(&caller, job)),
+            Err(job) => return Ok(job_response(&caller, *job)),
         },
     };
     let id = result["message_id"].as_str().and_then(|id| id.parse().ok());

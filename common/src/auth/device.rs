@@ -48,6 +48,7 @@ mod tests {
             secret_key: Secret::new("our-key-0123456789-abcdefghijklmnop"),
             secret_key_origin: String::new(),
             previous_key: None,
+            password: Default::default(),
             access_token: Duration::from_secs(60),
             refresh_token: Duration::from_secs(60),
         });

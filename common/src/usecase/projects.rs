@@ -169,13 +169,25 @@ pub async fn set_budget(
 /// Deletes a project with its prompts and keys. Its sessions stay, in none, or go first: cut off in between, there is
 /// still a project to delete.
 pub async fn delete(ctx: &Context, user: UserId, id: ProjectId, with_sessions: bool) -> Result<()> {
-    while with_sessions {
+    if with_sessions {
+        delete_sessions(ctx, user, id).await?;
+    }
+    let mut tx = ctx.db.begin().await?;
+    if !projects::delete(&mut tx, user, id).await? {
+        return Err(Error::not_found("project"));
+    }
+    tx.commit().await
+}
+
+/// Some at a time, until none is left.
+async fn delete_sessions(ctx: &Context, user: UserId, id: ProjectId) -> Result<()> {
+    loop {
         let mut conn = ctx.db.read().await?;
         get(&mut conn, user, id).await?;
         let some = projects::sessions(&mut conn, user, id).await?;
         drop(conn);
         if some.is_empty() {
-            break;
+            return Ok(());
         }
         for session in some {
             match super::sessions::delete(ctx, user, session).await {
@@ -184,11 +196,6 @@ pub async fn delete(ctx: &Context, user: UserId, id: ProjectId, with_sessions: b
             }
         }
     }
-    let mut tx = ctx.db.begin().await?;
-    if !projects::delete(&mut tx, user, id).await? {
-        return Err(Error::not_found("project"));
-    }
-    tx.commit().await
 }
 
 #[derive(Debug, Clone, Default)]

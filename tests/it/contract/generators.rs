@@ -12,7 +12,7 @@ fn run(folder: &Path, program: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     // Their helpers (ruff, node's own) are looked for beside them.
     let beside = program.parent().unwrap().display().to_string();
-    command.env("PATH", format!("{beside}:{}", std::env::var("PATH").unwrap_or_default()));
+    command.env("PATH", format!("{beside}:{}", std::env::var_os("PATH").unwrap_or_default().display()));
     let ran = command.current_dir(folder).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{} {arguments:?}: {said}", program.display());

@@ -13,7 +13,7 @@ use super::{
 /// Bytes of what a template renders to.
 pub const RENDERED_MAX: usize = 100_000;
 /// Bytes read and written, plus some for every step: what bounds the time.
-const WORK: usize = 500_000;
+const WORK: usize = 300_000;
 const STEP: usize = 20;
 /// Deeper values are not printed.
 const DEPTH: usize = 32;
