@@ -13,6 +13,7 @@ pub mod judge;
 pub mod local;
 pub mod quote;
 pub mod rank;
+pub mod records;
 pub mod scan;
 pub mod slots;
 pub mod text;

@@ -1,7 +1,8 @@
 //! Reads `{"memories": [...], "merge_strategy": ..., …}` as it arrives, an element at a time.
 //!
 //! The elements of `memories` and `relationships` are given one by one; a `memories` that is a string (CSV) is given in
-//! pieces; other values are kept, if they are small. A top-level list is taken for the memories.
+//! pieces; the two options are kept, if they are small; everything else is skipped. A top-level list is taken for the
+//! memories.
 
 use std::collections::HashMap;
 
@@ -32,6 +33,13 @@ enum State {
         quoted: bool,
         escaped: bool,
     },
+    /// Inside a value nobody asks for.
+    Skipped {
+        begun: bool,
+        depth: usize,
+        quoted: bool,
+        escaped: bool,
+    },
     /// Inside the string under `memories`.
     LongText {
         escaped: bool,
@@ -54,6 +62,9 @@ impl Default for Scanner {
         Self { state: State::Start, key: Vec::new(), held: Vec::new(), bare: false, values: HashMap::new() }
     }
 }
+
+/// The values that are kept.
+const OPTIONS: [&[u8]; 2] = [b"format", b"merge_strategy"];
 
 fn streamed(key: &[u8]) -> Option<&'static str> {
     match key {
@@ -179,8 +190,15 @@ impl Scanner {
             State::Value => match (streamed(&self.key), byte) {
                 (Some(list), b'[') => self.state = State::List(list),
                 (Some("memories"), b'"') => self.state = State::LongText { escaped: false },
-                _ => self.begin(None, byte, out)?,
+                _ if OPTIONS.contains(&self.key.as_slice()) => self.begin(None, byte, out)?,
+                _ => {
+                    self.state = State::Skipped { begun: false, depth: 0, quoted: false, escaped: false };
+                    return self.step(byte, out);
+                }
             },
+            State::Skipped { begun, depth, quoted, escaped } => {
+                return self.skip(byte, begun, depth, quoted, escaped, out);
+            }
             State::List(_) if blank || byte == b',' => {}
             State::List(_) if byte == b']' => {
                 self.state = if self.bare { State::End } else { State::AfterValue }
@@ -215,6 +233,37 @@ impl Scanner {
             State::End if blank => {}
             State::End => return Err("there is more after its end".to_owned()),
         }
+        Ok(())
+    }
+
+    fn skip(
+        &mut self,
+        byte: u8,
+        begun: bool,
+        mut depth: usize,
+        mut quoted: bool,
+        mut escaped: bool,
+        out: &mut Vec<Piece>,
+    ) -> Result<(), String> {
+        if quoted {
+            match byte {
+                b'\\' if !escaped => escaped = true,
+                b'"' if !escaped => quoted = false,
+                _ => escaped = false,
+            }
+        } else if depth == 0 && begun && matches!(byte, b',' | b'}') {
+            // A number or a word has no end of its own.
+            self.state = State::AfterValue;
+            return self.step(byte, out);
+        } else {
+            match byte {
+                b'"' => quoted = true,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.checked_sub(1).ok_or("brackets do not match")?,
+                _ => {}
+            }
+        }
+        self.state = State::Skipped { begun: true, depth, quoted, escaped };
         Ok(())
     }
 
@@ -301,12 +350,13 @@ mod tests {
             contents in proptest::collection::vec("(\\PC|[\"\\\\{}\\[\\],:\n]){0,12}", 0..6), chunk in 1usize..40, pretty: bool,
         ) {
             let memories: Vec<Value> = contents.iter().map(|text| json!({"content": text, "n": [1, {"x": text}]})).collect();
-            let body = json!({"format": "json", "memories": memories, "merge_strategy": "merge", "x": 5});
+            let body = json!({"a": contents, "format": "json", "b": {"memories": [1], "c": contents}, "memories": memories,
+                "merge_strategy": "merge", "x": 5, "y": contents.first(), "z": null});
             let bytes = if pretty { serde_json::to_vec_pretty(&body) } else { serde_json::to_vec(&body) }.unwrap();
             let (rows, _, values) = scan(&bytes, chunk).unwrap();
             prop_assert_eq!(rows, memories);
             prop_assert_eq!(&values["merge_strategy"], "merge");
-            prop_assert_eq!(&values["x"], 5);
+            prop_assert!(!values.contains_key("x"));
         }
 
         #[test]

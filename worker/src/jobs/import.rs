@@ -1,7 +1,5 @@
 //! Takes an uploaded file of memories in, a batch at a time; after a crash it goes on behind the last batch.
 
-use std::collections::VecDeque;
-
 use rapport_common::{
     Context, Error, Result,
     domain::{
@@ -9,7 +7,10 @@ use rapport_common::{
         job::Job,
     },
     jobs::payload::{self, ImportPayload},
-    memory::transfer::Row,
+    memory::{
+        records::{RECORD_MAX, Record, Splitter},
+        transfer::Row,
+    },
     plain,
     store::blobs,
     usecase::memory::import::{self, Relation, Tally},
@@ -20,8 +21,14 @@ use crate::{outcome::Outcome, runner::persist_for};
 
 /// Rows in one transaction.
 const BATCH: usize = 200;
+/// And bytes of the file: what a row takes in memory may be thirty times what it takes in the file.
+const BATCH_BYTES: usize = 512 * 1_024;
 /// Links and merges held until all rows are in.
 const RELATIONS: usize = 100_000;
+/// Bytes of an id in them.
+const ID: usize = 64;
+/// Columns of a CSV file.
+const COLUMNS: usize = 100;
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let payload: ImportPayload = match payload::read(job) {
@@ -36,91 +43,77 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     }
 }
 
-/// Lines of an upload, read a part at a time. In CSV a line break between quotes is part of its record.
-struct Lines<'a> {
+/// Records of an upload, read a part at a time.
+struct Records<'a> {
     ctx: &'a Context,
     user: UserId,
     blob: BlobId,
-    part: i64,
-    held: Vec<u8>,
-    ready: VecDeque<Vec<u8>>,
-    csv: bool,
-    quoted: bool,
-    over: bool,
+    /// The number of the next part.
+    next_part: i64,
+    part: Vec<u8>,
+    /// How much of the part was looked at.
+    at: usize,
+    splitter: Splitter,
 }
 
-impl Lines<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+impl Records<'_> {
+    async fn next(&mut self) -> Result<Option<Record>> {
         loop {
-            if let Some(line) = self.ready.pop_front() {
-                return Ok(Some(line));
+            if let Some(record) = self.splitter.next(&self.part, &mut self.at) {
+                return Ok(Some(record));
             }
-            if self.over {
-                return Ok(None);
-            }
-            let part = blobs::part(&mut self.ctx.db.read().await?, self.user, self.blob, self.part).await?;
-            self.part += 1;
-            match part {
-                Some(bytes) => self.split(&bytes),
-                None => {
-                    self.over = true;
-                    let last = std::mem::take(&mut self.held);
-                    if last.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                        self.ready.push_back(last);
-                    }
-                }
-            }
-        }
-    }
-
-    fn split(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if self.csv && *byte == b'"' {
-                self.quoted = !self.quoted;
-            }
-            if *byte == b'\n' && !self.quoted {
-                let line = std::mem::take(&mut self.held);
-                if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                    self.ready.push_back(line);
-                }
-            } else {
-                self.held.push(*byte);
-            }
+            let mut conn = self.ctx.db.read().await?;
+            let part = blobs::part(&mut conn, self.user, self.blob, self.next_part).await?;
+            let Some(part) = part else { return Ok(self.splitter.last()) };
+            (self.part, self.at) = (part, 0);
+            self.next_part += 1;
         }
     }
 }
 
 async fn take_in(ctx: &Context, job: &Job, user: UserId, payload: &ImportPayload) -> Result<Option<Value>> {
     let csv = payload.format == "csv";
-    let mut lines = Lines {
+    let mut records = Records {
         ctx,
         user,
         blob: payload.blob_id,
-        part: 0,
-        held: Vec::new(),
-        ready: VecDeque::new(),
-        csv,
-        quoted: false,
-        over: false,
+        next_part: 0,
+        part: Vec::new(),
+        at: 0,
+        splitter: Splitter::new(csv),
     };
     let mut tally = Tally::of(job, payload.rows);
-    let header = if csv { header(lines.next().await?)? } else { Vec::new() };
+    let header = if csv { header(records.next().await?)? } else { Vec::new() };
     let (mut relations, mut merges) = (Vec::new(), Vec::new());
-    let (mut batch, mut number) = (Vec::new(), 0);
-    while let Some(line) = lines.next().await? {
+    let (mut batch, mut batch_bytes, mut number) = (Vec::new(), 0, 0);
+    while let Some(record) = records.next().await? {
+        let line = match &record {
+            Record::Whole(line) => line.as_slice(),
+            Record::TooLong => &[],
+        };
         if !csv && line.first() == Some(&b'~') {
             // A link, as the upload wrote it down.
-            if let Ok(relation) = serde_json::from_slice::<Relation>(&line[1..])
-                && relations.len() < RELATIONS
+            if relations.len() + merges.len() < RELATIONS
+                && let Ok(relation) = serde_json::from_slice::<Relation>(&line[1..])
+                && [&relation.source, &relation.target, &relation.relationship]
+                    .iter()
+                    .all(|name| is_short(name))
             {
                 relations.push(relation);
             }
             continue;
         }
         number += 1;
-        let row = if csv { csv_row(&header, &line) } else { json_row(&line) };
+        let line_bytes = line.len();
+        let row = match record {
+            Record::TooLong => Err(too_long(csv)),
+            Record::Whole(_) if csv => csv_row(&header, line),
+            Record::Whole(_) => json_row(line),
+        };
         if let Ok(Row { id: Some(id), merged_into: Some(into), .. }) = &row
-            && merges.len() < RELATIONS
+            && relations.len() + merges.len() < RELATIONS
+            && is_short(id)
+            && is_short(into)
         {
             merges.push((id.clone(), into.clone()));
         }
@@ -128,7 +121,12 @@ async fn take_in(ctx: &Context, job: &Job, user: UserId, payload: &ImportPayload
             continue; // an earlier attempt stored it
         }
         batch.push(row);
-        if batch.len() >= BATCH && !store(ctx, job, user, payload, &mut batch, &mut tally).await? {
+        batch_bytes += line_bytes;
+        if batch.len() < BATCH && batch_bytes < BATCH_BYTES {
+            continue;
+        }
+        batch_bytes = 0;
+        if !store(ctx, job, user, payload, &mut batch, &mut tally).await? {
             return Ok(None);
         }
     }
@@ -154,15 +152,32 @@ async fn store(
     import::store_rows(ctx, job, user, &payload.merge_strategy, std::mem::take(batch), tally).await
 }
 
+fn is_short(id: &str) -> bool {
+    id.len() <= ID
+}
+
+fn too_long(csv: bool) -> String {
+    let quote = if csv { " (is a quote left open?)" } else { "" };
+    format!("is longer than {RECORD_MAX} bytes{quote}")
+}
+
 fn record(line: &[u8]) -> Result<csv::StringRecord, String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line);
     let first = reader.records().next().ok_or("is empty")?;
-    first.map_err(|_| "is not readable as CSV in UTF-8".to_owned())
+    let record = first.map_err(|_| "is not readable as CSV in UTF-8".to_owned())?;
+    if record.len() > COLUMNS {
+        return Err(format!("has more than {COLUMNS} columns"));
+    }
+    Ok(record)
 }
 
-fn header(line: Option<Vec<u8>>) -> Result<Vec<String>> {
+fn header(line: Option<Record>) -> Result<Vec<String>> {
     let refused = |message: String| Error::field("memories", message);
-    let line = line.ok_or_else(|| refused("must begin with a line of column names".to_owned()))?;
+    let line = match line {
+        Some(Record::Whole(line)) => line,
+        Some(Record::TooLong) => return Err(refused(format!("has a first line that {}", too_long(true)))),
+        None => return Err(refused("must begin with a line of column names".to_owned())),
+    };
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
     let names: Vec<String> = record(line)
         .map_err(|problem| refused(format!("has a first line that {problem}")))?

@@ -259,7 +259,8 @@ async fn read_json(
 ///
 /// Takes what export gives, however large: the body is read as it arrives, a job takes it in with progress, and this waits
 /// for it as chat does. A row that is wrong is reported with its number, and the rest goes in. `text/csv` bodies are taken
-/// too. At most 1,000,000 rows and 256 MiB.
+/// too. At most 1,000,000 rows and 256 MiB; a row holds at most 64 KiB, and in CSV
+/// 100 columns. What is not known beside the memories is skipped.
 #[utoipa::path(post, path = "/memory/import", tag = "memory transfer", request_body = ImportBody,
     params(ImportQuery, ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "How many of each", body = Imported),

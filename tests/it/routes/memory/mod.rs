@@ -1,4 +1,5 @@
 mod bad_input;
+mod bombs;
 mod changes;
 mod conflicts;
 mod essential;
