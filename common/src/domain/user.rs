@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::MixedScript;
 
 use super::ids::UserId;
 
@@ -49,12 +51,16 @@ pub fn normalise_email(text: &str) -> Option<String> {
     (domain_ok && local_ok && text.len() <= 254).then_some(text)
 }
 
-/// A username as we store it: 3-50 of letters, digits and `_.-`, compared without case.
+/// A username as we store it: 3-50 of letters, digits and `_.-`, compared without case. However its letters are composed,
+/// it is one name (NFKC), and its letters are of one script (UTS 39), so that `аnn` with a Cyrillic `а` is no name.
 pub fn normalise_username(text: &str) -> Option<String> {
-    let text = text.trim().to_lowercase();
+    let folded: String = text.trim().nfkc().collect::<String>().to_lowercase();
+    let text: String = folded.nfkc().collect();
     let length = text.chars().count();
-    ((3..=50).contains(&length) && text.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)))
-        .then_some(text)
+    let is_name = (3..=50).contains(&length)
+        && text.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c))
+        && text.is_single_script();
+    is_name.then_some(text)
 }
 
 /// What is wrong with a person's name, or `None`.

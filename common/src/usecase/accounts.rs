@@ -63,7 +63,7 @@ fn check(ctx: &Context, registration: &Registration) -> Result<Checked> {
     let username = present(&registration.username).and_then(|text| {
         let username = normalise_username(&text);
         if username.is_none() {
-            problem("username", "must be 3 to 50 letters, digits, `_`, `.` or `-`");
+            problem("username", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`");
         }
         username
     });

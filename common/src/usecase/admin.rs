@@ -129,18 +129,17 @@ async fn note_jobs(ctx: &Context, actor: &Actor, event: &str, ids: &[JobId], cou
 /// Makes an admin of a name that nobody has. Whoever registered it before could have left keys, a mail address and
 /// webhooks behind: an account there is becomes an admin by [`promote`] alone, which shows and takes back.
 pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<User> {
-    let (email, username) =
-        if name.contains('@') {
-            (Some(normalise_email(name).ok_or_else(|| Error::field("name", "is no address"))?), None)
-        } else {
-            let username = normalise_username(name);
-            (
-                None,
-                Some(username.ok_or_else(|| {
-                    Error::field("name", "must be 3 to 50 letters, digits, `_`, `.` or `-`")
-                })?),
-            )
-        };
+    let (email, username) = if name.contains('@') {
+        (Some(normalise_email(name).ok_or_else(|| Error::field("name", "is no address"))?), None)
+    } else {
+        let username = normalise_username(name);
+        (
+            None,
+            Some(username.ok_or_else(|| {
+                Error::field("name", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`")
+            })?),
+        )
+    };
     check_free(db, name).await?;
     if let Some(message) = auth.passwords.problem(password) {
         return Err(Error::field("password", message));

@@ -46,7 +46,7 @@ pub async fn change(
     }
     let username = change.username.as_deref().map(normalise_username);
     if username == Some(None) {
-        problem("username", "must be 3 to 50 letters, digits, `_`, `.` or `-`");
+        problem("username", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`");
     }
     let name = change.name.as_deref().map(str::trim);
     if let Some(message) = name.and_then(name_problem) {

@@ -13,7 +13,8 @@ use crate::{
 both_stacks!(
     an_account_from_register_to_logout,
     a_reused_refresh_token_ends_its_whole_login,
-    a_login_storm_starves_nobody
+    a_login_storm_starves_nobody,
+    names_that_look_alike_are_one_or_none,
 );
 
 async fn an_account_from_register_to_logout(stack: Stack) {
@@ -104,5 +105,38 @@ async fn a_login_storm_starves_nobody(stack: Stack) {
     assert!(waiting > 0, "five small requests outlasted forty password checks");
     for login in storm {
         assert_eq!(login.await.unwrap(), 401);
+    }
+}
+
+async fn names_that_look_alike_are_one_or_none(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let register = async |name: &str| {
+        user.post("/auth/register", &json!({"username": name, "password": PASSWORD})).await
+    };
+    // One name, however it is written: composed or not, wide, in capitals.
+    for (first, same) in
+        [("ren\u{e9}", "rene\u{301}"), ("wide.name", "\u{ff57}\u{ff49}\u{ff44}\u{ff45}.NAME")]
+    {
+        let made = register(first).await.expect(201);
+        register(same).await.problem(409, "already_taken");
+        let login = json!({"username": same, "password": PASSWORD});
+        assert!(user.post("/auth/login", &login).await.expect(200)["access_token"].is_string());
+        assert!(made["user"]["id"].is_string());
+    }
+    // Latin with a Cyrillic a, with a Greek o.
+    for mixed in ["p\u{430}yments", "c\u{3bf}py"] {
+        let problem = register(mixed).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], "username");
+        let change = json!({"username": mixed});
+        user.send(Method::PATCH, "/users/me", &change).await.problem(422, "validation_failed");
+    }
+    // Honest names in one script, or in Japanese, whose writing has three.
+    for honest in [
+        "\u{430}\u{43d}\u{43d}\u{430}-1",
+        "\u{9a8}\u{9be}\u{9b9}\u{9bf}\u{9a6}.2",
+        "\u{30c6}\u{30b9}\u{30c8}\u{592a}\u{90ce}",
+    ] {
+        register(honest).await.expect(201);
     }
 }

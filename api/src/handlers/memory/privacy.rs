@@ -23,7 +23,8 @@ pub struct PrivacyBody {
     memory_ids: Vec<String>,
     /// Private ones enter no prompt that leaves the deployment, unless the settings allow it.
     is_private: bool,
-    /// Ids, usernames or emails of those who may read them; instead of whoever could before. At most 50.
+    /// Ids, usernames or emails of those who may read them; instead of whoever could before. At most 50. A name that nobody
+    /// has is skipped without a word.
     shared_with: Option<Vec<String>>,
 }
 

@@ -384,14 +384,11 @@ pub async fn set_privacy(
     let mut changes = Changes::open(ctx, user, "user").await?;
     let mut with = Vec::new();
     for name in shared_with.unwrap_or_default() {
-        let found = store::users::id_by_any_name(&mut changes.tx, name).await?;
-        let reader = found.ok_or_else(|| {
-            Error::field(
-                "shared_with",
-                format!("names nobody: {:?}", name.chars().take(80).collect::<String>()),
-            )
-        })?;
-        if reader != user && !with.contains(&reader) {
+        // A name that nobody has is no error: the answer must not say who has an account.
+        if let Some(reader) = store::users::id_by_any_name(&mut changes.tx, name).await?
+            && reader != user
+            && !with.contains(&reader)
+        {
             with.push(reader);
         }
     }

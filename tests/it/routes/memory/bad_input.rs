@@ -64,13 +64,6 @@ async fn bad_requests_about_memory_are_refused_and_change_nothing(stack: Stack) 
             "relationship_type",
         ),
         (post("/memory/privacy", json!({"memory_ids": [], "is_private": true})), "memory_ids"),
-        (
-            post(
-                "/memory/privacy",
-                json!({"memory_ids": [mine], "is_private": true, "shared_with": ["nobody-at-all"]}),
-            ),
-            "shared_with",
-        ),
         (post("/memory/export", json!({"format": "xml"})), "format"),
         (post("/memory/export", json!({"filter_by_status": "odd"})), "filter_by_status"),
         (post("/memory/extract", json!({})), "session_id"),

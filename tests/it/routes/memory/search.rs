@@ -182,6 +182,12 @@ async fn private_and_shared_memories_go_where_they_may(stack: Stack) {
         .post(&format!("/memory/{secret}/verify"), &json!({"action": "reject"}))
         .await
         .problem(404, "not_found");
+    // Whether somebody has a name is not told.
+    let known = json!({"memory_ids": [secret], "is_private": true, "shared_with": [reader.name]});
+    let unknown =
+        json!({"memory_ids": [secret], "is_private": true, "shared_with": [reader.name, "nobody-at-all"]});
+    let known = owner.post("/memory/privacy", &known).await.expect(200);
+    assert_eq!(owner.post("/memory/privacy", &unknown).await.expect(200), known);
     let none = json!({"memory_ids": [secret], "is_private": true, "shared_with": []});
     owner.post("/memory/privacy", &none).await.expect(200);
     reader.get(&format!("/memory/{secret}")).await.problem(404, "not_found");
