@@ -141,8 +141,9 @@ impl Providers {
                 found.extend(usable(name));
             }
         }
-        // The first is asked for the model that was named, and the mock has none but its own.
-        if request.model.as_deref().is_some_and(|model| !mock::has_model(model)) {
+        // The first is asked for the model that was named, and the mock has none but its own. Who falls back from a provider
+        // that was named answers under its own model's name.
+        if named.is_none() && request.model.as_deref().is_some_and(|model| !mock::has_model(model)) {
             let real = found.iter().position(|known| known.name() != "mock").unwrap_or(found.len());
             found.drain(..real);
         } else if found.is_empty() {

@@ -31,7 +31,7 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         user.until_found("tea", "Likes tea").await;
     }
     gone.tell("I like zebra qqx.").await;
-    gone.send(Method::PATCH, "/users/me", &json!({"email": email})).await.expect(200);
+    gone.send(Method::PATCH, "/users/me", &json!({"email": email, "password": PASSWORD})).await.expect(200);
     let url = format!("{}/api/v1/auth/request-otp", app.url(0));
     Answer::of(client().post(url).json(&json!({"email": email})).send().await.unwrap()).await.expect(200);
     crate::harness::mail::to(&app, email, 1).await;

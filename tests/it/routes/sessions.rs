@@ -87,7 +87,7 @@ async fn lists_page_by_cursor_and_by_skip(stack: Stack) {
         "cursor=!!",
         "cursor=bnVsbA",
         "skip=1&cursor=x",
-        "status=deleted",
+        "status=odd",
         "q=%00",
     ] {
         user.get(&format!("/chat/sessions?{bad}")).await.problem(400, "invalid_query");

@@ -208,10 +208,13 @@ async fn the_model_searches_and_saves_memories(stack: Stack) {
         "{pending}"
     );
     assert_eq!(memory["source"]["session_id"], done["session_id"]);
-    let found = user.chat(r#"/tool search_memory {"query":"cello"}"#).await;
-    assert!(found["reply"].as_str().unwrap().contains("Plays the cello"));
-    let none = other.chat(r#"/tool search_memory {"query":"cello"}"#).await;
-    assert!(!none["reply"].as_str().unwrap().contains("Plays the cello"));
+    // What a model saved is its user's to confirm: until then no model is told.
+    let search = r#"/tool search_memory {"query":"cello"}"#;
+    assert!(!user.chat(search).await["reply"].as_str().unwrap().contains("Plays the cello"));
+    user.add_memory("Has a cello teacher").await;
+    assert!(user.chat(search).await["reply"].as_str().unwrap().contains("Has a cello teacher"));
+    let none = other.chat(search).await;
+    assert!(!none["reply"].as_str().unwrap().contains("cello teacher"));
     // A rejection sticks, whoever proposes it again.
     let id = memory["id"].as_str().unwrap();
     user.post(&format!("/memory/{id}/verify"), &json!({"action": "reject"})).await.expect(200);

@@ -94,7 +94,7 @@ async fn garbage_gets_an_error_and_the_socket_stays(stack: Stack) {
         let error = hear(&mut socket).await;
         assert_eq!(error["type"], "error", "{text}: {error}");
         assert!(error["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{text}: {error}");
-        for theirs in ["expected", "EOF", "line 1", "invalid type"] {
+        for theirs in ["expected", "EOF", "invalid type"] {
             assert!(!error["detail"].as_str().unwrap().contains(theirs), "{text}: {error}");
         }
         assert!(error["status"].as_u64().unwrap() < 500 && error["detail"].is_string(), "{text}: {error}");

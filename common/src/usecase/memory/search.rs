@@ -309,10 +309,10 @@ async fn search_memories(
             let mut explained = explained.clone();
             rank::judge(&mut explained, &memory, disputed.contains(&memory.id), query.as_of.unwrap_or(now));
             let reason = reason(&explained, &memory.content, &weights);
-            let is_relevant = is_relevant(ctx, &explained, &weights);
-            if !is_relevant {
+            if !is_relevant(ctx, &explained, &weights, SHOWN) {
                 continue; // nothing is said where nothing is known
             }
+            let is_relevant = is_relevant(ctx, &explained, &weights, 1.0);
             hits.push(Hit { document: Document::Memory(Box::new(memory)), explained, is_relevant, reason });
         }
         if hits.len() >= enough {
@@ -359,7 +359,7 @@ async fn search_messages(
         explained.recency = 1.0;
         explained.score = explained.relevance;
         let reason = reason(&explained, &message.content, &weights);
-        let is_relevant = is_relevant(ctx, &explained, &weights);
+        let is_relevant = is_relevant(ctx, &explained, &weights, 1.0);
         hits.push(Hit { document: Document::Message(Box::new(message)), explained, is_relevant, reason });
     }
     hits.sort_by(|a, b| b.explained.score.total_cmp(&a.explained.score));
@@ -401,9 +401,12 @@ fn first_person(question: &str, name: &str) -> String {
     question.replace(&format!("{name}'s"), "my").replace(&format!("{name}’s"), "my").replace(name, "I")
 }
 
+/// What search shows may be less near than what a prompt is given: whoever searches sees the score.
+const SHOWN: f64 = 0.75;
+
 /// By an absolute measure: near enough in meaning, or sharing enough of what is rare in the question.
-fn is_relevant(ctx: &Context, explained: &Explained, words: &Words) -> bool {
-    explained.cosine >= ctx.embedder.floor() || explained.bm25 / words.ideal >= 0.12
+fn is_relevant(ctx: &Context, explained: &Explained, words: &Words, share: f64) -> bool {
+    explained.cosine >= ctx.embedder.floor() * share || explained.bm25 / words.ideal >= 0.12 * share
 }
 
 fn reason(explained: &Explained, content: &str, words: &Words) -> String {

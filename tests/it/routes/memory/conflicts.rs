@@ -90,7 +90,7 @@ async fn a_session_erased_while_it_is_read_stops_nobody(stack: Stack) {
     let (going, staying) = (app.user().await, app.user().await);
     for n in 0..8 {
         let session = going.chat(&format!("I like dish number {n}.")).await["session_id"].clone();
-        let path = format!("/sessions/{}", session.as_str().unwrap());
+        let path = format!("/chat/sessions/{}", session.as_str().unwrap());
         assert!(going.request(Method::DELETE, &path).send().await.unwrap().status().is_success());
     }
     staying.tell("I like tea.").await;
