@@ -84,14 +84,17 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
 /// Lets the next quarantined job start when this one has passed its probation, and notes that it is not alone any more:
 /// who is alone when its process dies has done it. Gives the ticket of one that stays alone to its end.
 async fn quarantined(runtime: &Arc<Runtime>, ticket: Ticket, job: &Job) -> Option<Ticket> {
+    let together = runtime.running.quarantined();
+    if together.len() > 1 {
+        // Another queue's, or one that has passed its probation: each of them may be the one.
+        for (id, attempt) in together {
+            note_company(runtime, id, attempt).await;
+        }
+    }
     if job.crashes >= 2 {
         return Some(ticket);
     }
     let (runtime, id, attempt) = (Arc::clone(runtime), job.id, job.attempt);
-    if runtime.running.quarantined() > 1 {
-        // One that has passed its probation still runs.
-        note_company(&runtime, id, attempt).await;
-    }
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(PROBATION).await;

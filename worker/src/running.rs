@@ -79,10 +79,11 @@ impl Running {
         running.get(&job).is_some_and(|found| found.number == attempt)
     }
 
-    /// How many of them run in quarantine.
-    pub fn quarantined(&self) -> usize {
+    /// Those that run in quarantine, in whichever queue's.
+    pub fn quarantined(&self) -> Vec<(JobId, u32)> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().filter(|attempt| attempt.quarantined).count()
+        let quarantined = running.iter().filter(|(_, attempt)| attempt.quarantined);
+        quarantined.map(|(job, attempt)| (*job, attempt.number)).collect()
     }
 
     pub fn len(&self) -> usize {

@@ -133,6 +133,10 @@ async fn take_back(runtime: &Runtime) -> Result<()> {
     drop(conn);
     for expired in expired {
         let job = &expired.job;
+        // This process lives: it was only held up. Its next heartbeat renews what it runs, and hands back the rest.
+        if expired.worker == runtime.name {
+            continue;
+        }
         let error = Error::new(
             Code::JobCrashed,
             format!("The worker of attempt {} died or was cut off.", job.attempt),
@@ -147,7 +151,7 @@ async fn take_back(runtime: &Runtime) -> Result<()> {
 }
 
 /// Crashes after which a job is dead even if somebody kills workers all the time.
-const MANY_CRASHES: u32 = 10;
+const MANY_CRASHES: u32 = 5;
 
 /// Whether the process died of this job: for the second time, alone in quarantine; for the third, in any case. It is
 /// not to blame when another worker died in between that did not run it: then somebody kills workers.

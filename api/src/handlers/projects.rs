@@ -30,6 +30,7 @@ use crate::{
         Address, Caller, IdempotencyKey, Json, Page, ProjectPath, PromptPath, ProviderPath, Query, Raw,
         decode_cursor, encode_cursor,
     },
+    policy::Content,
     state::AppState,
 };
 
@@ -169,6 +170,9 @@ pub async fn delete(
         Some("delete") => true,
         Some(_) => return Err(Error::new(Code::BadQuery, "`sessions` must be keep or delete.").into()),
     };
+    if with_sessions {
+        Content::Conversations.check(&caller)?;
+    }
     projects::delete(&state.ctx, caller.user, id, with_sessions).await?;
     Ok(StatusCode::NO_CONTENT)
 }

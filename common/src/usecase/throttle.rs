@@ -1,9 +1,10 @@
 //! How often a password may be guessed.
 //!
 //! A guess is paid for before the password is checked, and a right one is paid back: many at once cost as much as one
-//! after another. Three counts are asked at a sign-in. For one account from one address: ten at once, then one each ten
-//! seconds. From one address over all accounts: fifty, then one each two seconds. For one account from everywhere: thirty,
-//! then six an hour, so that many addresses help a guesser little. That last one would let strangers lock the owner out:
+//! after another. Four counts are asked at a sign-in. For one account from one address: ten at once, then one each ten
+//! seconds; and over the day twenty, then one an hour, so that one address alone can't use up what the next count gives.
+//! From one address over all accounts: fifty, then one each two seconds. For one account from everywhere: thirty, then six
+//! an hour, so that many addresses help a guesser little. That last one would let strangers lock the owner out:
 //! who shows a device token of an earlier sign-in, or the one that a reset by mail gives, has a count of their own instead.
 
 use data_encoding::HEXLOWER;
@@ -17,6 +18,8 @@ use crate::{
 
 const ONE_ACCOUNT: Rate = Rate::per_minute(6, 10);
 const ALL_ACCOUNTS: Rate = Rate::per_minute(30, 50);
+/// One account from one address, over the day. Less than [`FROM_EVERYWHERE`], which it protects.
+const ONE_ADDRESS: Rate = Rate::per_day(24, 20);
 const FROM_EVERYWHERE: Rate = Rate::per_day(144, 30);
 
 /// The count that strangers share with the owner.
@@ -44,12 +47,18 @@ impl<'a> Throttle<'a> {
         address: &str,
     ) -> Self {
         if let Some(device) = device {
-            let counts = vec![(key(ctx, "login-device", &[&device.to_string()]), ONE_ACCOUNT)];
+            let device = device.to_string();
+            let counts = vec![
+                (key(ctx, "login-device", &[&device]), ONE_ACCOUNT),
+                // A stolen token is worth no more guesses than a stranger has.
+                (key(ctx, "login-device-day", &[&device]), FROM_EVERYWHERE),
+            ];
             return Self { ctx, counts };
         }
         let address = network_of(address);
         let counts = vec![
             (key(ctx, "login", &[account, &address]), ONE_ACCOUNT),
+            (key(ctx, "login-day", &[account, &address]), ONE_ADDRESS),
             (format!("logins:{address}"), ALL_ACCOUNTS),
             // Last: what the others refuse must not use up what the owner shares.
             (key(ctx, ACCOUNT, &[account]), FROM_EVERYWHERE),
