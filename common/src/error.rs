@@ -224,7 +224,10 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let what_it_belongs_to_is_gone =
             matches!(&error, sqlx::Error::Database(error) if error.is_foreign_key_violation());
-        if database_is_away(&error) {
+        // PostgreSQL ends one of two transactions that wait for each other; trying it again is safe, and helps.
+        let was_deadlocked =
+            matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"));
+        if was_deadlocked || database_is_away(&error) {
             Error::unavailable("database", error)
         } else if what_it_belongs_to_is_gone {
             // Deleted by somebody else in this very moment.

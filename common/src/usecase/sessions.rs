@@ -7,6 +7,7 @@ use crate::{
         ids::{ProjectId, SessionId, UserId},
         session::{Session, TITLE_MAX},
     },
+    error::Code,
     store::{self, sessions::Change},
 };
 
@@ -100,6 +101,20 @@ pub async fn delete(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
     for job in open {
         let _ended = cancel_job(ctx, user, job).await;
     }
+    // A job of the session that ends in this moment may wait for it, and it for the job: then it is tried again.
+    for _ in 0..TRIES {
+        match delete_row(ctx, user, id).await {
+            Err(error) if error.code == Code::Unavailable => {}
+            done => return done,
+        }
+    }
+    delete_row(ctx, user, id).await
+}
+
+/// How often a deletion that another transaction stood in the way of is tried again.
+const TRIES: usize = 3;
+
+async fn delete_row(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     if !store::branches::delete(&mut tx, user, id).await? {
         return Err(Error::not_found("session"));
