@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rapport_common::{
     Context,
     auth::Auth,
+    clock,
     depth::Depths,
     egress::{self, Egress},
     embeddings::Embedder,
@@ -16,7 +17,10 @@ use rapport_common::{
     redis_link::RedisLink,
     sealer::Sealer,
     settings::Settings,
-    store::{Db, PoolSizes, db::NEWER},
+    store::{
+        self, Db, PoolSizes,
+        db::{DEADLINE, NEWER, within},
+    },
     tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::{Exact, Qdrant, VectorIndex},
@@ -53,7 +57,7 @@ pub async fn wait_for_database(db: &Db) -> Result<(), String> {
     let deadline = tokio::time::Instant::now() + DATABASE;
     loop {
         match db.missing_migrations().await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return learn_the_time(db).await,
             Err(error) if tokio::time::Instant::now() > deadline => {
                 return Err(format!("the database cannot be reached: {error}"));
             }
@@ -63,6 +67,21 @@ pub async fn wait_for_database(db: &Db) -> Result<(), String> {
             }
         }
     }
+}
+
+/// From now on this process goes by the database's clock.
+async fn learn_the_time(db: &Db) -> Result<(), String> {
+    let asked = tokio::time::Instant::now();
+    let time = match db {
+        Db::Pg(_) => {
+            let read = async { store::presence::time(&mut db.separate().await?).await };
+            let read = within(DEADLINE, read).await;
+            read.map_err(|error| format!("the database cannot be reached: {error}"))?
+        }
+        Db::Lite(_) => clock::of_this_machine(),
+    };
+    clock::learn(asked, time);
+    Ok(())
 }
 
 /// Refuses to work on a schema that is not this binary's.

@@ -53,8 +53,8 @@ pub fn render(response: Response, request_id: &str) -> Response {
     if error.code == Code::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if matches!(error.code, Code::SessionBusy | Code::IdempotencyMismatch) {
-        // OpenAI's SDKs retry 409 by themselves; these a retry cannot mend.
+    if error.job.is_some() || matches!(error.code, Code::SessionBusy | Code::IdempotencyMismatch) {
+        // OpenAI's SDKs retry 409 and 5xx by themselves; these a retry cannot mend, or would do twice.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     problem

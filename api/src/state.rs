@@ -3,7 +3,7 @@
 use rapport_common::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::stream::slots::Slots;
+use crate::{handlers::health::Writing, stream::slots::Slots};
 
 #[derive(Clone)]
 pub struct AppState {
@@ -12,11 +12,13 @@ pub struct AppState {
     pub stopping: CancellationToken,
     /// Open streams, counted per user.
     pub slots: Slots,
+    /// Whether the database takes writes.
+    pub writing: Writing,
 }
 
 impl AppState {
     pub fn new(ctx: Context, stopping: CancellationToken) -> Self {
         let slots = Slots::new(ctx.settings.server.streams_per_user);
-        Self { ctx, stopping, slots }
+        Self { ctx, stopping, slots, writing: Writing::default() }
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ids::JobId;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -93,6 +95,8 @@ codes! {
     ProviderUnavailable = 503 "provider_unavailable" "Provider unavailable";
     /// The day's budget of tokens or cost is spent.
     BudgetSpent = 429 "budget_spent" "Budget spent";
+    /// The disk is full, ours or the database's: nothing can be stored until there is room. Reading goes on.
+    StorageFull = 507 "storage_full" "Storage full";
     /// The database, or another thing we need, is not reachable now.
     Unavailable = 503 "unavailable" "Unavailable";
     /// The model provider did not answer in time.
@@ -100,6 +104,21 @@ codes! {
 }
 
 impl Code {
+    /// Whether what failed so may work when it is tried again.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Code::Unavailable
+            | Code::StorageFull
+            | Code::Overloaded
+            | Code::JobCrashed
+            | Code::ProviderFailed
+            | Code::ProviderRateLimited
+            | Code::ProviderUnavailable
+            | Code::ProviderTimeout => true,
+            _ => false,
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str() == name)
     }
@@ -121,12 +140,14 @@ pub struct Error {
     pub errors: Vec<FieldError>,
     /// Seconds after which a retry makes sense.
     pub retry_after: Option<u64>,
+    /// The job that was accepted and then failed so: sending the request again would do it twice.
+    pub job: Option<JobId>,
     source: Option<Source>,
 }
 
 impl Error {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, source: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, job: None, source: None }
     }
 
     /// There is no such `what`, or it is somebody else's.
@@ -156,6 +177,33 @@ impl Error {
             .retry_after(2)
     }
 
+    /// Whether the same may work in a moment: the database is away, full, or chose another of two transactions.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.code, Code::Unavailable | Code::StorageFull)
+    }
+
+    /// The failure of something that was accepted, as its sender is told.
+    pub fn of_accepted(mut self, job: JobId) -> Self {
+        self.detail = format!(
+            "{} The message was accepted as {job}; to try again, retry that job (POST /api/v1/jobs/{job}/retry) or send the \
+             same request with the same Idempotency-Key.",
+            self.detail
+        );
+        // A client that obeyed it would send the message once more.
+        self.retry_after = None;
+        self.job = Some(job);
+        self
+    }
+
+    /// What keeps us from telling what became of something that was accepted.
+    pub fn while_waiting_for(mut self, job: JobId) -> Self {
+        self.detail = format!(
+            "The message was accepted as {job}, but what became of it cannot be read now: ask GET /api/v1/jobs/{job}."
+        );
+        self.job = Some(job);
+        self
+    }
+
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
@@ -178,6 +226,9 @@ impl Error {
         });
         if !self.errors.is_empty() {
             problem["errors"] = serde_json::json!(self.errors);
+        }
+        if let Some(job) = self.job {
+            problem["job_id"] = serde_json::json!(job);
         }
         // For what is told later than it happened, when headers are gone: a job's error, an event.
         if let Some(seconds) = self.retry_after {
@@ -203,6 +254,14 @@ impl std::error::Error for Error {
     }
 }
 
+/// Whether the database had no room to write.
+pub fn storage_is_full(error: &sqlx::Error) -> bool {
+    // PostgreSQL's disk_full; SQLite's SQLITE_FULL, or a write that failed for lack of room (SQLITE_IOERR_WRITE and
+    // SQLITE_IOERR_SHMSIZE are how a full disk shows beside the file itself).
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| matches!(code.as_ref(), "53100" | "13" | "778" | "4874"))
+}
+
 /// Whether the database itself was out of reach, as opposed to refusing a statement.
 pub fn database_is_away(error: &sqlx::Error) -> bool {
     match error {
@@ -214,7 +273,10 @@ pub fn database_is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::Protocol(_) => true,
         // Shutdown, crash recovery, start-up, lost connection, too many clients, read-only standby.
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == "25006"
+            // Ended for being idle in a transaction (25P03); ended by a deadline of ours (57014).
+            code.starts_with("57")
+                || code.starts_with("08")
+                || matches!(code.as_ref(), "53300" | "25006" | "25P03")
         }),
         _ => false,
     }
@@ -224,10 +286,14 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let what_it_belongs_to_is_gone =
             matches!(&error, sqlx::Error::Database(error) if error.is_foreign_key_violation());
-        // PostgreSQL ends one of two transactions that wait for each other; trying it again is safe, and helps.
-        let was_deadlocked =
-            matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"));
-        if was_deadlocked || database_is_away(&error) {
+        // PostgreSQL ends one of two transactions that wait for each other, or that cannot be put in an order; trying it
+        // again is safe, and helps.
+        let lost_to_another = matches!(&error, sqlx::Error::Database(error)
+            if matches!(error.code().as_deref(), Some("40P01" | "40001" | "55P03")));
+        if storage_is_full(&error) {
+            let text = "The disk is full: nothing was stored. It goes on by itself when there is room again.";
+            Error::new(Code::StorageFull, text).because(error).retry_after(5)
+        } else if lost_to_another || database_is_away(&error) {
             Error::unavailable("database", error)
         } else if what_it_belongs_to_is_gone {
             // Deleted by somebody else in this very moment.

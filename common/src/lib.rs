@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mail;
 pub mod memory;
 pub mod plain;
+pub mod presence;
 pub mod providers;
 pub mod redis_link;
 pub mod sealer;

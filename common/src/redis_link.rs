@@ -1,36 +1,59 @@
 //! How Redis is reached: one shared connection for short commands, more for what blocks.
 //!
-//! Every operation is bounded: a dead Redis costs half a second once, then fails at once for a moment (see
-//! [`RedisLink::query`]), so that the service goes on through the database instead of queueing behind timeouts.
+//! A connection may go silent without breaking: what is sent is acknowledged, and nothing ever answers. So each kind proves
+//! that it lives. The shared one is pinged once a second, and replaced on the first command or ping that gets no answer in
+//! half a second; blocking ones answer within the time they block, or are replaced by their owner; the live feed has its own
+//! ping (`events::redis_live`).
+//!
+//! One task makes the connection and keeps it. While there is none, everything fails at once, so that the service goes on
+//! through the database instead of queueing behind timeouts.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
-};
-use tokio::sync::OnceCell;
+use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult, aio::MultiplexedConnection};
+use tokio::sync::watch;
 
-use crate::clock;
-
-const RESPONSE: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+pub const RESPONSE: Duration = Duration::from_millis(500);
 const CONNECT: Duration = Duration::from_millis(500);
 /// How much longer than Redis itself a client waits for a blocking command.
-pub const BLOCKING_SLACK: Duration = Duration::from_secs(2);
-/// How long after a failure everything fails at once.
-const PAUSE_MILLIS: i64 = 250;
+pub const BLOCKING_SLACK: Duration = RESPONSE;
+/// Between two pings of the shared connection.
+const PING: Duration = Duration::from_secs(1);
+/// Between two attempts to connect.
+const REST: Duration = Duration::from_millis(250);
+
+/// The shared connection, as it was lent.
+#[derive(Clone)]
+pub struct Shared {
+    pub connection: MultiplexedConnection,
+    /// Which of the link's connections this is.
+    number: u64,
+}
+
+#[derive(Clone)]
+enum State {
+    /// Nobody has tried yet.
+    Starting,
+    Up(Shared),
+    Down,
+}
 
 #[derive(Clone)]
 pub struct RedisLink {
     client: Client,
-    shared: Arc<OnceCell<ConnectionManager>>,
-    down_until: Arc<AtomicI64>,
+    state: Arc<watch::Sender<State>>,
+    is_kept: Arc<AtomicBool>,
+}
+
+fn away() -> RedisError {
+    RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
 }
 
 impl RedisLink {
@@ -38,72 +61,76 @@ impl RedisLink {
     pub fn new(url: &str) -> RedisResult<Self> {
         Ok(Self {
             client: Client::open(url)?,
-            shared: Arc::default(),
-            down_until: Arc::new(AtomicI64::new(0)),
+            state: Arc::new(watch::Sender::new(State::Starting)),
+            is_kept: Arc::default(),
         })
     }
 
-    /// The shared connection, which connects again by itself.
-    pub async fn connection(&self) -> RedisResult<ConnectionManager> {
-        self.check_up()?;
-        let made = self
-            .shared
-            .get_or_try_init(|| async {
-                // Those that waited for another's failed attempt do not each make one more.
-                self.check_up()?;
-                let config = ConnectionManagerConfig::new()
-                    .set_response_timeout(Some(RESPONSE))
-                    .set_connection_timeout(Some(CONNECT))
-                    .set_number_of_retries(1)
-                    .set_max_delay(Duration::from_millis(100));
-                let connected = self.client.get_connection_manager_with_config(config).await;
-                if connected.is_err() {
-                    self.failed(); // before the next one in line looks
-                }
-                connected
-            })
-            .await;
-        made.cloned()
-    }
-
-    fn check_up(&self) -> RedisResult<()> {
-        if clock::now().timestamp_millis() < self.down_until.load(Ordering::Relaxed) {
-            return Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected)));
+    /// The shared connection; at once, but for the first time. Tell [`noted`](Self::noted) how it went.
+    pub async fn connection(&self) -> RedisResult<Shared> {
+        if !self.is_kept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(keep(self.client.clone(), Arc::downgrade(&self.state)));
         }
-        Ok(())
+        let starting = matches!(*self.state.borrow(), State::Starting);
+        if starting {
+            let mut states = self.state.subscribe();
+            let _first =
+                tokio::time::timeout(CONNECT * 2, states.wait_for(|state| !matches!(state, State::Starting)))
+                    .await;
+        }
+        match &*self.state.borrow() {
+            State::Up(shared) => Ok(shared.clone()),
+            State::Starting | State::Down => Err(away()),
+        }
     }
 
-    /// Runs commands on the shared connection.
-    pub async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection().await?;
-        let answer = pipeline.query_async(&mut connection).await;
-        if let Err(error) = &answer {
-            self.note(error);
+    /// Waits, for as long as an answer may take, for the connection after one that failed.
+    async fn next_connection(&self, failed: &Shared) -> RedisResult<Shared> {
+        let mut states = self.state.subscribe();
+        let newer = |state: &State| matches!(state, State::Up(shared) if shared.number != failed.number);
+        let up = tokio::time::timeout(CONNECT, states.wait_for(newer)).await;
+        match up {
+            Ok(Ok(state)) => match &*state {
+                State::Up(shared) => Ok(shared.clone()),
+                State::Starting | State::Down => Err(away()),
+            },
+            _ => Err(away()),
+        }
+    }
+
+    /// Passes an answer on, and gives the connection up when it failed, as opposed to the command.
+    pub fn noted<T>(&self, shared: &Shared, answer: RedisResult<T>) -> RedisResult<T> {
+        if answer.as_ref().is_err_and(is_broken) {
+            self.state.send_if_modified(|state| give_up(state, shared.number));
         }
         answer
     }
 
-    /// Remembers a failure of the connection, as opposed to one of the command.
-    pub fn note(&self, error: &RedisError) {
-        if error.is_io_error()
-            || error.is_timeout()
-            || error.is_connection_dropped()
-            || error.is_connection_refusal()
-        {
-            self.failed();
-        }
+    /// Runs commands on the shared connection.
+    pub async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        let mut shared = self.connection().await?;
+        let answer = pipeline.query_async(&mut shared.connection).await;
+        self.noted(&shared, answer)
     }
 
-    fn failed(&self) {
-        self.down_until.store(clock::now().timestamp_millis() + PAUSE_MILLIS, Ordering::Relaxed);
+    /// The same, and once more on a new connection if this one turns out to be broken: for what is safe to repeat and bad
+    /// to miss.
+    pub async fn query_surely<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        let mut shared = self.connection().await?;
+        let answer = pipeline.query_async(&mut shared.connection).await;
+        match self.noted(&shared, answer) {
+            Err(error) if is_broken(&error) => {
+                let mut next = self.next_connection(&shared).await?;
+                let answer = pipeline.query_async(&mut next.connection).await;
+                self.noted(&next, answer)
+            }
+            answer => answer,
+        }
     }
 
     /// A connection for commands that block for up to `response`.
     pub async fn blocking_connection(&self, response: Duration) -> RedisResult<MultiplexedConnection> {
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(response));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+        connect(&self.client, response).await
     }
 
     pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
@@ -111,6 +138,71 @@ impl RedisLink {
         match tokio::time::timeout(CONNECT, connecting).await {
             Ok(connected) => connected,
             Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+        }
+    }
+}
+
+/// Whether the connection failed.
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+        || error.is_unrecoverable_error()
+}
+
+fn give_up(state: &mut State, number: u64) -> bool {
+    let is_this = matches!(state, State::Up(shared) if shared.number == number);
+    if is_this {
+        *state = State::Down;
+    }
+    is_this
+}
+
+async fn connect(client: &Client, response: Duration) -> RedisResult<MultiplexedConnection> {
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(response));
+    // The library's timeout ends before the handshake: a server that accepts and says nothing is caught here.
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    match tokio::time::timeout(CONNECT, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+    }
+}
+
+/// Makes the shared connection, pings it, and makes it again, for as long as somebody has the link.
+async fn keep(client: Client, link: std::sync::Weak<watch::Sender<State>>) {
+    let mut number = 0;
+    loop {
+        let Some(state) = link.upgrade() else { return };
+        let current = state.borrow().clone();
+        let State::Up(mut shared) = current else {
+            match connect(&client, RESPONSE).await {
+                Ok(connection) => {
+                    number += 1;
+                    state.send_replace(State::Up(Shared { connection, number }));
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "redis is away");
+                    state.send_replace(State::Down);
+                    drop(state);
+                    tokio::time::sleep(REST).await;
+                }
+            }
+            continue;
+        };
+        let mut states = state.subscribe();
+        drop(state);
+        let given_up = states.wait_for(|state| !matches!(state, State::Up(_)));
+        if tokio::time::timeout(PING, given_up).await.is_ok() {
+            continue; // a command failed, or nobody has the link any more
+        }
+        let pong: RedisResult<()> = redis::cmd("PING").query_async(&mut shared.connection).await;
+        if pong.is_err()
+            && let Some(state) = link.upgrade()
+        {
+            state.send_if_modified(|state| give_up(state, shared.number));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The API alone.
 
-use rapport_common::settings::Settings;
+use rapport_common::{presence, settings::Settings};
 
 use crate::{commands, wiring};
 
@@ -12,10 +12,12 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     wiring::wait_for_database(&db).await?;
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
+    presence::start(ctx.db.clone(), "api");
     let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     commands::print(&format!("rapport api listens on {}\n", commands::reachable(address)))?;
-    rapport_api::serve(ctx.clone(), listener, stopping).await;
+    let unready = ctx.settings.shutdown_unready;
+    rapport_api::serve(ctx.clone(), listener, stopping, unready).await;
     ctx.db.close().await;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Everything in one process.
 
-use std::{fs::File, net::SocketAddr};
+use std::{fs::File, net::SocketAddr, time::Duration};
 
-use rapport_common::{domain::job::Queue, files, secret::redact_url, settings::Settings};
+use rapport_common::{
+    Context, clock, domain::job::Queue, files, presence, secret::redact_url, settings::Settings, store,
+};
 use rapport_worker::Options;
 
 use crate::{commands, wiring};
@@ -19,6 +21,8 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     db.migrate().await?;
     let banner = banner(&settings, address);
     let ctx = wiring::context(settings, db)?;
+    presence::start(ctx.db.clone(), "serve");
+    take_over(&ctx).await?;
     let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let workers = rapport_worker::run(
@@ -28,9 +32,23 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     );
     let workers = tokio::spawn(workers);
     commands::print(&banner)?;
-    rapport_api::serve(ctx.clone(), listener, stopping).await;
+    // It is alone: there is no other that a load balancer could turn to.
+    rapport_api::serve(ctx.clone(), listener, stopping, Duration::ZERO).await;
     workers.await.map_err(|error| format!("the workers ended badly: {error}"))?;
     ctx.db.close().await;
+    Ok(())
+}
+
+/// The lock on the data folder proves that no other process works with it: what one before was doing is nobody's now, and
+/// its leases need not be waited for.
+async fn take_over(ctx: &Context) -> Result<(), String> {
+    if let store::Db::Lite(_) = ctx.db {
+        let end = async { store::ledger::end_leases(&mut ctx.db.relaxed().await?, clock::now()).await };
+        let ended = end.await.map_err(|error| format!("the database: {error}"))?;
+        if ended > 0 {
+            tracing::warn!(jobs = ended, "taken over from a process that died");
+        }
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A worker alone.
 
-use rapport_common::{domain::job::Queue, settings::Settings};
+use rapport_common::{domain::job::Queue, presence, settings::Settings};
 use rapport_worker::Options;
 
 use crate::{commands, wiring};
@@ -27,6 +27,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     wiring::wait_for_database(&db).await?;
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
+    presence::start(ctx.db.clone(), "worker");
     let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
     // A worker has no API; Prometheus and probes still want to look at it.
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;

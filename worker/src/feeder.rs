@@ -1,9 +1,11 @@
 //! Feeds one lane: waits for a free slot, then for an id on the wire, and hands both to the lane's worker.
 //!
 //! While the wire is away the feeder asks the ledger itself, several times a second: a little slower, but nothing stops.
+//! And when the wire says nothing for a second it asks too: an announcement may have been lost where neither end can see it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
     clock,
@@ -23,6 +25,8 @@ use crate::{Runtime, backend::Ticket};
 const BATCH: usize = 16;
 /// How long one wait on the wire lasts.
 const WAIT: Duration = Duration::from_secs(1);
+/// A job that became due so long ago should have come over the wire.
+const ANNOUNCED: TimeDelta = TimeDelta::milliseconds(500);
 /// How often a paused queue is looked at.
 const PAUSED: Duration = Duration::from_millis(300);
 
@@ -88,47 +92,72 @@ async fn next_ids(
         Err(error) => Err(error),
     };
     match popped {
+        Ok(ids) if ids.is_empty() && taken.may_ask() => {
+            let ids = ask_ledger(runtime, lane, taken, max, clock::now() - ANNOUNCED).await;
+            if !ids.is_empty() {
+                METRICS.wire_errors.with_label_values(&["silent"]).inc();
+            }
+            ids
+        }
         Ok(ids) => ids,
         Err(error) => {
             METRICS.wire_errors.with_label_values(&["pop"]).inc();
             tracing::debug!(%error, queue = %lane.queue, "the wire is away, asking the ledger");
-            ask_ledger(runtime, lane, taken, max).await
+            let ids = ask_ledger(runtime, lane, taken, max, clock::now()).await;
+            if ids.len() < max {
+                let rest = Duration::from_millis(rand::rng().random_range(50..150));
+                tokio::select! {
+                    () = runtime.stopping.cancelled() => {}
+                    () = tokio::time::sleep(rest) => {}
+                }
+            }
+            ids
         }
     }
 }
 
 /// Ids this feeder just took from the ledger: they are due there until their claim has committed.
 #[derive(Default)]
-struct Taken(HashMap<JobId, Instant>);
+struct Taken {
+    ids: HashMap<JobId, Instant>,
+    asked: Option<Instant>,
+}
 
 impl Taken {
     const KEPT: Duration = Duration::from_secs(1);
 
+    /// Whether the ledger was not asked for a while.
+    fn may_ask(&mut self) -> bool {
+        let may = self.asked.is_none_or(|asked| asked.elapsed() >= WAIT);
+        if may {
+            self.asked = Some(Instant::now());
+        }
+        may
+    }
+
     /// Takes up to `max` of `due` that were not taken just now.
     fn choose(&mut self, due: Vec<Ready>, max: usize) -> Vec<JobId> {
-        self.0.retain(|_, at| at.elapsed() < Self::KEPT);
+        self.ids.retain(|_, at| at.elapsed() < Self::KEPT);
         let fresh: Vec<JobId> =
-            due.into_iter().map(|ready| ready.id).filter(|id| !self.0.contains_key(id)).take(max).collect();
-        self.0.extend(fresh.iter().map(|id| (*id, Instant::now())));
+            due.into_iter().map(|ready| ready.id).filter(|id| !self.ids.contains_key(id)).take(max).collect();
+        self.ids.extend(fresh.iter().map(|id| (*id, Instant::now())));
         fresh
     }
 }
 
-async fn ask_ledger(runtime: &Runtime, lane: Lane, taken: &mut Taken, max: usize) -> Vec<JobId> {
-    let limit = max + taken.0.len();
+async fn ask_ledger(
+    runtime: &Runtime,
+    lane: Lane,
+    taken: &mut Taken,
+    max: usize,
+    due_before: DateTime<Utc>,
+) -> Vec<JobId> {
+    let limit = max + taken.ids.len();
     let due = async {
         let mut conn = runtime.ctx.db.read().await?;
-        store::ledger::due_in_lane(&mut conn, lane, clock::now(), limit as i64).await
+        store::ledger::due_in_lane(&mut conn, lane, due_before, limit as i64).await
     };
-    let ids = taken.choose(due.await.unwrap_or_default(), max);
-    if ids.len() < max {
-        let rest = Duration::from_millis(rand::rng().random_range(50..150));
-        tokio::select! {
-            () = runtime.stopping.cancelled() => {}
-            () = tokio::time::sleep(rest) => {}
-        }
-    }
-    ids
+    taken.choose(due.await.unwrap_or_default(), max)
 }
 
 /// What was taken while the process began to stop goes to the others.

@@ -1,12 +1,11 @@
-//! Renews the leases of everything this process runs, in one statement, a third of a lease apart; and hears from it
-//! which jobs it has lost, and which it holds without running them.
+//! Renews the leases of everything this process runs, by job and attempt, in one statement, a third of a lease apart; and
+//! reads which jobs it has lost, and which it holds without running them.
 //!
-//! The last are claims whose answer was lost with the database's connection, and attempts whose end could not be
-//! stored: renewed by name, they would be held for ever. One that is still there a beat later is handed back.
+//! The last are claims whose answer was lost with the database's connection. One that is still there a beat later is
+//! handed back.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use rapport_common::{Result, clock, domain::ids::JobId, domain::job::Queue, store};
 use tokio_util::sync::CancellationToken;
 
@@ -38,13 +37,14 @@ async fn beat(
     orphans: &mut HashSet<(JobId, u32)>,
 ) -> Result<()> {
     let now = clock::now();
-    let lease_until =
-        now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
     // Before the statement: what starts meanwhile is not in its answer.
     let running = runtime.running.attempts();
     let mut conn = runtime.ctx.db.relaxed().await?;
     store::workers::beat(&mut conn, &runtime.name, queues, concurrency as i64, now).await?;
-    let ours = store::ledger::renew(&mut conn, &runtime.name, lease_until).await?;
+    if !running.is_empty() {
+        store::ledger::renew(&mut conn, &running, runtime.lease(), now).await?;
+    }
+    let ours = store::ledger::held(&mut conn, &runtime.name).await?;
     for &(job, attempt) in &running {
         if ours.get(&job) != Some(&attempt) {
             // It may just have ended; then nobody hears this.

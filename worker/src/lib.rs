@@ -21,11 +21,11 @@ use std::{
 };
 
 use apalis::prelude::WorkerBuilder;
-use rand::Rng;
+use chrono::TimeDelta;
 use rapport_common::{
     Context, clock,
     domain::job::{Lane, Queue},
-    store,
+    presence, store,
 };
 use tokio::{
     sync::{Mutex, Semaphore},
@@ -55,6 +55,11 @@ pub struct Runtime {
 const PAUSES_BELIEVED: Duration = Duration::from_millis(700);
 
 impl Runtime {
+    /// How long a job may run without a sign of life from this process.
+    pub fn lease(&self) -> TimeDelta {
+        TimeDelta::from_std(self.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15))
+    }
+
     /// Whether an admin wants nothing more taken from a queue.
     pub async fn is_paused(&self, queue: Queue) -> bool {
         let mut paused = self.paused.lock().await;
@@ -76,18 +81,12 @@ pub struct Options {
     pub concurrency: usize,
 }
 
-fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "host".to_owned());
-    let random: u32 = rand::rng().random();
-    format!("{}-{}-{random:08x}", host.trim(), std::process::id())
-}
-
 /// Runs jobs until `stopping`, then finishes or hands back what runs, within the grace, and returns.
 pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     let grace = ctx.settings.shutdown_grace;
     let runtime = Arc::new(Runtime {
         ctx,
-        name: name(),
+        name: presence::name().to_owned(),
         running: Running::default(),
         stopping: stopping.clone(),
         chats_answered: AtomicU64::new(0),

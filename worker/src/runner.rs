@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use futures::FutureExt;
 use rapport_common::{
     Error, Result, clock,
@@ -52,11 +51,8 @@ pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
 }
 
 async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
-    let now = clock::now();
-    let lease_until =
-        now + TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
     let mut conn = runtime.ctx.db.relaxed().await?;
-    Ok(store::ledger::claim(&mut conn, ticket.job, &runtime.name, lease_until, now).await?)
+    Ok(store::ledger::claim(&mut conn, ticket.job, &runtime.name, runtime.lease(), clock::now()).await?)
 }
 
 async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
@@ -129,12 +125,12 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
         Outcome::Retry(error, at_least) if job.attempt < job.max_attempts => {
             tracing::warn!(%error, "attempt failed, to be tried again");
             let wait = backoff(job, at_least);
-            let put_back = persist(runtime, || end_job::retry_later(ctx, job, wait, &error)).await;
+            let put_back = persist(|| end_job::retry_later(ctx, job, wait, &error)).await;
             if put_back == Some(true) { "retried" } else { "lost" }
         }
         Outcome::Retry(error, _) | Outcome::Fail(error) => {
             tracing::warn!(%error, "job failed");
-            match persist(runtime, || end_job::fail_job(ctx, job, &error)).await.flatten() {
+            match persist(|| end_job::fail_job(ctx, job, &error)).await.flatten() {
                 Some((name, data)) => {
                     tell(ctx, job, name, &data).await;
                     "failed"
@@ -147,7 +143,7 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
             "failed"
         }
         Outcome::Cancelled => {
-            if persist(runtime, || end_job::cancel_running(ctx, job)).await == Some(true) {
+            if persist(|| end_job::cancel_running(ctx, job)).await == Some(true) {
                 tell_end(runtime, job, JobStatus::Cancelled, None, None).await;
                 "cancelled"
             } else {
@@ -155,7 +151,7 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
             }
         }
         Outcome::HandBack => {
-            let handed = persist(runtime, || end_job::hand_back(ctx, job)).await;
+            let handed = persist(|| end_job::hand_back(ctx, job)).await;
             if handed == Some(true) { "handed_back" } else { "lost" }
         }
         Outcome::Lost => {
@@ -165,24 +161,21 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
     }
 }
 
-/// Does something in the database for as long as the lease may last: a restarting database must not turn finished work
-/// into lost work. Safe to repeat, because everything here is fenced.
-pub async fn persist<T, F>(runtime: &Runtime, action: impl Fn() -> F) -> Option<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    persist_for(runtime.ctx.settings.queue.lease, action).await
-}
+/// How long finished work waits for a database that is away or full. Its lease is renewed meanwhile, as soon as it can be;
+/// if another worker took the job, the work is refused by its fence.
+const KEPT: Duration = Duration::from_secs(600);
 
-pub async fn persist_for<T, F>(patience: Duration, action: impl Fn() -> F) -> Option<T>
+/// Does something in the database, again and again while that may help: a restarting database, a full disk or a deadlock
+/// must not turn finished work into lost work. Safe to repeat, because everything here is fenced.
+pub async fn persist<T, F>(action: impl Fn() -> F) -> Option<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline = tokio::time::Instant::now() + KEPT;
     loop {
         match action().await {
             Ok(done) => return Some(done),
-            Err(error) if error.code == Code::Unavailable && tokio::time::Instant::now() < deadline => {
+            Err(error) if error.may_pass() && tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
             Err(error) if error.code == Code::NotFound => {

@@ -5,32 +5,32 @@
 //! - It announces jobs that are due and that nothing stands before: new ones whose API process died between commit and
 //!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
 //!   already is harmless.
-//! - It takes back running jobs whose lease ended: their worker was killed, paused or cut off. The crash counts. The
-//!   job runs again in the quarantine lane, or fails when its process died of it twice: such a job ends up dead, with
-//!   its error on it, and the queue goes on.
+//! - It takes back running jobs whose worker is gone (`rapport_common::presence`: two looks in a row find its lock free),
+//!   or whose lease ended. If the worker's process died, the crash counts: the job runs again in the quarantine lane, or
+//!   fails when its process died of it twice: such a job ends up dead, with its error on it, and the queue goes on. A
+//!   worker that lives and was only paused or cut off is no crash: the job runs again as any other.
 //! - It puts in the jobs that rows call for: conversations due to be read, texts without vectors, memories to look
 //!   through or to expire. The rows are the truth, so no such job can be forgotten.
 //!
 //! Several sweepers at once do no harm: every change is fenced by the attempt and the lease.
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
     Error, Result, clock,
-    domain::{
-        ids::JobId,
-        job::{Job, Lane, Queue},
-    },
+    domain::job::{Job, Lane, Queue},
     error::Code,
-    store::{self, jobs::Ready, ledger::Expired},
+    store::{self, jobs::Ready, ledger::Expired, presence::Absent},
     telemetry::metrics::METRICS,
     usecase::{end_job, memory, webhooks},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Runtime, runner::tell};
@@ -55,13 +55,10 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let mut sweeps = 0u32;
     let mut reconciled = None;
     let mut deferral = Deferral::default();
+    let mut absentees = Absentees::default();
     loop {
         let rest = period.mul_f64(rand::rng().random_range(0.75..=1.0));
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(rest) => {}
-        }
-        if let Err(error) = sweep(&runtime, &mut deferral).await {
+        if let Err(error) = sweep(&runtime, &mut deferral, &mut absentees).await {
             tracing::warn!(%error, "sweep failed");
         }
         if sweeps.is_multiple_of(TIDY_EVERY)
@@ -75,11 +72,15 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
             tracing::warn!(%error, "pruning failed");
         }
         sweeps = sweeps.wrapping_add(1);
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
     }
 }
 
-async fn sweep(runtime: &Runtime, deferral: &mut Deferral) -> Result<()> {
-    take_back(runtime).await?;
+async fn sweep(runtime: &Runtime, deferral: &mut Deferral, absentees: &mut Absentees) -> Result<()> {
+    take_back(runtime, absentees).await?;
     if deferral.may_read_and_embed(runtime) {
         memory::extraction::schedule(&runtime.ctx).await?;
         memory::embed::schedule(&runtime.ctx).await?;
@@ -126,28 +127,66 @@ async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<()> {
     Ok(())
 }
 
-async fn take_back(runtime: &Runtime) -> Result<()> {
+/// Workers whose process holds no lock, as of the last look.
+#[derive(Default)]
+struct Absentees(HashMap<String, (DateTime<Utc>, Instant)>);
+
+/// How long a worker must be absent: one whose connection was cut is back sooner.
+const ABSENT: Duration = Duration::from_millis(1_200);
+
+impl Absentees {
+    /// Notes who is absent now. Gives those who were at the look before too, and sent no heartbeat since.
+    fn look(&mut self, absent: Vec<Absent>) -> Vec<String> {
+        let before = std::mem::take(&mut self.0);
+        let mut gone = Vec::new();
+        for Absent { name, seen_at } in absent {
+            let known = before.get(&name).filter(|known| known.0 == seen_at);
+            let since = known.map_or_else(Instant::now, |known| known.1);
+            if since.elapsed() >= ABSENT {
+                gone.push(name.clone());
+            }
+            self.0.insert(name, (seen_at, since));
+        }
+        gone
+    }
+}
+
+/// Attempts after which a job that loses its worker again and again, though none died, is given up.
+const MANY_ATTEMPTS: u32 = 50;
+
+async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.read().await?;
-    let expired = store::ledger::expired(&mut conn, now).await?;
+    let is_shared = matches!(runtime.ctx.db, store::Db::Pg(_));
+    let absent = if is_shared { store::presence::absent(&mut conn).await? } else { Vec::new() };
+    let dead: HashSet<String> = absent.iter().map(|absent| absent.name.clone()).collect();
+    let gone = absentees.look(absent);
+    let expired = store::ledger::expired(&mut conn, now, &gone).await?;
     drop(conn);
     for expired in expired {
-        let job = &expired.job;
         // This process lives: it was only held up. Its next heartbeat renews what it runs, and hands back the rest.
         if expired.worker == runtime.name {
             continue;
         }
-        let error = Error::new(
-            Code::JobCrashed,
-            format!("The worker of attempt {} died or was cut off.", job.attempt),
-        );
-        if job.cancel_requested || !is_to_blame(runtime, &expired).await? {
-            reclaim(runtime, job, &error).await?;
-        } else {
-            bury(runtime, job).await?;
+        // Embedded, nobody else lives: the process before this one died.
+        let crashed = !is_shared || dead.contains(&expired.worker);
+        // One job that cannot be taken back must not keep the others.
+        if let Err(error) = take_one_back(runtime, &expired, &gone, crashed).await {
+            tracing::warn!(%error, job_id = %expired.job.id, "not taken back, the next sweep tries again");
         }
     }
     Ok(())
+}
+
+async fn take_one_back(runtime: &Runtime, expired: &Expired, gone: &[String], crashed: bool) -> Result<()> {
+    let job = &expired.job;
+    let to_blame = if crashed { is_to_blame(runtime, expired).await? } else { job.attempt >= MANY_ATTEMPTS };
+    if to_blame && !job.cancel_requested {
+        return bury(runtime, job, gone).await;
+    }
+    let why = if crashed { "died" } else { "was cut off, or paused" };
+    let error = Error::new(Code::JobCrashed, format!("The worker of attempt {} {why}.", job.attempt));
+    reclaim(runtime, job, gone, crashed, &error).await
 }
 
 /// Crashes after which a job is dead even if somebody kills workers all the time.
@@ -169,30 +208,32 @@ async fn is_to_blame(runtime: &Runtime, expired: &Expired) -> Result<bool> {
     Ok(!another)
 }
 
-async fn reclaim(runtime: &Runtime, job: &Job, error: &Error) -> Result<()> {
+async fn reclaim(runtime: &Runtime, job: &Job, gone: &[String], crashed: bool, error: &Error) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.relaxed().await?;
-    let reclaimed = store::ledger::reclaim(&mut conn, job.id, job.attempt, now, &error.problem(None)).await?;
+    let problem = error.problem(None);
+    let reclaimed =
+        store::ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, crashed, &problem).await?;
     drop(conn);
     if !reclaimed {
         return Ok(());
     }
     METRICS.reclaimed.with_label_values(&[job.kind.as_str()]).inc();
-    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, "taken back from a dead worker");
+    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, crashed, "taken back from a worker");
     if let (true, Some(user)) = (job.cancel_requested, job.user_id) {
         // It was to be cancelled: nobody needs it run again.
         rapport_common::usecase::cancel_job::cancel_job(&runtime.ctx, user, job.id).await?;
         return Ok(());
     }
-    let ready: (JobId, Lane) = (job.id, Lane::quarantine(job.queue));
-    runtime.ctx.announce([Ready { id: ready.0, lane: ready.1, priority: 0, run_at: now }]).await;
+    let lane = if crashed { Lane::quarantine(job.queue) } else { Lane::normal(job.queue) };
+    runtime.ctx.announce([Ready { id: job.id, lane, priority: 0, run_at: now }]).await;
     Ok(())
 }
 
-async fn bury(runtime: &Runtime, job: &Job) -> Result<()> {
+async fn bury(runtime: &Runtime, job: &Job, gone: &[String]) -> Result<()> {
     let detail = format!("A worker's process died {} times while it ran this job.", job.crashes + 1);
     let error = Error::new(Code::JobCrashed, detail);
-    if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, &error, clock::now()).await? {
+    if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, gone, &error).await? {
         tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");
         METRICS.job_attempts.with_label_values(&[job.kind.as_str(), "failed"]).inc();
         tell(&runtime.ctx, job, name, &data).await;
@@ -232,6 +273,7 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::webhooks::prune(&mut conn, now - TimeDelta::days(30)).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
+    store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;
     Ok(())
 }

@@ -52,13 +52,18 @@ impl FromRequestParts<AppState> for IdempotencyKey {
         let mut values = parts.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
         let text = value.to_str().unwrap_or_default();
-        let good = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !good || values.next().is_some() {
+        if check_idempotency_key(text).is_err() || values.next().is_some() {
             let detail = "`Idempotency-Key` must be given once, as 1 to 255 visible ASCII characters.";
             return Err(Failure(Error::new(Code::Malformed, detail)));
         }
         Ok(Self(Some(text.to_owned())))
     }
+}
+
+/// What is wrong with a key, in words that follow its name.
+pub fn check_idempotency_key(key: &str) -> Result<(), &'static str> {
+    let good = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if good { Ok(()) } else { Err("must be 1 to 255 visible ASCII characters") }
 }
 
 /// The request's place in its trace: the caller's, or a new one.

@@ -10,7 +10,7 @@ mod query;
 
 pub use address::{Address, client, forwarded_https};
 pub use caller::{Caller, Identity, authenticate, is_versioned, policy_path};
-pub use headers::{IdempotencyKey, Prefer, Trace, after_event};
+pub use headers::{IdempotencyKey, Prefer, Trace, after_event, check_idempotency_key};
 pub use ids::{
     ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,
     ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,

@@ -126,6 +126,17 @@ impl ChatBody {
     }
 }
 
+/// What a keyed repeat is compared by: the fields, not how they are written, so that a message sent over HTTP can be sent
+/// again over a WebSocket, and back.
+pub fn as_said(body: &[u8]) -> Vec<u8> {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else { return body.to_vec() };
+    // Of a WebSocket's frame alone.
+    for frame in ["type", "idempotency_key", "accumulate"] {
+        fields.remove(frame);
+    }
+    Value::Object(fields).to_string().into_bytes()
+}
+
 pub fn mark_replayed(response: &mut Response, replayed: bool) {
     if replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
@@ -160,7 +171,7 @@ pub async fn chat(
     IdempotencyKey(key): IdempotencyKey,
     Raw(body, bytes): Raw<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
+    let new = body.new_chat(trace, key.map(|key| (key, as_said(&bytes))))?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let wait = match prefer {
         Prefer { wait: Some(seconds), .. } => Duration::from_secs(seconds),
@@ -181,21 +192,23 @@ async fn outcome(
     wait: Duration,
     respond_async: bool,
 ) -> Result<Response> {
-    // A repeat does not wait for the first: it is told to come again.
-    let wait = if accepted.replayed { Duration::ZERO } else { wait };
+    // A repeat does not wait for the first: it is told to come again. One that set it going again does.
+    let is_repeat = accepted.replayed && !accepted.retried;
+    let wait = if is_repeat { Duration::ZERO } else { wait };
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
-    let job = match wait_started(&state.ctx, caller.user, ear, wait).await? {
+    let waited = wait_started(&state.ctx, caller.user, ear, wait).await;
+    let job = match waited.map_err(|error| error.while_waiting_for(accepted.job))? {
         Waited::Heard(event) if event.name == "done" => {
             return Ok(Answer(content::answer(caller, event.data)).into_response());
         }
-        Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
+        Waited::Heard(event) => return Err(Failure(error_of(&event.data).of_accepted(accepted.job))),
         Waited::Looked(job) => *job.ok_or_else(|| Error::not_found("job"))?,
     };
     if respond_async && !job.status.is_final() {
         return Ok(job_response(caller, job));
     }
-    if accepted.replayed && !job.status.is_final() {
+    if is_repeat && !job.status.is_final() {
         let detail = format!("The first request with this key is still running, as {}.", job.id);
         return Err(Failure(Error::new(Code::IdempotencyRunning, detail).retry_after(1)));
     }
@@ -209,7 +222,7 @@ pub fn ended(job: Job) -> std::result::Result<Result<Value>, Box<Job>> {
         JobStatus::Succeeded | JobStatus::Cancelled => Ok(Ok(job.result.unwrap_or_default())),
         JobStatus::Failed => Ok(match job.result {
             Some(result) if is_fallback(&result) => Ok(result),
-            _ => Err(Failure(error_of(&job.error.unwrap_or_default()))),
+            _ => Err(Failure(error_of(&job.error.unwrap_or_default()).of_accepted(job.id))),
         }),
         JobStatus::Queued | JobStatus::Running => Err(Box::new(job)),
     }
@@ -266,7 +279,7 @@ pub async fn chat_stream(
     IdempotencyKey(key): IdempotencyKey,
     Raw(body, bytes): Raw<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, key.map(|key| (key, bytes.to_vec())))?;
+    let new = body.new_chat(trace, key.map(|key| (key, as_said(&bytes))))?;
     let slot = state.slots.take(caller.user, "sse")?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let mut response = if accepted.replayed {

@@ -7,11 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    Error,
+    Error, auth,
     domain::ids::{MessageId, SessionId},
     events::follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
-    usecase::{send_message::send_message, sessions},
+    usecase::{
+        send_message::{Accepted, send_message},
+        sessions,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,20 +153,27 @@ pub async fn send(
     let accepted = send_message(&state.ctx, &caller, new).await.map_err(named_content)?;
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
-    let result = match wait_started(&state.ctx, caller.user, ear, state.ctx.settings.chat.wait).await? {
+    // A failure tells its job as well.
+    let mut response =
+        answer(&state, &caller, &accepted, ear).await.unwrap_or_else(IntoResponse::into_response);
+    mark(&mut response, &accepted);
+    Ok(response)
+}
+
+async fn answer(state: &AppState, caller: &auth::Caller, accepted: &Accepted, ear: Ear) -> Result<Response> {
+    let waited = wait_started(&state.ctx, caller.user, ear, state.ctx.settings.chat.wait).await;
+    let result = match waited.map_err(|error| error.while_waiting_for(accepted.job))? {
         Waited::Heard(event) if event.name == "done" => event.data,
-        Waited::Heard(event) => return Err(Failure(error_of(&event.data))),
+        Waited::Heard(event) => return Err(Failure(error_of(&event.data).of_accepted(accepted.job))),
         Waited::Looked(job) => match ended(*job.ok_or_else(|| Error::not_found("job"))?) {
             Ok(reply) => reply?,
-            Err(job) => return Ok(job_response(&caller, *job)),
+            Err(job) => return Ok(job_response(caller, *job)),
         },
     };
     let id = result["message_id"].as_str().and_then(|id| id.parse().ok());
     let id = id.ok_or_else(|| Error::internal("an answer without id"))?;
     let content = result["reply"].as_str().unwrap_or_default().to_owned();
-    let mut response = Answer(ConversationMessage { id, sender: "ai", content }).into_response();
-    mark(&mut response, &accepted);
-    Ok(response)
+    Ok(Answer(ConversationMessage { id, sender: "ai", content }).into_response())
 }
 
 /// The text is called `content` on this route.

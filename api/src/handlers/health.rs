@@ -1,6 +1,6 @@
 //! Is it well? For people, load balancers and Prometheus.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json as Answer,
@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use rapport_common::{clock, store, telemetry::metrics::METRICS};
+use rapport_common::{Result, clock, error::Code, presence, store, telemetry::metrics::METRICS};
 use serde::Serialize;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::state::AppState;
 
@@ -96,7 +97,7 @@ pub async fn livez() -> &'static str {
 
 /// Check that the process can take requests
 ///
-/// 503 while the database or the queue is not reachable.
+/// 503 while the database is not reachable, or cannot be written to (a full disk).
 #[utoipa::path(get, path = "/readyz", tag = "service", security(()),
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain"),
               (status = 503, description = "Stopping, or the database cannot be reached", body = String, content_type = "text/plain")))]
@@ -105,11 +106,38 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
     let reachable = tokio::time::timeout(PATIENCE, state.ctx.db.missing_migrations()).await;
-    match reachable {
-        Ok(Ok(Some(0))) => (StatusCode::OK, "ok"),
-        _ => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached, or its schema is not current")
+    if !matches!(reachable, Ok(Ok(Some(0)))) {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database cannot be reached, or its schema is not current",
+        );
+    }
+    match tokio::time::timeout(PATIENCE, state.writing.check(&state.ctx.db)).await {
+        Ok(Ok(())) => (StatusCode::OK, "ok"),
+        Ok(Err(error)) if error.code == Code::StorageFull => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the disk is full: nothing can be stored")
         }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written to"),
+    }
+}
+
+/// Whether the database can be written to, as of the last second: probes must not cost a durable write each.
+#[derive(Clone, Default)]
+pub struct Writing(Arc<Mutex<Option<Instant>>>);
+
+impl Writing {
+    const BELIEVED: Duration = Duration::from_secs(1);
+
+    async fn check(&self, db: &store::Db) -> Result<()> {
+        let mut worked = self.0.lock().await;
+        if worked.is_some_and(|at| at.elapsed() < Self::BELIEVED) {
+            return Ok(());
+        }
+        let mut tx = db.begin().await?;
+        store::presence::try_writing(&mut tx, presence::name(), clock::now()).await?;
+        tx.commit().await?;
+        *worked = Some(Instant::now());
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{Request, Response, Uri},
+    http::{HeaderValue, Request, Response, Uri, Version, header},
     routing::get,
 };
 use hyper::{body::Incoming, service::service_fn};
@@ -47,26 +47,46 @@ const HEAD_BYTES: usize = 64 * 1_024;
 /// Requests that run at once on one HTTP/2 connection.
 const STREAMS: u32 = 256;
 
-/// Serves until `stopping`, then stops accepting, lets requests finish within the grace, and returns.
-pub async fn serve(ctx: Context, listener: TcpListener, stopping: CancellationToken) {
+/// Serves until `stopping`. From then on it is not ready, ends streams, and asks clients to connect anew, but goes on
+/// accepting for `unready`, so that a load balancer can hear of it: then it lets requests finish within the grace, and
+/// returns.
+pub async fn serve(ctx: Context, listener: TcpListener, stopping: CancellationToken, unready: Duration) {
     let (limits, grace) = (ctx.settings.server, ctx.settings.shutdown_grace);
     let app = routes::app(AppState::new(ctx, stopping.clone()));
-    accept(app, limits, grace, listener, stopping).await;
+    let stop = Stop { closing: some_time_after(&stopping, unready), stopping };
+    accept(app, limits, grace, listener, stop).await;
 }
 
-async fn accept(
-    app: Router,
-    limits: Server,
-    grace: Duration,
-    listener: TcpListener,
+/// The two steps of stopping.
+#[derive(Clone)]
+struct Stop {
+    /// Connections take one more request at most.
     stopping: CancellationToken,
-) {
+    /// None is accepted any more, and those without a request end.
+    closing: CancellationToken,
+}
+
+fn some_time_after(stopping: &CancellationToken, wait: Duration) -> CancellationToken {
+    if wait.is_zero() {
+        return stopping.clone();
+    }
+    let (stopping, closing) = (stopping.clone(), CancellationToken::new());
+    let closes = closing.clone();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        tokio::time::sleep(wait).await;
+        closes.cancel();
+    });
+    closing
+}
+
+async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListener, stop: Stop) {
     let builder = builder(&limits);
     let room = Room::new(limits.max_connections);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            () = stopping.cancelled() => break,
+            () = stop.closing.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -83,7 +103,7 @@ async fn accept(
         }
         if let Some(stream) = room.admit(stream) {
             let (builder, app) = (builder.clone(), app.clone());
-            connections.spawn(converse(builder, app, limits, stream, peer, stopping.clone()));
+            connections.spawn(converse(builder, app, limits, stream, peer, stop.clone()));
         }
     }
     drop(listener);
@@ -114,13 +134,17 @@ async fn converse(
     limits: Server,
     stream: Seated,
     peer: SocketAddr,
-    stopping: CancellationToken,
+    stop: Stop,
 ) {
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
-        let (app, busy) = (app.clone(), activity.begin());
+        let (app, busy, stopping) = (app.clone(), activity.begin(), stop.stopping.clone());
         async move {
-            let response = call(app, request, peer, limits).await;
+            let is_http1 = request.version() <= Version::HTTP_11;
+            let mut response = call(app, request, peer, limits).await;
+            if is_http1 && stopping.is_cancelled() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
         }
     });
@@ -128,7 +152,7 @@ async fn converse(
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
         () = activity.quiet(&limits) => {}
-        () = stopping.cancelled() => {}
+        () = stop.closing.cancelled() => {}
     };
     // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does.
     connection.as_mut().graceful_shutdown();
@@ -156,7 +180,8 @@ pub async fn serve_metrics(settings: &Settings, stopping: CancellationToken) -> 
     let listener = TcpListener::bind((settings.host.as_str(), port)).await;
     let listener = listener.map_err(|error| format!("METRICS_PORT {port}: {error}"))?;
     let app = Router::new().route("/metrics", get(health::metrics)).route("/livez", get(health::livez));
-    tokio::spawn(accept(app, settings.server, LEAVE, listener, stopping));
+    let stop = Stop { closing: stopping.clone(), stopping };
+    tokio::spawn(accept(app, settings.server, LEAVE, listener, stop));
     Ok(())
 }
 

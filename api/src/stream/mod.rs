@@ -12,8 +12,8 @@ use rapport_common::{
         event::{Event, EventId},
         job::Job,
     },
-    events::follow::{Ear, follow, is_fallback},
-    usecase::{finish_chat::FALLBACK, send_message::Accepted},
+    events::follow::{Ear, follow},
+    usecase::send_message::Accepted,
 };
 use serde_json::json;
 
@@ -52,8 +52,7 @@ pub async fn new_job_events(
     shaped(caller, Some(first), ear.follow(state.ctx.clone(), caller.user), EventId::START, accumulate)
 }
 
-/// What the caller may see of it. With `accumulate`, tokens carry the text so far. The deployment's fallback message comes
-/// as a token too, in place of what was said: who shows tokens only shows it as well.
+/// What the caller may see of it. With `accumulate`, tokens carry the text so far.
 fn shaped<S: Stream<Item = Event> + Send>(
     caller: &auth::Caller,
     first: Option<Event>,
@@ -69,19 +68,7 @@ fn shaped<S: Stream<Item = Event> + Send>(
         let mut text = String::new();
         // On the heap: pinned in place it would be held twice, as what was given and as what is polled.
         let mut events = Box::pin(events);
-        let mut last = after.max(EventId::JOB);
         while let Some(mut event) = events.next().await {
-            if event.name == "done" && is_fallback(&event.data) {
-                let next = |by: u32| EventId::new(last.attempt, last.n.saturating_add(by));
-                yield Event::new(next(1), "reset", json!({"reason": FALLBACK}));
-                let said = event.data["reply"].clone();
-                let mut token = json!({"delta": said, "index": last.n.saturating_add(2)});
-                if accumulate {
-                    token["content"] = said;
-                }
-                yield Event::new(next(2), "token", token);
-            }
-            last = last.max(event.id);
             if accumulate {
                 match event.name.as_str() {
                     "reset" => text.clear(),
@@ -91,7 +78,8 @@ fn shaped<S: Stream<Item = Event> + Send>(
                     }
                     _ => {}
                 }
-                if event.id <= after {
+                // A `reset` that was made now has the number of the beginning.
+                if event.id <= after && event.id != EventId::JOB {
                     continue;
                 }
             }

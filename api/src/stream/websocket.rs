@@ -1,6 +1,7 @@
 //! Chat over a WebSocket: many messages on one connection, the same events as SSE.
 //!
-//! The client sends the bodies of `POST /chat`, `{"type":"cancel","job_id"}` and `{"type":"resume","job_id","after"}`.
+//! The client sends the bodies of `POST /chat` (with `idempotency_key` beside them, if it wants to be able to send one again),
+//! `{"type":"cancel","job_id"}` and `{"type":"resume","job_id","after"}`.
 //! The server sends events with their name in `type` and their number in `id`; what it can't read gets an `error` and
 //! the connection stays. A client that stops reading is cut off: its own bounded buffer fills, and nobody else's.
 
@@ -18,7 +19,10 @@ use axum::{
 use futures::{SinkExt, Stream, StreamExt};
 use rapport_common::{
     Error, auth,
-    domain::{event::Event, ids::JobId},
+    domain::{
+        event::{Event, EventId},
+        ids::JobId,
+    },
     error::Code,
     usecase::{cancel_job::cancel_job, send_message::send_message},
 };
@@ -33,9 +37,9 @@ use tokio::{
 use super::{job_events, new_job_events, slots::Slot};
 use crate::{
     error::Result,
-    extract::{Identity, Trace, is_versioned, parse_file},
+    extract::{Identity, Trace, check_idempotency_key, is_versioned, parse_file},
     handlers::{
-        chat::ChatBody,
+        chat::{ChatBody, as_said},
         jobs::{caller_or_ticket, load},
     },
     layers::{guard, observe::new_request_id},
@@ -59,7 +63,8 @@ struct TokenQuery {
 
 /// Chat over a WebSocket
 ///
-/// Send the bodies of `POST /chat`, many on one connection; also `{"type":"cancel","job_id"}` and
+/// Send the bodies of `POST /chat`, many on one connection, each with an `idempotency_key` if it may have to be sent again
+/// after a cut; also `{"type":"cancel","job_id"}` and
 /// `{"type":"resume","job_id","after"}`. Events come as JSON with `type` and `id`. Authenticate by header, or by `?token=`
 /// with an access token or a ticket of `POST /auth/ws-ticket`.
 #[utoipa::path(get, path = "/chat/ws", tag = "chat", params(("token" = Option<String>, Query),
@@ -113,6 +118,8 @@ struct Command {
     after: Option<String>,
     #[serde(default)]
     accumulate: bool,
+    /// As the header `Idempotency-Key` of `POST /chat`.
+    idempotency_key: Option<String>,
 }
 
 fn message(event: &Event, id: &str) -> Message {
@@ -238,9 +245,19 @@ async fn handle(
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
-            let accepted = send_message(&state.ctx, caller, body.new_chat(trace, None)?).await?;
-            let events = new_job_events(state, caller, &accepted, command.accumulate).await;
-            forward(events, id, outbox, permit, tasks);
+            if let Some(key) = &command.idempotency_key {
+                check_idempotency_key(key).map_err(|wrong| Error::field("idempotency_key", wrong))?;
+            }
+            let key = command.idempotency_key.map(|key| (key, as_said(text.as_bytes())));
+            let accepted = send_message(&state.ctx, caller, body.new_chat(trace, key)?).await?;
+            if accepted.replayed {
+                let job = load(state, caller, accepted.job).await?;
+                let events = job_events(state, caller, &job, EventId::START, command.accumulate);
+                forward(events, id, outbox, permit, tasks);
+            } else {
+                let events = new_job_events(state, caller, &accepted, command.accumulate).await;
+                forward(events, id, outbox, permit, tasks);
+            }
             Ok(())
         }
         Some("resume") => {

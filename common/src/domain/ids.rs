@@ -3,11 +3,15 @@
 //! The text form is 26 characters after the prefix. Parsing accepts exactly what `Display` gives; anything else is
 //! not an id, and the API answers 404 for it.
 
-use std::{fmt, str::FromStr, sync::LazyLock};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use data_encoding::{Encoding, Specification};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
@@ -26,6 +30,16 @@ fn parse(prefix: &str, text: &str) -> Result<Uuid, NotAnId> {
     Uuid::from_slice(&bytes).map_err(|_| NotAnId)
 }
 
+/// A UUIDv7 of the common clock: lists go by them, and are made by many processes.
+pub fn new_uuid() -> Uuid {
+    /// Keeps ids of the same millisecond in order.
+    static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+    let now = crate::clock::now();
+    let order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let seconds = now.timestamp().max(0) as u64;
+    Uuid::new_v7(Timestamp::from_unix(&*order, seconds, now.timestamp_subsec_nanos()))
+}
+
 macro_rules! typed_id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -39,7 +53,7 @@ macro_rules! typed_id {
             /// A new id, later than every id this process made before it.
             #[expect(clippy::new_without_default, reason = "every id is new: a default would mislead")]
             pub fn new() -> Self {
-                Self(Uuid::now_v7())
+                Self(new_uuid())
             }
         }
 

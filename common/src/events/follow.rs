@@ -2,8 +2,8 @@
 //!
 //! The reader subscribes, then reads the log, then goes on live. An event is given only when it directly follows the
 //! last one; otherwise the log is read again. If the log itself has a hole (Redis was wiped), the reader gives a
-//! `reset` and the answer so far from the ledger's checkpoint, then goes on. If the ledger says the job is final and
-//! the log has no final event, it is made from the ledger.
+//! `reset` and the answer so far from the ledger's checkpoint, then goes on ([`mend`](super::mend)). If the ledger says the
+//! job is final and the log has no final event, it is made from the ledger.
 //!
 //! Thousands of these wait at once, and a future is as large as the largest thing it may ever do: what happens rarely is
 //! boxed, so that a waiting stream holds about 2 KiB instead of 60.
@@ -14,7 +14,11 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-use super::{Live, Subscription, watch::Watched};
+use super::{
+    Live, Subscription,
+    mend::{Given, Mended, fill_hole},
+    watch::Watched,
+};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -27,6 +31,9 @@ use crate::{
     telemetry::metrics::METRICS,
     usecase::finish_chat::FALLBACK,
 };
+
+/// How soon a log that could not be read is read again.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
 pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl Stream<Item = Event> + Send {
@@ -68,34 +75,48 @@ fn follow_from(
 ) -> impl Stream<Item = Event> + Send {
     stream! {
         let Ear { job, mut live, watched } = ear;
-        let mut last = after.max(EventId::JOB);
+        let mut given = Given::up_to(after);
         loop {
-            for event in ctx.events.read_after(job, last).await.unwrap_or_default() {
-                if event.id <= last {
+            // A log that cannot be read is not an empty one.
+            let (logged, log_is_away) = match ctx.events.read_after(job, given.last).await {
+                Ok(logged) => (logged, false),
+                Err(_) => (Vec::new(), true),
+            };
+            for event in logged {
+                if event.id <= given.last {
                     continue;
                 }
-                if !event.id.follows(last) && !event.is_final() {
-                    for made in Box::pin(fill_hole(&ctx, job, last, event.id)).await {
-                        last = made.id;
+                if event.is_final() {
+                    for made in given.before_final(&event) {
                         yield made;
                     }
-                    if event.id <= last {
-                        continue;
-                    }
-                }
-                last = event.id;
-                let is_final = event.is_final();
-                yield event;
-                if is_final {
+                    yield event;
                     return;
                 }
+                if !event.id.follows(given.last) {
+                    match Box::pin(fill_hole(&ctx, job, event.id)).await {
+                        Mended::Skipped => continue,
+                        Mended::By(all) => for made in all {
+                            given.note(&made);
+                            yield made;
+                        }
+                    }
+                    if !event.id.follows(given.last) {
+                        continue; // it is in what was made
+                    }
+                }
+                given.note(&event);
+                yield event;
             }
             if ended {
                 match Box::pin(ledger_end(&ctx, user, job)).await {
                     Ok(End::Final(event)) => {
                         // Whoever has seen the final event, real or made, has seen all.
-                        if event.id > last && !Box::pin(already_final(&ctx, job, after)).await {
+                        if event.id > given.last && !Box::pin(already_final(&ctx, job, after)).await {
                             METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+                            for made in given.before_final(&event) {
+                                yield made;
+                            }
                             yield event;
                         }
                         return;
@@ -113,16 +134,22 @@ fn follow_from(
                         None => std::future::pending().await,
                     }
                 };
+                let again = async {
+                    if log_is_away { tokio::time::sleep(AGAIN).await } else { std::future::pending().await }
+                };
                 tokio::select! {
                     live = next => match live {
-                        Live::Event(event) if event.id <= last => {}
-                        Live::Event(event) if event.id.follows(last) => {
-                            last = event.id;
-                            let is_final = event.is_final();
-                            yield Event::clone(&event);
-                            if is_final {
+                        Live::Event(event) if event.id <= given.last => {}
+                        Live::Event(event) if event.id.follows(given.last) => {
+                            if event.is_final() {
+                                for made in given.before_final(&event) {
+                                    yield made;
+                                }
+                                yield Event::clone(&event);
                                 return;
                             }
+                            given.note(&event);
+                            yield Event::clone(&event);
                         }
                         Live::Event(_) | Live::Reread => break,
                     },
@@ -130,6 +157,7 @@ fn follow_from(
                         ended = true;
                         break;
                     }
+                    () = again => break,
                 }
             }
         }
@@ -224,30 +252,6 @@ async fn ledger_says_final(ctx: &Context, user: UserId, job: JobId) -> bool {
     matches!(store::jobs::get(&mut conn, user, job).await, Ok(Some(job)) if job.status.is_final())
 }
 
-/// A `reset` and the answer so far, when events between `last` and `first` are lost. Waits for a checkpoint that
-/// reaches `first`; empty when the answer ended meanwhile or a new attempt began (its own first event then says so).
-async fn fill_hole(ctx: &Context, job: JobId, last: EventId, first: EventId) -> Vec<Event> {
-    METRICS.events.with_label_values(&["lost"]).inc();
-    loop {
-        let Ok(mut conn) = ctx.db.read().await else { return Vec::new() };
-        let Ok(Some(partial)) = store::jobs::partial(&mut conn, job).await else { return Vec::new() };
-        drop(conn);
-        if partial.is_final || partial.attempt != first.attempt {
-            // The number before the one that comes next: the client drops what it has and takes what follows.
-            return vec![Event::new(last, "reset", json!({"reason": "events_lost"}))];
-        }
-        if partial.n + 1 >= first.n {
-            let id = EventId::new(partial.attempt, partial.n);
-            return vec![
-                // Under the last seen number: a client cut off right here asks again and gets both again.
-                Event::new(last, "reset", json!({"reason": "events_lost"})),
-                Event::new(id, "token", json!({"delta": partial.text, "index": partial.n})),
-            ];
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-}
-
 enum End {
     Final(Event),
     Open,
@@ -269,12 +273,12 @@ pub fn final_event_of(job: &Job) -> Option<Event> {
     Some(Event::new(id, name, data))
 }
 
-/// What the last event of a job says.
 /// Whether a chat's result is the deployment's fallback message.
 pub fn is_fallback(result: &Value) -> bool {
     result["finish_reason"] == FALLBACK
 }
 
+/// What the last event of a job says.
 pub fn final_name_and_data(
     status: JobStatus,
     result: Option<&Value>,

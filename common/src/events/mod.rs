@@ -5,6 +5,7 @@
 
 pub mod follow;
 mod local;
+mod mend;
 mod redis;
 mod redis_live;
 mod topics;

@@ -69,20 +69,16 @@ impl RedisEvents {
 #[async_trait]
 impl EventLog for RedisEvents {
     async fn append(&self, job: JobId, events: &[Event]) -> Result<(), EventsError> {
-        let mut connection = self.link.connection().await?;
+        let mut shared = self.link.connection().await?;
         let mut call = APPEND.prepare_invoke();
         call.key(stream(job)).arg(channel(job)).arg(self.retention.as_secs().max(1)).arg(LOG_MAX);
         for event in events {
             call.arg(event.id.to_string()).arg(payload(event));
         }
-        let taken: Result<i64, _> = call.invoke_async(&mut connection).await;
-        match taken {
-            Ok(0) => Err(EventsError::Stale),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                self.link.note(&error);
-                Err(error.into())
-            }
+        let taken = call.invoke_async::<i64>(&mut shared.connection).await;
+        match self.link.noted(&shared, taken)? {
+            0 => Err(EventsError::Stale),
+            _ => Ok(()),
         }
     }
 
@@ -93,16 +89,11 @@ impl EventLog for RedisEvents {
     }
 
     async fn read_after(&self, job: JobId, after: EventId) -> Result<Vec<Event>, EventsError> {
-        let mut connection = self.link.connection().await?;
+        let mut shared = self.link.connection().await?;
         let mut command = redis::cmd("XRANGE");
         command.arg(stream(job)).arg(format!("({after}")).arg("+");
-        let reply: StreamRangeReply = match command.query_async(&mut connection).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                self.link.note(&error);
-                return Err(error.into());
-            }
-        };
+        let reply = command.query_async::<StreamRangeReply>(&mut shared.connection).await;
+        let reply = self.link.noted(&shared, reply)?;
         let events = reply.ids.iter().filter_map(|entry| decode(&entry.id, &entry.get::<String>("e")?));
         Ok(events.collect())
     }

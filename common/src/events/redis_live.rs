@@ -1,96 +1,169 @@
 //! What is published, as it comes: one pub/sub connection a process, one channel a job, fanned out to subscribers.
 //!
-//! A lost connection is made again with all its channels, and every subscriber is told to read the log: nothing is
-//! missed, only late. While Redis is away, subscribing succeeds all the same: the ledger then tells how a job ended.
+//! One task owns the connection: it enters and leaves channels, many in one command, and pings once a second. A connection
+//! that breaks, or that leaves a command or a ping without an answer, is made again with all its channels, and every
+//! subscriber is told to read the log: nothing is missed, only late. While Redis is away, subscribing succeeds all the same,
+//! and at once: the ledger then tells how a job ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::StreamExt;
-use redis::aio::PubSubSink;
-use tokio::sync::{Mutex, mpsc};
+use redis::{
+    RedisError,
+    aio::{PubSubSink, PubSubStream},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{
     EventsError, Live, Subscription,
     redis::{channel, decode},
     topics::Topics,
 };
-use crate::{domain::ids::JobId, redis_link::RedisLink};
+use crate::{
+    domain::ids::JobId,
+    redis_link::{RESPONSE, RedisLink},
+};
+
+/// Between two pings.
+const PING: Duration = Duration::from_secs(1);
+/// Between two attempts to connect.
+const REST: Duration = Duration::from_millis(250);
+/// Channels entered or left by one command.
+const BATCH: usize = 500;
 
 struct Inner {
-    link: RedisLink,
     topics: Topics,
-    /// Held while a channel is entered or left, so that both happen on Redis in the order they happen here.
-    sink: Mutex<Option<PubSubSink>>,
+    is_up: AtomicBool,
 }
+
+/// A channel to be entered, and who waits for it.
+type Entry = (JobId, oneshot::Sender<()>);
 
 pub struct LiveReader {
     inner: Arc<Inner>,
+    entries: mpsc::UnboundedSender<Entry>,
     gone: mpsc::UnboundedSender<JobId>,
 }
 
-const ENTER: Duration = Duration::from_millis(500);
-
 impl LiveReader {
     pub fn start(link: RedisLink) -> Self {
-        let inner = Arc::new(Inner { link, topics: Topics::default(), sink: Mutex::new(None) });
+        let inner = Arc::new(Inner { topics: Topics::default(), is_up: AtomicBool::new(true) });
         let (gone, departures) = mpsc::unbounded_channel();
-        tokio::spawn(read_for_ever(Arc::clone(&inner)));
-        tokio::spawn(leave_channels(Arc::clone(&inner), departures));
-        Self { inner, gone }
+        let (entries, entering) = mpsc::unbounded_channel();
+        let reader = Reader { link, inner: Arc::clone(&inner), entries: entering, departures };
+        tokio::spawn(reader.read_for_ever());
+        Self { inner, entries, gone }
     }
 
+    /// What is published from now on, unless Redis is away or does not answer in time.
     pub async fn subscribe(&self, job: JobId) -> Result<Subscription, EventsError> {
-        let mut sink = self.inner.sink.lock().await;
         let (receiver, first) = self.inner.topics.listen(job);
         let subscription = Subscription::new(job, receiver, self.gone.clone());
-        if first && let Some(sink) = sink.as_mut() {
-            // A failure here means the connection broke: the reader makes it again with all channels.
-            let _entered = tokio::time::timeout(ENTER, sink.subscribe(channel(job))).await;
+        if first && self.inner.is_up.load(Ordering::Relaxed) {
+            let (entered, confirmation) = oneshot::channel();
+            let _reader_lives = self.entries.send((job, entered));
+            // Without a confirmation the reader connects again, with this channel, and all read the log.
+            let _entered = tokio::time::timeout(RESPONSE, confirmation).await;
         }
         Ok(subscription)
     }
 }
 
-async fn leave_channels(inner: Arc<Inner>, mut departures: mpsc::UnboundedReceiver<JobId>) {
-    while let Some(job) = departures.recv().await {
-        let mut sink = inner.sink.lock().await;
-        if inner.topics.forget_if_idle(job)
-            && let Some(sink) = sink.as_mut()
-        {
-            let _left = tokio::time::timeout(ENTER, sink.unsubscribe(channel(job))).await;
-        }
+struct Reader {
+    link: RedisLink,
+    inner: Arc<Inner>,
+    entries: mpsc::UnboundedReceiver<Entry>,
+    departures: mpsc::UnboundedReceiver<JobId>,
+}
+
+/// An answer, or an error when it takes too long.
+async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+    match tokio::time::timeout(RESPONSE, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
     }
 }
 
-async fn read_for_ever(inner: Arc<Inner>) {
-    loop {
-        if let Err(error) = read_until_lost(&inner).await {
-            tracing::warn!(%error, "live events are away, connecting again");
+impl Reader {
+    async fn read_for_ever(mut self) {
+        let mut was_up = true;
+        loop {
+            let lost = match self.link.pubsub().await {
+                Ok(connection) => {
+                    let (sink, messages) = connection.split();
+                    was_up = true;
+                    self.read_until_lost(sink, messages).await
+                }
+                Err(error) => Err(error),
+            };
+            self.inner.is_up.store(false, Ordering::Relaxed);
+            if let Err(error) = lost
+                && std::mem::take(&mut was_up)
+            {
+                tracing::warn!(%error, "live events are away, connecting again");
+            }
+            tokio::time::sleep(REST).await;
         }
-        *inner.sink.lock().await = None;
-        tokio::time::sleep(Duration::from_millis(250)).await;
     }
-}
 
-async fn read_until_lost(inner: &Inner) -> Result<(), redis::RedisError> {
-    let (mut new_sink, mut messages) = inner.link.pubsub().await?.split();
-    {
-        let mut sink = inner.sink.lock().await;
-        let jobs = inner.topics.jobs();
-        for some in jobs.chunks(500) {
+    async fn read_until_lost(
+        &mut self,
+        mut sink: PubSubSink,
+        mut messages: PubSubStream,
+    ) -> Result<(), RedisError> {
+        for some in self.inner.topics.jobs().chunks(BATCH) {
             let channels: Vec<_> = some.iter().map(|&job| channel(job)).collect();
-            new_sink.subscribe(channels).await?;
+            in_time(sink.subscribe(channels)).await?;
         }
-        *sink = Some(new_sink);
+        self.inner.is_up.store(true, Ordering::Relaxed);
+        self.inner.topics.send_all(&Live::Reread);
+        let mut ping = interval(PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let (mut entering, mut leaving) = (Vec::new(), Vec::new());
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.pass_on(&message),
+                    None => return Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset))),
+                },
+                _ = self.entries.recv_many(&mut entering, BATCH) => {}
+                _ = self.departures.recv_many(&mut leaving, BATCH) => {}
+                _ = ping.tick() => {
+                    in_time(sink.ping::<redis::Value>()).await?;
+                }
+            }
+            // Whoever left before it was entered is forgotten already.
+            entering.retain(|(job, _)| self.inner.topics.has(*job));
+            if !entering.is_empty() {
+                let channels: Vec<_> = entering.iter().map(|(job, _)| channel(*job)).collect();
+                in_time(sink.subscribe(channels)).await?;
+                for (_, entered) in entering {
+                    let _may_have_left = entered.send(());
+                }
+            }
+            leaving.retain(|&job| self.inner.topics.forget_if_idle(job));
+            if !leaving.is_empty() {
+                let channels: Vec<_> = leaving.iter().map(|&job| channel(job)).collect();
+                in_time(sink.unsubscribe(channels)).await?;
+            }
+        }
     }
-    inner.topics.send_all(&Live::Reread);
-    while let Some(message) = messages.next().await {
+
+    fn pass_on(&self, message: &redis::Msg) {
         let job = message.get_channel_name().strip_prefix("rapport:live:").and_then(|id| id.parse().ok());
         let text: String = message.get_payload().unwrap_or_default();
         let event = text.split_once(' ').and_then(|(id, payload)| decode(id, payload));
         if let (Some(job), Some(event)) = (job, event) {
-            inner.topics.send(job, Live::Event(Arc::new(event)));
+            self.inner.topics.send(job, Live::Event(Arc::new(event)));
         }
     }
-    Ok(())
 }

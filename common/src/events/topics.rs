@@ -62,6 +62,10 @@ impl Topics {
         idle
     }
 
+    pub fn has(&self, job: JobId) -> bool {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&job)
+    }
+
     pub fn jobs(&self) -> Vec<JobId> {
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }

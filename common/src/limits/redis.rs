@@ -53,17 +53,19 @@ impl RedisLimits {
     }
 
     async fn shared_check(&self, key: &str, rate: Rate) -> redis::RedisResult<(i64, i64)> {
-        let mut connection = self.link.connection().await?;
+        let mut shared = self.link.connection().await?;
         let mut call = GCRA.prepare_invoke();
         call.key(format!("rapport:rate:{key}")).arg(rate.interval_micros()).arg(rate.tolerance_micros());
-        call.invoke_async(&mut connection).await
+        let answer = call.invoke_async(&mut shared.connection).await;
+        self.link.noted(&shared, answer)
     }
 
     async fn shared_give_back(&self, key: &str, rate: Rate) -> redis::RedisResult<()> {
-        let mut connection = self.link.connection().await?;
+        let mut shared = self.link.connection().await?;
         let mut call = GIVE_BACK.prepare_invoke();
         call.key(format!("rapport:rate:{key}")).arg(rate.interval_micros());
-        call.invoke_async::<i64>(&mut connection).await.map(drop)
+        let answer = call.invoke_async::<i64>(&mut shared.connection).await;
+        self.link.noted(&shared, answer).map(drop)
     }
 }
 
@@ -72,16 +74,12 @@ impl Limits for RedisLimits {
     async fn check(&self, key: &str, rate: Rate) -> Decision {
         match self.shared_check(key, rate).await {
             Ok((allowed, arrival)) => Decision::from_arrival(rate, allowed == 1, arrival),
-            Err(error) => {
-                self.link.note(&error);
-                self.fallback.check(key, rate).await
-            }
+            Err(_) => self.fallback.check(key, rate).await,
         }
     }
 
     async fn give_back(&self, key: &str, rate: Rate) {
-        if let Err(error) = self.shared_give_back(key, rate).await {
-            self.link.note(&error);
+        if self.shared_give_back(key, rate).await.is_err() {
             self.fallback.give_back(key, rate).await;
         }
     }

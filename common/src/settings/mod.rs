@@ -47,6 +47,8 @@ pub struct Settings {
     pub metrics_port: u16,
     /// How long a stopping process lets running work finish.
     pub shutdown_grace: Duration,
+    /// How long `rapport api` still accepts connections after it was told to stop and is not ready any more.
+    pub shutdown_unready: Duration,
     pub chat: Chat,
     pub memory: Memory,
     pub embedding: Embedding,
@@ -295,6 +297,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         },
         metrics_port: env.number("METRICS_PORT", 0, 0..=65_535) as u16,
         shutdown_grace: env.seconds("SHUTDOWN_GRACE", 30.0, 1.0..=3_600.0),
+        shutdown_unready: env.seconds("SHUTDOWN_UNREADY", 2.0, 0.0..=600.0),
         chat: Chat {
             wait: env.seconds("CHAT__WAIT_SECONDS", 60.0, 0.0..=120.0),
             context_tokens: env.number("CHAT__CONTEXT_TOKENS", 8_000, 256..=2_000_000) as usize,

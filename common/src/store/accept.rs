@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use super::{
     Querier, Tx,
-    db::Raw,
+    db::{Raw, within},
     jobs::{self, NewJob, Ready},
     ledger,
     messages::{self, NewMessage},
@@ -80,16 +80,22 @@ const ACCEPT: &str = concat!(
 /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
 /// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
 /// completion tokens, $20 cost. Gives the session's next waiting job, if any.
-const ANSWER: &str = "with j as (
+/// The session's row is locked before the job's (docs/jobs.md, "Locks"): `j` reads what `s` gives. If the job is not this
+/// attempt's, nothing comes out, and the caller drops the transaction with the session's count in it.
+const ANSWER: &str = "with s as (
+        update sessions set message_count = message_count + 1, updated_at = $5
+        where id = (select session_id from jobs where id = $1 and attempt = $2 and coalesce(status, '') = 'running')
+        returning id),
+    j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
-        where id = $1 and attempt = $2 and coalesce(status, '') = 'running' returning session_id, user_id),
+        where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and session_id in (select id from s)
+        returning session_id, user_id),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
             created_at, remember)
         select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13 from j),
     u as (insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
-        select $14::uuid, user_id, $15, $16, $17, $10, $11, 'chat', $18, $19, $20 from j where $14::uuid is not null),
-    s as (update sessions set message_count = message_count + 1, updated_at = $5 where id = (select session_id from j))
+        select $14::uuid, user_id, $15, $16, $17, $10, $11, 'chat', $18, $19, $20 from j where $14::uuid is not null)
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
         select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
             and session_order is not null order by session_order limit 1) n on true";
@@ -157,6 +163,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
         priority: 0,
         run_at: question.now,
     };
+    let deadline = tx.deadline();
     let seq = match tx.raw() {
         Raw::Pg(c) => {
             let Question {
@@ -188,7 +195,8 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 .bind(heard.tokens)
                 .bind(heard.due);
             let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
-            let seq = query.fetch_optional(c).await?.map(|row| row.0);
+            let stored = within(deadline, query.fetch_optional(c)).await;
+            let seq = stored.inspect_err(|error| tx.note(error))?.map(|row| row.0);
             if seq.is_some() {
                 METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
             }
@@ -280,6 +288,7 @@ pub async fn answer(
 ) -> Result<Answered, sqlx::Error> {
     let now = message.created_at;
     let attempt = i64::from(job.attempt);
+    let deadline = tx.deadline();
     if let Raw::Pg(c) = tx.raw() {
         type Next = (Option<JobId>, Option<bool>, Option<i64>, Option<DateTime<Utc>>);
         let query = sqlx::query_as::<_, Next>(ANSWER).bind(job.id).bind(attempt).bind(status.as_str());
@@ -289,14 +298,14 @@ pub async fn answer(
         let query = query.bind(message.usage.map(Json)).bind(message.remember);
         let counted = spent.as_ref().map(|spent| spent.usage).unwrap_or_default();
         let query = query
-            .bind(spent.as_ref().map(|_| uuid::Uuid::now_v7()))
+            .bind(spent.as_ref().map(|_| crate::domain::ids::new_uuid()))
             .bind(usage::day(now))
             .bind(spent.as_ref().map_or("", |spent| spent.project))
             .bind(spent.as_ref().map_or("", |spent| spent.api_key))
             .bind(counted.prompt_tokens)
             .bind(counted.completion_tokens)
             .bind(spent.as_ref().map_or(0, Spent::micros));
-        let row = query.fetch_optional(c).await?;
+        let row = within(deadline, query.fetch_optional(c)).await.inspect_err(|error| tx.note(error))?;
         return Ok(match row {
             None => Answered::Lost,
             Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {

@@ -11,12 +11,12 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
-    db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional},
+    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids},
     jobs::{Ready, Row, columns},
 };
 use crate::{
@@ -35,15 +35,33 @@ macro_rules! unblocked {
     };
 }
 
-const CLAIM: &str = concat!(
-    "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = $2, worker = $3, started_at = $4, \
-     partial = null, partial_n = null, shared_lane = false where id = $1 and coalesce(status, '') = 'queued' and run_at <= $4 and ",
-    unblocked!(),
-    " returning ",
-    columns!()
-);
-const RENEW: &str =
-    "update jobs set lease_until = $2 where worker = $1 and status = 'running' returning id, attempt";
+/// Leases are written and judged by the database's own clock, on PostgreSQL: no process' idea of the time, however wrong,
+/// ends another's lease. A process gives how long (`until` - `now`). SQLite has one process, and its clock.
+macro_rules! claim {
+    ($lease_until:literal) => {
+        concat!(
+            "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ",
+            $lease_until,
+            ", worker = $3, started_at = $4, partial = null, partial_n = null, shared_lane = false
+            where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ",
+            unblocked!(),
+            " returning ",
+            columns!()
+        )
+    };
+}
+const CLAIM: Pair =
+    Pair { pg: claim!("clock_timestamp() + ($2::timestamptz - $4::timestamptz)"), lite: claim!("$2") };
+/// $1 the attempts that run, $2 until, $3 now. What somebody else changes in this moment is skipped, not waited for: it ends,
+/// and statements that lock many rows never wait for one another.
+const RENEW: Pair = Pair {
+    pg: "update jobs set lease_until = clock_timestamp() + ($2::timestamptz - $3::timestamptz)
+        where id in (select j.id from jobs j join jsonb_to_recordset($1) as r(id uuid, attempt bigint)
+            on j.id = r.id and j.attempt = r.attempt where j.status = 'running' order by j.id for update of j skip locked)",
+    lite: "update jobs set lease_until = $2 where status = 'running' and $3 is not null and exists (select 1 from json_each($1) r
+            where jobs.id = unhex(r.value ->> 'id') and jobs.attempt = r.value ->> 'attempt')",
+};
+const HELD: &str = "select id, attempt from jobs where worker = $1 and status = 'running'";
 const CANCELLED: &str =
     "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
 const SETTLE: &str =
@@ -70,30 +88,57 @@ const DUE_IN_LANE: &str = concat!(
     unblocked!(),
     " order by priority, run_at limit $3"
 );
-const EXPIRED: &str = concat!(
-    "select ",
-    columns!(),
-    ", worker, crashed_on, shared_lane from jobs where status = 'running' and lease_until < $1 order by lease_until limit 500"
+/// $1 now, $2 the names of workers that are gone: the parameters of all that takes jobs back.
+macro_rules! forsaken {
+    (pg $now:literal $gone:literal) => {
+        concat!(
+            "(lease_until < clock_timestamp() + ($",
+            $now,
+            "::timestamptz - $",
+            $now,
+            "::timestamptz) or worker in (select jsonb_array_elements_text($",
+            $gone,
+            ")))"
+        )
+    };
+    (lite $now:literal $gone:literal) => {
+        concat!("(lease_until < $", $now, " or worker in (select value from json_each($", $gone, ")))")
+    };
+}
+macro_rules! forsaken_pair {
+    ([$($before:expr),*] $now:literal $gone:literal [$($after:expr),*]) => {
+        Pair {
+            pg: concat!($($before,)* forsaken!(pg $now $gone) $(, $after)*),
+            lite: concat!($($before,)* forsaken!(lite $now $gone) $(, $after)*),
+        }
+    };
+}
+const EXPIRED: Pair = forsaken_pair!(
+    ["select ", columns!(), ", worker, crashed_on, shared_lane from jobs where status = 'running' and "]
+    1 2 [" order by lease_until limit 500"]
 );
-const RECLAIM: &str =
-    "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, crashed_on = worker, quarantine = $5,
-        error = $6, crashes = crashes + 1, max_attempts = max_attempts + 1
-    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
-const BURY: &str =
-    "update jobs set status = 'failed', error = $3, result = $5, finished_at = $4, lease_until = null, worker = null,
+const RECLAIM: Pair = forsaken_pair!(
+    ["update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, crashed_on = case when $5 then worker else crashed_on end,
+        quarantine = $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
+    3 4 [""]
+);
+const BURY: Pair = forsaken_pair!(
+    ["update jobs set status = 'failed', error = $5, result = $6, finished_at = $3, lease_until = null, worker = null,
         partial = null, partial_n = null, crashes = crashes + 1
-    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and lease_until < $4";
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
+    3 4 [""]
+);
+/// At the start of an embedded process: every other that had jobs is dead.
+const END_LEASES: &str = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
 const SHARES_LANE: &str = "update jobs set shared_lane = $3
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
-const OPEN_PG: &str = "select id from jobs where id = any($1) and status in ('queued', 'running')";
-const OPEN_LITE: &str = "select id from jobs where id in (select unhex(value) from json_each($1))
-    and status in ('queued', 'running')";
+const OPEN: Pair = any_id!(["select id from jobs where id in "] 1 [" and status in ('queued', 'running')"]);
 
-/// All but the two texts of one query that cannot be the same on both databases.
 pub(super) const SQL: &[&str] = &[
-    CLAIM,
-    RENEW,
+    HELD,
+    END_LEASES,
     CANCELLED,
     SETTLE,
     RETRY_LATER,
@@ -101,25 +146,25 @@ pub(super) const SQL: &[&str] = &[
     CHECKPOINT,
     DUE,
     DUE_IN_LANE,
-    EXPIRED,
-    RECLAIM,
-    BURY,
     SHARES_LANE,
     DEPTHS,
 ];
-/// The only query with a text for each database: a list of ids as a value.
-pub const OPEN_SQL: (&str, &str) = (OPEN_PG, OPEN_LITE);
+pub(super) const PAIRS: &[Pair] = &[OPEN, CLAIM, RENEW, EXPIRED, RECLAIM, BURY];
 
-/// Takes a job for `worker` until `lease_until`. `None`: somebody has it, it is not due, or an earlier one of its session
-/// is still open.
+/// What the clocks of two processes may differ by although both go by the database's: a job is not too early by so little.
+const EARLY: TimeDelta = TimeDelta::milliseconds(250);
+
+/// Takes a job for `worker`, for so long. `None`: somebody has it, it is not due, or an earlier one of its session is still
+/// open.
 pub async fn claim(
     conn: &mut Conn,
     id: JobId,
     worker: &str,
-    lease_until: DateTime<Utc>,
+    lease: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Option<Job>, sqlx::Error> {
-    match fetch_optional!(Row, conn, CLAIM, id, lease_until, worker, now) {
+    let sql = CLAIM.of(conn);
+    match fetch_optional!(Row, conn, sql, id, now + lease, worker, now, now + EARLY) {
         Ok(row) => row.map(Row::job).transpose(),
         // Another job of the session was claimed in the same instant: the index let one through.
         Err(error) if super::violated(&error).is_some() => Ok(None),
@@ -127,14 +172,28 @@ pub async fn claim(
     }
 }
 
-/// Extends the leases of all that `worker` runs; gives what it still has.
+/// Extends the leases of attempts that run.
 pub async fn renew(
     conn: &mut Conn,
-    worker: &str,
-    lease_until: DateTime<Utc>,
-) -> Result<HashMap<JobId, u32>, sqlx::Error> {
-    let rows = fetch_all!((JobId, i64), conn, RENEW, worker, lease_until)?;
+    running: &[(JobId, u32)],
+    lease: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let attempt = |(id, attempt): &(JobId, u32)| json!({"id": id.0.simple().to_string(), "attempt": attempt});
+    let running: Vec<Value> = running.iter().map(attempt).collect();
+    let sql = RENEW.of(conn);
+    execute!(conn, sql, Json(running), now + lease, now).map(drop)
+}
+
+/// The attempts that `worker` holds, as the ledger has it.
+pub async fn held(conn: &mut Conn, worker: &str) -> Result<HashMap<JobId, u32>, sqlx::Error> {
+    let rows = fetch_all!((JobId, i64), conn, HELD, worker)?;
     Ok(rows.into_iter().map(|(id, attempt)| (id, attempt as u32)).collect())
+}
+
+/// Ends all leases: their holders are known to be dead.
+pub async fn end_leases(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(conn, END_LEASES, now - TimeDelta::milliseconds(1))
 }
 
 /// Which of `worker`'s running jobs somebody asked to stop.
@@ -256,9 +315,14 @@ struct ExpiredRow {
     shared_lane: bool,
 }
 
-/// Running jobs whose lease ended.
-pub async fn expired(q: &mut impl Querier, now: DateTime<Utc>) -> Result<Vec<Expired>, sqlx::Error> {
-    let rows = fetch_all!(ExpiredRow, q, EXPIRED, now)?.into_iter();
+/// Running jobs whose lease ended, or whose worker is one of the `gone`.
+pub async fn expired(
+    q: &mut impl Querier,
+    now: DateTime<Utc>,
+    gone: &[String],
+) -> Result<Vec<Expired>, sqlx::Error> {
+    let sql = EXPIRED.of(q);
+    let rows = fetch_all!(ExpiredRow, q, sql, now, Json(gone))?.into_iter();
     let expired = rows.map(|ExpiredRow { job, worker, crashed_on, shared_lane }| {
         Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default(), crashed_on, shared_lane })
     });
@@ -270,27 +334,33 @@ pub async fn shares_lane(conn: &mut Conn, id: JobId, attempt: u32) -> Result<(),
     execute!(conn, SHARES_LANE, id, i64::from(attempt), true).map(drop)
 }
 
-/// Fails a job whose lease ended. `false`: the lease was renewed, or the job ended meanwhile.
+/// Fails a job whose lease ended or whose worker is `gone`. `false`: the lease was renewed, or the job ended meanwhile.
 pub async fn bury(
     tx: &mut Tx,
     id: JobId,
     attempt: u32,
     now: DateTime<Utc>,
+    gone: &[String],
     result: Option<&Value>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, BURY, id, i64::from(attempt), Json(error), now, result.map(Json))? == 1)
+    let sql = BURY.of(tx);
+    Ok(execute!(tx, sql, id, i64::from(attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
 }
 
-/// Puts a job whose worker died back, into quarantine; the attempt does not count as a try. `false`: its lease was renewed or it ended meanwhile.
+/// Puts a job back that its worker lost; the attempt does not count as a try. With `crashed`, its process died: that is
+/// counted, and it goes into quarantine. `false`: its lease was renewed or it ended meanwhile.
 pub async fn reclaim(
     conn: &mut Conn,
     id: JobId,
     attempt: u32,
     now: DateTime<Utc>,
+    gone: &[String],
+    crashed: bool,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(conn, RECLAIM, id, i64::from(attempt), now, now, true, Json(error))? == 1)
+    let sql = RECLAIM.of(conn);
+    Ok(execute!(conn, sql, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
 }
 
 /// How much waits: queue, number of jobs, when the oldest was due.
@@ -300,17 +370,8 @@ pub async fn depths(q: &mut impl Querier) -> Result<Vec<(String, i64, Option<Dat
 
 /// Which of these jobs are queued or running; the others are final, or gone. For readers that were already shown to own
 /// them.
-pub async fn which_are_open(q: &mut impl Querier, ids: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
-    use super::db::Raw;
-    let rows: Vec<(JobId,)> = match q.raw() {
-        Raw::Pg(c) => {
-            let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
-            sqlx::query_as(OPEN_PG).bind(ids).fetch_all(c).await?
-        }
-        Raw::Lite(c) => {
-            let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-            sqlx::query_as(OPEN_LITE).bind(Json(ids)).fetch_all(c).await?
-        }
-    };
+pub async fn which_are_open(q: &mut impl Querier, jobs: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
+    let sql = OPEN.of(q);
+    let rows = fetch_all!((JobId,), q, sql, ids(jobs.iter().copied()))?;
     Ok(rows.into_iter().map(|row| row.0).collect())
 }

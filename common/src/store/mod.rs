@@ -23,6 +23,7 @@ pub mod memory_links;
 pub mod memory_log;
 pub mod memory_stats;
 pub mod messages;
+pub mod presence;
 pub mod projects;
 pub mod sessions;
 pub mod settings;
@@ -59,6 +60,7 @@ pub const ALL_SQL: &[(&str, &[&str])] = &[
     ("memory_log", memory_log::SQL),
     ("memory_stats", memory_stats::SQL),
     ("messages", messages::SQL),
+    ("presence", presence::BOTH),
     ("sessions", sessions::SQL),
     ("settings", settings::SQL),
     ("terms", terms::SQL),
@@ -73,13 +75,16 @@ pub const ALL_SQL: &[(&str, &[&str])] = &[
 pub const ALL_PAIRS: &[(&str, &[db::Pair])] = &[
     ("analytics", analytics::PAIRS),
     ("erase", erase::PAIRS),
+    ("ledger", ledger::PAIRS),
     ("memories", memories::PAIRS),
     ("memory_conflicts", memory_conflicts::PAIRS),
     ("memory_links", memory_links::PAIRS),
     ("memory_stats", memory_stats::PAIRS),
     ("messages", messages::PAIRS),
+    ("sessions", sessions::PAIRS),
     ("terms", terms::PAIRS),
     ("vectors", vectors::PAIRS),
+    ("workers", workers::PAIRS),
 ];
 
 /// A `like` pattern that finds `text` anywhere, with the pattern's own signs taken literally (escape sign `\`).

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
     clock,
     domain::{
@@ -64,8 +64,14 @@ const RECENT: &str = "select s.id as session_id, s.title, s.updated_at, (select 
         where m.session_id = s.id and m.user_id = $1 order by m.seq desc limit 1) as last_message
     from sessions s where s.user_id = $1 and s.status <> 'deleted'
     order by s.updated_at desc, s.id desc limit $2 offset $3";
+/// SQLite has one writer: its transaction is the lock.
+const LOCK: Pair = Pair {
+    pg: "select id from sessions where id = $1 for no key update",
+    lite: "select id from sessions where id = $1",
+};
 const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
 
+pub(super) const PAIRS: &[Pair] = &[LOCK];
 pub(super) const SQL: &[&str] = &[
     INSERT,
     GET,
@@ -244,4 +250,11 @@ pub async fn recent(
     let items = fetch_all!(Recent, q, RECENT, user, limit, skip)?;
     let total = fetch_one!((i64,), q, COUNT, user, "all", None::<ProjectId>, None::<String>)?.0;
     Ok((items, total))
+}
+
+/// Takes a session's row before any of its jobs' rows: everyone does it in this order, so nobody waits in a circle
+/// (docs/jobs.md, "Locks").
+pub async fn lock(tx: &mut Tx, session: SessionId) -> Result<(), sqlx::Error> {
+    let sql = LOCK.of(tx);
+    fetch_optional!((SessionId,), tx, sql, session).map(drop)
 }

@@ -88,7 +88,7 @@ pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {
     let (day, model): (String, String) = (day(spent.at), spent.model.chars().take(200).collect());
     let (user, project, key, provider, kind) =
         (spent.user, spent.project, spent.api_key, spent.provider, spent.kind);
-    let (id, cost) = (uuid::Uuid::now_v7(), spent.micros());
+    let (id, cost) = (crate::domain::ids::new_uuid(), spent.micros());
     let done = execute!(
         tx,
         COUNT,
@@ -109,13 +109,11 @@ pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {
 
 /// Moves what was logged into the sums by day, so many rows at once on PostgreSQL.
 pub async fn roll_up(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    match tx.raw() {
-        Raw::Pg(c) => sqlx::query(ROLL_UP).bind(ROLLED).execute(c).await.map(drop),
-        Raw::Lite(c) => {
-            sqlx::query(ADD_UP).execute(&mut *c).await?;
-            sqlx::query(EMPTY).execute(c).await.map(drop)
-        }
+    if let Raw::Pg(_) = tx.raw() {
+        return execute!(tx, ROLL_UP, ROLLED).map(drop);
     }
+    execute!(tx, ADD_UP)?;
+    execute!(tx, EMPTY).map(drop)
 }
 
 /// (scope, tokens a day, millionths of a dollar a day) of whichever has a row.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    db::{Conn, Pair, Querier, Raw, Tx, any_id, execute, fetch_all, fetch_one, ids},
+    db::{Conn, Pair, Querier, Raw, Tx, any_id, execute, fetch_all, fetch_one, ids, within},
     terms::Corpus,
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -165,6 +165,7 @@ pub async fn store_many(
     version: i64,
     all: Vec<Embedded>,
 ) -> Result<(), sqlx::Error> {
+    let deadline = tx.deadline();
     if let Raw::Pg(c) = tx.raw() {
         let (mut docs, mut norms, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
         for one in all {
@@ -175,7 +176,7 @@ pub async fn store_many(
         let sql = if corpus == Corpus::Memories { STORE_MEMORIES } else { STORE_MESSAGES };
         let query = sqlx::query(sql).bind(user).bind(model).bind(version).bind(docs).bind(vectors);
         let query = if corpus == Corpus::Memories { query.bind(norms) } else { query };
-        return query.execute(c).await.map(drop);
+        return within(deadline, query.execute(c)).await.inspect_err(|error| tx.note(error)).map(drop);
     }
     let mut messages = Vec::new();
     for one in &all {

@@ -2,12 +2,20 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Conn, Querier, execute, fetch_all, fetch_optional};
+use super::db::{Conn, Pair, Querier, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 
-const BEAT: &str =
-    "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, $4)
-    on conflict (name) do update set seen_at = excluded.seen_at";
+macro_rules! beat {
+    ($now:literal) => {
+        concat!(
+            "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, ",
+            $now,
+            ") on conflict (name) do update set seen_at = excluded.seen_at"
+        )
+    };
+}
+/// By the database's own clock, as leases are.
+const BEAT: Pair = Pair { pg: beat!("clock_timestamp()"), lite: beat!("$4") };
 const LEAVE: &str = "delete from workers where name = $1";
 const PRUNE: &str = "delete from workers where seen_at < $1";
 const LIVING: &str =
@@ -17,7 +25,8 @@ const LIVING: &str =
 const DIED_BETWEEN: &str = "select w.name from workers w join workers f on f.name = $1
     where w.name <> $1 and w.name <> $2 and w.seen_at > f.seen_at and w.seen_at < $3 limit 1";
 
-pub(super) const SQL: &[&str] = &[BEAT, LEAVE, PRUNE, LIVING, DIED_BETWEEN];
+pub(super) const PAIRS: &[Pair] = &[BEAT];
+pub(super) const SQL: &[&str] = &[LEAVE, PRUNE, LIVING, DIED_BETWEEN];
 
 #[derive(Debug, sqlx::FromRow)]
 pub struct Worker {
@@ -36,7 +45,8 @@ pub async fn beat(
     concurrency: i64,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    execute!(conn, BEAT, name, queues, concurrency, now).map(drop)
+    let sql = BEAT.of(conn);
+    execute!(conn, sql, name, queues, concurrency, now).map(drop)
 }
 
 pub async fn leave(conn: &mut Conn, name: &str) -> Result<(), sqlx::Error> {

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub wire_errors: IntCounterVec,
     pub pool_connections: IntGaugeVec,
     pub rate_limited: IntCounterVec,
+    /// How far this machine's clock is ahead of the database's, milliseconds.
+    pub clock_ahead: IntGaugeVec,
     /// Looking for a prompt's memories, by outcome (`used`, `empty`, `late`, `failed`).
     pub recalls: IntCounterVec,
     pub recall_seconds: HistogramVec,
@@ -162,6 +164,11 @@ impl Metrics {
                 &["operation"],
             ),
             pool_connections: gauge("rapport_pool_connections", "Database connections.", &["pool", "state"]),
+            clock_ahead: gauge(
+                "rapport_clock_ahead_milliseconds",
+                "How far this machine's clock is ahead of the database's.",
+                &[],
+            ),
             rate_limited: counter("rapport_rate_limited_total", "Refused requests.", &["class"]),
             registry,
         };

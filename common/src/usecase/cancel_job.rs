@@ -39,6 +39,9 @@ pub async fn cancel_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
 
 async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> {
     let mut tx = ctx.db.begin().await?;
+    if let Some(session) = job.session_id {
+        store::sessions::lock(&mut tx, session).await?;
+    }
     if !store::jobs::cancel_queued(&mut tx, user, job.id, clock::now()).await? {
         return Ok(false);
     }

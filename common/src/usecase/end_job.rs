@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -27,6 +26,7 @@ pub type Final = (&'static str, Value);
 /// this attempt has lost the job.
 pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<Final>> {
     let mut tx = ctx.db.begin().await?;
+    lock_before(&mut tx, job).await?;
     let problem = error.problem(None);
     let said = instead(ctx, job, error);
     let result = said.as_ref().map(|(_, _, result)| result);
@@ -48,19 +48,33 @@ pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<
     Ok(final_name_and_data(JobStatus::Failed, result, Some(&problem)))
 }
 
-/// Fails a job whose worker died in its last attempt, unless the worker came back just now.
-pub async fn bury_job(ctx: &Context, job: &Job, error: &Error, now: DateTime<Utc>) -> Result<Option<Final>> {
+/// Fails a job whose worker died in its last attempt (its lease ended, or it is one of the `gone`), unless the worker came
+/// back just now.
+pub async fn bury_job(ctx: &Context, job: &Job, gone: &[String], error: &Error) -> Result<Option<Final>> {
+    let now = clock::now();
     let mut tx = ctx.db.begin().await?;
+    lock_before(&mut tx, job).await?;
     let problem = error.problem(None);
     let said = instead(ctx, job, error);
     let result = said.as_ref().map(|(_, _, result)| result);
-    if !store::ledger::bury(&mut tx, job.id, job.attempt, now, result, &problem).await? {
+    if !store::ledger::bury(&mut tx, job.id, job.attempt, now, gone, result, &problem).await? {
         return Ok(None);
     }
     let next = after_failure(ctx, &mut tx, job, said.as_ref()).await?;
     tx.commit().await?;
     ctx.announce(next).await;
     Ok(final_name_and_data(JobStatus::Failed, result, Some(&problem)))
+}
+
+/// The rows that must be locked before a job's own: the user's memory, then the session (docs/jobs.md, "Locks").
+async fn lock_before(tx: &mut Tx, job: &Job) -> Result<()> {
+    if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id) {
+        store::memory_log::take_version(tx, user).await?;
+    }
+    if let Some(session) = job.session_id {
+        store::sessions::lock(tx, session).await?;
+    }
+    Ok(())
 }
 
 /// What is said instead of an error: the payload, the answer, and the result that the failed job keeps beside its
@@ -100,7 +114,6 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said
     if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
         && let Ok(payload) = payload::read::<ExtractionPayload>(job)
     {
-        store::memory_log::take_version(tx, user).await?;
         give_up(ctx, tx, job, user, &payload, "provider_error", None, None).await?;
         return Ok(None);
     }

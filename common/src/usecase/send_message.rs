@@ -1,12 +1,14 @@
 //! Accepting a message: it and the job that answers it commit together, so an accepted message has an answer coming.
 
+use std::time::Duration;
+
 use crate::{
     Context, Error, Result,
     auth::Caller,
     clock,
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId, UserId},
-        job::Queue,
+        job::{JobStatus, Queue},
         message::MESSAGE_MAX,
         session::first_words,
     },
@@ -60,6 +62,8 @@ pub struct Accepted {
     pub message: MessageId,
     /// It was accepted before, under the same `Idempotency-Key`.
     pub replayed: bool,
+    /// And it had failed for a reason that may have passed: it is tried again.
+    pub retried: bool,
     ready: Option<Ready>,
 }
 
@@ -127,8 +131,9 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let now = clock::now();
     let job = JobId::new();
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) = repeated(ctx, &mut tx, caller, &chat, job).await? {
-        return Ok(first);
+    if let Some((first, failed)) = repeated(ctx, &mut tx, caller, &chat, job).await? {
+        drop(tx);
+        return if failed { try_again(ctx, caller.user, first).await } else { Ok(first) };
     }
     let busy = match chat.session {
         Some(session) if chat.on_busy != OnBusy::Queue => {
@@ -185,12 +190,41 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         now,
     };
     let ready = accept(&mut tx, question).await?.ok_or_else(|| Error::not_found("session"))?;
-    tx.commit().await?;
+    if let Err(error) = tx.commit().await {
+        was_stored(ctx, caller.user, job, error).await?;
+    }
     for open in busy {
         // Ended meanwhile: just as well.
         let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
     }
-    Ok(Accepted { job, session, message, replayed: false, ready: Some(ready) })
+    Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// How long the outcome of a commit is looked for.
+const IN_DOUBT: Duration = Duration::from_secs(3);
+
+/// A commit whose answer was lost may have happened: the client must not hear "not stored" of what is stored.
+async fn was_stored(ctx: &Context, user: UserId, job: JobId, error: Error) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + IN_DOUBT;
+    while error.code == Code::Unavailable && tokio::time::Instant::now() < deadline {
+        let look = async { Ok::<_, Error>(store::jobs::get(&mut ctx.db.read().await?, user, job).await?) };
+        match look.await {
+            Ok(Some(_)) => return Ok(()),
+            // It may still be under way on a connection that PostgreSQL has not given up yet.
+            Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+    Err(error)
+}
+
+/// A keyed repeat of a message whose answer failed for a reason that may have passed.
+async fn try_again(ctx: &Context, user: UserId, first: Accepted) -> Result<Accepted> {
+    match super::retry_job::retry_job(ctx, user, first.job).await {
+        Ok(_) => Ok(Accepted { retried: true, ..first }),
+        // Another repeat was faster.
+        Err(error) if error.code == Code::WrongState => Ok(first),
+        Err(error) => Err(error),
+    }
 }
 
 async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: ProjectId) -> Result<()> {
@@ -204,14 +238,14 @@ async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: Proje
     Err(Error::field("project_id", "is not the session's project"))
 }
 
-/// What the first request with this key made, if there was one.
+/// What the first request with this key made, if there was one, and whether that failed in a way that may have passed.
 async fn repeated(
     ctx: &Context,
     tx: &mut Tx,
     caller: &Caller,
     chat: &NewChat,
     job: JobId,
-) -> Result<Option<Accepted>> {
+) -> Result<Option<(Accepted, bool)>> {
     let Some((key, body)) = &chat.idempotency else { return Ok(None) };
     let owner = caller.user.to_string();
     let hash = ctx.auth.digest(&[b"chat", body]);
@@ -226,5 +260,8 @@ async fn repeated(
     let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
     let payload: ChatPayload = payload::read(&found)?;
     let session = found.session_id.ok_or_else(gone)?;
-    Ok(Some(Accepted { job, session, message: payload.message_id, replayed: true, ready: None }))
+    let code = found.error.as_ref().and_then(|error| error["code"].as_str()).and_then(Code::from_name);
+    let failed = found.status == JobStatus::Failed && code.is_some_and(Code::may_pass);
+    let message = payload.message_id;
+    Ok(Some((Accepted { job, session, message, replayed: true, retried: false, ready: None }, failed)))
 }

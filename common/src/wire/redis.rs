@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{AsyncCommands, aio::MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 
 use super::{Receiver, Wire, WireError, score};
 use crate::{
@@ -44,7 +44,7 @@ impl Wire for RedisWire {
                 .arg(one.id.to_string())
                 .ignore();
         }
-        self.link.query::<()>(&pipeline).await?;
+        self.link.query_surely::<()>(&pipeline).await?;
         Ok(())
     }
 
@@ -53,8 +53,10 @@ impl Wire for RedisWire {
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, WireError> {
-        let mut connection = self.link.connection().await?;
-        Ok(connection.zcard(key(lane)).await?)
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ZCARD").arg(key(lane));
+        let (depth,): (u64,) = self.link.query(&pipeline).await?;
+        Ok(depth)
     }
 
     async fn ping(&self) -> Result<(), WireError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rapport_common::store::{
-    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, ledger::OPEN_SQL, usage, vectors,
+    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, presence, usage, vectors,
 };
 use sqlx::{Executor, SqlSafeStr};
 
@@ -29,7 +29,7 @@ async fn every_statement_is_prepared_on_both() {
     let both = ALL_SQL.iter().flat_map(|(module, all)| all.iter().map(move |sql| (*module, *sql, *sql)));
     let pairs =
         ALL_PAIRS.iter().flat_map(|(module, all)| all.iter().map(move |pair| (*module, pair.pg, pair.lite)));
-    for (module, for_pg, for_lite) in both.chain(pairs).chain([("ledger", OPEN_SQL.0, OPEN_SQL.1)]) {
+    for (module, for_pg, for_lite) in both.chain(pairs) {
         let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.relaxed().await.unwrap());
         let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
         // PostgreSQL cannot guess the type of a parameter that is only compared with null: our binds name theirs.
@@ -44,7 +44,7 @@ async fn every_statement_is_prepared_on_both() {
             .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
         count += 1;
     }
-    for sql in accept::SQL.iter().chain(vectors::PG_SQL).chain(usage::PG_SQL) {
+    for sql in accept::SQL.iter().chain(presence::SQL).chain(vectors::PG_SQL).chain(usage::PG_SQL) {
         let mut conn = pg.read().await.unwrap();
         let Raw::Pg(conn) = conn.raw() else { panic!() };
         conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
@@ -153,8 +153,8 @@ async fn the_ledger_tells_open_jobs_from_those_that_are_final_or_gone() {
         }
         for id in &ids[1..] {
             let mut conn = db.relaxed().await.unwrap();
-            let later = clock::now() + chrono::TimeDelta::seconds(9);
-            assert!(ledger::claim(&mut conn, *id, "w", later, clock::now()).await.unwrap().is_some());
+            let lease = chrono::TimeDelta::seconds(9);
+            assert!(ledger::claim(&mut conn, *id, "w", lease, clock::now()).await.unwrap().is_some());
         }
         let mut tx = db.begin().await.unwrap();
         let now = clock::now();

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions, write::StreamWriter};
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
@@ -119,7 +119,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> 
     archive.store(0).await?;
     let download = format!("/api/v1/users/me/exports/{}", job.id);
     let result = json!({"download": download, "bytes": archive.bytes, "parts": archive.parts});
-    let ended = persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await;
+    let ended = persist(|| succeed_job(ctx, job, &result)).await;
     Ok((ended == Some(true)).then_some(result))
 }
 

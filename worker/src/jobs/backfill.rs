@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::extraction::{Unread, read_window};
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 /// Where the job is: what `progress` shows, and where the next attempt goes on.
 #[derive(Default, Clone, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         json!({"sessions": place.done, "windows": place.windows, "created": place.created, "evidence": place.evidence,
             "blocked": place.blocked, "failed": place.failed})
     };
-    Ok(match persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await {
+    Ok(match persist(|| succeed_job(ctx, job, &result)).await {
         Some(true) => End::Done(result),
         _ => End::Lost,
     })

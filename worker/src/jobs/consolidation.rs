@@ -19,7 +19,7 @@ use rapport_common::{
 use serde_json::{Value, json};
 
 use super::extraction::ask;
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 /// Memories dated in one call, and merges worded in one review.
 const DATED: usize = 100;
@@ -101,9 +101,7 @@ async fn look_through(ctx: &Context, job: &Job, user: UserId) -> Result<Option<V
         let memory_ids = memories.iter().map(|memory| memory.id).collect();
         suggestions.push(Suggestion { memory_ids, reason, suggested_content, score });
     }
-    let stored = persist_for(ctx.settings.queue.lease, || {
-        review::finish_review(ctx, job, user, &judged, &suggestions)
-    });
+    let stored = persist(|| review::finish_review(ctx, job, user, &judged, &suggestions));
     Ok(stored.await.flatten())
 }
 
@@ -115,8 +113,7 @@ async fn merge_these(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -
 
 async fn detect(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>) -> Result<Option<Value>> {
     let judged = judge_all(ctx, job, user, of).await?;
-    let stored =
-        persist_for(ctx.settings.queue.lease, || review::finish_detection(ctx, job, user, of, &judged));
+    let stored = persist(|| review::finish_detection(ctx, job, user, of, &judged));
     Ok(stored.await.flatten())
 }
 
@@ -136,8 +133,6 @@ async fn date(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -> Resul
         let prompt = judge::expiry_prompt(&looked_at);
         ask_for(ctx, job, prompt, |text| judge::parse_expiry(text, looked_at.len())).await?
     };
-    let stored = persist_for(ctx.settings.queue.lease, || {
-        review::finish_expiration(ctx, job, user, &looked_at, &verdicts)
-    });
+    let stored = persist(|| review::finish_expiration(ctx, job, user, &looked_at, &verdicts));
     Ok(stored.await.flatten())
 }

@@ -11,7 +11,7 @@ use rapport_common::{
 };
 use serde_json::json;
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an embedding without user")) };
@@ -42,7 +42,7 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         return super::outcome_of(error);
     }
     let result = json!({"embedded": embedded, "indexed": indexed});
-    match persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await {
+    match persist(|| succeed_job(ctx, job, &result)).await {
         Some(true) => Outcome::Done(result),
         _ => Outcome::Lost,
     }

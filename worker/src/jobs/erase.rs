@@ -13,7 +13,7 @@ use rapport_common::{
 use serde_json::{Value, json};
 
 use super::outcome_of;
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let payload: ErasePayload = match payload::read(job) {
@@ -24,7 +24,7 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         return outcome_of(error);
     }
     let result = json!({"erased": true});
-    let ended = persist_for(ctx.settings.queue.lease, || end(ctx, job, &result));
+    let ended = persist(|| end(ctx, job, &result));
     if ended.await == Some(true) { Outcome::Done(result) } else { Outcome::Lost }
 }
 

@@ -13,7 +13,7 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 const PART: usize = 512 * 1_024;
 
@@ -53,7 +53,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId, spec: ExportPayload) -> R
     }
     let download = format!("/api/v1/memory/exports/{}", job.id);
     let result = json!({"download": download, "format": spec.format, "bytes": bytes, "parts": part});
-    Ok(match persist_for(ctx.settings.queue.lease, || succeed_job(ctx, job, &result)).await {
+    Ok(match persist(|| succeed_job(ctx, job, &result)).await {
         Some(true) => Some(result),
         _ => None,
     })

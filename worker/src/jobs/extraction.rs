@@ -20,7 +20,7 @@ use rapport_common::{
     },
 };
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -75,9 +75,7 @@ async fn give_up(
     answer: Option<&Completion>,
 ) -> Outcome {
     tracing::warn!(%error, outcome, "a window was given up");
-    let failed = persist_for(ctx.settings.queue.lease, || {
-        extraction::fail(ctx, job, user, payload, outcome, error, answer)
-    });
+    let failed = persist(|| extraction::fail(ctx, job, user, payload, outcome, error, answer));
     match failed.await.flatten() {
         Some(problem) => {
             METRICS.windows.with_label_values(&[outcome]).inc();
@@ -112,9 +110,7 @@ async fn read_and_store(
         }
     };
     let payload = &*payload;
-    let stored = persist_for(ctx.settings.queue.lease, || {
-        extraction::finish(ctx, job, user, payload, read.as_ref(), &settings)
-    });
+    let stored = persist(|| extraction::finish(ctx, job, user, payload, read.as_ref(), &settings));
     let Some(result) = stored.await.flatten() else { return Ok(Outcome::Lost) };
     METRICS.windows.with_label_values(&[result["outcome"].as_str().unwrap_or_default()]).inc();
     for became in ["created", "evidence", "known", "blocked", "ignored", "unsupported"] {

@@ -17,7 +17,7 @@ use rapport_common::{
 };
 use serde_json::Value;
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 /// Rows in one transaction.
 const BATCH: usize = 200;
@@ -136,8 +136,7 @@ async fn take_in(ctx: &Context, job: &Job, user: UserId, payload: &ImportPayload
     if !relations.is_empty() || !merges.is_empty() {
         import::store_relations(ctx, user, &relations, &merges, &mut tally).await?;
     }
-    let finished =
-        persist_for(ctx.settings.queue.lease, || import::finish(ctx, job, user, payload.blob_id, &tally));
+    let finished = persist(|| import::finish(ctx, job, user, payload.blob_id, &tally));
     Ok(finished.await.flatten())
 }
 

@@ -12,7 +12,7 @@ use rapport_common::{
 use serde_json::json;
 
 use super::outcome_of;
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     let payload: MailPayload = match payload::read(job) {
@@ -24,7 +24,7 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         Err(error) => return outcome_of(error),
     }
     let result = json!({"purpose": payload.purpose});
-    let ended = persist_for(ctx.settings.queue.lease, || end_job::succeed_job(ctx, job, &result));
+    let ended = persist(|| end_job::succeed_job(ctx, job, &result));
     if ended.await == Some(true) { Outcome::Done(result) } else { Outcome::Lost }
 }
 

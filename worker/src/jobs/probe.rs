@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     outcome::Outcome,
-    runner::persist_for,
+    runner::persist,
     running::{Stop, StopSignal, stopped},
 };
 
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
         return Outcome::Retry(Error::new(Code::JobFailed, detail), None);
     }
     let result = json!({"attempt": job.attempt, "started_micros": started.timestamp_micros()});
-    match persist_for(ctx.settings.queue.lease, || end_job::succeed_job(ctx, job, &result)).await {
+    match persist(|| end_job::succeed_job(ctx, job, &result)).await {
         Some(true) => Outcome::Done(result),
         _ => Outcome::Lost,
     }

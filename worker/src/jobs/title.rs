@@ -13,7 +13,7 @@ use rapport_common::{
 };
 use serde_json::json;
 
-use crate::{outcome::Outcome, runner::persist_for};
+use crate::{outcome::Outcome, runner::persist};
 
 /// Enough for six words, and a bound on a model that does not stop.
 const TOKENS: u32 = 40;
@@ -44,9 +44,8 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
             Err(error) => return Outcome::Fail(error.public()),
         },
     };
-    let finished = persist_for(ctx.settings.queue.lease, || {
-        finish_title(ctx, job, user, payload.session_id, title.as_deref(), spent.as_ref())
-    });
+    let finished =
+        persist(|| finish_title(ctx, job, user, payload.session_id, title.as_deref(), spent.as_ref()));
     match finished.await {
         Some(true) => Outcome::Done(json!({"session_id": payload.session_id, "title": title})),
         _ => Outcome::Lost,

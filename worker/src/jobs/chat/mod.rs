@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::{
     answer_log::{AnswerLog, Lost},
     outcome::Outcome,
-    runner::persist_for,
+    runner::persist,
     running::{Stop, StopSignal, stopped},
 };
 use prompt::Prompt;
@@ -93,7 +93,7 @@ async fn answer(
         provider: rounds.provider,
         model: rounds.model,
     };
-    let stored = persist_for(ctx.settings.queue.lease, || finish_chat(ctx, job, payload, &answer)).await;
+    let stored = persist(|| finish_chat(ctx, job, payload, &answer)).await;
     let Some(result) = stored.flatten() else { return Err(Lost) };
     // After the commit. Readers that miss it are told by the ledger.
     let _told = log.append("done", result.clone()).await;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::rounds::TOOL_TIME;
 use crate::{
     answer_log::{AnswerLog, Lost},
-    runner::persist_for,
+    runner::persist,
 };
 
 /// Calls in one round at most: a model that asks for more has lost its way.
@@ -117,7 +117,7 @@ impl<'a> Calls<'a> {
             let mut conn = self.ctx.db.read().await?;
             Ok(store::tool_calls::of_job(&mut conn, user, self.job.id).await?)
         };
-        let earlier = persist_for(self.ctx.settings.queue.lease, look).await.ok_or(Lost)?;
+        let earlier = persist(look).await.ok_or(Lost)?;
         self.next_step = earlier.iter().map(|call| call.step).max().unwrap_or(0) + 1;
         self.earlier = Some(earlier);
         Ok(())
@@ -178,7 +178,7 @@ impl<'a> Calls<'a> {
             tx.commit().await?;
             Ok(begun)
         };
-        match persist_for(self.ctx.settings.queue.lease, begin).await {
+        match persist(begin).await {
             Some(true) => Ok(()),
             _ => Err(Lost),
         }

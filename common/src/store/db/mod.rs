@@ -11,21 +11,28 @@
 //! SQLite has one writer at a time. Its two writing connections take turns by a lock of ours, because SQLite's own
 //! waiting is a sleep.
 
+mod conn;
+mod statements;
+
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, SqlitePool,
     migrate::MigrateError,
-    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+pub use conn::{Conn, DEADLINE, PATIENCE, Querier, Raw, Tx, within};
+pub use statements::{Pair, ids, violated};
+pub(crate) use statements::{any_id, execute, fetch_all, fetch_one, fetch_optional, run};
+
 use crate::{
-    error::{Error, Result},
+    error::{Result, database_is_away},
     files,
 };
+use conn::Trust;
 
 #[derive(Clone)]
 pub enum Db {
@@ -35,8 +42,10 @@ pub enum Db {
 
 #[derive(Clone)]
 pub struct Pg {
+    options: PgConnectOptions,
     durable: PgPool,
     relaxed: PgPool,
+    trust: Arc<Trust>,
 }
 
 #[derive(Clone)]
@@ -55,6 +64,21 @@ pub struct PoolSizes {
 
 /// How long a request waits for a connection before the database counts as away.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long a connection that rested may take to show that it lives.
+const PING: Duration = Duration::from_secs(1);
+/// How long a writer waits for its turn before SQLite counts as stuck.
+const TURN: Duration = Duration::from_secs(30);
+
+/// What PostgreSQL does by itself for clients that are gone without a word, so that nothing holds a session or a row
+/// for longer than about ten seconds: it ends statements and transactions that nobody goes on with, and asks the network.
+const SESSION: [(&str, &str); 6] = [
+    ("statement_timeout", "6000"),
+    ("idle_in_transaction_session_timeout", "5000"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+];
 
 /// Said when a database has migrations that this binary does not know.
 pub const NEWER: &str = "the database was last used by a newer version of rapport than this one. Use that version, or restore a \
@@ -68,27 +92,38 @@ impl Db {
     pub fn postgres(url: &str, sizes: PoolSizes) -> Result<Self, sqlx::Error> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("rapport")
+            .options(SESSION)
             .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
+        let trust = Arc::new(Trust::default());
         let pool = |size: u32| {
+            let trust = Arc::clone(&trust);
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(ACQUIRE)
                 .idle_timeout(Duration::from_secs(600))
                 // A ping before every use costs a round trip each; one after a second of rest finds a connection
-                // that a restarted server has closed.
+                // that a restarted server has closed, or that has gone silent.
                 .test_before_acquire(false)
-                .before_acquire(|connection, meta| {
+                .before_acquire(move |connection, meta| {
+                    let trust = Arc::clone(&trust);
                     Box::pin(async move {
-                        if meta.idle_for > Duration::from_secs(1) {
-                            sqlx::Connection::ping(connection).await?;
+                        if !trust.covers(meta.age) {
+                            return Ok(false);
+                        }
+                        if meta.idle_for > Duration::from_secs(1)
+                            && within(PING, connection.ping()).await.is_err()
+                        {
+                            trust.end();
+                            return Ok(false);
                         }
                         Ok(true)
                     })
                 })
         };
         let durable = pool(sizes.durable).connect_lazy_with(options.clone());
-        let relaxed = pool(sizes.relaxed).connect_lazy_with(options.options([("synchronous_commit", "off")]));
-        Ok(Self::Pg(Pg { durable, relaxed }))
+        let relaxed =
+            pool(sizes.relaxed).connect_lazy_with(options.clone().options([("synchronous_commit", "off")]));
+        Ok(Self::Pg(Pg { options, durable, relaxed, trust }))
     }
 
     /// Opens, or makes, the SQLite file.
@@ -144,7 +179,20 @@ impl Db {
     /// Brings the schema up to date. Safe to run from many processes at once. What went wrong is said for operators.
     pub async fn migrate(&self) -> Result<(), String> {
         let done = match self {
-            Db::Pg(pg) => PG_MIGRATIONS.run(&pg.durable).await,
+            Db::Pg(pg) => {
+                // A migration may take long, or wait long for another process'.
+                let patient = pg
+                    .options
+                    .clone()
+                    .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+                let pool = PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_lazy_with(patient);
+                let done = PG_MIGRATIONS.run(&pool).await;
+                pool.close().await;
+                done
+            }
             Db::Lite(lite) => LITE_MIGRATIONS.run(&lite.writer).await,
         };
         done.map_err(|error| match error {
@@ -169,10 +217,7 @@ impl Db {
         };
         const APPLIED: &str = "select count(*) from _sqlx_migrations where success";
         let mut conn = self.read().await?;
-        let applied: Result<(i64,), sqlx::Error> = match conn.raw() {
-            Raw::Pg(c) => sqlx::query_as(APPLIED).fetch_one(c).await,
-            Raw::Lite(c) => sqlx::query_as(APPLIED).fetch_one(c).await,
-        };
+        let applied = fetch_one!((i64,), &mut conn, APPLIED);
         match applied {
             Ok((applied,)) => Ok(known.checked_sub(applied as usize)),
             Err(sqlx::Error::Database(_)) => Ok(Some(known)), // no such table: nothing was ever applied
@@ -182,27 +227,57 @@ impl Db {
 
     pub async fn read(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::Pg(pg.durable.acquire().await?),
-            Db::Lite(lite) => Conn::Lite(lite.reader.acquire().await?, None),
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
+            Db::Lite(lite) => Conn::lite(lite.reader.acquire().await?, None),
         })
+    }
+
+    /// The same for reading what takes long: exports.
+    pub async fn read_patiently(&self) -> Result<Conn, sqlx::Error> {
+        let mut conn = self.read().await?;
+        conn.become_patient().await?;
+        Ok(conn)
     }
 
     pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::Pg(pg.relaxed.acquire().await?),
+            Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, &pg.trust),
             Db::Lite(lite) => {
-                let turn = lite.gate.clone().lock_owned().await;
-                Conn::Lite(lite.relaxed.acquire().await?, Some(turn))
+                let turn = lite.turn().await?;
+                Conn::lite(lite.relaxed.acquire().await?, Some(turn))
             }
         })
     }
 
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        match self.durable().await?.begin().await {
+            // The connection was lost while it rested. Nothing was done on it: another one may.
+            Err(error) if database_is_away(&error) => self.durable().await?.begin().await,
+            begun => begun,
+        }
+    }
+
+    /// The same for what takes long: erasures.
+    pub async fn begin_patiently(&self) -> Result<Tx, sqlx::Error> {
+        let mut conn = self.durable().await?;
+        conn.become_patient().await?;
+        conn.begin().await
+    }
+
+    /// A connection of no pool, for what is held as long as the process lives. PostgreSQL's alone.
+    pub async fn separate(&self) -> Result<PgConnection, sqlx::Error> {
+        match self {
+            Db::Pg(pg) => pg.options.connect().await,
+            Db::Lite(_) => Err(sqlx::Error::Configuration("SQLite has one process".into())),
+        }
+    }
+
+    async fn durable(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Tx::Pg(pg.durable.begin().await?),
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
             Db::Lite(lite) => {
-                let turn = lite.gate.clone().lock_owned().await;
-                Tx::Lite(lite.writer.begin_with("begin immediate").await?, turn)
+                let turn = lite.turn().await?;
+                Conn::lite(lite.writer.acquire().await?, Some(turn))
             }
         })
     }
@@ -237,139 +312,9 @@ impl Db {
     }
 }
 
-/// The connection itself, of whichever database is open.
-pub enum Raw<'c> {
-    Pg(&'c mut PgConnection),
-    Lite(&'c mut SqliteConnection),
-}
-
-/// What a query can run on: a connection or an open transaction.
-pub trait Querier: Send {
-    fn raw(&mut self) -> Raw<'_>;
-}
-
-pub enum Conn {
-    Pg(PoolConnection<Postgres>),
-    Lite(PoolConnection<Sqlite>, Option<OwnedMutexGuard<()>>),
-}
-
-impl Querier for Conn {
-    fn raw(&mut self) -> Raw<'_> {
-        match self {
-            Conn::Pg(connection) => Raw::Pg(connection),
-            Conn::Lite(connection, _) => Raw::Lite(connection),
-        }
+impl Lite {
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, sqlx::Error> {
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.gate).lock_owned()).await;
+        turn.map_err(|_| sqlx::Error::PoolTimedOut)
     }
 }
-
-/// An open durable transaction. Only what takes one can enqueue a job. Dropped, it rolls back.
-pub enum Tx {
-    Pg(Transaction<'static, Postgres>),
-    Lite(Transaction<'static, Sqlite>, OwnedMutexGuard<()>),
-}
-
-impl Tx {
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Tx::Pg(transaction) => transaction.commit().await.map_err(Error::from),
-            Tx::Lite(transaction, _turn) => transaction.commit().await.map_err(Error::from),
-        }
-    }
-}
-
-impl Querier for Tx {
-    fn raw(&mut self) -> Raw<'_> {
-        match self {
-            Tx::Pg(transaction) => Raw::Pg(transaction),
-            Tx::Lite(transaction, _) => Raw::Lite(transaction),
-        }
-    }
-}
-
-/// A statement whose text differs between the databases; what is bound to it does not.
-#[derive(Debug, Clone, Copy)]
-pub struct Pair {
-    pub pg: &'static str,
-    pub lite: &'static str,
-}
-
-impl Pair {
-    /// The text for the database that is open.
-    pub fn of(self, querier: &mut impl Querier) -> &'static str {
-        match querier.raw() {
-            Raw::Pg(_) => self.pg,
-            Raw::Lite(_) => self.lite,
-        }
-    }
-}
-
-/// A list of ids as one bound value: JSON, for [`any_id`].
-pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx::types::Json<Vec<String>> {
-    sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
-}
-
-/// `any_id!(["select … where id in "] 2 [" and …"])`: a [`Pair`] in which parameter 2 is a list of [`ids`].
-macro_rules! any_id {
-    ([$($before:expr),*] $n:literal [$($after:expr),*]) => {
-        $crate::store::db::Pair {
-            pg: concat!($($before,)* "(select x::uuid from jsonb_array_elements_text($", $n, ") x)" $(, $after)*),
-            lite: concat!($($before,)* "(select unhex(value) from json_each($", $n, "))" $(, $after)*),
-        }
-    };
-}
-
-/// The name of the unique constraint or index a statement ran into.
-pub fn violated(error: &sqlx::Error) -> Option<String> {
-    let database = error.as_database_error()?;
-    if !database.is_unique_violation() {
-        return None;
-    }
-    // SQLite names the columns instead: "UNIQUE constraint failed: users.email" is our index `users_email`.
-    Some(match database.constraint() {
-        Some(name) => name.to_owned(),
-        None => database.message().rsplit(": ").next().unwrap_or_default().replace('.', "_"),
-    })
-}
-
-/// Binds every value to `$sql` and runs `$method` of it on the open database.
-macro_rules! run {
-    ($querier:expr, $query:expr, $method:ident $(, $bind:expr)* $(,)?) => {
-        match $crate::store::db::Querier::raw($querier) {
-            $crate::store::db::Raw::Pg(c) => $query$(.bind($bind))*.$method(c).await,
-            $crate::store::db::Raw::Lite(c) => $query$(.bind($bind))*.$method(c).await,
-        }
-    };
-}
-
-/// `execute!(querier, SQL, binds…)`: the number of rows changed.
-macro_rules! execute {
-    ($querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match $crate::store::db::Querier::raw($querier) {
-            $crate::store::db::Raw::Pg(c) => sqlx::query($sql)$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()),
-            $crate::store::db::Raw::Lite(c) => sqlx::query($sql)$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()),
-        }
-    };
-}
-
-/// `fetch_optional!(Row, querier, SQL, binds…)`.
-macro_rules! fetch_optional {
-    ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::store::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_optional $(, $bind)*)
-    };
-}
-
-/// `fetch_one!(Row, querier, SQL, binds…)`.
-macro_rules! fetch_one {
-    ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::store::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_one $(, $bind)*)
-    };
-}
-
-/// `fetch_all!(Row, querier, SQL, binds…)`.
-macro_rules! fetch_all {
-    ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::store::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_all $(, $bind)*)
-    };
-}
-
-pub(crate) use {any_id, execute, fetch_all, fetch_one, fetch_optional, run};

@@ -1,0 +1,108 @@
+//! What a process tells and hears all the time: that it lives, and what time it is.
+//!
+//! On PostgreSQL each process holds an advisory lock of its name on a connection of its own, for as long as it lives. When it
+//! dies, however it dies, its kernel closes the connection, PostgreSQL lets go of the lock, and others see at once that it
+//! is gone: the sweeper takes its jobs back within seconds instead of waiting for their leases. The lock is a shared one:
+//! a connection that went silent may hold it for a while, and the new one takes it beside it. Where session locks do not
+//! reach (PgBouncer in transaction mode), leases alone decide.
+//!
+//! The same connection asks for the time once a second (see [`clock`]). It is the first to know when the link to the
+//! database is gone: it is closed and made again after a second and a half of silence.
+
+use std::{sync::OnceLock, time::Duration};
+
+use rand::Rng;
+use sqlx::PgConnection;
+use tokio::time::Instant;
+
+use crate::{
+    clock,
+    store::{Db, presence as store},
+    telemetry::metrics::METRICS,
+};
+
+/// Between two questions.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_millis(1_500);
+/// How long connecting and taking the lock may take.
+const ENTER: Duration = Duration::from_secs(3);
+/// After a failure.
+const REST: Duration = Duration::from_millis(300);
+/// Questions between two notes of how far off this machine's clock is.
+const NOTE_EVERY: u32 = 10;
+/// From here on a machine's clock is worth a warning: nothing of ours goes by it, but logs do.
+const FAR_OFF_MILLIS: i64 = 2_000;
+
+/// Unique to this start of this process: `host-pid-random`.
+pub fn name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "host".to_owned());
+        let random: u32 = rand::rng().random();
+        format!("{}-{}-{random:08x}", host.trim(), std::process::id())
+    })
+}
+
+/// Must be called inside a Tokio runtime: starts the task, which lives as long as the process. `role` is for people to read.
+pub fn start(db: Db, role: &'static str) {
+    tokio::spawn(async move {
+        let mut warned = false;
+        loop {
+            let lost = match &db {
+                Db::Pg(_) => be_present(&db, role, &mut warned).await,
+                // One process, and its own clock.
+                Db::Lite(_) => {
+                    clock::learn(Instant::now(), clock::of_this_machine());
+                    tokio::time::sleep(PERIOD).await;
+                    continue;
+                }
+            };
+            if let Err(error) = lost {
+                tracing::debug!(%error, "the link to the database broke, connecting again");
+            }
+            tokio::time::sleep(REST).await;
+        }
+    });
+}
+
+async fn in_time<T>(
+    deadline: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    crate::store::db::within(deadline, answer).await
+}
+
+/// Holds the lock and asks for the time until the connection fails.
+async fn be_present(db: &Db, role: &str, warned: &mut bool) -> Result<(), sqlx::Error> {
+    let mut connection: PgConnection = in_time(ENTER, async {
+        let mut connection = db.separate().await?;
+        store::enter(&mut connection, name()).await?;
+        Ok(connection)
+    })
+    .await?;
+    for question in 0u32.. {
+        let asked = Instant::now();
+        let time = in_time(ANSWER, store::time(&mut connection)).await?;
+        clock::learn(asked, time);
+        let skew = clock::skew().num_milliseconds();
+        METRICS.clock_ahead.with_label_values::<&str>(&[]).set(skew);
+        warn_once(skew, warned);
+        if question.is_multiple_of(NOTE_EVERY) {
+            in_time(ANSWER, store::note(&mut connection, name(), role, skew)).await?;
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+    Ok(())
+}
+
+fn warn_once(skew: i64, warned: &mut bool) {
+    let is_far = skew.abs() >= FAR_OFF_MILLIS;
+    if is_far && !*warned {
+        tracing::warn!(
+            ahead_by_millis = skew,
+            "this machine's clock is not the database's: rapport goes by the database's, but logs here do not"
+        );
+    }
+    *warned = is_far;
+}

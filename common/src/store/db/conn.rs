@@ -1,0 +1,251 @@
+//! A connection lent from a pool, and a transaction on one.
+//!
+//! Three rules make a link that lies harmless:
+//!
+//! - Every statement has a deadline. What does not answer in time counts as away.
+//! - A connection in doubt (it did not answer, it broke, its database had no room) never goes back: it is closed, and the
+//!   pool makes a new one. Transactions are ours for the same reason: sqlx counts their depth, and SQLite ends one by
+//!   itself when its disk is full; from then on the two disagreed about the one connection that writes.
+//! - Going back has a deadline too: sqlx pings a connection first, for as long as that takes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{Executor, PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::error::{Error, Result, database_is_away, storage_is_full};
+
+/// How long a statement may take before its connection counts as broken. PostgreSQL itself ends one a second later
+/// (`statement_timeout`), so that nothing goes on for a client that has left.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+/// The same for work that nobody waits for and that is known to be long: erasures, exports.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a connection may take to end its transaction and go back to its pool.
+const RETURN: Duration = Duration::from_secs(2);
+
+/// The connection itself, of whichever database is open.
+pub enum Raw<'c> {
+    Pg(&'c mut PgConnection),
+    Lite(&'c mut SqliteConnection),
+}
+
+/// What a query can run on: a connection or an open transaction.
+pub trait Querier: Send {
+    fn raw(&mut self) -> Raw<'_>;
+    /// How long one statement may take.
+    fn deadline(&self) -> Duration;
+    /// Tells the connection how a statement failed: it decides whether it can be used again.
+    fn note(&mut self, error: &sqlx::Error);
+}
+
+/// Since when a pool's connections are trusted. When one does not answer, the older ones are not asked one by one.
+#[derive(Default)]
+pub struct Trust(AtomicU64);
+
+fn uptime() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+impl Trust {
+    /// Ends the trust in all connections made until now.
+    pub fn end(&self) {
+        self.0.store(uptime().as_millis() as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// Whether a connection made so long ago may still be used.
+    pub fn covers(&self, age: Duration) -> bool {
+        let made = uptime().saturating_sub(age).as_millis() as u64;
+        made >= self.0.load(Ordering::Relaxed)
+    }
+}
+
+enum Lent {
+    Pg(PoolConnection<Postgres>, Arc<Trust>),
+    Lite {
+        connection: PoolConnection<Sqlite>,
+        /// To write, for those that do: the next one waits until this has gone back.
+        _turn: Option<OwnedMutexGuard<()>>,
+    },
+}
+
+pub struct Conn {
+    /// Taken when it goes back.
+    lent: Option<Lent>,
+    deadline: Duration,
+    in_doubt: bool,
+    in_transaction: bool,
+    /// PostgreSQL was told to be patient with this session.
+    is_patient: bool,
+}
+
+impl Conn {
+    pub(super) fn pg(connection: PoolConnection<Postgres>, trust: &Arc<Trust>) -> Self {
+        Self::new(Lent::Pg(connection, Arc::clone(trust)))
+    }
+
+    pub(super) fn lite(connection: PoolConnection<Sqlite>, turn: Option<OwnedMutexGuard<()>>) -> Self {
+        Self::new(Lent::Lite { connection, _turn: turn })
+    }
+
+    fn new(lent: Lent) -> Self {
+        Self {
+            lent: Some(lent),
+            deadline: DEADLINE,
+            in_doubt: false,
+            in_transaction: false,
+            is_patient: false,
+        }
+    }
+
+    /// Runs a statement without parameters, outside sqlx' cache of prepared ones.
+    async fn command(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        let deadline = self.deadline;
+        let done = match self.raw() {
+            Raw::Pg(c) => within(deadline, c.execute(sql)).await.map(drop),
+            Raw::Lite(c) => c.execute(sql).await.map(drop),
+        };
+        if let Err(error) = &done {
+            self.note(error);
+        }
+        done
+    }
+
+    /// Lets this session's statements take minutes.
+    pub(super) async fn become_patient(&mut self) -> Result<(), sqlx::Error> {
+        if let Some(Lent::Pg(..)) = &self.lent {
+            self.is_patient = true;
+            self.command("set statement_timeout = '10min'").await?;
+        }
+        self.deadline = PATIENCE;
+        Ok(())
+    }
+
+    pub(super) async fn begin(mut self) -> Result<Tx, sqlx::Error> {
+        let sql = if matches!(self.lent, Some(Lent::Pg(..))) { "begin" } else { "begin immediate" };
+        self.in_transaction = true;
+        self.command(sql).await?;
+        Ok(Tx(self))
+    }
+}
+
+impl Querier for Conn {
+    #[expect(clippy::expect_used, reason = "only `drop` takes it")]
+    fn raw(&mut self) -> Raw<'_> {
+        match self.lent.as_mut().expect("a connection in use") {
+            Lent::Pg(connection, _) => Raw::Pg(connection),
+            Lent::Lite { connection, .. } => Raw::Lite(connection),
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    fn note(&mut self, error: &sqlx::Error) {
+        if database_is_away(error) {
+            self.in_doubt = true;
+            if let Some(Lent::Pg(_, trust)) = &self.lent {
+                trust.end();
+            }
+        }
+        // SQLite may have ended the transaction by itself, or not.
+        self.in_doubt |=
+            storage_is_full(error) || matches!(&self.lent, Some(Lent::Lite { .. }) if is_unclear(error));
+    }
+}
+
+/// Whether SQLite failed in a way after which its transaction may be over: out of memory, interrupted, a failing disk, no
+/// room, a broken file (<https://sqlite.org/lang_transaction.html>, "automatic rollback").
+fn is_unclear(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let code: Option<i32> = error.code().and_then(|code| code.parse().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 7 | 9 | 10 | 11 | 13 | 26))
+}
+
+/// A future of the database with a deadline. What does not answer in time counts as an error of the connection.
+pub async fn within<T>(
+    deadline: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            "the database did not answer in time",
+        ))),
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        let Some(lent) = self.lent.take() else { return };
+        // Without a runtime the process ends, and all connections with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(give_back(lent, self.in_doubt, self.in_transaction, self.is_patient));
+        }
+    }
+}
+
+async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_patient: bool) {
+    let returned = async {
+        match &mut lent {
+            _ if in_doubt => false,
+            Lent::Pg(connection, _) => {
+                let ended = !in_transaction || connection.execute("rollback").await.is_ok();
+                let reset = !is_patient || connection.execute("reset statement_timeout").await.is_ok();
+                if ended && reset {
+                    connection.return_to_pool().await;
+                }
+                ended && reset
+            }
+            Lent::Lite { connection, .. } => {
+                // "No transaction is active" is an error here, and such a connection is not to be trusted either.
+                let ended = !in_transaction || connection.execute("rollback").await.is_ok();
+                if ended {
+                    connection.return_to_pool().await;
+                }
+                ended
+            }
+        }
+    };
+    if !tokio::time::timeout(RETURN, returned).await.unwrap_or(false) {
+        match &mut lent {
+            Lent::Pg(connection, _) => connection.close_on_drop(),
+            Lent::Lite { connection, .. } => connection.close_on_drop(),
+        }
+    }
+}
+
+/// An open durable transaction. Only what takes one can enqueue a job. Dropped, it rolls back.
+pub struct Tx(Conn);
+
+impl Tx {
+    /// An error leaves open whether it was committed: what is done after one must be safe to repeat.
+    pub async fn commit(mut self) -> Result<()> {
+        let done = self.0.command("commit").await;
+        self.0.in_doubt |= done.is_err();
+        self.0.in_transaction = false;
+        done.map_err(Error::from)
+    }
+}
+
+impl Querier for Tx {
+    fn raw(&mut self) -> Raw<'_> {
+        self.0.raw()
+    }
+
+    fn deadline(&self) -> Duration {
+        self.0.deadline
+    }
+
+    fn note(&mut self, error: &sqlx::Error) {
+        self.0.note(error);
+    }
+}

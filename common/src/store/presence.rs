@@ -1,0 +1,84 @@
+//! Who is there: advisory locks of living processes, and what each said of its clock. PostgreSQL's alone: embedded there is
+//! one process.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::db::{Querier, Tx, execute, fetch_all};
+
+/// A process' lock is a number made of its name; 1 keeps it apart from other users of advisory locks.
+const ENTER: &str = "select pg_advisory_lock_shared(hashtextextended($1, 1))";
+const TIME: &str = "select clock_timestamp()";
+const NOTE: &str = "insert into processes (name, role, started_at, seen_at, skew_millis)
+    values ($1, $2, clock_timestamp(), clock_timestamp(), $3)
+    on conflict (name) do update set seen_at = excluded.seen_at, skew_millis = excluded.skew_millis";
+/// Workers with running jobs whose process is gone, and when each was last seen.
+const ABSENT: &str = "select w.name, w.seen_at from workers w
+    where exists (select 1 from jobs j where j.worker = w.name and j.status = 'running')
+      and not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+        and l.database = (select oid from pg_database where datname = current_database())
+        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(w.name, 1))";
+/// PostgreSQL's alone.
+pub const SQL: &[&str] = &[ENTER, TIME, NOTE, ABSENT];
+
+const NOTED: &str =
+    "select name, role, seen_at, skew_millis from processes where seen_at >= $1 order by role, name";
+const PRUNE: &str = "delete from processes where seen_at < $1";
+/// A row nobody reads: what `/readyz` writes to see that writing works.
+const TRY: &str =
+    "insert into processes (name, role, started_at, seen_at, skew_millis) values ($1, 'api', $2, $2, 0)
+    on conflict (name) do update set seen_at = excluded.seen_at";
+pub(super) const BOTH: &[&str] = &[NOTED, PRUNE, TRY];
+
+/// Says that the process is there, for as long as this connection lives.
+pub async fn enter(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(ENTER).bind(name).execute(connection).await.map(drop)
+}
+
+pub async fn time(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    Ok(sqlx::query_as::<_, (DateTime<Utc>,)>(TIME).fetch_one(connection).await?.0)
+}
+
+/// Notes how far a process' clock is ahead of the database's.
+pub async fn note(
+    connection: &mut PgConnection,
+    name: &str,
+    role: &str,
+    skew: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(NOTE).bind(name).bind(role).bind(skew).execute(connection).await.map(drop)
+}
+
+/// A worker with running jobs whose process holds no lock.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Absent {
+    pub name: String,
+    pub seen_at: DateTime<Utc>,
+}
+
+pub async fn absent(q: &mut impl Querier) -> Result<Vec<Absent>, sqlx::Error> {
+    fetch_all!(Absent, q, ABSENT)
+}
+
+/// A process and its clock.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Noted {
+    pub name: String,
+    pub role: String,
+    pub seen_at: DateTime<Utc>,
+    /// How far its machine's clock is ahead of the database's.
+    pub skew_millis: i64,
+}
+
+pub async fn noted(q: &mut impl Querier, since: DateTime<Utc>) -> Result<Vec<Noted>, sqlx::Error> {
+    fetch_all!(Noted, q, NOTED, since)
+}
+
+pub async fn prune(q: &mut impl Querier, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(q, PRUNE, before)
+}
+
+/// Writes something, to see that it can be done.
+pub async fn try_writing(tx: &mut Tx, name: &str, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, TRY, name, now).map(drop)
+}

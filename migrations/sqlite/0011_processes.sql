@@ -1,0 +1,8 @@
+-- Which processes there are, and how far each one's clock is ahead of the database's (docs/jobs.md, "Time").
+create table processes (
+    name        text primary key,
+    role        text not null,
+    started_at  text not null,
+    seen_at     text not null,
+    skew_millis integer not null
+) strict;
