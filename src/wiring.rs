@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::sync::CancellationToken;
+
 use rapport_common::{
     Context,
     auth::Auth,
@@ -132,6 +134,7 @@ pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
     Ok(Context {
         mailer: Mailer::new(&settings)?,
         sealer: Sealer::new(&settings),
+        stopping: CancellationToken::new(),
         tools: Tools::new(&settings.tools, egress),
         embedder,
         vectors,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     auth::Auth,
     clock,
@@ -39,6 +41,8 @@ pub struct Context {
     pub tools: Tools,
     pub mailer: Mailer,
     pub sealer: Sealer,
+    /// Set when the process is to stop: nobody is kept waiting any more.
+    pub stopping: CancellationToken,
 }
 
 impl Context {

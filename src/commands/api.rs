@@ -13,7 +13,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
     presence::start(ctx.db.clone(), "api");
-    let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
+    let stopping = commands::stop_signal(ctx.settings.shutdown_grace, ctx.stopping.clone())?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     commands::print(&format!("rapport api listens on {}\n", commands::reachable(address)))?;
     let unready = ctx.settings.shutdown_unready;

@@ -32,6 +32,7 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::commands;
 
@@ -84,7 +85,7 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
         )
         .route("/stats", get(stats))
         .with_state(upstream);
-    let stopping = commands::stop_signal(std::time::Duration::from_secs(5))?;
+    let stopping = commands::stop_signal(std::time::Duration::from_secs(5), CancellationToken::new())?;
     axum::serve(listener, app)
         .with_graceful_shutdown(async move { stopping.cancelled().await })
         .await

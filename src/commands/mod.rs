@@ -22,11 +22,10 @@ use tokio::{net::TcpListener, signal::unix};
 use tokio_util::sync::CancellationToken;
 
 /// Set when the process is asked to stop (SIGTERM, or Ctrl-C). A second request ends it at once.
-pub fn stop_signal(grace: Duration) -> Result<CancellationToken, String> {
+pub fn stop_signal(grace: Duration, token: CancellationToken) -> Result<CancellationToken, String> {
     let signal = |kind| unix::signal(kind).map_err(|error| format!("signals: {error}"));
     let mut terminate = signal(unix::SignalKind::terminate())?;
     let mut interrupt = signal(unix::SignalKind::interrupt())?;
-    let token = CancellationToken::new();
     let stopping = token.clone();
     tokio::spawn(async move {
         for _ in 0..2 {

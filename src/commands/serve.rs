@@ -23,7 +23,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let ctx = wiring::context(settings, db)?;
     presence::start(ctx.db.clone(), "serve");
     take_over(&ctx).await?;
-    let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
+    let stopping = commands::stop_signal(ctx.settings.shutdown_grace, ctx.stopping.clone())?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let workers = rapport_worker::run(
         ctx.clone(),

@@ -28,7 +28,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
     presence::start(ctx.db.clone(), "worker");
-    let stopping = commands::stop_signal(ctx.settings.shutdown_grace)?;
+    let stopping = commands::stop_signal(ctx.settings.shutdown_grace, ctx.stopping.clone())?;
     // A worker has no API; Prometheus and probes still want to look at it.
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();

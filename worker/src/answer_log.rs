@@ -2,10 +2,10 @@
 //!
 //! The first words go out at once; after that, what arrives within 15 ms goes out together, so a fast model costs few
 //! writes. About once a second the text so far is written to the ledger, so that losing the event log costs its readers
-//! a `reset` and a snapshot, not the answer. A log that is away costs nothing but its events: the count goes on, the
-//! readers see the hole and use the snapshot.
+//! a `reset` and a snapshot, not the answer. What a log that is away does not take goes with the next events; if that is
+//! too much, the oldest are dropped: the readers see the hole and use the snapshot.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use rapport_common::{
     Context,
@@ -22,6 +22,8 @@ use tokio::time::Instant;
 
 const COALESCE: Duration = Duration::from_millis(15);
 const CHECKPOINT: Duration = Duration::from_secs(1);
+/// Events kept for a log that is away.
+const UNWRITTEN: usize = 1_000;
 
 /// The attempt is not the job's any more.
 #[derive(Debug)]
@@ -33,8 +35,10 @@ pub struct AnswerLog<'a> {
     /// The number of the last event.
     n: u32,
     pub text: String,
-    /// How much of `text` is in the log.
+    /// How much of `text` is in events.
     logged: usize,
+    /// Events that the log has not taken.
+    unwritten: VecDeque<Event>,
     last_write: Option<Instant>,
     checkpointed: Instant,
 }
@@ -48,6 +52,7 @@ impl<'a> AnswerLog<'a> {
             n: 0,
             text: String::new(),
             logged: 0,
+            unwritten: VecDeque::new(),
             last_write: None,
             checkpointed: Instant::now(),
         };
@@ -61,10 +66,11 @@ impl<'a> AnswerLog<'a> {
 
     pub async fn append(&mut self, name: &str, data: Value) -> Result<(), Lost> {
         self.n += 1;
-        let event = Event::new(EventId::new(self.job.attempt, self.n), name, data);
-        match self.ctx.events.append(self.job.id, &[event]).await {
+        self.unwritten.push_back(Event::new(EventId::new(self.job.attempt, self.n), name, data));
+        match self.ctx.events.append(self.job.id, self.unwritten.make_contiguous()).await {
             Ok(()) => {
-                METRICS.events.with_label_values(&["written"]).inc();
+                METRICS.events.with_label_values(&["written"]).inc_by(self.unwritten.len() as u64);
+                self.unwritten.clear();
                 Ok(())
             }
             Err(EventsError::Stale) => {
@@ -72,8 +78,11 @@ impl<'a> AnswerLog<'a> {
                 Err(Lost)
             }
             Err(EventsError::Away(error)) => {
-                METRICS.events.with_label_values(&["dropped"]).inc();
-                tracing::debug!(%error, "event not written");
+                tracing::debug!(%error, "event not written yet");
+                if self.unwritten.len() > UNWRITTEN {
+                    METRICS.events.with_label_values(&["dropped"]).inc();
+                    self.unwritten.pop_front();
+                }
                 Ok(())
             }
         }

@@ -164,7 +164,7 @@ fn follow_from(
     }
 }
 
-/// Waits until a user's job is final, at most for `wait`.
+/// Waits until a user's job is final, at most for `wait`, or until this process is to stop.
 pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration) -> Result<Option<Job>> {
     let ear = Ear::listen(ctx, job).await;
     wait_with(ctx, user, ear, wait).await
@@ -182,7 +182,7 @@ pub enum Waited {
 pub async fn wait_started(ctx: &Context, user: UserId, mut ear: Ear, wait: Duration) -> Result<Waited> {
     let deadline = tokio::time::Instant::now() + wait;
     if !wait.is_zero()
-        && let Some(event) = heard_final(&mut ear.live, &ear.watched, deadline).await
+        && let Some(event) = heard_final(ctx, &mut ear.live, &ear.watched, deadline).await
     {
         return Ok(Waited::Heard(event));
     }
@@ -198,15 +198,17 @@ async fn wait_with(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Res
         let found = store::jobs::get(&mut conn, user, job).await?;
         drop(conn);
         let Some(found) = found else { return Ok(None) };
-        if found.status.is_final() || tokio::time::Instant::now() >= deadline {
+        let is_late = tokio::time::Instant::now() >= deadline || ctx.stopping.is_cancelled();
+        if found.status.is_final() || is_late {
             return Ok(Some(found));
         }
-        let _ledger_tells = heard_final(&mut live, &watched, deadline).await;
+        let _ledger_tells = heard_final(ctx, &mut live, &watched, deadline).await;
     }
 }
 
 /// Until something says that the job is final, or may be, or the deadline. Gives the final event, if that was it.
 async fn heard_final(
+    ctx: &Context,
     live: &mut Option<Subscription>,
     watched: &Watched,
     deadline: tokio::time::Instant,
@@ -227,6 +229,7 @@ async fn heard_final(
         heard = ended => heard,
         () = watched.is_final() => None,
         () = tokio::time::sleep_until(deadline) => None,
+        () = ctx.stopping.cancelled() => None,
     }
 }
 

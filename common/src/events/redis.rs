@@ -17,17 +17,19 @@ use crate::{
 };
 
 /// KEYS: stream. ARGV: channel, seconds to live, length cap, then (id, payload)…
-/// 1 when all were taken, 0 when one's id was not above the stream's last.
+/// 1 when all were taken, 0 when one's id was not above the stream's last. One that is there already was taken before, by a
+/// call whose answer was lost.
 static APPEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         for i = 4, #ARGV, 2 do
             local added = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], ARGV[i], 'e', ARGV[i + 1])
             if type(added) == 'table' and added.err then
-                if string.find(added.err, 'equal or smaller') then return 0 end
-                return redis.error_reply(added.err)
+                if not string.find(added.err, 'equal or smaller') then return redis.error_reply(added.err) end
+                if #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) == 0 then return 0 end
+            else
+                redis.call('PUBLISH', ARGV[1], ARGV[i] .. ' ' .. ARGV[i + 1])
             end
-            redis.call('PUBLISH', ARGV[1], ARGV[i] .. ' ' .. ARGV[i + 1])
         end
         redis.call('EXPIRE', KEYS[1], ARGV[2])
         return 1
