@@ -1,5 +1,6 @@
 //! Shows what is configured, without secrets, and tries each dependency. It makes and changes nothing.
 
+mod clocks;
 mod configured;
 
 use std::{path::Path, time::Duration};
@@ -34,6 +35,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         commands::print(&format!("{mark}  {what}: {text}\n"))
     };
     report("database", database(&settings).await)?;
+    let about_clocks = clocks::lines(&settings).await;
     if let Some(url) = &settings.redis_url {
         report("redis", redis(url.expose()).await)?;
     }
@@ -45,6 +47,9 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     }
     for endpoint in settings.ai.configured() {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
+    }
+    for line in about_clocks {
+        commands::print(&format!("{line}\n"))?;
     }
     match sick {
         0 => Ok(()),

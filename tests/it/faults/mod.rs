@@ -1,11 +1,15 @@
 //! Processes and servers are really killed, paused and restarted. Each test ends with the ledger check.
 
 mod api_dies;
+mod clocks;
 mod database_restarts;
 mod drain;
+mod full_disk;
 mod memory_worker_dies;
 mod poison;
 mod redis_dies;
+mod silent_links;
+mod takeover;
 pub mod worker_dies;
 mod worker_pauses;
 mod worker_stops;

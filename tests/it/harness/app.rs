@@ -82,6 +82,7 @@ pub struct Builder {
     env: Vec<(String, String)>,
     mock: Option<Vec<String>>,
     postgres: Option<String>,
+    redis: Option<(Redis, u16)>,
 }
 
 impl Builder {
@@ -108,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// A Redis of the test's own, reached by another port.
+    pub fn redis(mut self, redis: Redis, port: u16) -> Self {
+        self.redis = Some((redis, port));
+        self
+    }
+
     pub async fn start(self) -> App {
         let folder = folder().join(unique("app"));
         std::fs::create_dir_all(&folder).unwrap();
@@ -130,7 +137,13 @@ impl Builder {
                 Some(url) => url,
                 None => tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap(),
             };
-            app.redis = Some(tokio::task::spawn_blocking(Redis::start).await.unwrap());
+            app.redis = Some(match self.redis {
+                Some((redis, port)) => {
+                    app.env.push(("REDIS_URL".to_owned(), format!("redis://127.0.0.1:{port}")));
+                    redis
+                }
+                None => tokio::task::spawn_blocking(Redis::start).await.unwrap(),
+            });
             let migrated = app.command().arg("migrate").output().unwrap();
             assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         }
@@ -148,7 +161,7 @@ impl Builder {
 
 impl App {
     pub fn builder(stack: Stack) -> Builder {
-        Builder { stack, apis: 1, workers: 1, env: Vec::new(), mock: None, postgres: None }
+        Builder { stack, apis: 1, workers: 1, env: Vec::new(), mock: None, postgres: None, redis: None }
     }
 
     pub async fn start(stack: Stack) -> Self {
@@ -203,8 +216,19 @@ impl App {
     }
 
     fn process(&self, name: &str, arguments: &[String], port: u16) -> Process {
+        self.process_with(name, arguments, port, &[])
+    }
+
+    fn process_with(
+        &self,
+        name: &str,
+        arguments: &[String],
+        port: u16,
+        more: &[(String, String)],
+    ) -> Process {
         let log = self.folder.join(format!("{name}.log"));
         let mut env = self.environment();
+        env.extend(more.iter().cloned());
         env.push(("PORT".to_owned(), port.to_string()));
         Process::start(name, binary(), &log, |command| {
             command.args(arguments).env_clear().envs(env).current_dir(&self.folder);
@@ -235,6 +259,51 @@ impl App {
         let process = self.process(&unique("worker"), &["worker".to_owned()], 0);
         process.line_with("rapport worker takes jobs", READY);
         self.workers.push(process);
+    }
+
+    /// A worker whose machine's clock is wrong by so much (`+30s`).
+    pub fn add_worker_with_clock(&mut self, off: &str, arguments: &[&str]) {
+        let arguments: Vec<String> =
+            ["worker"].iter().chain(arguments).map(|&text| text.to_owned()).collect();
+        let process = self.process_with(&unique("worker"), &arguments, 0, &fake_clock(off));
+        process.line_with("rapport worker takes jobs", READY);
+        self.workers.push(process);
+    }
+
+    pub fn add_api_with_clock(&mut self, off: &str) {
+        let port = free_port();
+        let process = self.process_with(&unique("api"), &["api".to_owned()], port, &fake_clock(off));
+        process.line_with(&format!("http://127.0.0.1:{port}"), READY);
+        self.apis.push(process);
+        self.ports.push(port);
+    }
+
+    /// Starts an embedded process again, with a clock that can be set while it runs.
+    pub fn restart_api_with_settable_clock(&mut self, index: usize) -> Clock {
+        self.apis[index].kill();
+        let clock = Clock(self.folder.join("clock"));
+        clock.set("+0s");
+        let mut env = fake_clock("+0s");
+        env.retain(|(key, _)| key != "FAKETIME");
+        for (key, value) in
+            [("FAKETIME_TIMESTAMP_FILE", clock.0.to_str().unwrap()), ("FAKETIME_NO_CACHE", "1")]
+        {
+            env.push((key.to_owned(), value.to_owned()));
+        }
+        let port = self.ports[index];
+        let process = self.process_with(&unique("api"), &[], port, &env);
+        process.line_with(&format!("http://127.0.0.1:{port}"), READY);
+        self.apis[index] = process;
+        clock
+    }
+
+    /// Ends every connection of the service to its database, on the database's side.
+    pub async fn cut_database_connections(&self) {
+        let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and application_name = 'rapport' and pid <> pg_backend_pid()";
+        use sqlx::Connection;
+        let mut connection = sqlx::PgConnection::connect(&self.database).await.unwrap();
+        let (_cut,): (i64,) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
     }
 
     fn start_mock(&mut self, arguments: &[String]) {
@@ -298,6 +367,29 @@ impl Drop for App {
                 eprintln!("--- {} ---\n{}", process.name, tail.join("\n"));
             }
         }
+    }
+}
+
+/// What makes a process believe that its machine's clock is wrong.
+fn fake_clock(off: &str) -> Vec<(String, String)> {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    assert!(
+        Path::new(library).exists(),
+        "libfaketime is not installed: ./test installs it on Debian, as root"
+    );
+    // Timers go by a clock that nobody can set; libfaketime would set it too.
+    [("LD_PRELOAD", library), ("FAKETIME", off), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+/// The clock of a running process.
+pub struct Clock(PathBuf);
+
+impl Clock {
+    /// How far it is off from now on (`-600s`).
+    pub fn set(&self, off: &str) {
+        std::fs::write(&self.0, off).unwrap();
     }
 }
 

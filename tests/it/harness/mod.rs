@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod mail;
 pub mod memory;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod replay;

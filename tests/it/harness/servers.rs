@@ -77,7 +77,10 @@ impl Postgres {
 
     /// One of its own, for tests that stop it.
     pub fn start() -> Self {
-        let dir = folder().join(unique("pg"));
+        Self::start_in(folder().join(unique("pg")))
+    }
+
+    pub fn start_in(dir: PathBuf) -> Self {
         std::fs::create_dir_all(&dir).unwrap();
         open_to_all(&dir);
         let made = as_postgres()

@@ -1,0 +1,108 @@
+//! Disks that fill up, on a small file system in memory. Mounting one takes root.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use serde_json::json;
+
+use crate::harness::{App, Stack, User, eventually, servers::Postgres};
+
+/// A file system of so many megabytes, unmounted when dropped.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    fn mount(at: &'a Path, megabytes: u32) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let size = format!("size={megabytes}m,mode=0777");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
+        assert!(mounted.unwrap().success(), "a tmpfs is mounted (as root)");
+        Self(at)
+    }
+
+    /// Leaves no byte of room.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.0.join("ballast")).unwrap();
+        for size in [1 << 20, 4_096, 1] {
+            let block = vec![0u8; size];
+            while file.write_all(&block).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+/// Fills the disk, sees that it is said and nothing is broken, frees it, and sees that all goes on.
+async fn full_and_free(user: &User, disk: &Small<'_>) {
+    let ready = || async {
+        user.http.get(user.base.replace("/api/v1", "/readyz")).send().await.unwrap().status().as_u16()
+    };
+    let before = user.chat("/echo before").await;
+    let slow = user.submit("/delay 100 /tokens 50").await;
+    disk.fill();
+    let long = "x".repeat(30_000);
+    let refused = eventually("a write is refused", Duration::from_secs(30), || async {
+        let answer = user.post("/chat", &json!({"message": format!("/echo {long}")})).await;
+        (answer.status >= 500).then_some(answer)
+    })
+    .await;
+    refused.problem(507, "storage_full");
+    eventually("it is not ready", Duration::from_secs(10), || async { (ready().await == 503).then_some(()) })
+        .await;
+    // Reading goes on.
+    let session = before["session_id"].as_str().unwrap();
+    assert_eq!(user.messages(session).await.len(), 2);
+    disk.free();
+    eventually("it is ready again", Duration::from_secs(15), || async {
+        (ready().await == 200).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(user.chat("/echo after").await["reply"], "after");
+    }
+    // What was under way is done: an answer that could not be stored was kept.
+    let slow = user.finished(slow["id"].as_str().unwrap(), Duration::from_secs(30)).await;
+    assert_eq!(slow["status"], "succeeded", "{slow}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_goes_on_by_itself_when_there_is_room_again() {
+    let mut app = App::builder(Stack::Embedded).start().await;
+    app.apis[0].kill();
+    let folder = app.folder.join("small");
+    let disk = Small::mount(&folder, 24);
+    app.set_env("DATA_DIR", folder.to_str().unwrap());
+    app.restart_api(0);
+    let user = app.user().await;
+    for _ in 0..3 {
+        full_and_free(&user, &disk).await;
+    }
+    drop(app);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_goes_on_by_itself_when_there_is_room_again() {
+    let folder = crate::harness::servers::folder().join("smallpg");
+    let disk = Small::mount(&folder, 120);
+    let (postgres, url) = {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || {
+            let postgres = Postgres::start_in(folder);
+            let url = postgres.create_database();
+            (postgres, url)
+        })
+        .await
+        .unwrap()
+    };
+    let app = App::builder(Stack::Production).postgres(url).start().await;
+    let user = app.user().await;
+    full_and_free(&user, &disk).await;
+    drop((app, postgres));
+}

@@ -1,0 +1,98 @@
+//! A TCP link that can lie: it passes bytes on, or goes silent without closing anything, as a network does that forgets a
+//! connection.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+#[derive(Clone)]
+pub struct Proxy {
+    pub port: u16,
+    /// Connections numbered below this are silent.
+    silent_below: Arc<AtomicU64>,
+    made: Arc<AtomicU64>,
+    all_silent: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    pub async fn start(to: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let proxy = Self {
+            port: listener.local_addr().unwrap().port(),
+            silent_below: Arc::default(),
+            made: Arc::default(),
+            all_silent: Arc::default(),
+        };
+        let link = proxy.clone();
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let number = link.made.fetch_add(1, Ordering::SeqCst);
+                let link = link.clone();
+                tokio::spawn(async move {
+                    let server = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], to))).await;
+                    let Ok(server) = server else { return };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    tokio::join!(
+                        link.pass(number, from_client, to_server),
+                        link.pass(number, from_server, to_client)
+                    );
+                });
+            }
+        });
+        proxy
+    }
+
+    fn is_silent(&self, number: u64) -> bool {
+        self.all_silent.load(Ordering::SeqCst) || number < self.silent_below.load(Ordering::SeqCst)
+    }
+
+    /// Reads and acknowledges everything; passes it on while the connection is not silent. A silent one does not even pass
+    /// on that its other end has closed.
+    async fn pass(
+        &self,
+        number: u64,
+        mut from: tokio::net::tcp::OwnedReadHalf,
+        mut to: tokio::net::tcp::OwnedWriteHalf,
+    ) {
+        let mut buffer = vec![0; 64 * 1_024];
+        while let Ok(length) = from.read(&mut buffer).await {
+            if self.is_silent(number) {
+                if length == 0 {
+                    while self.is_silent(number) {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    return;
+                }
+                continue;
+            }
+            if length == 0 || to.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// All connections there are fall silent for good; new ones work.
+    pub fn silence_present(&self) {
+        self.silent_below.store(self.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Everything falls silent, also what is connected meanwhile, until it is lifted. What fell silent stays so.
+    pub fn silence_all(&self, silent: bool) {
+        if !silent {
+            self.silence_present();
+        }
+        self.all_silent.store(silent, Ordering::SeqCst);
+    }
+}
