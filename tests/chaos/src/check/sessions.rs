@@ -1,0 +1,96 @@
+//! Each session: no holes, nothing twice, answered in the order in which it was accepted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::{
+    Violation,
+    database::{Stored, marker_of, text},
+};
+use crate::{history::Sent, nemeses::Nemesis};
+
+pub fn check(sent: &[Sent], stored: &Stored, faults: &[Nemesis]) -> Vec<Violation> {
+    let mut sessions: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for message in &stored.messages {
+        sessions.entry(text(message, "session_id")).or_default().push(message);
+    }
+    let sent: HashMap<&str, &Sent> = sent.iter().map(|sent| (sent.marker.as_str(), sent)).collect();
+    // A clock that is wrong gives times that are wrong; what is stored is in order all the same.
+    let trusts_times = !faults.iter().any(Nemesis::is_of_clocks);
+    let mut found = Vec::new();
+    for (session, messages) in sessions {
+        found.extend(places(session, &messages));
+        found.extend(order(session, &messages, &sent));
+        if trusts_times {
+            found.extend(ends(session, &messages, stored));
+        }
+    }
+    found
+}
+
+/// Questions stand at 1, 3, 5, …, each with its answer, if it has one, right behind it.
+fn places(session: &str, messages: &[&Value]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut next = 1;
+    let mut asked: Option<&Value> = None;
+    for message in messages {
+        let (seq, role) = (message["seq"].as_i64().unwrap_or(0), text(message, "role"));
+        let is_right = match role {
+            "user" => seq == next,
+            _ => asked.is_some_and(|question| {
+                question["seq"].as_i64() == Some(seq - 1) && question["job_id"] == message["job_id"]
+            }),
+        };
+        if role == "user" {
+            asked = Some(message);
+            next = seq + 2;
+        }
+        if !is_right {
+            let what = format!("session {session}: {role} at {seq} does not belong there");
+            let marker = asked.and_then(|question| marker_of(text(question, "content"))).unwrap_or_default();
+            found.push(Violation::new("I2 order", what).about(marker));
+        }
+    }
+    found
+}
+
+/// The order in which the client learnt that its messages were accepted is the stored one.
+fn order(session: &str, messages: &[&Value], sent: &HashMap<&str, &Sent>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut last: Option<(u64, &str)> = None;
+    for message in messages.iter().filter(|message| text(message, "role") == "user") {
+        let Some(marker) = marker_of(text(message, "content")) else { continue };
+        let Some(accepted) = sent.get(marker).and_then(|sent| sent.accepted) else { continue };
+        if let Some((before, other)) = last
+            && before > accepted
+        {
+            let what = format!("session {session}: {other} was accepted after {marker} and stands before it");
+            found.push(Violation::new("I2 order", what).about(marker));
+        }
+        last = Some((accepted, marker));
+    }
+    found
+}
+
+/// Jobs end in the order of their questions; who is cancelled while it waits may end sooner.
+fn ends(session: &str, messages: &[&Value], stored: &Stored) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut last: Option<(&str, &str)> = None;
+    for message in messages.iter().filter(|message| text(message, "role") == "user") {
+        let Some(marker) = marker_of(text(message, "content")) else { continue };
+        let Some(job) = stored.jobs.get(text(message, "job_id")) else { continue };
+        if !["succeeded", "failed"].contains(&text(job, "status")) {
+            continue;
+        }
+        let ended = text(job, "finished_at");
+        if let Some((before, other)) = last
+            && before > ended
+        {
+            let what = format!("session {session}: {other} ended at {before}, after {marker} at {ended}");
+            found.push(Violation::new("I2 order", what).about(marker).with(stored.lines_about(other)));
+        }
+        last = Some((ended, marker));
+    }
+    found
+}

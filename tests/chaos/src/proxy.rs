@@ -1,0 +1,189 @@
+//! A TCP proxy that can behave like a bad network.
+//!
+//! What it swallowed is lost: a connection that was silent once stays silent, also after the network has healed, until one
+//! side closes it. While it is silent the other side does not even learn that: as behind a firewall that forgot it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use rand::Rng;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    Pass,
+    /// Every piece is late by this much.
+    Delay(Duration),
+    /// Nobody listens, and what was open is closed.
+    Refuse,
+    /// New connections are taken and closed; what was open goes on.
+    Drop,
+    /// Now and then half of a piece is passed on, and the connection closed.
+    Truncate,
+    /// Old connections and new ones: bytes are taken and nothing is passed on.
+    Swallow,
+    /// Old connections are silent both ways; new ones work.
+    HalfOpen,
+}
+
+/// The mode, and how often everything was cut: a connection ends when this goes up.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    mode: Mode,
+    cuts: u64,
+    /// Grows with each change: a connection of an earlier one is old.
+    epoch: u64,
+}
+
+pub struct Link {
+    pub port: u16,
+    target: Arc<AtomicU16>,
+    state: watch::Sender<State>,
+}
+
+impl Link {
+    pub async fn start(port: u16, target: u16) -> Result<Self, String> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
+        let (state, watching) = watch::channel(State { mode: Mode::Pass, cuts: 0, epoch: 0 });
+        let target = Arc::new(AtomicU16::new(target));
+        tokio::spawn(accept(listener, port, Arc::clone(&target), watching));
+        Ok(Self { port, target, state })
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.state.send_modify(|state| {
+            state.mode = mode;
+            state.epoch += 1;
+            if mode == Mode::Refuse {
+                state.cuts += 1;
+            }
+        });
+    }
+
+    /// Closes every connection.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// New connections go there from now on.
+    pub fn point_at(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, port: u16, target: Arc<AtomicU16>, mut state: watch::Receiver<State>) {
+    let mut listener = Some(listener);
+    loop {
+        let mode = state.borrow_and_update().mode;
+        if mode == Mode::Refuse {
+            listener = None;
+        } else if listener.is_none() {
+            match TcpListener::bind(("127.0.0.1", port)).await {
+                Ok(bound) => listener = Some(bound),
+                // An outgoing connection may have taken the port for a moment.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+            continue;
+        }
+        let next = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            taken = next => match taken {
+                Ok((client, _)) if mode != Mode::Drop => {
+                    tokio::spawn(carry(client, target.load(Ordering::SeqCst), state.clone()));
+                }
+                Ok(_) | Err(_) => {}
+            },
+            changed = state.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn carry(client: TcpStream, target: u16, state: watch::Receiver<State>) {
+    let born = *state.borrow();
+    let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
+    let _late = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // Each direction ends the other: a half-closed connection is of use to none of our protocols.
+    let (gone, _) = watch::channel(false);
+    let up = pump(from_client, to_server, born, state.clone(), gone.clone());
+    let down = pump(from_server, to_client, born, state, gone);
+    tokio::join!(up, down);
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    born: State,
+    mut state: watch::Receiver<State>,
+    gone: watch::Sender<bool>,
+) {
+    let mut other = gone.subscribe();
+    let mut buffer = vec![0_u8; 64 * 1_024];
+    let mut is_lost = false;
+    loop {
+        let now = *state.borrow_and_update();
+        if now.cuts != born.cuts || *other.borrow_and_update() {
+            break;
+        }
+        is_lost |= now.mode == Mode::Swallow || now.mode == Mode::HalfOpen && born.epoch != now.epoch;
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            changed = state.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+            changed = other.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+        };
+        let count = match read {
+            Ok(count) if count > 0 => count,
+            Ok(_) | Err(_) => {
+                if is_lost {
+                    healed(&mut state, born).await;
+                }
+                break;
+            }
+        };
+        if is_lost {
+            continue;
+        }
+        let mode = state.borrow().mode;
+        if let Mode::Delay(by) = mode {
+            tokio::time::sleep(by).await;
+        }
+        let is_cut = mode == Mode::Truncate && rand::rng().random_bool(0.1);
+        let piece = if is_cut { &buffer[..count / 2] } else { &buffer[..count] };
+        if to.write_all(piece).await.is_err() || is_cut {
+            break;
+        }
+    }
+    gone.send_replace(true);
+}
+
+/// The other side learns that this one closed when the network works again.
+async fn healed(state: &mut watch::Receiver<State>, born: State) {
+    let is_over =
+        |state: &State| !matches!(state.mode, Mode::Swallow | Mode::HalfOpen) || state.cuts != born.cuts;
+    let _ended = state.wait_for(is_over).await;
+}
