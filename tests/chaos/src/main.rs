@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
     }
     let ended = tokio::select! {
         ended = run::run(&settings) => ended,
-        _ = tokio::signal::ctrl_c() => Err("stopped".to_owned()),
+        () = asked_to_stop() => Err("stopped".to_owned()),
     };
     match ended {
         Ok(0) => ExitCode::SUCCESS,
@@ -40,6 +40,20 @@ async fn main() -> ExitCode {
         Err(error) => {
             eprintln!("chaos: {error}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Ctrl-C or SIGTERM: what was started and mounted is taken down.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => {
+            let _asked = tokio::signal::ctrl_c().await;
         }
     }
 }

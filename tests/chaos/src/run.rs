@@ -175,7 +175,8 @@ async fn rounds(
     let reader = Reader::open(&topology.store().await).await?;
     let talking = fleet::talk(&world, settings.seed);
     let scene = Scene { topology, world };
-    let mut rounds = Rounds { scene, reader, logs: Logs::default(), idle: BTreeMap::new(), idle_lines: 0.0 };
+    let mut rounds =
+        Rounds { scene, reader, logs: Logs::default(), idle: BTreeMap::new(), idle_lines: 0.0, surplus: 0 };
     let limit = Duration::from_secs_f64(settings.minutes * 60.0);
     let mut deck =
         Deck { left: Vec::new(), all, rng: StdRng::seed_from_u64(settings.seed), overlap: settings.overlap };

@@ -148,7 +148,10 @@ impl Reader {
             ("json", "error"),
             ("", "created_at"),
         ];
-        let rest = format!("from jobs where status in ('queued', 'running') and run_at <= {now}");
+        // A message that was never tried is due, whatever the clock of the API said that took it.
+        let rest = format!(
+            "from jobs where status in ('queued', 'running') and (run_at <= {now} or kind = 'chat' and attempt = 0)"
+        );
         self.rows(&columns, &rest).await
     }
 

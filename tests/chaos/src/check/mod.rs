@@ -48,3 +48,6 @@ impl Violation {
         self.evidence.append(&mut lines);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,10 +21,12 @@ use tokio::sync::watch;
 use crate::history::History;
 
 pub use http::{Call, Reply, Web};
+#[cfg(test)]
+pub use stream::Assembly;
 
 pub const PASSWORD: &str = "Correct-horse-1";
 /// How long a client follows one message before it gives up: longer than any fault and what is allowed after it.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(130);
 
 /// Lets clients begin new messages, or not.
 pub struct Gate {
@@ -138,7 +140,7 @@ pub struct Lane {
     pub number: usize,
     rng: StdRng,
     session: Option<(u64, String)>,
-    socket: Option<socket::Socket>,
+    socket: Option<(socket::Socket, Instant)>,
     next: u64,
 }
 

@@ -1,6 +1,6 @@
 //! `GET /chat/ws`: many messages on one connection; a cut one is resumed at another API.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -72,8 +72,10 @@ impl Lane {
                 self.world.history.step(&marker, "not known whether it was accepted");
                 return;
             }
-            let mut socket = match self.socket.take() {
-                Some(socket) => socket,
+            // An idle one was closed, rightly, while we did not answer its pings.
+            let kept = self.socket.take().filter(|(_, since)| since.elapsed() < Duration::from_secs(10));
+            let mut socket = match kept {
+                Some((socket, _)) => socket,
                 None => match connect(
                     &self.world.web.urls[message.api % self.world.web.urls.len()],
                     &self.user.token,
@@ -117,16 +119,16 @@ impl Lane {
                 self.accepted(&mut message, &job);
             }
             match listened {
-                Ok(()) => self.socket = Some(socket),
+                Ok(()) => self.socket = Some((socket, Instant::now())),
                 // Refused, but the connection is well.
                 Err(Refused::ForNow) => {
-                    self.socket = Some(socket);
+                    self.socket = Some((socket, Instant::now()));
                     // With its key it can be sent again; without one, a 503 may have come after the commit.
                     is_sent = !self.world.socket_keys;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(Refused::ForGood(code)) => {
-                    self.socket = Some(socket);
+                    self.socket = Some((socket, Instant::now()));
                     self.world.history.end(&marker, End::Refused(code));
                     return;
                 }
