@@ -82,9 +82,13 @@ impl Rounds {
         }
         let (ready, drained) = self.recover(&world, &mut found).await;
         world.gate.close();
-        let quiet = within(QUIET, || async { world.gate.busy() == 0 }).await;
-        if quiet.is_none() {
-            found.push(Violation::new("I4 wedged", format!("{} clients still wait", world.gate.busy())));
+        let is_well = ready.is_some() && drained.is_some();
+        let limit = if is_well { QUIET } else { Duration::from_secs(10) };
+        if within(limit, || async { world.gate.busy() == 0 }).await.is_none() {
+            let what = format!("{} clients still wait; every process is restarted", world.gate.busy());
+            found.push(Violation::new("I4 wedged", what));
+            self.scene.topology.restart_all().await?;
+            within(QUIET, || async { world.gate.busy() == 0 }).await;
         }
         self.scene.topology.supervise().await?;
         let stored = self.stored(round).await?;

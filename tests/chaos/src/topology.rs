@@ -258,6 +258,16 @@ impl Topology {
         service.process.kill();
     }
 
+    /// As a person would who is at a loss: what wedged in one fault shall not be blamed on the next.
+    pub async fn restart_all(&self) -> Result<(), String> {
+        for service in self.services() {
+            let mut service = service.lock().await;
+            self.kill(&mut service).await;
+            self.launch_again(&mut service, None)?;
+        }
+        Ok(())
+    }
+
     /// Whatever ended by itself is told, and started again.
     pub async fn supervise(&self) -> Result<(), String> {
         for service in self.services() {

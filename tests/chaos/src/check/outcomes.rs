@@ -35,7 +35,8 @@ fn of_message(
     let mut found = Vec::new();
     let mut wrong = |kind: &'static str, what: String| found.push(Violation::new(kind, what));
     for fault in &sent.faults {
-        wrong("I3 stream", format!("{}: {fault}", sent.transport));
+        let kind = if fault.contains(" came after ") { "I3 ids" } else { "I3 stream" };
+        wrong(kind, format!("{}: {fault}", sent.transport));
     }
     if sent.jobs.len() > 1 {
         wrong("I5 doubled", format!("one key gave several jobs: {:?}", sent.jobs));
@@ -133,6 +134,7 @@ fn of_job(sent: &Sent, job: &Value, answers: &[&Value], faults: &[Nemesis]) -> V
     }
     if let (Some(streamed), Some(End::Answered { .. } | End::Cancelled)) = (&sent.streamed, &sent.end)
         && answer.unwrap_or_default() != streamed
+        && sent.faults.is_empty()
     {
         wrong("I3 stream", format!("{}: the stream said {streamed:?}, stored is {answer:?}", sent.transport));
     }
