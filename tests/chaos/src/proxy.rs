@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicI64, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -51,15 +51,16 @@ pub struct Link {
     pub port: u16,
     target: Arc<AtomicU16>,
     state: watch::Sender<State>,
+    swallowed: Arc<AtomicI64>,
 }
 
 impl Link {
     pub async fn start(port: u16, target: u16) -> Result<Self, String> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
         let (state, watching) = watch::channel(State { mode: Mode::Pass, cuts: 0, epoch: 0 });
-        let target = Arc::new(AtomicU16::new(target));
-        tokio::spawn(accept(listener, port, Arc::clone(&target), watching));
-        Ok(Self { port, target, state })
+        let (target, swallowed) = (Arc::new(AtomicU16::new(target)), Arc::default());
+        tokio::spawn(accept(listener, port, Arc::clone(&target), watching, Arc::clone(&swallowed)));
+        Ok(Self { port, target, state, swallowed })
     }
 
     pub fn set(&self, mode: Mode) {
@@ -70,6 +71,11 @@ impl Link {
                 state.cuts += 1;
             }
         });
+    }
+
+    /// Connections on which something was sent that nobody got: over HTTP, so many requests.
+    pub fn swallowed(&self) -> i64 {
+        self.swallowed.load(Ordering::SeqCst)
     }
 
     /// Closes every connection.
@@ -84,7 +90,13 @@ impl Link {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, target: Arc<AtomicU16>, mut state: watch::Receiver<State>) {
+async fn accept(
+    listener: TcpListener,
+    port: u16,
+    target: Arc<AtomicU16>,
+    mut state: watch::Receiver<State>,
+    swallowed: Arc<AtomicI64>,
+) {
     let mut listener = Some(listener);
     loop {
         let mode = state.borrow_and_update().mode;
@@ -107,7 +119,8 @@ async fn accept(listener: TcpListener, port: u16, target: Arc<AtomicU16>, mut st
         tokio::select! {
             taken = next => match taken {
                 Ok((client, _)) if mode != Mode::Drop => {
-                    tokio::spawn(carry(client, target.load(Ordering::SeqCst), state.clone()));
+                    let target = target.load(Ordering::SeqCst);
+                    tokio::spawn(carry(client, target, state.clone(), Arc::clone(&swallowed)));
                 }
                 Ok(_) | Err(_) => {}
             },
@@ -116,7 +129,7 @@ async fn accept(listener: TcpListener, port: u16, target: Arc<AtomicU16>, mut st
     }
 }
 
-async fn carry(client: TcpStream, target: u16, state: watch::Receiver<State>) {
+async fn carry(client: TcpStream, target: u16, state: watch::Receiver<State>, swallowed: Arc<AtomicI64>) {
     let born = *state.borrow();
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     let _late = (client.set_nodelay(true), server.set_nodelay(true));
@@ -124,8 +137,8 @@ async fn carry(client: TcpStream, target: u16, state: watch::Receiver<State>) {
     let (from_server, to_server) = server.into_split();
     // Each direction ends the other: a half-closed connection is of use to none of our protocols.
     let (gone, _) = watch::channel(false);
-    let up = pump(from_client, to_server, born, state.clone(), gone.clone());
-    let down = pump(from_server, to_client, born, state, gone);
+    let up = pump(from_client, to_server, born, state.clone(), gone.clone(), Some(&swallowed));
+    let down = pump(from_server, to_client, born, state, gone, None);
     tokio::join!(up, down);
 }
 
@@ -135,10 +148,11 @@ async fn pump(
     born: State,
     mut state: watch::Receiver<State>,
     gone: watch::Sender<bool>,
+    swallowed: Option<&AtomicI64>,
 ) {
     let mut other = gone.subscribe();
     let mut buffer = vec![0_u8; 64 * 1_024];
-    let mut is_lost = false;
+    let (mut is_lost, mut is_swallowed) = (false, false);
     loop {
         let now = *state.borrow_and_update();
         if now.cuts != born.cuts || *other.borrow_and_update() {
@@ -166,6 +180,10 @@ async fn pump(
             }
         };
         if is_lost {
+            if let Some(swallowed) = swallowed.filter(|_| !is_swallowed) {
+                swallowed.fetch_add(1, Ordering::SeqCst);
+            }
+            is_swallowed = true;
             continue;
         }
         let mode = state.borrow().mode;
