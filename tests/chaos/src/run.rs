@@ -25,6 +25,8 @@ use crate::{
 const AROUND: u64 = 14;
 /// Histories shown of one kind of violation in one round.
 const SHOWN: usize = 3;
+/// Of each history: its beginning and its end.
+const LINES: usize = 30;
 
 fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
@@ -208,8 +210,13 @@ fn show(found: &[Violation]) {
         }
         let about = violation.about.as_deref().unwrap_or_default();
         println!("  !! {} {about}: {}", violation.kind, violation.what);
-        for line in violation.evidence.iter().take(60) {
-            println!("       {}", line.chars().take(420).collect::<String>());
+        let (lines, half) = (&violation.evidence, LINES / 2);
+        for (index, line) in lines.iter().enumerate() {
+            if index < half || index + half >= lines.len() {
+                println!("       {}", line.chars().take(420).collect::<String>());
+            } else if index == half {
+                println!("       … {} lines …", lines.len().saturating_sub(LINES));
+            }
         }
     }
     for (kind, times) in shown {
