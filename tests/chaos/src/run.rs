@@ -65,7 +65,7 @@ fn binary(settings: &Settings) -> Result<PathBuf, String> {
         }
     }
     let built = cargo
-        .args(["build", "--quiet", "--bin", "rapport", "--profile", profile, "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bin", "rapport", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
