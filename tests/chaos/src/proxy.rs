@@ -205,3 +205,99 @@ async fn healed(state: &mut watch::Receiver<State>, born: State) {
         |state: &State| !matches!(state.mode, Mode::Swallow | Mode::HalfOpen) || state.cuts != born.cuts;
     let _ended = state.wait_for(is_over).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link to a server that gives back what it gets.
+    async fn echo() -> Link {
+        let server = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let target = server.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = server.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await
+                });
+            }
+        });
+        Link::start(crate::servers::free_port().unwrap(), target).await.unwrap()
+    }
+
+    /// What comes back: `Some(true)` the same, `Some(false)` the end, `None` nothing.
+    async fn says(stream: &mut TcpStream) -> Option<bool> {
+        let mut answer = [0; 4];
+        if stream.write_all(b"ping").await.is_err() {
+            return Some(false);
+        }
+        let read = stream.read_exact(&mut answer);
+        match tokio::time::timeout(Duration::from_millis(500), read).await {
+            Ok(Ok(_)) => Some(answer == *b"ping"),
+            Ok(Err(_)) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    async fn connect(link: &Link) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", link.port)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn half_open_silences_the_old_for_ever_and_lets_new_ones_through() {
+        let link = echo().await;
+        let mut old = connect(&link).await;
+        assert_eq!(says(&mut old).await, Some(true));
+        link.set(Mode::HalfOpen);
+        assert_eq!(says(&mut old).await, None);
+        let mut new = connect(&link).await;
+        assert_eq!(says(&mut new).await, Some(true));
+        link.set(Mode::Pass);
+        assert_eq!(says(&mut old).await, None);
+        assert_eq!(says(&mut new).await, Some(true));
+    }
+
+    #[tokio::test]
+    async fn swallow_silences_all_and_counts_what_was_lost() {
+        let link = echo().await;
+        let mut old = connect(&link).await;
+        assert_eq!(says(&mut old).await, Some(true));
+        link.set(Mode::Swallow);
+        let mut new = connect(&link).await;
+        assert_eq!((says(&mut old).await, says(&mut new).await), (None, None));
+        link.set(Mode::Pass);
+        assert_eq!(says(&mut new).await, None);
+        assert_eq!(link.swallowed(), 2);
+    }
+
+    #[tokio::test]
+    async fn refused_means_nobody_listens_and_then_somebody_does_again() {
+        let link = echo().await;
+        let mut old = connect(&link).await;
+        assert_eq!(says(&mut old).await, Some(true));
+        link.set(Mode::Refuse);
+        assert_eq!(says(&mut old).await, Some(false));
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", link.port)).await.is_ok() {
+            assert!(std::time::Instant::now() < deadline, "it still listens");
+        }
+        link.set(Mode::Pass);
+        loop {
+            if let Ok(mut new) = TcpStream::connect(("127.0.0.1", link.port)).await {
+                assert_eq!(says(&mut new).await, Some(true));
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "it does not listen again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_closes_what_is_open_and_nothing_else() {
+        let link = echo().await;
+        let mut old = connect(&link).await;
+        assert_eq!(says(&mut old).await, Some(true));
+        link.cut();
+        assert_eq!(says(&mut old).await, Some(false));
+        assert_eq!(says(&mut connect(&link).await).await, Some(true));
+    }
+}
