@@ -88,7 +88,11 @@ impl Rounds {
             let what = format!("{} clients still wait; every process is restarted", world.gate.busy());
             found.push(Violation::new("I4 wedged", what));
             self.scene.topology.restart_all().await?;
+            // What comes back with the new processes may end; the rest never does.
+            within(Duration::from_secs(25), || async { world.gate.busy() == 0 }).await;
+            world.giving_up.store(true, Ordering::SeqCst);
             within(QUIET, || async { world.gate.busy() == 0 }).await;
+            world.giving_up.store(false, Ordering::SeqCst);
         }
         self.scene.topology.supervise().await?;
         let stored = self.stored(round).await?;

@@ -9,7 +9,7 @@ mod stream;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -77,6 +77,8 @@ pub struct World {
     pub history: History,
     pub web: Web,
     pub gate: Arc<Gate>,
+    /// Set when waiting on is of no use: every client gives up its message.
+    pub giving_up: Arc<AtomicBool>,
     /// The fault that runs, by number: part of every marker.
     pub round: AtomicU64,
     /// `idempotency_key` in a frame is understood.
@@ -94,6 +96,7 @@ impl World {
             history: History::default(),
             web,
             gate: Gate::new(),
+            giving_up: Arc::default(),
             round: AtomicU64::new(0),
             socket_keys: false,
             users: Vec::new(),
@@ -116,6 +119,7 @@ pub struct Message {
     pub session: Option<String>,
     pub api: usize,
     pub deadline: Instant,
+    giving_up: Arc<AtomicBool>,
     /// Ask to cancel it this long after it was accepted.
     pub cancel_after: Option<Duration>,
 }
@@ -130,7 +134,7 @@ impl Message {
     }
 
     pub fn is_late(&self) -> bool {
-        Instant::now() > self.deadline
+        Instant::now() > self.deadline || self.giving_up.load(Ordering::SeqCst)
     }
 }
 
@@ -215,6 +219,7 @@ impl Lane {
         self.world.history.begin(&marker, session.as_deref(), transport);
         self.world.history.step(&marker, format!("{transport}: {text:?} into {session:?}"));
         let api = self.rng.random_range(0..self.world.web.urls.len());
-        Message { marker, text, session, api, deadline: Instant::now() + PATIENCE, cancel_after }
+        let (deadline, giving_up) = (Instant::now() + PATIENCE, Arc::clone(&self.world.giving_up));
+        Message { marker, text, session, api, deadline, giving_up, cancel_after }
     }
 }
