@@ -1,7 +1,7 @@
 //! The whole run: start, warm up, one fault after another until the time is over, tell.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -177,8 +177,15 @@ async fn rounds(
     let reader = Reader::open(&topology.store().await).await?;
     let talking = fleet::talk(&world, settings.seed);
     let scene = Scene { topology, world };
-    let mut rounds =
-        Rounds { scene, reader, logs: Logs::default(), idle: BTreeMap::new(), idle_lines: 0.0, surplus: 0 };
+    let mut rounds = Rounds {
+        scene,
+        reader,
+        logs: Logs::default(),
+        idle: BTreeMap::new(),
+        idle_lines: 0.0,
+        surplus: 0,
+        stuck: HashSet::new(),
+    };
     let limit = Duration::from_secs_f64(settings.minutes * 60.0);
     let mut deck =
         Deck { left: Vec::new(), all, rng: StdRng::seed_from_u64(settings.seed), overlap: settings.overlap };
