@@ -130,6 +130,11 @@ fn a_stream_must_grow_and_end_once() {
     assert_eq!(stream.take("2-2", "token", &json!({"delta": "b"})), None);
     assert_eq!(stream.take("2-3", "done", &json!({"reply": "b", "finish_reason": "stop"})), None);
     assert!(stream.take("2-4", "done", &json!({"reply": "b"})).is_some(), "a second end");
+    let mut lost = Assembly::default();
+    assert_eq!(lost.take("1-7", "token", &json!({"delta": "a"})), None);
+    assert!(lost.take("1-7", "reset", &json!({})).is_some(), "who resumes after it has no text");
+    assert_eq!(lost.take("0-1", "reset", &json!({})), None);
+    assert_eq!(lost.take("1-9", "token", &json!({"delta": "ab"})), None);
     let mut other = Assembly::default();
     assert!(other.take("1-2", "done", &json!({"reply": "b"})).is_some(), "a reply that was not streamed");
 }

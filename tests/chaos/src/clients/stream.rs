@@ -33,7 +33,9 @@ impl Assembly {
         let Some(parsed) = parsed else { return Some(format!("the id {id:?} cannot be read")) };
         let before = self.last.replace(parsed);
         let mut wrong = before
-            .filter(|before| *before >= parsed)
+            // A `reset` may go back to before all attempts: who is cut there and resumes gets the whole text. One under
+            // the id of what was dropped would lose it.
+            .filter(|before| *before >= parsed && !(name == "reset" && parsed.0 == 0))
             .map(|before| format!("`{name}` {id} came after {}-{}", before.0, before.1));
         match name {
             "reset" => self.text.clear(),
