@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::World;
 
+/// What a client may be told while something is away, and tries again after.
+pub const PASSES: [u16; 5] = [429, 502, 503, 504, 507];
+
 pub struct Web {
     pub client: Client,
     /// `http://host:port` of every API.
@@ -152,7 +155,7 @@ impl World {
 
     /// A 500 is never right; nor is a refusal that our clients gave no reason for.
     pub fn judge(&self, marker: &str, status: u16, code: &str, body: &Value) {
-        let expected = [429, 502, 503, 504].contains(&status)
+        let expected = PASSES.contains(&status)
             || code == "idempotency_in_progress"
             // A job that failed or crashed is judged by what is stored.
             || ["job_crashed", "job_failed", "wrong_state"].contains(&code);

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::{
     Lane, Message,
-    http::{Call, Reply},
+    http::{Call, PASSES, Reply},
 };
 use crate::history::End;
 
@@ -42,7 +42,7 @@ impl Lane {
                     self.accepted(message, &job);
                     return Some(job);
                 }
-                Reply::Http { status, .. } if ![409, 429, 502, 503, 504].contains(status) => {
+                Reply::Http { status, .. } if *status != 409 && !PASSES.contains(status) => {
                     self.world.history.end(&message.marker, End::Refused(status.to_string()));
                     return None;
                 }

@@ -178,7 +178,7 @@ impl World {
                 self.history.error(&format!("{status} {code}"));
                 self.judge(marker, status, code, &event);
                 return Err(match status {
-                    409 | 429 | 502 | 503 | 504 => Refused::ForNow,
+                    409 | 429 | 502 | 503 | 504 | 507 => Refused::ForNow,
                     _ => Refused::ForGood(format!("{status} {code}")),
                 });
             };

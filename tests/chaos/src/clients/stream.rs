@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Lane, Message, World,
-    http::{Call, Reply, broken},
+    http::{Call, PASSES, Reply, broken},
 };
 use crate::history::End;
 
@@ -155,7 +155,7 @@ impl Lane {
                 if let Some(named) = named {
                     self.accepted(&mut message, &named);
                     job = Some(named);
-                } else if ![404, 409, 429, 502, 503, 504].contains(&status) {
+                } else if !([404, 409].contains(&status) || PASSES.contains(&status)) {
                     self.world.history.end(&message.marker, End::Refused(status.to_string()));
                     return;
                 }
