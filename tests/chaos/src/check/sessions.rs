@@ -20,7 +20,7 @@ pub fn check(sent: &[Sent], stored: &Stored, faults: &[Nemesis]) -> Vec<Violatio
     let trusts_times = !faults.iter().any(Nemesis::is_of_clocks);
     let mut found = Vec::new();
     for (session, messages) in sessions {
-        found.extend(places(session, &messages));
+        found.extend(places(session, &messages, stored));
         found.extend(order(session, &messages, &sent));
         if trusts_times {
             found.extend(ends(session, &messages, stored));
@@ -30,14 +30,19 @@ pub fn check(sent: &[Sent], stored: &Stored, faults: &[Nemesis]) -> Vec<Violatio
 }
 
 /// Questions stand at 1, 3, 5, …, each with its answer, if it has one, right behind it.
-fn places(session: &str, messages: &[&Value]) -> Vec<Violation> {
+fn places(session: &str, messages: &[&Value], stored: &Stored) -> Vec<Violation> {
     let mut found = Vec::new();
+    // A job that is tried again by hand, or by its key, takes a place for its turn: a hole that is meant to be.
+    let has_retried = messages.iter().filter(|message| text(message, "role") == "user").any(|message| {
+        let order = stored.jobs.get(text(message, "job_id")).and_then(|job| job["session_order"].as_i64());
+        order.is_some() && order != message["seq"].as_i64()
+    });
     let mut next = 1;
     let mut asked: Option<&Value> = None;
     for message in messages {
         let (seq, role) = (message["seq"].as_i64().unwrap_or(0), text(message, "role"));
         let is_right = match role {
-            "user" => seq == next,
+            "user" => seq == next || has_retried && seq > next,
             _ => asked.is_some_and(|question| {
                 question["seq"].as_i64() == Some(seq - 1) && question["job_id"] == message["job_id"]
             }),
@@ -49,7 +54,11 @@ fn places(session: &str, messages: &[&Value]) -> Vec<Violation> {
         if !is_right {
             let what = format!("session {session}: {role} at {seq} does not belong there");
             let marker = asked.and_then(|question| marker_of(text(question, "content"))).unwrap_or_default();
-            found.push(Violation::new("I2 order", what).about(marker));
+            let all = messages.iter().map(|message| {
+                let (seq, job) = (&message["seq"], text(message, "job_id"));
+                format!("{} STORED {seq} {} of job {job}", text(message, "created_at"), text(message, "role"))
+            });
+            found.push(Violation::new("I2 order", what).about(marker).with(all));
         }
     }
     found
@@ -77,7 +86,13 @@ fn order(session: &str, messages: &[&Value], sent: &HashMap<&str, &Sent>) -> Vec
 fn ends(session: &str, messages: &[&Value], stored: &Stored) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut last: Option<(&str, &str)> = None;
-    for message in messages.iter().filter(|message| text(message, "role") == "user") {
+    let mut asked: Vec<&&Value> = messages.iter().filter(|message| text(message, "role") == "user").collect();
+    // Its turn, which is its place unless it was tried again.
+    asked.sort_by_key(|message| {
+        let job = stored.jobs.get(text(message, "job_id"));
+        job.and_then(|job| job["session_order"].as_i64()).or(message["seq"].as_i64())
+    });
+    for message in asked {
         let Some(marker) = marker_of(text(message, "content")) else { continue };
         let Some(job) = stored.jobs.get(text(message, "job_id")) else { continue };
         if !["succeeded", "failed"].contains(&text(job, "status")) {
