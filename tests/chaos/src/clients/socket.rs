@@ -203,7 +203,7 @@ impl World {
 /// Whether the service knows `idempotency_key` in a frame: the same key twice is the same job.
 pub async fn knows_keys(url: &str, token: &str) -> Result<bool, String> {
     let mut socket = connect(url, token).await?;
-    let frame = json!({"message": "/echo hello", "idempotency_key": "does it know keys"});
+    let frame = json!({"message": "/echo hello", "idempotency_key": "does-it-know-keys"});
     let mut jobs = Vec::new();
     for _ in 0..2 {
         say(&mut socket, &frame).await?;
