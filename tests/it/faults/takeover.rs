@@ -79,6 +79,10 @@ async fn an_api_that_stops_turns_nobody_away_who_looks_first() {
     let client = crate::harness::User { http, ..user.clone() };
     let mut stream = client.stream(&json!({"message": "/delay 100 /tokens 100"})).await;
     let job = stream.next().await.unwrap().data["job_id"].as_str().unwrap().to_owned();
+    eventually("it runs", Duration::from_secs(10), || async {
+        (user.job(&job).await["status"] == "running").then_some(())
+    })
+    .await;
     // Somebody who waits for a job that takes long is not kept waiting.
     let waiting = tokio::spawn({
         let (client, path) = (client.clone(), format!("/jobs/{job}?wait=60"));
