@@ -1,8 +1,8 @@
 //! Accepts connections and serves them until told to stop.
 //!
 //! Ours rather than axum's `serve`, because a public server needs bounds on its clients: how many there may be ([`room`]),
-//! how long one may go without a request ([`activity`]) or stall in the middle of a body ([`body`]), and (by
-//! `TCP_USER_TIMEOUT`) how long one may read nothing.
+//! how long one may go without a request ([`activity`]) or stall in the middle of a body ([`body`]), and how long one may
+//! read nothing (by `TCP_USER_TIMEOUT`, or with HTTP/2 by what it takes of the responses).
 
 mod activity;
 mod body;
@@ -39,7 +39,6 @@ pub use body::Late;
 use body::{Held, Paced};
 use room::{Room, Seated};
 
-const UNREAD: Duration = Duration::from_secs(60);
 /// How long a connection without a request may take to end once it was told to.
 const LEAVE: Duration = Duration::from_secs(1);
 /// What a request's head may hold, in either protocol.
@@ -62,7 +61,7 @@ async fn accept(
     stopping: CancellationToken,
 ) {
     let builder = builder(&limits);
-    let room = Room::new(limits.max_connections);
+    let room = Room::new(&limits);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -78,10 +77,10 @@ async fn accept(
                 continue;
             }
         };
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream, &limits) {
             tracing::debug!(%error, "socket options not set");
         }
-        if let Some(stream) = room.admit(stream) {
+        if let Some(stream) = room.admit(stream, peer.ip()) {
             let (builder, app) = (builder.clone(), app.clone());
             connections.spawn(converse(builder, app, limits, stream, peer, stopping.clone()));
         }
@@ -116,21 +115,22 @@ async fn converse(
     peer: SocketAddr,
     stopping: CancellationToken,
 ) {
-    let activity = Activity::new();
+    let activity = Activity::new(limits);
     let service = service_fn(|request: Request<Incoming>| {
         let (app, busy) = (app.clone(), activity.begin());
         async move {
             let response = call(app, request, peer, limits).await;
-            Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+            Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
         }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
-        () = activity.quiet(&limits) => {}
+        () = activity.quiet() => {}
         () = stopping.cancelled() => {}
     };
-    // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does.
+    // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does. What nobody takes is
+    // not waited for.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
@@ -160,11 +160,11 @@ pub async fn serve_metrics(settings: &Settings, stopping: CancellationToken) -> 
     Ok(())
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, limits: &Server) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);
     socket.set_keepalive(true)?;
-    socket.set_tcp_user_timeout(Some(UNREAD))
+    socket.set_tcp_user_timeout(Some(limits.unread))
 }
 
 async fn call(app: Router, request: Request<Incoming>, peer: SocketAddr, limits: Server) -> Response<Body> {
