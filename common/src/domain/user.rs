@@ -63,6 +63,11 @@ pub fn normalise_username(text: &str) -> Option<String> {
     is_name.then_some(text)
 }
 
+/// What somebody signs in with, an address or a username, as we store it. `None` when nobody can have it.
+pub fn normalise_login(text: &str) -> Option<String> {
+    if text.contains('@') { normalise_email(text) } else { normalise_username(text) }
+}
+
 /// What is wrong with a person's name, or `None`.
 pub fn name_problem(name: &str) -> Option<&'static str> {
     (!(2..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))

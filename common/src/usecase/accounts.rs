@@ -9,7 +9,7 @@ use crate::{
     clock,
     domain::{
         ids::{LoginId, UserId},
-        user::{User, name_problem, normalise_email, normalise_username},
+        user::{User, name_problem, normalise_email, normalise_login, normalise_username},
     },
     error::{Code, FieldError},
     store::{self, Tx, idempotency::First, users::NewUser},
@@ -197,7 +197,7 @@ pub struct Attempt<'a> {
 pub async fn login(ctx: &Context, attempt: Attempt<'_>) -> Result<SignedIn> {
     let refused = || Error::new(Code::BadCredentials, "Unknown account or wrong password.");
     let Attempt { name, password, device, address } = attempt;
-    let normalised = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
+    let normalised = normalise_login(name);
     let found = match &normalised {
         Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
         None => None,

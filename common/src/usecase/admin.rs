@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Lane, Queue},
-        user::{User, normalise_email, normalise_username},
+        user::{User, normalise_email, normalise_login, normalise_username},
     },
     error::Code,
     store::{self, Db, admin, jobs::Ready},
@@ -204,8 +204,7 @@ pub async fn promote(db: &Db, user: UserId) -> Result<TakenBack> {
 }
 
 async fn named(db: &Db, name: &str) -> Result<UserId> {
-    let normal = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
-    let name = normal.unwrap_or_else(|| name.to_owned());
+    let name = normalise_login(name).unwrap_or_else(|| name.to_owned());
     let found = store::users::id_by_any_name(&mut db.read().await?, &name).await?;
     found.ok_or_else(|| Error::not_found("account"))
 }
