@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Code, FieldError},
     store::{self, Tx, idempotency::First, users::NewUser},
-    usecase::throttle::Throttle,
+    usecase::{look_alike, throttle::Throttle},
 };
 
 /// What a sign-in gives.
@@ -96,6 +96,9 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
             drop(tx);
             return Ok((repeated(ctx, &registration, &first, &hash).await?, true));
         }
+    }
+    if let Some(username) = &username {
+        look_alike::refuse(&mut tx, id, username).await?;
     }
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
     store::users::insert(&mut tx, &new).await.map_err(taken)?;

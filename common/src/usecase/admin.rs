@@ -149,6 +149,9 @@ pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &st
     let id = UserId::new();
     let new = store::users::NewUser { id, email, username, name: None, password_hash, created_at: now };
     let mut tx = db.begin().await?;
+    if let Some(username) = &new.username {
+        super::look_alike::refuse(&mut tx, id, username).await?;
+    }
     store::users::insert(&mut tx, &new).await.map_err(super::accounts::taken)?;
     store::users::set_role(&mut tx, id, "admin", now).await?;
     by_admin(&mut tx, &Actor::command_line().name, Some(id), "admin_made", None, None).await?;
