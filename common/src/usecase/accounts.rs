@@ -94,7 +94,8 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
             store::idempotency::claim(&mut tx, "register", &known, &hash, &id.to_string(), now).await?;
         if let Some(first) = first {
             drop(tx);
-            return Ok((repeated(ctx, &registration, &first, &hash).await?, true));
+            let name = email.or(username).unwrap_or_default();
+            return Ok((repeated(ctx, &registration, &name, &first, &hash).await?, true));
         }
     }
     if let Some(username) = &username {
@@ -125,11 +126,12 @@ fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8>
 async fn repeated(
     ctx: &Context,
     registration: &Registration,
+    name: &str,
     first: &First,
     hash: &[u8],
 ) -> Result<SignedIn> {
     let address = registration.address.as_str();
-    let paid = Throttle::of_sign_in(ctx, &first.target, None, address).pay().await?;
+    let paid = Throttle::of_sign_in(ctx, name, None, address).pay().await?;
     if !first.is(hash) {
         return Err(idempotency_mismatch());
     }
@@ -205,13 +207,11 @@ pub async fn login(ctx: &Context, attempt: Attempt<'_>) -> Result<SignedIn> {
         Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
         None => None,
     };
-    // By id, so that guesses at a username and at an email are guesses at one account.
-    let account = found.as_ref().map(|found| found.id.to_string());
-    let account = account.or(normalised).unwrap_or_else(|| name.to_owned());
+    let typed = normalised.unwrap_or_else(|| name.to_owned());
     let device = device
         .zip(found.as_ref())
         .and_then(|(token, found)| ctx.auth.known_device(token, found.id, found.token_version));
-    let paid = Throttle::of_sign_in(ctx, &account, device, address).pay().await?;
+    let paid = Throttle::of_sign_in(ctx, &typed, device, address).pay().await?;
     let hash = found.as_ref().map(|found| found.password_hash.clone());
     // A password beyond the limit cannot be right, and hashing megabytes is work for nothing.
     let plausible = if password.chars().count() <= 128 { password } else { "" };
