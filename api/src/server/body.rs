@@ -84,21 +84,35 @@ impl HttpBody for Paced {
     }
 }
 
-/// A response's body.
+/// A response's body. It tells its connection what it waits for: the next piece, or a client that takes the last one.
 pub struct Held {
-    pub body: Body,
-    pub _busy: Busy,
+    body: Body,
+    busy: Busy,
+}
+
+impl Held {
+    pub fn new(body: Body, busy: Busy) -> Self {
+        busy.offers(0);
+        Self { body, busy }
+    }
 }
 
 impl HttpBody for Held {
     type Data = Bytes;
     type Error = axum::Error;
 
+    /// Is called when there is room for more: never, while an HTTP/2 client grants none.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Pending => self.busy.works(),
+            Poll::Ready(Some(Ok(frame))) => self.busy.offers(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) => self.busy.offers(0),
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Accepts connections and serves them until told to stop.
 //!
 //! Ours rather than axum's `serve`, because a public server needs bounds on its clients: how many there may be ([`room`]),
-//! how long one may go without a request ([`activity`]) or stall in the middle of a body ([`body`]), and (by
-//! `TCP_USER_TIMEOUT`) how long one may read nothing.
+//! how long one may go without a request ([`activity`]) or stall in the middle of a body ([`body`]), and how long one may
+//! read nothing (by `TCP_USER_TIMEOUT`, or with HTTP/2 by what it takes of the responses).
 
 mod activity;
 mod body;
@@ -39,7 +39,6 @@ pub use body::Late;
 use body::{Held, Paced};
 use room::{Room, Seated};
 
-const UNREAD: Duration = Duration::from_secs(60);
 /// How long a connection without a request may take to end once it was told to.
 const LEAVE: Duration = Duration::from_secs(1);
 /// What a request's head may hold, in either protocol.
@@ -82,7 +81,7 @@ fn some_time_after(stopping: &CancellationToken, wait: Duration) -> Cancellation
 
 async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListener, stop: Stop) {
     let builder = builder(&limits);
-    let room = Room::new(limits.max_connections);
+    let room = Room::new(&limits);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -98,10 +97,10 @@ async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListe
                 continue;
             }
         };
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream, &limits) {
             tracing::debug!(%error, "socket options not set");
         }
-        if let Some(stream) = room.admit(stream) {
+        if let Some(stream) = room.admit(stream, peer.ip()) {
             let (builder, app) = (builder.clone(), app.clone());
             connections.spawn(converse(builder, app, limits, stream, peer, stop.clone()));
         }
@@ -136,7 +135,7 @@ async fn converse(
     peer: SocketAddr,
     stop: Stop,
 ) {
-    let activity = Activity::new();
+    let activity = Activity::new(limits);
     let service = service_fn(|request: Request<Incoming>| {
         let (app, busy, stopping) = (app.clone(), activity.begin(), stop.stopping.clone());
         async move {
@@ -145,16 +144,17 @@ async fn converse(
             if is_http1 && stopping.is_cancelled() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+            Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
         }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
-        () = activity.quiet(&limits) => {}
+        () = activity.quiet() => {}
         () = stop.closing.cancelled() => {}
     };
-    // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does.
+    // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does. What nobody takes is
+    // not waited for.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
@@ -185,11 +185,11 @@ pub async fn serve_metrics(settings: &Settings, stopping: CancellationToken) -> 
     Ok(())
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, limits: &Server) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);
     socket.set_keepalive(true)?;
-    socket.set_tcp_user_timeout(Some(UNREAD))
+    socket.set_tcp_user_timeout(Some(limits.unread))
 }
 
 async fn call(app: Router, request: Request<Incoming>, peer: SocketAddr, limits: Server) -> Response<Body> {

@@ -174,9 +174,10 @@ pub struct MemoryView {
     pub valid_to: Option<DateTime<Utc>>,
     pub contexts: Vec<String>,
     pub is_private: bool,
-    /// Who else may read it. Empty for those it is shared with.
-    #[schema(value_type = Vec<String>)]
-    pub shared_with: Vec<UserId>,
+    /// Whom its owner shared it with, by the names they gave, whether or not somebody has them. Empty for those it is shared
+    /// with.
+    #[schema(example = json!(["ann"]))]
+    pub shared_with: Vec<String>,
     pub source: Source,
     #[schema(value_type = Vec<String>)]
     pub merged_from: Vec<MemoryId>,

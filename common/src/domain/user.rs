@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
-use unicode_security::MixedScript;
+use unicode_security::{MixedScript, skeleton};
 
 use super::ids::UserId;
 
@@ -61,6 +61,22 @@ pub fn normalise_username(text: &str) -> Option<String> {
         && text.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c))
         && text.is_single_script();
     is_name.then_some(text)
+}
+
+/// What a username looks like: names that are drawn alike have the same (UTS 39).
+pub fn appearance(username: &str) -> String {
+    skeleton(username).collect()
+}
+
+/// Whether two different usernames could be taken for each other. Plain ones never are: `ann0` and `anno`, `rn` and `m`
+/// differ enough for those who chose them, and many people have such names.
+pub fn looks_like(one: &str, other: &str) -> bool {
+    one != other && !(one.is_ascii() && other.is_ascii()) && appearance(one) == appearance(other)
+}
+
+/// What somebody signs in with, an address or a username, as we store it. `None` when nobody can have it.
+pub fn normalise_login(text: &str) -> Option<String> {
+    if text.contains('@') { normalise_email(text) } else { normalise_username(text) }
 }
 
 /// What is wrong with a person's name, or `None`.
@@ -177,6 +193,38 @@ mod tests {
             ["", "a", "a@", "@b.c", "a@b", "a@@b.c", "a b@c.d", "a@b..c", ".a@b.c", "a@-b.c", "a\0@b.c"]
         {
             assert_eq!(normalise_email(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_told_unless_both_are_plain() {
+        // Cyrillic аех and сосо, Greek ορο.
+        for (other, latin) in [
+            ("\u{430}\u{435}\u{445}", "aex"),
+            ("\u{441}\u{43e}\u{441}\u{43e}", "coco"),
+            ("\u{3bf}\u{3c1}\u{3bf}", "opo"),
+        ] {
+            assert!(normalise_username(other).is_some() && other != latin);
+            assert!(looks_like(other, latin) && looks_like(latin, other), "{other} {latin}");
+        }
+        for (one, other) in [
+            ("ann0", "anno"),
+            ("modern", "rnodern"),
+            ("bill", "bi11"),
+            ("aex", "aex"),
+            ("\u{430}\u{43d}\u{43d}\u{430}", "anna"),
+            ("ren\u{e9}", "rene"),
+        ] {
+            assert!(!looks_like(one, other), "{one} {other}");
+        }
+    }
+
+    /// Migration 10 computes this in SQL.
+    #[test]
+    fn the_appearance_of_plain_names_is_what_the_migration_says() {
+        for c in ('a'..='z').chain('0'..='9').chain("_.-".chars()) {
+            let text = c.to_string();
+            assert_eq!(appearance(&text), text.replace('m', "rn").replace('1', "l").replace('0', "O"));
         }
     }
 

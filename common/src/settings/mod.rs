@@ -276,6 +276,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
     };
     let redis_url = redis_url(env);
     let auth = auth(env, &data_dir, database_url.is_some(), makes_key);
+    let trusted_proxies = env.number("TRUSTED_PROXIES", 0, 0..=16) as usize;
     let mut settings = Settings {
         host: env.text("HOST", "127.0.0.1"),
         port: env.number("PORT", 8000, 0..=65_535) as u16,
@@ -286,8 +287,8 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         auth,
         cors: cors(env),
         rate_limit: rate_limit(env),
-        server: server::server(env),
-        trusted_proxies: env.number("TRUSTED_PROXIES", 0, 0..=16) as usize,
+        server: server::server(env, trusted_proxies),
+        trusted_proxies,
         log: log::log(env),
         queue: Queue {
             max_depth: env.number("QUEUE__MAX_DEPTH", 50_000, 1..=100_000_000),

@@ -8,6 +8,8 @@ use super::Env;
 pub struct Server {
     /// Connections that one process keeps open at once.
     pub max_connections: usize,
+    /// Of these, how many may come from one address; 0: as many as want to.
+    pub connections_per_address: usize,
     /// Event streams and WebSockets that one user may have open at once on one process.
     pub streams_per_user: usize,
     /// From a new connection to the complete head of its first request.
@@ -20,22 +22,40 @@ pub struct Server {
     pub body_rate: u64,
     /// How often a WebSocket or an HTTP/2 connection is asked whether it lives.
     pub ping: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub unread: Duration,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        server(&mut Env::default())
+        server(&mut Env::default(), 0)
     }
 }
 
-pub fn server(env: &mut Env) -> Server {
+pub fn server(env: &mut Env, trusted_proxies: usize) -> Server {
+    // Behind a proxy all connections come from it.
+    let per_address = if trusted_proxies == 0 { 1_000 } else { 0 };
     Server {
         max_connections: env.number("SERVER__MAX_CONNECTIONS", 20_000, 1..=1_000_000) as usize,
+        connections_per_address: env.number("SERVER__CONNECTIONS_PER_ADDRESS", per_address, 0..=1_000_000)
+            as usize,
         streams_per_user: env.number("SERVER__STREAMS_PER_USER", 100, 1..=1_000_000) as usize,
         head: env.seconds("SERVER__HEAD_SECONDS", 15.0, 0.1..=600.0),
         idle: env.seconds("SERVER__IDLE_SECONDS", 75.0, 0.1..=3_600.0),
         body_idle: env.seconds("SERVER__BODY_IDLE_SECONDS", 20.0, 0.1..=600.0),
         body_rate: env.number("SERVER__BODY_BYTES_PER_SECOND", 1_000, 1..=1_000_000_000),
         ping: env.seconds("SERVER__PING_SECONDS", 15.0, 0.1..=600.0),
+        unread: env.seconds("SERVER__UNREAD_SECONDS", 60.0, 0.1..=3_600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_a_proxy_no_address_has_a_limit_of_its_own() {
+        let limit = |proxies| server(&mut Env::default(), proxies).connections_per_address;
+        assert_eq!((limit(0), limit(1)), (1_000, 0));
     }
 }

@@ -126,10 +126,10 @@ const PAGE_BY_ID: &str =
     concat!("select ", columns!(), " from memories where user_id = $1 and id > $2 order by id limit $3");
 const DELETE: &str = "delete from memories where id = $1 and user_id = $2";
 const MERGED_FROM: Pair = any_id!(["select merged_into, id from memories where user_id = $1 and merged_into in "] 2 [" order by id"]);
-const SHARES: Pair = any_id!(["select s.memory_id, s.user_id from memory_shares s join memories m on m.id = s.memory_id
-    where m.user_id = $1 and s.memory_id in "] 2 [" order by s.user_id"]);
+const SHARES: Pair = any_id!(["select s.memory_id, s.name from memory_shares s join memories m on m.id = s.memory_id
+    where m.user_id = $1 and s.memory_id in "] 2 [" order by s.memory_id, s.place"]);
 const UNSHARE: &str = "delete from memory_shares where memory_id = $1";
-const SHARE: &str = "insert into memory_shares (memory_id, user_id) values ($1, $2) on conflict do nothing";
+const SHARE: &str = "insert into memory_shares (memory_id, place, name, user_id) values ($1, $2, $3, $4)";
 const ADD_EVIDENCE: &str = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
     values ($1, $2, $3, $4, $5) on conflict do nothing";
 const EVIDENCE_MESSAGES: Pair =
@@ -416,21 +416,30 @@ pub async fn merged_from(
     fetch_all!((MemoryId, MemoryId), q, sql, user, ids(into.iter().copied()))
 }
 
-/// (memory, who may read it) for each of the user's `of`.
+/// Somebody a memory is shared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// As the owner wrote it.
+    pub name: String,
+    /// Who had that name then, if anybody did.
+    pub user: Option<UserId>,
+}
+
+/// (memory, a name it is shared with) for each of the user's `of`, in the order its owner gave them.
 pub async fn shares(
     q: &mut impl Querier,
     user: UserId,
     of: &[MemoryId],
-) -> Result<Vec<(MemoryId, UserId)>, sqlx::Error> {
+) -> Result<Vec<(MemoryId, String)>, sqlx::Error> {
     let sql = SHARES.of(q);
-    fetch_all!((MemoryId, UserId), q, sql, user, ids(of.iter().copied()))
+    fetch_all!((MemoryId, String), q, sql, user, ids(of.iter().copied()))
 }
 
-/// Shares a memory, which the caller has shown to own, with exactly these users.
-pub async fn share(tx: &mut Tx, id: MemoryId, with: &[UserId]) -> Result<(), sqlx::Error> {
+/// Shares a memory, which the caller has shown to own, with exactly these.
+pub async fn share(tx: &mut Tx, id: MemoryId, with: &[Reader]) -> Result<(), sqlx::Error> {
     execute!(tx, UNSHARE, id)?;
-    for user in with {
-        execute!(tx, SHARE, id, *user)?;
+    for (place, reader) in with.iter().enumerate() {
+        execute!(tx, SHARE, id, place as i64, &reader.name, reader.user)?;
     }
     Ok(())
 }

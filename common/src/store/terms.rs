@@ -34,6 +34,7 @@ struct Texts {
     delete: &'static str,
     frequencies: Pair,
     score: Pair,
+    holders: Pair,
     size: &'static str,
 }
 
@@ -71,6 +72,13 @@ macro_rules! texts {
                     as score from json_each($2) q cross join ", $terms, " t on t.user_id = $1 and t.term = q.value ->> 'term'
                     group by t.doc_id order by score desc, t.doc_id limit $4"),
             },
+            // At most $3 documents for each term: a common one must cost no more than a rare one.
+            holders: Pair {
+                pg: concat!("select q.term, t.doc_id from jsonb_array_elements_text($2) as q(term) cross join lateral
+                    (select doc_id from ", $terms, " where user_id = $1 and term = q.term limit $3) t"),
+                lite: concat!("select q.value, unhex(d.value) from json_each($2) q, json_each((select json_group_array(hex(s.doc_id)) from
+                    (select t.doc_id from ", $terms, " t where t.user_id = $1 and t.term = q.value limit $3) s)) d"),
+            },
             // Long documents have more postings: the harmonic mean over a sample of those is the mean over documents.
             size: concat!("select (select count(*) from ", $docs, " where user_id = $1),
                 (select cast(1.0 / avg(1.0 / s.length) as double precision) from (select length from ", $terms, " where user_id = $1 limit 1000) s)"),
@@ -88,9 +96,11 @@ pub(super) const PAIRS: &[Pair] = &[
     MESSAGES.insert_many,
     MEMORIES.frequencies,
     MEMORIES.score,
+    MEMORIES.holders,
     MESSAGES.insert,
     MESSAGES.frequencies,
     MESSAGES.score,
+    MESSAGES.holders,
 ];
 
 fn texts(corpus: Corpus) -> &'static Texts {
@@ -173,6 +183,18 @@ pub async fn score(
     let weights: Vec<_> = weights.iter().map(|(term, idf)| json!({"term": term, "idf": idf})).collect();
     let sql = texts(corpus).score.of(q);
     fetch_all!((Uuid, f64), q, sql, user, Json(weights), mean_length.max(1.0), limit)
+}
+
+/// (term, a document that holds it), with at most `limit` documents a term.
+pub async fn holders(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    terms: &[&str],
+    limit: i64,
+) -> Result<Vec<(String, Uuid)>, sqlx::Error> {
+    let sql = texts(corpus).holders.of(q);
+    fetch_all!((String, Uuid), q, sql, user, Json(terms), limit)
 }
 
 /// How many documents the user has, and about how many words each.

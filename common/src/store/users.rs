@@ -6,13 +6,14 @@ use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
     domain::{
         ids::{LoginId, RefreshId, UserId},
-        user::User,
+        user::{User, appearance},
     },
     error::Result,
 };
 
-const INSERT: &str = "insert into users (id, email, username, name, password_hash, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6, $6)";
+const INSERT: &str =
+    "insert into users (id, email, username, name, password_hash, created_at, updated_at, username_skeleton)
+    values ($1, $2, $3, $4, $5, $6, $6, $7)";
 const GET: &str =
     "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
 const BY_NAME: &str =
@@ -44,7 +45,12 @@ const SET_ACTIVE: &str = "update users set is_active = $2, updated_at = $3 where
 const SET_ROLE: &str = "update users set role = $2, updated_at = $3 where id = $1";
 /// Another address is not verified yet.
 const SET_PROFILE: &str = "update users set email = coalesce($2, email), username = coalesce($3, username), name = coalesce($4, name),
-        is_verified = case when $2 is null then is_verified else false end, updated_at = $5 where id = $1";
+        is_verified = case when $2 is null then is_verified else false end, updated_at = $5,
+        username_skeleton = coalesce($6, username_skeleton) where id = $1";
+/// Over all users, like the names themselves.
+const OF_APPEARANCE: &str = "select id, username from users where username_skeleton = $1 and username is not null order by id limit 1000";
+const WITHOUT_APPEARANCE: &str = "select id, username from users where username is not null and username_skeleton is null order by id limit 500";
+const SET_APPEARANCE: &str = "update users set username_skeleton = $3 where id = $1 and username = $2";
 /// Logins that can still get new tokens.
 const LOGINS: &str = "select count(*) from logins l where l.user_id = $1 and l.revoked_at is null and exists
     (select 1 from refresh_tokens r where r.login_id = l.id and r.used_at is null and r.expires_at > $2)";
@@ -62,6 +68,9 @@ pub(super) const SQL: &[&str] = &[
     SET_ACTIVE,
     SET_ROLE,
     SET_PROFILE,
+    OF_APPEARANCE,
+    WITHOUT_APPEARANCE,
+    SET_APPEARANCE,
     LOGINS,
     LIST,
     COUNT,
@@ -89,7 +98,25 @@ pub struct NewUser {
 
 pub async fn insert(tx: &mut Tx, user: &NewUser) -> Result<(), sqlx::Error> {
     let NewUser { id, email, username, name, password_hash, created_at } = user;
-    execute!(tx, INSERT, id, email, username, name, password_hash, created_at).map(drop)
+    let skeleton = username.as_deref().map(appearance);
+    execute!(tx, INSERT, id, email, username, name, password_hash, created_at, skeleton).map(drop)
+}
+
+/// (whose, the name) of usernames with an appearance.
+pub async fn of_appearance(
+    q: &mut impl Querier,
+    appearance: &str,
+) -> Result<Vec<(UserId, String)>, sqlx::Error> {
+    fetch_all!((UserId, String), q, OF_APPEARANCE, appearance)
+}
+
+/// Some usernames whose appearance was never noted: those from before it was. `false`: there was none.
+pub async fn note_appearances(tx: &mut Tx) -> Result<bool, sqlx::Error> {
+    let missing = fetch_all!((UserId, String), tx, WITHOUT_APPEARANCE)?;
+    for (id, username) in &missing {
+        execute!(tx, SET_APPEARANCE, id, username, appearance(username))?;
+    }
+    Ok(!missing.is_empty())
 }
 
 pub async fn get(q: &mut impl Querier, id: UserId) -> Result<Option<User>, sqlx::Error> {
@@ -235,7 +262,7 @@ pub async fn set_profile(
     name: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    execute!(tx, SET_PROFILE, id, email, username, name, now).map(drop)
+    execute!(tx, SET_PROFILE, id, email, username, name, now, username.map(appearance)).map(drop)
 }
 
 /// How many logins live.

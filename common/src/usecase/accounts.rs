@@ -9,11 +9,11 @@ use crate::{
     clock,
     domain::{
         ids::{LoginId, UserId},
-        user::{User, name_problem, normalise_email, normalise_username},
+        user::{User, name_problem, normalise_email, normalise_login, normalise_username},
     },
     error::{Code, FieldError},
     store::{self, Tx, idempotency::First, users::NewUser},
-    usecase::throttle::Throttle,
+    usecase::{look_alike, throttle::Throttle},
 };
 
 /// What a sign-in gives.
@@ -94,8 +94,12 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
             store::idempotency::claim(&mut tx, "register", &known, &hash, &id.to_string(), now).await?;
         if let Some(first) = first {
             drop(tx);
-            return Ok((repeated(ctx, &registration, &first, &hash).await?, true));
+            let name = email.or(username).unwrap_or_default();
+            return Ok((repeated(ctx, &registration, &name, &first, &hash).await?, true));
         }
+    }
+    if let Some(username) = &username {
+        look_alike::refuse(&mut tx, id, username).await?;
     }
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
     store::users::insert(&mut tx, &new).await.map_err(taken)?;
@@ -122,11 +126,12 @@ fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8>
 async fn repeated(
     ctx: &Context,
     registration: &Registration,
+    name: &str,
     first: &First,
     hash: &[u8],
 ) -> Result<SignedIn> {
     let address = registration.address.as_str();
-    let paid = Throttle::of_sign_in(ctx, &first.target, None, address).pay().await?;
+    let paid = Throttle::of_sign_in(ctx, name, None, address).pay().await?;
     if !first.is(hash) {
         return Err(idempotency_mismatch());
     }
@@ -197,18 +202,16 @@ pub struct Attempt<'a> {
 pub async fn login(ctx: &Context, attempt: Attempt<'_>) -> Result<SignedIn> {
     let refused = || Error::new(Code::BadCredentials, "Unknown account or wrong password.");
     let Attempt { name, password, device, address } = attempt;
-    let normalised = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
+    let normalised = normalise_login(name);
     let found = match &normalised {
         Some(name) => store::users::by_name(&mut ctx.db.read().await?, name).await?,
         None => None,
     };
-    // By id, so that guesses at a username and at an email are guesses at one account.
-    let account = found.as_ref().map(|found| found.id.to_string());
-    let account = account.or(normalised).unwrap_or_else(|| name.to_owned());
+    let typed = normalised.unwrap_or_else(|| name.to_owned());
     let device = device
         .zip(found.as_ref())
         .and_then(|(token, found)| ctx.auth.known_device(token, found.id, found.token_version));
-    let paid = Throttle::of_sign_in(ctx, &account, device, address).pay().await?;
+    let paid = Throttle::of_sign_in(ctx, &typed, device, address).pay().await?;
     let hash = found.as_ref().map(|found| found.password_hash.clone());
     // A password beyond the limit cannot be right, and hashing megabytes is work for nothing.
     let plausible = if password.chars().count() <= 128 { password } else { "" };

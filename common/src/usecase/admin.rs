@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Lane, Queue},
-        user::{User, normalise_email, normalise_username},
+        user::{User, normalise_email, normalise_login, normalise_username},
     },
     error::Code,
     store::{self, Db, admin, jobs::Ready},
@@ -149,6 +149,9 @@ pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &st
     let id = UserId::new();
     let new = store::users::NewUser { id, email, username, name: None, password_hash, created_at: now };
     let mut tx = db.begin().await?;
+    if let Some(username) = &new.username {
+        super::look_alike::refuse(&mut tx, id, username).await?;
+    }
     store::users::insert(&mut tx, &new).await.map_err(super::accounts::taken)?;
     store::users::set_role(&mut tx, id, "admin", now).await?;
     by_admin(&mut tx, &Actor::command_line().name, Some(id), "admin_made", None, None).await?;
@@ -204,8 +207,7 @@ pub async fn promote(db: &Db, user: UserId) -> Result<TakenBack> {
 }
 
 async fn named(db: &Db, name: &str) -> Result<UserId> {
-    let normal = if name.contains('@') { normalise_email(name) } else { normalise_username(name) };
-    let name = normal.unwrap_or_else(|| name.to_owned());
+    let name = normalise_login(name).unwrap_or_else(|| name.to_owned());
     let found = store::users::id_by_any_name(&mut db.read().await?, &name).await?;
     found.ok_or_else(|| Error::not_found("account"))
 }

@@ -13,6 +13,7 @@ pub mod finish_chat;
 pub mod finish_title;
 pub mod import_session;
 pub mod keys;
+mod look_alike;
 pub mod memory;
 pub mod profile;
 pub mod projects;

@@ -79,6 +79,9 @@ pub async fn change(
         _ => None,
     };
     let username = username.flatten();
+    if let Some(username) = &username {
+        super::look_alike::refuse(&mut tx, user, username).await?;
+    }
     let changed =
         store::users::set_profile(&mut tx, user, new_email.as_deref(), username.as_deref(), name, now);
     changed.await.map_err(super::accounts::taken)?;

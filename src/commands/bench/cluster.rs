@@ -120,6 +120,7 @@ impl Cluster {
             ("RUST_LOG", "error".to_owned()),
             ("RATE_LIMIT__REQUESTS_PER_MINUTE", "0".to_owned()),
             ("SERVER__STREAMS_PER_USER", "1000000".to_owned()),
+            ("SERVER__CONNECTIONS_PER_ADDRESS", "0".to_owned()),
             ("AI_SERVICES__OPENAI_BASE_URL", format!("{}/v1", self.mock_url)),
         ];
         command.envs(fixed);

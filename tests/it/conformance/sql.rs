@@ -70,6 +70,70 @@ async fn both_schemas_have_the_same_tables_and_columns() {
     assert_eq!(map(on_pg), map(on_lite));
 }
 
+/// A database as the migrations up to one leave it, with these statements run.
+async fn as_of(db: &Db, folder: &str, version: i64, sql: String) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(folder);
+    let mut migrator = sqlx::migrate::Migrator::new(folder).await.unwrap();
+    migrator.migrations.to_mut().retain(|migration| migration.version <= version);
+    let mut conn = db.relaxed().await.unwrap();
+    match conn.raw() {
+        Raw::Pg(conn) => {
+            migrator.run(&mut *conn).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await.unwrap();
+        }
+        Raw::Lite(conn) => {
+            migrator.run(&mut *conn).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn shares_of_before_get_the_names_of_their_readers() {
+    use rapport_common::{
+        domain::ids::{MemoryId, UserId},
+        store::memories,
+    };
+    let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
+    let pg = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+    let lite = Db::sqlite(&folder().join(unique("shares")).with_extension("db")).await.unwrap();
+    for (db, folder, quote) in [(pg, "postgres", "'"), (lite, "sqlite", "x'")] {
+        let id = |n: u8| format!("{quote}{}'", uuid::Uuid::from_bytes([n; 16]).simple());
+        let now = "'2026-01-01T00:00:00.000Z'";
+        let mut sql = String::new();
+        for (n, email, username) in
+            [(1, "null", "'owner'"), (2, "'b@example.org'", "'bee'"), (3, "'c@example.org'", "null")]
+        {
+            sql += &format!(
+                "insert into users (id, email, username, password_hash, created_at, updated_at)
+                    values ({}, {email}, {username}, '', {now}, {now});",
+                id(n)
+            );
+        }
+        sql += &format!(
+            "insert into memories (id, user_id, content, norm, memory_type, importance, confidence, status, explicit,
+                    contexts, created_at, updated_at)
+                values ({}, {}, 'a', 'a', 'fact', 0.5, 0.5, 'confirmed', true, '[]', {now}, {now});",
+            id(9),
+            id(1)
+        );
+        for reader in [3, 2] {
+            sql += &format!("insert into memory_shares values ({}, {});", id(9), id(reader));
+        }
+        as_of(&db, folder, 8, sql).await;
+        db.migrate().await.unwrap();
+        let of = |n: u8| uuid::Uuid::from_bytes([n; 16]);
+        let (owner, memory) = (UserId(of(1)), MemoryId(of(9)));
+        let mut conn = db.relaxed().await.unwrap();
+        let shares = memories::shares(&mut conn, owner, &[memory]).await.unwrap();
+        let names: Vec<&str> = shares.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["bee", "c@example.org"], "{folder}");
+        for reader in [2, 3] {
+            assert!(memories::readable(&mut conn, UserId(of(reader)), memory).await.unwrap().is_some());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_processes_may_migrate_at_once() {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{App, Stack, eventually};
+use crate::harness::{App, Stack};
 
 /// Embedded the API would be paused with its workers: nobody could take over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -13,10 +13,7 @@ async fn the_late_result_of_a_worker_paused_past_its_lease_is_refused() {
     let text: String = (1..=40).map(|n| format!("w{n} ")).collect::<String>().trim().to_owned();
     let body = json!({"message": format!("/delay 50 /echo {text}"), "session_id": session});
     let job = user.try_submit(&body).await.unwrap()["id"].as_str().unwrap().to_owned();
-    eventually("it runs", Duration::from_secs(10), || async {
-        (user.job(&job).await["status"] == "running").then_some(())
-    })
-    .await;
+    user.until_running(&job).await;
     app.workers[0].signal("STOP");
     app.add_worker();
     let done = user.finished(&job, Duration::from_secs(30)).await;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     both_stacks,
-    harness::{App, Stack, eventually, process::Process},
+    harness::{App, Stack, process::Process},
 };
 
 both_stacks!(
@@ -22,10 +22,7 @@ async fn sigterm_fails_no_job_and_exits_0(stack: Stack) {
     let long_body = json!({"message": "/delay 100 /tokens 80"});
     let long = user.try_submit(&long_body).await.unwrap()["id"].as_str().unwrap().to_owned();
     for job in [&short, &long] {
-        eventually("it runs", Duration::from_secs(10), || async {
-            (user.job(job).await["status"] == "running").then_some(())
-        })
-        .await;
+        user.until_running(job).await;
     }
     let process = if stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
     process.signal("TERM");
@@ -64,10 +61,7 @@ async fn a_busy_process_stops_when_its_work_is_done(stack: Stack) {
     let mut app = App::builder(stack).env("SHUTDOWN_GRACE", GRACE).start().await;
     let user = app.user().await;
     let job = user.submit("/delay 100 /tokens 20").await["id"].as_str().unwrap().to_owned();
-    eventually("it runs", Duration::from_secs(10), || async {
-        (user.job(&job).await["status"] == "running").then_some(())
-    })
-    .await;
+    user.until_running(&job).await;
     let process = if stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
     process.signal("INT");
     assert_eq!(process.wait(SOONER).code(), Some(0), "{}", process.output());
@@ -80,10 +74,7 @@ async fn a_second_signal_ends_a_busy_process_at_once(stack: Stack) {
     let mut app = App::builder(stack).env("SHUTDOWN_GRACE", GRACE).start().await;
     let user = app.user().await;
     let job = user.submit("/delay 100 /tokens 250").await["id"].as_str().unwrap().to_owned();
-    eventually("it runs", Duration::from_secs(10), || async {
-        (user.job(&job).await["status"] == "running").then_some(())
-    })
-    .await;
+    user.until_running(&job).await;
     let process = if stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
     process.signal("INT");
     process.line_with("stopping", Duration::from_secs(10));

@@ -118,6 +118,13 @@ impl User {
         self.get(&format!("/jobs/{id}")).await.expect(200)
     }
 
+    pub async fn until_running(&self, id: &str) {
+        eventually(&format!("{id} runs"), Duration::from_secs(10), || async {
+            (self.job(id).await["status"] == "running").then_some(())
+        })
+        .await;
+    }
+
     /// Waits until a job is final; asks again when an API is down.
     pub async fn finished(&self, id: &str, within: Duration) -> Value {
         eventually(&format!("{id} ends"), within, || async {

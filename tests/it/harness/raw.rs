@@ -1,11 +1,11 @@
 //! Sockets without a client library, for what no library would send.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// Far longer than any deadline that the tests configure.
@@ -17,6 +17,14 @@ impl Raw {
     /// To the address of a URL.
     pub async fn open(url: &str) -> Self {
         Self(TcpStream::connect(url.trim_start_matches("http://")).await.unwrap())
+    }
+
+    /// The same from another address of this machine.
+    pub async fn open_from(address: IpAddr, url: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        let to = url.trim_start_matches("http://").parse().unwrap();
+        Self(socket.connect(to).await.unwrap())
     }
 
     pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
@@ -33,6 +41,25 @@ impl Raw {
                 Ok(0) | Err(_) => return all,
                 Ok(n) => all.extend_from_slice(&buffer[..n]),
             }
+        }
+    }
+
+    /// All HTTP/2 frames until the server ends the connection, while its pings are answered.
+    pub async fn until_end_answering_pings(&mut self) -> Vec<Frame> {
+        let (mut all, mut answered) = (Vec::new(), 0);
+        let mut buffer = [0; 4_096];
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let read = timeout_at(deadline, self.0.read(&mut buffer)).await;
+            match read.expect("the server ends the connection") {
+                Ok(0) | Err(_) => return frames(&all),
+                Ok(n) => all.extend_from_slice(&buffer[..n]),
+            }
+            let pings: Vec<Frame> = frames(&all).into_iter().filter(|(kind, ..)| *kind == 6).collect();
+            for (_, _, payload) in &pings[answered..] {
+                let _ended = self.0.write_all(&frame(6, 1, 0, payload)).await;
+            }
+            answered = pings.len();
         }
     }
 
@@ -91,8 +118,10 @@ pub fn headers(pairs: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// The frames in these bytes: (kind, stream, payload).
-pub fn frames(bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+/// Kind, stream, payload.
+pub type Frame = (u8, u32, Vec<u8>);
+
+pub fn frames(bytes: &[u8]) -> Vec<Frame> {
     let mut all = Vec::new();
     let mut rest = bytes;
     while rest.len() >= 9 {

@@ -1,3 +1,4 @@
+use rapport_common::store::{Querier, db::Raw};
 use reqwest::Method;
 use serde_json::json;
 
@@ -15,6 +16,7 @@ both_stacks!(
     a_reused_refresh_token_ends_its_whole_login,
     a_login_storm_starves_nobody,
     names_that_look_alike_are_one_or_none,
+    names_of_another_script_that_look_alike_are_refused,
 );
 
 async fn an_account_from_register_to_logout(stack: Stack) {
@@ -139,4 +141,47 @@ async fn names_that_look_alike_are_one_or_none(stack: Stack) {
     ] {
         register(honest).await.expect(201);
     }
+}
+
+async fn names_of_another_script_that_look_alike_are_refused(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let register = async |name: &str| {
+        user.post("/auth/register", &json!({"username": name, "password": PASSWORD})).await
+    };
+    // All Cyrillic, all Latin; whichever comes first.
+    for (first, second) in [
+        ("aex", "\u{430}\u{435}\u{445}"),
+        ("\u{441}\u{43e}\u{441}\u{43e}", "coco"),
+        ("papa-1", "\u{440}\u{430}\u{440}\u{430}-1"),
+    ] {
+        register(first).await.expect(201);
+        register(second).await.problem(409, "already_taken");
+        let change = json!({"username": second});
+        user.send(Method::PATCH, "/users/me", &change).await.problem(409, "already_taken");
+    }
+    // Plain names are not compared by their looks, nor are names that only sound alike.
+    for plain in
+        ["ann0", "anno", "modern", "rnodern", "bill", "bi11", "b1ll", "\u{430}\u{43d}\u{43d}\u{430}", "anna"]
+    {
+        register(plain).await.expect(201);
+    }
+    // Somebody may change to what looks like their own name, and gives up the old one.
+    let own = register("\u{445}\u{43e}\u{440}").await.expect(201);
+    let token = own["access_token"].as_str().unwrap().to_owned();
+    let own = crate::harness::User { token, ..user.clone() };
+    own.send(Method::PATCH, "/users/me", &json!({"username": "xop"})).await.expect(200);
+    register("\u{445}\u{43e}\u{440}").await.problem(409, "already_taken");
+    // A name from before looks were noted.
+    register("\u{440}\u{435}\u{440}\u{435}").await.expect(201);
+    let db = app.db().await;
+    let mut tx = db.begin().await.unwrap();
+    let sql = "update users set username_skeleton = null where username is not null";
+    match tx.raw() {
+        Raw::Pg(c) => drop(sqlx::query(sql).execute(c).await.unwrap()),
+        Raw::Lite(c) => drop(sqlx::query(sql).execute(c).await.unwrap()),
+    }
+    tx.commit().await.unwrap();
+    register("pepe").await.problem(409, "already_taken");
+    register("\u{430}\u{435}\u{445}").await.problem(409, "already_taken");
 }

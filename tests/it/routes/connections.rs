@@ -25,6 +25,7 @@ both_stacks!(open_streams_are_capped_per_user);
 async fn hasty() -> App {
     let app = App::builder(Stack::Embedded).env("SERVER__HEAD_SECONDS", 0.5).env("SERVER__IDLE_SECONDS", 0.5);
     let app = app.env("SERVER__BODY_IDLE_SECONDS", 1).env("SERVER__PING_SECONDS", 0.5);
+    let app = app.env("SERVER__UNREAD_SECONDS", 0.5);
     app.start().await
 }
 
@@ -178,6 +179,65 @@ async fn a_full_server_says_so_and_recovers() {
         (client().get(&url).send().await.ok()?.status() == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_cannot_take_all_places() {
+    let app = App::builder(Stack::Embedded).env("SERVER__CONNECTIONS_PER_ADDRESS", 3).start().await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut socket = Raw::open(&app.url(0)).await;
+        socket.say("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        socket.until(b"\r\n\r\nok").await;
+        held.push(socket);
+    }
+    let mut refused = Raw::open(&app.url(0)).await;
+    refused.say("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let answer = refused.text_until_end().await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after:"), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    let problem: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(problem["code"], "unavailable");
+    // Another address is served: all of 127.0.0.0/8 is this machine.
+    let mut other = Raw::open_from([127, 0, 0, 2].into(), &app.url(0)).await;
+    other.say("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    other.until(b"\r\n\r\nok").await;
+    held.pop();
+    let url = format!("{}/livez", app.url(0));
+    eventually("a place becomes free", Duration::from_secs(30), || async {
+        (client().get(&url).send().await.ok()?.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_without_a_window_ends_also_when_it_answers_pings() {
+    let app = hasty().await;
+    let user = app.user().await;
+    let bearer = format!("Bearer {}", user.token);
+    // A response that is there at once, and a stream without end.
+    for path in ["/livez", "/api/v1/events"] {
+        let mut socket = Raw::open(&app.url(0)).await;
+        let no_window = [0, 4, 0, 0, 0, 0];
+        socket.say([PREFACE, &frame(4, 0, 0, &no_window)].concat()).await;
+        let request = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", path),
+            (":authority", "x"),
+            ("authorization", bearer.as_str()),
+        ];
+        socket.say(frame(1, 0b101, 1, &headers(&request))).await;
+        let got = socket.until_end_answering_pings().await;
+        assert!(got.iter().any(|(kind, stream, _)| (*kind, *stream) == (1, 1)), "no answer: {got:?}");
+        assert!(!got.iter().any(|(kind, _, payload)| *kind == 0 && !payload.is_empty()), "{got:?}");
+    }
+    // Who takes what comes may wait for it, however long it takes.
+    let http2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let slow = http2.post(format!("{}/chat/stream", user.base)).bearer_auth(&user.token);
+    let slow = slow.json(&json!({"message": "/delay 900 /tokens 4"})).send().await.unwrap();
+    assert_eq!(slow.version(), reqwest::Version::HTTP_2);
+    assert!(slow.text().await.unwrap().contains("event: done"));
 }
 
 async fn open_streams_are_capped_per_user(stack: Stack) {

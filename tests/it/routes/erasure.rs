@@ -8,15 +8,20 @@ use serde_json::json;
 use crate::{
     both_stacks,
     harness::{
-        Stack,
+        Stack, User,
         app::client,
         client::{Answer, PASSWORD},
         dump, eventually,
-        memory::{app, id},
+        memory::{app, contents, id, quick, with_index},
+        process::Process,
     },
 };
 
-both_stacks!(nothing_of_an_erased_account_is_left, an_account_is_taken_away_as_one_archive);
+both_stacks!(
+    nothing_of_an_erased_account_is_left,
+    an_account_is_taken_away_as_one_archive,
+    an_account_erased_while_it_is_read_stops_nobody_and_alarms_nobody,
+);
 
 async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let (app, _index) = app(stack).await;
@@ -108,6 +113,51 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     Answer::of(client().post(url).json(&again).send().await.unwrap())
         .await
         .problem(401, "invalid_credentials");
+}
+
+/// The reading model takes its time: the account is gone long before it answers.
+async fn an_account_erased_while_it_is_read_stops_nobody_and_alarms_nobody(stack: Stack) {
+    let builder = quick(stack).http_provider(&["--first-token-ms", "2000"]).env("MEMORY__PROVIDER", "openai");
+    // No heartbeat finds out first: what the model said about nobody is there to be stored.
+    let builder = builder.env("QUEUE__LEASE_SECONDS", "30");
+    let (builder, _index) = with_index(stack, builder).await;
+    let app = builder.start().await;
+    let (gone, stays) = (app.user().await, app.user().await);
+    let say = async |user: &User, text: &str| {
+        let chat = json!({"message": text, "provider": "mock"});
+        user.post("/chat", &chat).await.expect(200)["session_id"].as_str().unwrap().to_owned()
+    };
+    say(&gone, "I like tea.").await;
+    let db = app.db().await;
+    let reading = "select count(*) from jobs where kind = 'memory_extraction' and status = 'running'";
+    let until = async |what: &str, sql: &'static str, wanted: i64| {
+        eventually(what, Duration::from_secs(30), || async {
+            let mut conn = db.read().await.unwrap();
+            (dump::count(&mut conn, sql).await == wanted).then_some(())
+        })
+        .await;
+    };
+    until("it is read", reading, 1).await;
+    gone.send(Method::DELETE, "/users/me", &json!({"password": PASSWORD})).await.expect(202);
+    until("the account is gone", "select count(*) from users", 1).await;
+    let asked = app.mock_stats().await;
+    assert_eq!((asked["requests"].as_i64(), asked["open"].as_i64()), (Some(1), Some(1)), "it is read still");
+    // Another's conversation becomes due afterwards, and only the sweep puts its reading in.
+    let session = say(&stays, "I like coffee.").await;
+    stays.until_read(&session).await;
+    assert_eq!(contents(&stays.memories("live").await), ["Likes coffee"]);
+    // By now the model has answered about the account that is gone, and the attempt has ended.
+    let ends = |line: &&String| line.contains("attempt ended") && line.contains("memory_extraction");
+    let lines = eventually("both attempts end", Duration::from_secs(30), || async {
+        let logs: String = app.apis.iter().chain(&app.workers).map(Process::output).collect();
+        let lines: Vec<String> = logs.lines().map(str::to_owned).collect();
+        (lines.iter().filter(ends).count() >= 2).then_some(lines)
+    })
+    .await;
+    let alarms: Vec<&String> =
+        lines.iter().filter(|line| line.contains("\"ERROR\"") || line.contains("\"WARN\"")).collect();
+    assert!(alarms.is_empty(), "{alarms:#?}");
+    until("nothing of it is left over", "select count(*) from jobs where status = 'running'", 0).await;
 }
 
 /// An id as the databases hold it.

@@ -19,6 +19,7 @@ both_stacks!(
     one_ipv6_network_is_one_guesser,
     guesses_from_everywhere_are_slowed_and_the_owner_gets_in,
     guesses_at_once_cost_as_much_as_one_after_another,
+    counts_do_not_tell_which_email_is_whose,
     a_reset_token_has_a_fixed_end,
     a_token_from_the_future_is_not_good_yet,
 );
@@ -65,7 +66,7 @@ async fn guesses_from_everywhere_are_slowed_and_the_owner_gets_in(stack: Stack) 
     let others = login(&app, "192.0.2.2", others).await.expect(200)["device_token"].clone();
     // Whether somebody has the name or not.
     for name in [&email, &unique("nobody")] {
-        for n in 0..30 {
+        for n in 0..15 {
             let from = format!("203.0.113.{n}");
             login(&app, &from, wrong(name)).await.problem(401, "invalid_credentials");
         }
@@ -113,6 +114,28 @@ async fn guesses_at_once_cost_as_much_as_one_after_another(stack: Stack) {
     // The right one costs nothing.
     for _ in 0..15 {
         login(&app, "203.0.113.8", json!({"username": email, "password": PASSWORD})).await.expect(200);
+    }
+}
+
+/// Guesses under a username use up nothing of its email, so that nobody can find out that they belong together; and both
+/// together give no more guesses than one account is worth.
+async fn counts_do_not_tell_which_email_is_whose(stack: Stack) {
+    let app = behind_a_proxy(stack).await;
+    let (username, email) = (unique("both"), format!("{}@example.com", unique("both")));
+    let account = json!({"email": email, "username": username, "password": PASSWORD});
+    post(&app, "/auth/register", &account).await.expect(201);
+    for name in [&username, &email, &unique("nobody"), &format!("{}@example.com", unique("nobody"))] {
+        let checked = async |from: String| login(&app, &from, wrong(name)).await.status == 401;
+        let mut guesses = 0;
+        while checked("203.0.113.1".to_owned()).await {
+            guesses += 1;
+        }
+        assert!((10..=12).contains(&guesses), "{guesses} for {name} from one address");
+        while checked(format!("198.51.100.{guesses}")).await {
+            guesses += 1;
+        }
+        assert_eq!(guesses, 15, "{name} from everywhere");
+        login(&app, "198.51.100.200", wrong(name)).await.problem(429, "rate_limited");
     }
 }
 

@@ -23,8 +23,8 @@ pub struct PrivacyBody {
     memory_ids: Vec<String>,
     /// Private ones enter no prompt that leaves the deployment, unless the settings allow it.
     is_private: bool,
-    /// Ids, usernames or emails of those who may read them; instead of whoever could before. At most 50. A name that nobody
-    /// has is skipped without a word.
+    /// Ids, usernames or emails of those who may read them; instead of whoever could before. At most 50. Who has such a name
+    /// now may read; one that nobody has is kept in the list like the others, and opens nothing to who takes it later.
     shared_with: Option<Vec<String>>,
 }
 

@@ -150,6 +150,8 @@ pub struct Imported {
     skipped: i64,
     merged: i64,
     links: i64,
+    /// Questions about what cannot be true together, at most 1,000; detection finds the rest.
+    conflicts: i64,
     /// The first 200.
     errors: Vec<ImportError>,
     errors_total: i64,

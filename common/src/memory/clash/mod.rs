@@ -6,7 +6,7 @@ mod claims;
 mod table;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use claims::Claim;
 use values::Value;
@@ -88,6 +88,17 @@ impl Reading {
     /// Says that something is over: "no longer", "stopped".
     pub fn ends_something(&self) -> bool {
         self.claims.iter().any(|claim| claim.is_ended && claim.is_denied)
+    }
+
+    /// The index terms of the words that what denies one of its claims has too: the last of each claim.
+    pub fn claimed_terms(&self) -> BTreeSet<String> {
+        let last = self.claims.iter().filter_map(|claim| claim.words.last());
+        last.flat_map(|word| super::text::terms(word).into_keys().chain([word.clone()])).collect()
+    }
+
+    /// (subject, slot) of what it gives values to.
+    pub fn slots(&self) -> BTreeSet<(String, String)> {
+        self.values.iter().map(|value| (value.subject.clone(), value.slot.clone())).collect()
     }
 
     /// What readings that may clash with it have in common with it.

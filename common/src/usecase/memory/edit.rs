@@ -8,10 +8,14 @@ use crate::{
     domain::{
         ids::{MemoryId, MessageId, SessionId, UserId},
         memory::{CONTENT_MAX, Memory, MemoryView, TYPES},
+        user::normalise_login,
     },
     error::{Code, FieldError},
     memory::{essential, slots, text},
-    store::{self, Querier, memories},
+    store::{
+        self, Querier,
+        memories::{self, Reader},
+    },
 };
 
 /// What a user gives to add or change a memory; what is not named stays.
@@ -382,16 +386,7 @@ pub async fn set_privacy(
     shared_with: Option<&[String]>,
 ) -> Result<usize> {
     let mut changes = Changes::open(ctx, user, "user").await?;
-    let mut with = Vec::new();
-    for name in shared_with.unwrap_or_default() {
-        // A name that nobody has is no error: the answer must not say who has an account.
-        if let Some(reader) = store::users::id_by_any_name(&mut changes.tx, name).await?
-            && reader != user
-            && !with.contains(&reader)
-        {
-            with.push(reader);
-        }
-    }
+    let with = readers(&mut changes, shared_with.unwrap_or_default()).await?;
     for id in ids {
         let before = changes.get(*id).await?;
         let mut after = before.clone();
@@ -405,6 +400,27 @@ pub async fn set_privacy(
     }
     changes.commit(ctx).await?;
     Ok(ids.len())
+}
+
+/// Names as they were given, each once, with who has them now. One that nobody has is kept like the others, and costs the
+/// same: neither the answer, nor the memory, nor the time may say who has an account. It gives nobody a right, also not who
+/// takes that name later.
+async fn readers(changes: &mut Changes, names: &[String]) -> Result<Vec<Reader>> {
+    let mut readers: Vec<Reader> = Vec::new();
+    for name in names.iter().map(|name| name.trim()) {
+        if name.is_empty() || name.chars().count() > 254 || name.chars().any(char::is_control) {
+            let message = "must be names of 1 to 254 characters, without control characters";
+            return Err(Error::field("shared_with", message));
+        }
+        if readers.iter().any(|reader| reader.name == name) {
+            continue;
+        }
+        let normal = normalise_login(name).unwrap_or_else(|| name.to_owned());
+        let user = store::users::id_by_any_name(&mut changes.tx, &normal).await?;
+        let user = user.filter(|reader| *reader != changes.user); // owners read their own anyway
+        readers.push(Reader { name: name.to_owned(), user });
+    }
+    Ok(readers)
 }
 
 /// What a bulk deletion names: ids, or all that match.
@@ -468,7 +484,8 @@ pub async fn views(q: &mut impl Querier, user: UserId, all: Vec<Memory>) -> Resu
         .map(|memory| {
             let id = memory.id;
             let mut view = MemoryView::from(memory);
-            view.shared_with = shares.iter().filter(|(of, _)| *of == id).map(|(_, with)| *with).collect();
+            view.shared_with =
+                shares.iter().filter(|(of, _)| *of == id).map(|(_, name)| name.clone()).collect();
             view.merged_from = merged.iter().filter(|(into, _)| *into == id).map(|(_, from)| *from).collect();
             view
         })

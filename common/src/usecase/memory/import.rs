@@ -1,10 +1,11 @@
 //! Taking memories in from a file: rows in order, a batch a transaction, each batch fenced by the job's attempt. A row
-//! that is wrong is reported with its number, and the rest goes in.
+//! that is wrong is reported with its number, and the rest goes in. What cannot be true beside what is known, or beside
+//! another row, becomes a question at once.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Changes, graph::in_order};
+use super::{Changes, compare, graph::in_order};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -22,6 +23,8 @@ pub const STRATEGIES: [&str; 3] = ["skip_duplicates", "overwrite", "merge"];
 pub const ROWS: i64 = 1_000_000;
 /// Errors reported one by one; the rest is counted.
 const ERRORS: usize = 200;
+/// Conflicts opened for one file; looking through all memories finds the rest.
+const CONFLICTS: i64 = 1_000;
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct RowError {
@@ -40,6 +43,7 @@ pub struct Tally {
     pub skipped: i64,
     pub merged: i64,
     pub links: i64,
+    pub conflicts: i64,
     pub errors: Vec<RowError>,
     pub errors_total: i64,
 }
@@ -59,7 +63,7 @@ impl Tally {
 
     pub fn result(&self) -> Value {
         json!({"imported": self.imported, "skipped": self.skipped, "merged": self.merged, "links": self.links,
-            "errors": self.errors, "errors_total": self.errors_total})
+            "conflicts": self.conflicts, "errors": self.errors, "errors_total": self.errors_total})
     }
 }
 
@@ -80,14 +84,19 @@ pub async fn store_rows(
 ) -> Result<bool> {
     let mut changes = Changes::open(ctx, user, "user").await?.quietly();
     let (mut now_tally, before) = (tally.clone(), tally.imported + tally.merged);
+    let mut written = Vec::new();
     for row in rows {
         now_tally.done += 1;
         let number = now_tally.done;
         match row.and_then(|row| row.memory(user, changes.now)) {
             Err(message) => now_tally.error(number, message),
-            Ok(memory) => store_row(&mut changes, memory, strategy, &mut now_tally, number).await?,
+            Ok(memory) => {
+                written.extend(store_row(&mut changes, memory, strategy, &mut now_tally, number).await?);
+            }
         }
     }
+    now_tally.conflicts +=
+        compare::ask_about(&mut changes, &written, CONFLICTS - now_tally.conflicts).await?;
     let count = now_tally.imported + now_tally.merged - before;
     if count > 0 {
         changes.event("memory_created", json!({"imported": count, "job_id": job.id})).await?;
@@ -101,13 +110,14 @@ pub async fn store_rows(
     Ok(true)
 }
 
+/// Gives the memory as it is now, if the row changed anything.
 async fn store_row(
     changes: &mut Changes,
     memory: Memory,
     strategy: &str,
     tally: &mut Tally,
     row: i64,
-) -> Result<()> {
+) -> Result<Option<Memory>> {
     let user = changes.user;
     let counts = |memory: &Memory| ["pending", "confirmed", "rejected"].contains(&memory.status.as_str());
     let mut known = memories::get(&mut changes.tx, user, memory.id).await?;
@@ -118,11 +128,11 @@ async fn store_row(
     let Some(known) = known else {
         changes.insert(&memory, "imported", None).await?;
         tally.imported += 1;
-        return Ok(());
+        return Ok(Some(memory));
     };
     if strategy == "skip_duplicates" {
         tally.skipped += 1;
-        return Ok(());
+        return Ok(None);
     }
     let after = combine(&known, memory, strategy);
     let twin = memories::by_norm(&mut changes.tx, user, &after.norm)
@@ -133,10 +143,10 @@ async fn store_row(
     } else if after == known {
         tally.skipped += 1;
     } else {
-        changes.update(&known, after, "imported").await?;
         tally.merged += 1;
+        return Ok(Some(changes.update(&known, after, "imported").await?));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What points from one row to another, once all rows are in.

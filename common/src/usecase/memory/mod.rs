@@ -2,6 +2,7 @@
 //! transaction, one user's changes one after another.
 
 pub mod clashes;
+mod compare;
 pub mod conflicts;
 pub mod consolidate;
 pub mod edit;

@@ -14,6 +14,7 @@ use crate::{
 both_stacks!(
     opposites_are_asked_about_however_they_were_said,
     undoing_an_answer_asks_again,
+    an_import_is_compared_as_it_comes_in,
     a_session_erased_while_it_is_read_stops_nobody,
 );
 
@@ -59,6 +60,58 @@ async fn opposites_are_asked_about_however_they_were_said(stack: Stack) {
     }
     assert!(open(&user).await.is_empty());
     assert_eq!(user.get("/memory/conflicts/detect").await.expect(200)["conflict_count"], 0);
+}
+
+async fn an_import_is_compared_as_it_comes_in(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let user = app.user().await;
+    for content in ["Likes cats", "Lives in Paris", "Likes dogs", "Plays chess"] {
+        user.add_memory(content).await;
+    }
+    let pairs = async || {
+        let all = open(&user).await;
+        let mut pairs: Vec<Vec<String>> =
+            all.iter().map(|one| contents(one["memories"].as_array().unwrap())).collect();
+        pairs.sort();
+        pairs
+    };
+    // With what is known, and within the file.
+    let rows = json!([
+        {"content": "Hates cats"},
+        {"content": "Lives in Rome"},
+        {"content": "Likes green tea"},
+        {"content": "Does not like running"},
+        {"content": "Loves running"},
+        {"content": "Dislikes dogs", "status": "rejected"},
+        {"content": "Likes black tea"},
+        {"content": "Plays chess"},
+    ]);
+    let imported = user.post("/memory/import", &json!({"memories": rows})).await.expect(200);
+    assert_eq!(
+        (imported["imported"].as_i64(), imported["conflicts"].as_i64()),
+        (Some(7), Some(3)),
+        "{imported}"
+    );
+    let expected = [
+        ["Does not like running", "Loves running"],
+        ["Hates cats", "Likes cats"],
+        ["Lives in Paris", "Lives in Rome"],
+    ];
+    assert_eq!(pairs().await, expected);
+    let again = user.post("/memory/import", &json!({"memories": rows})).await.expect(200);
+    assert_eq!((again["imported"].as_i64(), again["conflicts"].as_i64()), (Some(0), Some(0)), "asked once");
+    // In another batch of the same file, too; a file full of opposites asks a bounded number of questions.
+    let mut rows: Vec<Value> =
+        (0..400).map(|n| json!({"content": format!("Owns book number {n}")})).collect();
+    rows.push(json!({"content": "Does not own book number 7"}));
+    let csv = user.post("/memory/import", &json!({"memories": rows})).await.expect(200);
+    assert_eq!((csv["imported"].as_i64(), csv["conflicts"].as_i64()), (Some(401), Some(1)), "{csv}");
+    let opposites = |n: usize| {
+        [json!({"content": format!("Likes dish{n}")}), json!({"content": format!("Hates dish{n}")})]
+    };
+    let rows: Vec<Value> = (0..1_005).flat_map(opposites).collect();
+    let many = user.post("/memory/import", &json!({"memories": rows})).await.expect(200);
+    assert_eq!((many["imported"].as_i64(), many["conflicts"].as_i64()), (Some(2_010), Some(1_000)), "{many}");
 }
 
 async fn undoing_an_answer_asks_again(stack: Stack) {

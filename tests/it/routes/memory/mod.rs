@@ -8,5 +8,6 @@ mod graph;
 mod injection;
 mod matrix;
 mod search;
+mod sharing;
 mod tour;
 mod transfer;
