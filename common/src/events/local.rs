@@ -94,6 +94,10 @@ impl EventLog for LocalEvents {
                     touched: Instant::now(),
                 });
                 if event.id <= ring.last {
+                    // As on Redis, where an append may have to be repeated.
+                    if ring.events.iter().rev().any(|there| there.id == event.id) {
+                        continue;
+                    }
                     return Err(EventsError::Stale);
                 }
                 ring.last = event.id;

@@ -37,7 +37,8 @@ impl From<::redis::RedisError> for EventsError {
 
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Appends events in order and shows them to subscribers.
+    /// Appends events in order and shows them to subscribers. One that is there already is passed over: an append whose
+    /// answer was lost may be repeated.
     async fn append(&self, job: JobId, events: &[Event]) -> Result<(), EventsError>;
     /// Shows a final event to who waits now, without keeping it: for jobs that nobody streams.
     async fn notify(&self, job: JobId, event: &Event) -> Result<(), EventsError>;
