@@ -8,6 +8,7 @@ pub mod error;
 pub mod gemini;
 pub mod health;
 pub mod http;
+pub mod meter;
 pub mod mock;
 pub mod models;
 pub mod openai;
@@ -26,6 +27,7 @@ use crate::{domain::message::Usage, secret::Secret};
 
 pub use error::{ErrorClass, ProviderError};
 pub use health::RateHeaders;
+pub use meter::{Call, Meter};
 pub use registry::{NAMES, Offered, Providers};
 pub use router::{Completion, Said, Try};
 
@@ -108,6 +110,8 @@ pub struct ChatRequest {
     pub fallback: bool,
     /// No further try is begun after so long.
     pub within: Option<Duration>,
+    /// Where the calls made for it are noted.
+    pub meter: Meter,
 }
 
 impl ChatRequest {

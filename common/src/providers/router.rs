@@ -152,6 +152,7 @@ impl Providers {
                         self.health.spend(&name, key, estimate);
                     }
                     let mut said = false;
+                    request.meter.begin(&name, &model, estimate);
                     let error = match provider.chat(&request, key).await {
                         Err(error) => error,
                         Ok(Opened { mut events, limits }) => {
@@ -168,6 +169,7 @@ impl Providers {
                                         break;
                                     }
                                     Ok(event) => {
+                                        request.meter.hear(&event);
                                         if !std::mem::replace(&mut begun, true) {
                                             yield Ok(Said::Started { provider: name.clone(), model: model.clone() });
                                         }
@@ -191,6 +193,7 @@ impl Providers {
                             error
                         }
                     };
+                    request.meter.fail();
                     yield Ok(tried(key, &error, said, started));
                     if error.class.is_outage() && provider.can_break() {
                         self.health.failed(&name);

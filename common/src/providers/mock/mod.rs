@@ -82,6 +82,7 @@ impl Provider for Mock {
             let detail = format!("there is no model {model:?}: the mock has mock-1");
             return Err(ProviderError::new("mock", ErrorClass::BadRequest, detail));
         }
+        request.meter.hand_over();
         let Plan { words, delay, fail, calls } = plan(&request.messages, &request.tools, model);
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)

@@ -6,10 +6,11 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use rapport_common::{
     Context, Error,
-    chat::tokens,
     domain::{ids::ProjectId, job::Job, message::Usage},
     jobs::payload::ChatPayload,
-    providers::{ChatEvent, ChatMessage, ChatRequest, ProviderError, Role, Said, ToolCall, ToolSpec, Try},
+    providers::{
+        Call, ChatEvent, ChatMessage, ChatRequest, ProviderError, Role, Said, ToolCall, ToolSpec, Try,
+    },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
     tools::Tool,
@@ -50,7 +51,6 @@ pub enum Stopped {
 #[derive(Default)]
 struct Round {
     calls: Vec<ToolCall>,
-    usage: Option<Usage>,
     finish: Option<&'static str>,
 }
 
@@ -68,7 +68,10 @@ pub struct Rounds<'a> {
     signal: StopSignal,
     pub provider: String,
     pub model: String,
+    /// Of the rounds that were answered, and of the one that its user stopped.
     pub usage: Usage,
+    /// Calls that were made and are no part of the answer.
+    pub in_vain: Vec<Call>,
     pub finish_reason: &'static str,
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
@@ -99,6 +102,7 @@ impl<'a> Rounds<'a> {
             own_keys,
             has_budget,
             usage: Usage::default(),
+            in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
             tries: Vec::new(),
@@ -116,18 +120,15 @@ impl<'a> Rounds<'a> {
             {
                 return Ok(Stopped::Spent(error));
             }
-            let prompt_tokens = request.prompt_tokens();
             let begins = log.text.len();
-            let said = match self.one(log, request).await? {
+            let meter = request.meter.clone();
+            let said = self.one(log, request).await;
+            self.add_usage(meter.take(), &said);
+            let said = match said? {
                 Ok(said) => said,
-                Err(stopped) => {
-                    // What was said is paid for, and kept when it was the user who stopped it.
-                    self.add_usage(None, prompt_tokens, &log.text[begins.min(log.text.len())..]);
-                    return Ok(stopped);
-                }
+                Err(stopped) => return Ok(stopped),
             };
             let text = log.text[begins..].to_owned();
-            self.add_usage(said.usage, prompt_tokens, &text);
             self.finish_reason = said.finish.unwrap_or("stop");
             // A model that calls what it was not offered has its say ended here.
             if said.calls.is_empty() || !may_call {
@@ -187,7 +188,8 @@ impl<'a> Rounds<'a> {
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {
         let (user, _) = whose(self.job)?;
         let prompt = request.prompt_tokens() as i64;
-        let used = self.usage.total_tokens;
+        let in_vain: i64 = self.in_vain.iter().map(|call| call.usage().total_tokens).sum();
+        let used = self.usage.total_tokens + in_vain;
         let model = if self.model.is_empty() {
             self.ctx.providers.likely_model(&self.choice.provider, request).unwrap_or_default()
         } else {
@@ -206,13 +208,18 @@ impl<'a> Rounds<'a> {
         .await
     }
 
-    fn add_usage(&mut self, counted: Option<Usage>, prompt: usize, text: &str) {
-        let usage = counted.unwrap_or_else(|| Usage::new(prompt as i64, tokens::estimate(text) as i64));
-        let so_far = self.usage;
-        self.usage = Usage::new(
-            so_far.prompt_tokens + usage.prompt_tokens,
-            so_far.completion_tokens + usage.completion_tokens,
-        );
+    /// The last call is the answer, unless it failed or nobody keeps what it said.
+    fn add_usage(&mut self, mut calls: Vec<Call>, said: &Result<Result<Round, Stopped>, Lost>) {
+        let kept = matches!(said, Ok(Ok(_) | Err(Stopped::By(Stop::Cancelled))));
+        if let Some(answer) = calls.pop_if(|call| kept && !call.failed) {
+            let (so_far, usage) = (self.usage, answer.usage());
+            self.usage = Usage::new(
+                so_far.prompt_tokens + usage.prompt_tokens,
+                so_far.completion_tokens + usage.completion_tokens,
+            );
+            (self.provider, self.model) = (answer.provider, answer.model);
+        }
+        self.in_vain.extend(calls);
     }
 
     /// Asks once, through whoever answers; what is said goes into the log.
@@ -258,7 +265,8 @@ impl<'a> Rounds<'a> {
                     log.push(&text).await?;
                 }
                 Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
-                Some(Ok(Said::Event(ChatEvent::Usage(usage)))) => round.usage = Some(usage),
+                // Counted by the request's meter.
+                Some(Ok(Said::Event(ChatEvent::Usage(_)))) => {}
                 Some(Ok(Said::Event(ChatEvent::Finish(reason)))) => round.finish = Some(reason),
                 Some(Ok(Said::Failed(failed))) => self.tries.push(failed),
                 Some(Ok(Said::Restart(class))) => {
