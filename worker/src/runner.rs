@@ -29,6 +29,7 @@ use crate::{
     backend::Ticket,
     jobs,
     outcome::{Outcome, backoff},
+    slot::Slot,
 };
 
 /// A quarantined job that has not killed the process within this lets the next one start; but after two crashes a job
@@ -65,10 +66,10 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
     METRICS.jobs_running.with_label_values(&[queue]).inc();
     let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
     METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
-    let _ticket =
-        if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
+    let ticket = if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
+    let mut slot = Slot::new(ticket, runtime.stopping.clone());
     let started = tokio::time::Instant::now();
-    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal)).catch_unwind().await;
+    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal, &mut slot)).catch_unwind().await;
     let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
     let word = end(runtime, &job, outcome).await;
     drop(guard);
@@ -131,6 +132,11 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
             let wait = backoff(job, at_least);
             let put_back = persist(runtime, || end_job::retry_later(ctx, job, wait, &error)).await;
             if put_back == Some(true) { "retried" } else { "lost" }
+        }
+        Outcome::Wait(error, wait) => {
+            tracing::info!(%error, "what the job needs is away: it waits");
+            let put_back = persist(runtime, || end_job::wait(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "waits" } else { "lost" }
         }
         Outcome::Retry(error, _) | Outcome::Fail(error) => {
             tracing::warn!(%error, "job failed");

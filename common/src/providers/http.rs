@@ -47,12 +47,22 @@ pub async fn send(
     let (client, request) = request.build_split();
     let mut request = request.map_err(|error| connection_error(name, &error))?;
     watch(&mut request, meter.clone());
-    let timed_out =
-        || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
-    let response = tokio::time::timeout(timeouts.first_byte, client.execute(request))
-        .await
-        .map_err(|_| timed_out())?
-        .map_err(|error| connection_error(name, &error))?;
+    let sent = tokio::time::timeout(timeouts.first_byte, client.execute(request)).await;
+    let response = match sent {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            let mut failed = connection_error(name, &error);
+            // Broken before a byte of an answer. A provider that has the request and says nothing may be at work on it.
+            failed.away = !meter.was_handed_over() || failed.class == ErrorClass::Network;
+            return Err(failed);
+        }
+        Err(_) => {
+            let late = "no answer within the first-byte timeout";
+            let mut failed = ProviderError::new(name, ErrorClass::Timeout, late);
+            failed.away = !meter.was_handed_over();
+            return Err(failed);
+        }
+    };
     if response.status().is_success() {
         return Ok(response);
     }

@@ -57,6 +57,10 @@ impl Meter {
         let _counted = self.last(|call| call.handed = true);
     }
 
+    pub(super) fn was_handed_over(&self) -> bool {
+        self.last(|call| call.handed).unwrap_or(false)
+    }
+
     pub(super) fn hear(&self, event: &ChatEvent) {
         let _heard = self.last(|call| match event {
             ChatEvent::Delta(text) => call.came.add(text),

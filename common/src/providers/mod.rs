@@ -4,6 +4,7 @@
 //! into [`ChatEvent`]s. Which provider and key is asked, and what follows when it fails, is the [`router`]'s.
 
 pub mod anthropic;
+mod breaker;
 pub mod error;
 pub mod gemini;
 pub mod health;
@@ -12,6 +13,7 @@ pub mod meter;
 pub mod mock;
 pub mod models;
 pub mod openai;
+mod rates;
 mod registry;
 pub mod router;
 pub mod sse;
@@ -26,8 +28,8 @@ use serde_json::Value;
 use crate::{domain::message::Usage, secret::Secret};
 
 pub use error::{ErrorClass, ProviderError};
-pub use health::RateHeaders;
 pub use meter::{Call, Meter};
+pub use rates::RateHeaders;
 pub use registry::{NAMES, Offered, Providers};
 pub use router::{Completion, Said, Try};
 

@@ -5,6 +5,7 @@ mod database_restarts;
 mod drain;
 mod memory_worker_dies;
 mod poison;
+mod provider_away;
 mod redis_dies;
 pub mod worker_dies;
 mod worker_pauses;

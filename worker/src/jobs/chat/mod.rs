@@ -1,5 +1,6 @@
 //! Answers a message: context, ask, call tools, stream, commit.
 
+mod patience;
 mod prompt;
 mod rounds;
 mod tools;
@@ -19,11 +20,12 @@ use crate::{
     outcome::Outcome,
     runner::persist_for,
     running::{Stop, StopSignal, stopped},
+    slot::Slot,
 };
 use prompt::Prompt;
 use rounds::{Rounds, Stopped};
 
-pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
+pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal, slot: &mut Slot) -> Outcome {
     let payload: ChatPayload = match payload::read(job) {
         Ok(payload) => payload,
         Err(error) => return Outcome::Fail(error),
@@ -34,7 +36,7 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
         prompt = prompt::build(ctx, job, &payload) => Ok(prompt),
     };
     let answered = match prompt {
-        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal).await,
+        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal, slot).await,
         Ok(Err(error)) => return super::outcome_of(error),
         Err(Stop::Cancelled) => return Outcome::Cancelled,
         Err(Stop::HandBack) => return Outcome::HandBack,
@@ -49,6 +51,7 @@ async fn answer(
     payload: &ChatPayload,
     prompt: Prompt,
     signal: StopSignal,
+    slot: &mut Slot,
 ) -> Result<Outcome, Lost> {
     let mut log = AnswerLog::open(ctx, job).await?;
     if !prompt.recall.used.is_empty() {
@@ -57,7 +60,7 @@ async fn answer(
         log.append("memory", json!({"memories": memories})).await?;
     }
     let memories_used = prompt.recall.used.len();
-    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal);
+    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal, slot);
     let stopped = rounds.run(&mut log).await.unwrap_or(Stopped::By(Stop::Lost));
     keep_tries(ctx, job, &rounds).await;
     let keeps_answer = matches!(stopped, Stopped::Whole | Stopped::By(Stop::Cancelled));
@@ -70,7 +73,9 @@ async fn answer(
         Stopped::Spent(error) => return Ok(super::outcome_of(error)),
         Stopped::Broken(error) => {
             let public = error.public();
-            return Ok(if error.class.is_transient() {
+            // Waited for, and in vain: trying once more would be waiting once more.
+            let waited = error.away && !ctx.settings.queue.provider_patience.is_zero();
+            return Ok(if error.class.is_transient() && !waited {
                 Outcome::Retry(public, error.retry_after)
             } else {
                 Outcome::Fail(public)

@@ -9,7 +9,8 @@ use rapport_common::{
     domain::{ids::ProjectId, job::Job, message::Usage},
     jobs::payload::ChatPayload,
     providers::{
-        Call, ChatEvent, ChatMessage, ChatRequest, ProviderError, Role, Said, ToolCall, ToolSpec, Try,
+        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, ProviderError, Role, Said, ToolCall, ToolSpec,
+        Try,
     },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
@@ -20,12 +21,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    patience::{Patience, Waited},
     prompt::{Choice, Prompt},
     tools::Calls,
 };
 use crate::{
     answer_log::{AnswerLog, Lost},
     running::{Stop, StopSignal, stopped},
+    slot::Slot,
 };
 
 const ROUNDS: usize = 8;
@@ -66,6 +69,8 @@ pub struct Rounds<'a> {
     has_budget: bool,
     messages: Vec<ChatMessage>,
     signal: StopSignal,
+    slot: &'a mut Slot,
+    patience: Patience,
     pub provider: String,
     pub model: String,
     /// Of the rounds that were answered, and of the one that its user stopped.
@@ -85,6 +90,7 @@ impl<'a> Rounds<'a> {
         payload: &'a ChatPayload,
         prompt: Prompt,
         signal: StopSignal,
+        slot: &'a mut Slot,
     ) -> Self {
         let Prompt { messages, tools, inside, choice, project, own_keys, has_budget, .. } = prompt;
         Self {
@@ -95,6 +101,8 @@ impl<'a> Rounds<'a> {
             inside,
             messages,
             signal,
+            slot,
+            patience: Patience::new(ctx.settings.queue.provider_patience),
             provider: choice.provider.clone(),
             model: choice.model.clone().unwrap_or_default(),
             choice,
@@ -122,7 +130,7 @@ impl<'a> Rounds<'a> {
             }
             let begins = log.text.len();
             let meter = request.meter.clone();
-            let said = self.one(log, request).await;
+            let said = self.one_patiently(log, request).await;
             self.add_usage(meter.take(), &said);
             let said = match said? {
                 Ok(said) => said,
@@ -222,6 +230,35 @@ impl<'a> Rounds<'a> {
         self.in_vain.extend(calls);
     }
 
+    /// Asks, and while everybody is away waits and asks again.
+    async fn one_patiently(
+        &mut self,
+        log: &mut AnswerLog<'_>,
+        request: ChatRequest,
+    ) -> Result<Result<Round, Stopped>, Lost> {
+        // The last that came of asking: that nobody was asked says less.
+        let mut told: Option<ProviderError> = None;
+        loop {
+            let error = match self.one(log, request.clone()).await? {
+                Err(Stopped::Broken(error)) if error.away => error,
+                other => {
+                    self.patience.renew();
+                    return Ok(other);
+                }
+            };
+            if error.class != ErrorClass::Unavailable || told.is_none() {
+                told = Some(error.clone());
+            }
+            let asked = (self.choice.provider.as_str(), &request);
+            let waited = self.patience.wait(self.ctx, log, asked, &error, &mut self.signal, self.slot);
+            match waited.await? {
+                Waited::AskAgain => {}
+                Waited::Stopped(stop) => return Ok(Err(Stopped::By(stop))),
+                Waited::InVain => return Ok(Err(Stopped::Broken(told.unwrap_or(error)))),
+            }
+        }
+    }
+
     /// Asks once, through whoever answers; what is said goes into the log.
     async fn one(
         &mut self,
@@ -268,7 +305,12 @@ impl<'a> Rounds<'a> {
                 // Counted by the request's meter.
                 Some(Ok(Said::Event(ChatEvent::Usage(_)))) => {}
                 Some(Ok(Said::Event(ChatEvent::Finish(reason)))) => round.finish = Some(reason),
-                Some(Ok(Said::Failed(failed))) => self.tries.push(failed),
+                // Who waits looks often: only the first of these tells something.
+                Some(Ok(Said::Failed(failed))) => {
+                    if failed.asked || !self.patience.is_tried() {
+                        self.tries.push(failed);
+                    }
+                }
                 Some(Ok(Said::Restart(class))) => {
                     log.restart(class.as_str(), begins).await?;
                     round = Round::default();
