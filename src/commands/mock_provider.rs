@@ -2,7 +2,7 @@
 //!
 //! Faults come by rate (`--error-rate`), or by the model's name: `mock-429`, `mock-500`, `mock-hang` (no byte ever),
 //! `mock-hang-mid`, `mock-cut` (closed in mid-stream), `mock-garbage`. `GET /stats` tells how many requests came, are
-//! open, ended, and were given up by the client.
+//! open and ended, and how many tokens their prompts had.
 
 use std::{
     sync::{
@@ -62,6 +62,8 @@ struct Counts {
     requests: AtomicU64,
     open: AtomicI64,
     finished: AtomicU64,
+    /// Of all prompts that came, whatever became of them.
+    prompt_tokens: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -96,7 +98,8 @@ async fn stats(State(upstream): State<Upstream>) -> Json<Value> {
     let requests = upstream.counts.requests.load(Ordering::SeqCst);
     let finished = upstream.counts.finished.load(Ordering::SeqCst);
     let open = upstream.counts.open.load(Ordering::SeqCst);
-    Json(json!({"requests": requests, "open": open, "finished": finished}))
+    let prompt_tokens = upstream.counts.prompt_tokens.load(Ordering::SeqCst);
+    Json(json!({"requests": requests, "open": open, "finished": finished, "prompt_tokens": prompt_tokens}))
 }
 
 #[derive(Deserialize)]
@@ -188,6 +191,8 @@ async fn completions(
     let open = Open::new(&upstream.counts);
     let messages: Vec<ChatMessage> =
         request.messages.iter().map(|turn| message(turn, &request.messages)).collect();
+    let prompt_tokens: usize = messages.iter().map(|message| tokens::estimate(&message.content)).sum();
+    upstream.counts.prompt_tokens.fetch_add(prompt_tokens as u64, Ordering::SeqCst);
     let tools: Vec<ToolSpec> = request
         .tools
         .iter()
@@ -214,7 +219,6 @@ async fn completions(
         "mock-hang" => std::future::pending().await,
         _ => {}
     }
-    let prompt_tokens: usize = messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     let limit = request.max_tokens.unwrap_or(usize::MAX);
     let finish = match (plan.calls.is_empty(), plan.words.len() > limit) {
         (false, _) => "tool_calls",

@@ -24,7 +24,7 @@ pub struct Ticket {
     pub job: JobId,
     pub lane: Lane,
     /// Given back when the last copy of the ticket is dropped.
-    pub _slot: Arc<OwnedSemaphorePermit>,
+    pub slot: Arc<OwnedSemaphorePermit>,
 }
 
 pub struct LedgerBackend {

@@ -13,6 +13,7 @@ mod outcome;
 mod runner;
 mod running;
 mod service;
+mod slot;
 mod sweeper;
 
 use std::{

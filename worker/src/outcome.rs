@@ -11,6 +11,8 @@ pub enum Outcome {
     Done(Value),
     /// Try again, after at least so long.
     Retry(Error, Option<Duration>),
+    /// What it needs is away: try again after so long. The attempt does not count.
+    Wait(Error, Duration),
     /// Trying again cannot help.
     Fail(Error),
     /// The handler has failed the job with its effects; this is the problem.

@@ -28,11 +28,17 @@ use crate::{
     backend::Ticket,
     jobs,
     outcome::{Outcome, backoff},
+    slot::Slot,
 };
 
 /// A quarantined job that has not killed the process within this lets the next one start; but after two crashes a job
 /// keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
 const PROBATION: Duration = Duration::from_secs(1);
+
+/// Attempts after which a store that is away counts as a try all the same.
+const MANY: u32 = 200;
+/// The longest rest of a job whose stores were away: they come back by themselves.
+const LONGEST: Duration = Duration::from_secs(5);
 
 pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
     let job = match claim(&runtime, &ticket).await {
@@ -61,10 +67,10 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
     METRICS.jobs_running.with_label_values(&[queue]).inc();
     let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
     METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
-    let _ticket =
-        if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
+    let ticket = if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
+    let mut slot = Slot::new(ticket, runtime.stopping.clone());
     let started = tokio::time::Instant::now();
-    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal)).catch_unwind().await;
+    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal, &mut slot)).catch_unwind().await;
     let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
     let word = end(runtime, &job, outcome).await;
     drop(guard);
@@ -122,11 +128,22 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
             }
             "succeeded"
         }
+        // Our own stores were away or full: that is no try of the job's.
+        Outcome::Retry(error, at_least) if error.may_pass() && job.attempt < MANY => {
+            let wait = backoff(job, at_least).min(LONGEST);
+            let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "waits" } else { "lost" }
+        }
         Outcome::Retry(error, at_least) if job.attempt < job.max_attempts => {
             tracing::warn!(%error, "attempt failed, to be tried again");
             let wait = backoff(job, at_least);
             let put_back = persist(|| end_job::retry_later(ctx, job, wait, &error)).await;
             if put_back == Some(true) { "retried" } else { "lost" }
+        }
+        Outcome::Wait(error, wait) => {
+            tracing::info!(%error, "what the job needs is away: it waits");
+            let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "waits" } else { "lost" }
         }
         Outcome::Retry(error, _) | Outcome::Fail(error) => {
             tracing::warn!(%error, "job failed");

@@ -265,7 +265,8 @@ pub struct StreamQuery {
 
 /// Send a message and stream the answer
 ///
-/// Server-sent events: `job`, `memory`, `token`, `tool_call`, `tool_result`, `reset`, then `done` or `error`. Every event
+/// Server-sent events: `job`, `memory`, `token`, `tool_call`, `tool_result`, `reset`, then `done` or `error`. While no
+/// provider is there to answer, `waiting` says so (`{"reason": "provider_away", "provider", "retry_in_ms"}`). Every event
 /// has an id; after a cut, `GET /jobs/{id}/events` with `Last-Event-ID` gives exactly what was missed.
 #[utoipa::path(post, path = "/chat/stream", tag = "chat", request_body = ChatBody, params(StreamQuery,
     ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),

@@ -1,10 +1,33 @@
 //! A cheap estimate of tokens, for budgets: no tokenizer fits every model.
 
-/// About one token for four ASCII characters and two for three others, and never less than one a text.
-/// (By the common rule of thumb; nothing exact rests on it.)
+/// Text, counted piece by piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    ascii: usize,
+    other: usize,
+}
+
+impl Count {
+    pub fn add(&mut self, text: &str) {
+        for c in text.chars() {
+            if c.is_ascii() {
+                self.ascii += 1;
+            } else {
+                self.other += 1;
+            }
+        }
+    }
+
+    /// About one token for four ASCII characters and two for three others.
+    /// (By the common rule of thumb; nothing exact rests on it.)
+    pub fn tokens(self) -> usize {
+        self.ascii.div_ceil(4) + (self.other * 2).div_ceil(3)
+    }
+}
+
+/// The tokens of a text; never less than one.
 pub fn estimate(text: &str) -> usize {
-    let (ascii, other) = text.chars().fold((0usize, 0usize), |(ascii, other), c| {
-        if c.is_ascii() { (ascii + 1, other) } else { (ascii, other + 1) }
-    });
-    (ascii.div_ceil(4) + (other * 2).div_ceil(3)).max(1)
+    let mut count = Count::default();
+    count.add(text);
+    count.tokens().max(1)
 }

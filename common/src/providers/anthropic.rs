@@ -58,7 +58,7 @@ impl Provider for Anthropic {
         if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
             call = call.header("x-api-key", key.expose());
         }
-        let response = http::send(NAME, call, self.timeouts, judge).await?;
+        let response = http::send(NAME, call, &request.meter, self.timeouts, judge).await?;
         let limits = RateHeaders::anthropic(response.headers());
         let events = http::read(NAME, response, self.timeouts, Reader::default());
         Ok(Opened { events, limits })

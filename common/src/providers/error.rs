@@ -92,11 +92,14 @@ pub struct ProviderError {
     /// For our logs, and never what a provider wrote: that is data, and may repeat a key.
     pub message: String,
     pub retry_after: Option<Duration>,
+    /// Nobody was there: no connection, one that broke before a byte of an answer, or a provider that we leave alone
+    /// because it fails everyone. It says nothing about this request, and waiting may help.
+    pub away: bool,
 }
 
 impl ProviderError {
     pub fn new(provider: &str, class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { provider: provider.to_owned(), class, message: message.into(), retry_after: None }
+        Self { provider: provider.to_owned(), class, message: message.into(), retry_after: None, away: false }
     }
 
     /// What the user is told.

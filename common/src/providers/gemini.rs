@@ -62,7 +62,7 @@ impl Provider for Gemini {
         if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
             call = call.header("x-goog-api-key", key.expose());
         }
-        let response = http::send(NAME, call, self.timeouts, judge).await?;
+        let response = http::send(NAME, call, &request.meter, self.timeouts, judge).await?;
         let events = http::read(NAME, response, self.timeouts, Reader::default());
         Ok(Opened { events, limits: RateHeaders::default() })
     }

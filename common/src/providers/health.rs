@@ -1,9 +1,9 @@
 //! What is known of providers and keys now: circuit breakers, keys that rest, rates the providers told us.
 //!
-//! A breaker belongs to a provider: after `failures` outages in a row it opens, and nobody asks for `rest`, doubled with
-//! each opening up to eight times; then one request may try. With Redis the count, the opening and the right to try are
-//! shared by all processes; while Redis is away each counts for itself. Looking costs no round trip: other processes'
-//! openings are read in the background, about once a second.
+//! Breakers ([`super::breaker`]) are shared by all processes through Redis: the count, the opening, the right to try, and
+//! the closing. While Redis is away each process counts for itself. Looking at a closed one costs no round trip: what other
+//! processes found out is read in the background, about once a second. An open one is looked up before it refuses, at most
+//! every 100 ms, so that one process' first success is every process'; and each once, when a process first asks.
 
 use std::{
     collections::HashMap,
@@ -11,131 +11,24 @@ use std::{
     time::Duration,
 };
 
-use reqwest::header::HeaderMap;
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
-use crate::{clock, redis_link::RedisLink};
+use super::{
+    breaker::{self, Breaker, State as Circuit},
+    rates::{Bucket, RateHeaders, Window},
+};
+use crate::redis_link::RedisLink;
 
-/// How long one request may try a provider whose breaker was open.
-const PROBE: Duration = Duration::from_secs(30);
 const REFRESH: Duration = Duration::from_secs(1);
-
-#[derive(Debug, Clone, Copy)]
-pub struct Breaker {
-    /// Outages in a row that open it.
-    pub failures: u32,
-    /// How long it stays open the first time.
-    pub rest: Duration,
-}
-
-/// A rate as a provider's headers tell it: how many are left of how many, and when all are there again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Window {
-    pub limit: f64,
-    pub remaining: f64,
-    pub reset: Duration,
-}
-
+const LOOK_UP: Duration = Duration::from_millis(100);
+/// How long an opening stays in Redis at most; what is left of it tells its age, whatever the processes' clocks say.
+const KEPT: Duration = Duration::from_secs(2 * 3_600);
 const REST_MAX: Duration = Duration::from_secs(3_600);
-
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RateHeaders {
-    pub requests: Option<Window>,
-    pub tokens: Option<Window>,
-}
-
-impl RateHeaders {
-    /// `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets as `1s`, `6m0s` or `17ms`.
-    pub fn openai(headers: &HeaderMap) -> Self {
-        let window = |what: &str| {
-            let text = |part: &str| headers.get(format!("x-ratelimit-{part}-{what}"))?.to_str().ok();
-            Some(Window {
-                limit: amount(text("limit")?)?,
-                remaining: amount(text("remaining")?)?,
-                reset: duration(text("reset")?)?,
-            })
-        };
-        Self { requests: window("requests"), tokens: window("tokens") }
-    }
-
-    /// `anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}`, resets as RFC 3339.
-    pub fn anthropic(headers: &HeaderMap) -> Self {
-        let window = |what: &str| {
-            let text = |part: &str| headers.get(format!("anthropic-ratelimit-{what}-{part}"))?.to_str().ok();
-            let reset = chrono::DateTime::parse_from_rfc3339(text("reset")?).ok()?;
-            Some(Window {
-                limit: amount(text("limit")?)?,
-                remaining: amount(text("remaining")?)?,
-                reset: (reset.to_utc() - clock::now()).to_std().unwrap_or_default(),
-            })
-        };
-        Self { requests: window("requests"), tokens: window("tokens") }
-    }
-}
-
-/// `inf` and `nan` are numbers to Rust, and would end in a wait that is none.
-fn amount(text: &str) -> Option<f64> {
-    text.parse::<f64>().ok().filter(|amount| amount.is_finite())
-}
-
-/// `6m0s`, `1.5s`, `17ms`, `2h3m`.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut number, mut unit) = (0.0, String::new(), String::new());
-    let mut add = |number: &mut String, unit: &mut String| -> Option<()> {
-        let factor = match unit.as_str() {
-            "h" => 3_600.0,
-            "m" => 60.0,
-            "s" | "" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * factor;
-        number.clear();
-        unit.clear();
-        Some(())
-    };
-    for c in text.trim().chars() {
-        if c.is_ascii_digit() || c == '.' {
-            if !unit.is_empty() {
-                add(&mut number, &mut unit)?;
-            }
-            number.push(c);
-        } else {
-            unit.push(c);
-        }
-    }
-    add(&mut number, &mut unit)?;
-    Duration::try_from_secs_f64(total).ok()
-}
-
-/// A token bucket that fills evenly until the provider's reset.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    window: Window,
-    since: Instant,
-}
-
-impl Bucket {
-    fn level(&self, now: Instant) -> f64 {
-        let reset = self.window.reset.as_secs_f64();
-        let passed = if reset > 0.0 { ((now - self.since).as_secs_f64() / reset).min(1.0) } else { 1.0 };
-        self.window.remaining + (self.window.limit - self.window.remaining).max(0.0) * passed
-    }
-
-    /// When there will be `wanted`; at the latest when all is there.
-    fn wait(&self, wanted: f64, now: Instant) -> Duration {
-        let missing = wanted - self.level(now);
-        let span = self.window.limit - self.window.remaining;
-        if missing <= 0.0 {
-            return Duration::ZERO;
-        }
-        let until_full = (self.since + self.window.reset).saturating_duration_since(now);
-        if span <= 0.0 {
-            return until_full;
-        }
-        Duration::from_secs_f64(missing / span * self.window.reset.as_secs_f64()).min(until_full)
-    }
-}
+/// How long to leave a provider alone that another request is trying now.
+const BEING_TRIED: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Key {
@@ -146,16 +39,13 @@ struct Key {
 
 #[derive(Debug, Default)]
 struct State {
-    failures: u32,
-    /// Openings since the last success.
-    openings: u32,
-    open_until: Option<Instant>,
-    trying_until: Option<Instant>,
+    circuit: Circuit,
+    looked_up: Option<Instant>,
     keys: Vec<Key>,
     next_key: usize,
 }
 
-/// How a provider stands, for `/models` and the admin.
+/// How a provider stands, for `/models` and the admin: as those see it who can go elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     Closed,
@@ -165,11 +55,21 @@ pub enum Standing {
     HalfOpen,
 }
 
+/// How a request was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    Free,
+    /// It is the one that tries.
+    Probe,
+}
+
 #[derive(Clone)]
 pub struct Health {
     breaker: Breaker,
     inner: Arc<Mutex<Inner>>,
     shared: Option<RedisLink>,
+    /// Rings when a breaker closes.
+    closed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -178,8 +78,11 @@ struct Inner {
     refreshed: Option<Instant>,
 }
 
-fn open_key(provider: &str) -> String {
-    format!("rapport:breaker:open:{provider}")
+fn opened_key(provider: &str) -> String {
+    format!("rapport:breaker:opened:{provider}")
+}
+fn try_key(provider: &str) -> String {
+    format!("rapport:breaker:try:{provider}")
 }
 fn rest_key(provider: &str, key: usize) -> String {
     format!("rapport:breaker:rest:{provider}:{key}")
@@ -190,7 +93,7 @@ fn failures_key(provider: &str) -> String {
 
 impl Health {
     pub fn new(breaker: Breaker, shared: Option<RedisLink>) -> Self {
-        Self { breaker, inner: Arc::default(), shared }
+        Self { breaker, inner: Arc::default(), shared, closed: Arc::default() }
     }
 
     fn with<T>(&self, provider: &str, act: impl FnOnce(&mut State) -> T) -> T {
@@ -204,89 +107,115 @@ impl Health {
     pub fn standing(&self, provider: &str) -> Standing {
         self.refresh();
         let now = Instant::now();
-        self.with(provider, |state| match state.open_until {
-            None => Standing::Closed,
-            Some(until) if until > now => Standing::Open(until - now),
-            Some(_) => Standing::HalfOpen,
+        self.with(provider, |state| match state.circuit.rests(self.breaker, false, now) {
+            _ if !state.circuit.is_open() => Standing::Closed,
+            rest if rest.is_zero() => Standing::HalfOpen,
+            rest => Standing::Open(rest),
         })
     }
 
-    /// Whether a provider may be asked now; `Err` is how long not.
-    pub async fn admit(&self, provider: &str) -> Result<(), Duration> {
-        match self.standing(provider) {
-            Standing::Closed => return Ok(()),
-            Standing::Open(wait) => return Err(wait),
-            Standing::HalfOpen => {}
-        }
-        let now = Instant::now();
-        let mine = self.with(provider, |state| {
-            let free = state.trying_until.is_none_or(|until| until <= now);
-            if free {
-                state.trying_until = Some(now + PROBE);
-            }
-            free
-        });
-        if !mine {
-            return Err(Duration::from_secs(1));
-        }
-        if let Some(link) = &self.shared {
-            let mut claim = redis::pipe();
-            let key = format!("rapport:breaker:try:{provider}");
-            claim.cmd("SET").arg(key).arg(1).arg("NX").arg("PX").arg(PROBE.as_millis() as u64);
-            // With Redis away, each process tries for itself.
-            if let Ok((None,)) = link.query::<(Option<String>,)>(&claim).await {
-                return Err(Duration::from_secs(1));
-            }
-        }
-        Ok(())
+    pub fn is_open(&self, provider: &str) -> bool {
+        self.with(provider, |state| state.circuit.is_open())
     }
 
-    /// A provider answered.
-    pub fn succeeded(&self, provider: &str) {
-        let was_broken = self.with(provider, |state| {
-            let was = state.failures > 0 || state.open_until.is_some();
-            (state.failures, state.openings, state.open_until, state.trying_until) = (0, 0, None, None);
-            was
+    /// How long nobody who has nobody else to ask may ask a provider; zero when it may be asked now.
+    pub fn wait(&self, provider: &str) -> Duration {
+        self.refresh();
+        self.with(provider, |state| state.circuit.wait(self.breaker, true, Instant::now()))
+    }
+
+    /// Ends when some breaker closes after this was called.
+    pub fn closes(&self) -> Notified<'_> {
+        self.closed.notified()
+    }
+
+    /// Whether a provider may be asked now; `Err` is how long not. `alone`: by someone who has nobody else to ask.
+    pub async fn admit(&self, provider: &str, alone: bool) -> Result<Pass, Duration> {
+        self.refresh();
+        let known = self.with(provider, |state| state.looked_up.is_some() && !state.circuit.is_open());
+        if known {
+            return Ok(Pass::Free);
+        }
+        self.look_up(provider).await;
+        let now = Instant::now();
+        let pass = self.with(provider, |state| match state.circuit.wait(self.breaker, alone, now) {
+            _ if !state.circuit.is_open() => Ok(Pass::Free),
+            wait if wait.is_zero() => {
+                state.circuit.probe(alone, now);
+                Ok(Pass::Probe)
+            }
+            wait => Err(wait),
         });
-        if let Some(link) = self.shared.clone().filter(|_| was_broken) {
+        if pass == Ok(Pass::Probe)
+            && let Some(link) = &self.shared
+        {
+            let mut claim = redis::pipe();
+            let millis = breaker::probe(alone).as_millis() as u64;
+            claim.cmd("SET").arg(try_key(provider)).arg(1).arg("NX").arg("PX").arg(millis);
+            // With Redis away, each process tries for itself.
+            if let Ok((None,)) = link.query::<(Option<String>,)>(&claim).await {
+                return Err(BEING_TRIED);
+            }
+        }
+        pass
+    }
+
+    /// A provider has begun to answer.
+    pub fn began(&self, provider: &str) {
+        if self.with(provider, |state| state.circuit.begin(self.breaker, Instant::now())) {
+            self.tell_closed(provider);
+        }
+    }
+
+    /// A provider has answered.
+    pub fn succeeded(&self, provider: &str) {
+        if self.with(provider, |state| state.circuit.succeed(Instant::now())) {
+            self.tell_closed(provider);
+        }
+    }
+
+    fn tell_closed(&self, provider: &str) {
+        self.closed.notify_waiters();
+        if let Some(link) = self.shared.clone() {
             let mut pipe = redis::pipe();
-            let tried = format!("rapport:breaker:try:{provider}");
-            pipe.cmd("DEL").arg(failures_key(provider)).arg(open_key(provider)).arg(tried);
+            pipe.cmd("DEL").arg(failures_key(provider)).arg(opened_key(provider)).arg(try_key(provider));
             tokio::spawn(async move { link.query::<(i64,)>(&pipe).await.map(drop) });
         }
     }
 
     /// A provider had an outage.
-    pub fn failed(&self, provider: &str) {
-        let breaker = self.breaker;
-        let opened = self.with(provider, |state| {
-            state.failures += 1;
-            (state.failures >= breaker.failures || state.open_until.is_some()).then(|| open(state, breaker))
-        });
-        let Some(link) = self.shared.clone() else { return };
-        let (health, provider) = (self.clone(), provider.to_owned());
-        tokio::spawn(async move {
+    pub async fn failed(&self, provider: &str, pass: Pass) {
+        let (breaker, now) = (self.breaker, Instant::now());
+        let was_open = self.is_open(provider);
+        let opens = self.with(provider, |state| state.circuit.fail(breaker, pass == Pass::Probe, now));
+        let Some(link) = &self.shared else { return };
+        if was_open && !opens {
+            return;
+        }
+        if !opens {
             let mut pipe = redis::pipe();
-            pipe.cmd("INCR").arg(failures_key(&provider));
-            pipe.cmd("EXPIRE").arg(failures_key(&provider)).arg(60).ignore();
+            pipe.cmd("INCR").arg(failures_key(provider));
+            pipe.cmd("EXPIRE").arg(failures_key(provider)).arg(60).ignore();
             let Ok((count,)) = link.query::<(u32,)>(&pipe).await else { return };
-            let rest = opened.or_else(|| {
-                let open_now = |state: &mut State| state.open_until.is_none().then(|| open(state, breaker));
-                if count >= breaker.failures { health.with(&provider, open_now) } else { None }
+            let opens = self.with(provider, |state| {
+                let opens = count >= breaker.failures && !state.circuit.is_open();
+                if opens {
+                    state.circuit.open(state.circuit.openings + 1, now);
+                }
+                opens
             });
-            if let Some(rest) = rest {
-                let mut pipe = redis::pipe();
-                let tried = format!("rapport:breaker:try:{provider}");
-                pipe.cmd("SET")
-                    .arg(open_key(&provider))
-                    .arg(1)
-                    .arg("PX")
-                    .arg(rest.as_millis() as u64)
-                    .ignore();
-                pipe.cmd("DEL").arg(tried).ignore();
-                let _shared = link.query::<()>(&pipe).await;
+            if !opens {
+                return;
             }
-        });
+        }
+        let openings = self.with(provider, |state| state.circuit.openings);
+        let mut pipe = redis::pipe();
+        pipe.cmd("SET").arg(opened_key(provider)).arg(openings).arg("PX");
+        pipe.arg(KEPT.as_millis() as u64).ignore();
+        pipe.cmd("DEL").arg(try_key(provider)).arg(failures_key(provider)).ignore();
+        if link.query::<()>(&pipe).await.is_ok() {
+            self.with(provider, |state| state.circuit.shared = state.circuit.is_open());
+        }
     }
 
     /// A key is not to be used for a while: its rate is used up, or it is not accepted.
@@ -355,6 +284,11 @@ impl Health {
         });
     }
 
+    /// Whether a provider can be asked now, as far as this process knows: with one of so many keys, if it needs any.
+    pub fn can_be_asked(&self, provider: &str, keys: usize) -> bool {
+        !self.is_open(provider) && self.resting(provider) < keys.max(1)
+    }
+
     /// How many of a provider's keys rest now.
     pub fn resting(&self, provider: &str) -> usize {
         let now = Instant::now();
@@ -364,38 +298,68 @@ impl Health {
 
     /// Learns what other processes found out, in the background.
     fn refresh(&self) {
-        let Some(link) = self.shared.clone() else { return };
-        let known: Vec<(String, usize)> = {
+        if self.shared.is_none() {
+            return;
+        }
+        let known: Vec<String> = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if inner.refreshed.is_some_and(|last| now - last < REFRESH) {
                 return;
             }
             inner.refreshed = Some(now);
-            inner.providers.iter().map(|(name, state)| (name.clone(), state.keys.len())).collect()
+            inner.providers.keys().cloned().collect()
         };
         let health = self.clone();
         tokio::spawn(async move {
-            for (provider, keys) in known {
-                let mut pipe = redis::pipe();
-                pipe.cmd("PTTL").arg(open_key(&provider));
-                for key in 0..keys {
-                    pipe.cmd("PTTL").arg(rest_key(&provider, key));
-                }
-                let Ok(left) = link.query::<Vec<i64>>(&pipe).await else { return };
-                let until = |left: Option<&i64>| {
-                    let left = left.copied().filter(|left| *left > 0)?;
-                    Some(Instant::now() + Duration::from_millis(left as u64))
-                };
-                health.with(&provider, |state| {
-                    state.open_until = until(left.first()).or(state.open_until);
-                    for key in 0..keys {
-                        let rests = until(left.get(key + 1));
-                        key_of(state, key).rests_until = rests.or(state.keys[key].rests_until);
-                    }
-                });
+            for provider in known {
+                health.look_up(&provider).await;
             }
         });
+    }
+
+    /// Learns what other processes found out of one provider.
+    async fn look_up(&self, provider: &str) {
+        let Some(link) = &self.shared else { return };
+        let asked = Instant::now();
+        let keys = self.with(provider, |state| {
+            if state.looked_up.is_some_and(|last| asked - last < LOOK_UP) {
+                return None;
+            }
+            state.looked_up = Some(asked);
+            Some(state.keys.len())
+        });
+        let Some(keys) = keys else { return };
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(opened_key(provider));
+        pipe.cmd("PTTL").arg(opened_key(provider));
+        for key in 0..keys {
+            pipe.cmd("PTTL").arg(rest_key(provider, key));
+        }
+        // An answer for each: how often it was opened if it is, and how long each of these is kept yet.
+        let Ok(found) = link.query::<Vec<Option<i64>>>(&pipe).await else { return };
+        let millis = |at: usize| {
+            let left = found.get(at).copied().flatten().filter(|left| *left > 0)?;
+            Some(Duration::from_millis(left as u64))
+        };
+        let now = Instant::now();
+        let closes = self.with(provider, |state| {
+            for key in 0..keys {
+                let rests = millis(key + 2).map(|left| now + left);
+                key_of(state, key).rests_until = rests.or(state.keys[key].rests_until);
+            }
+            match (found.first().copied().flatten(), millis(1)) {
+                (Some(openings), Some(left)) => {
+                    let since = now.checked_sub(KEPT.saturating_sub(left)).unwrap_or(now);
+                    state.circuit.hear_open(openings.clamp(1, 100) as u32, since);
+                    false
+                }
+                _ => state.circuit.hear_closed(asked, now),
+            }
+        });
+        if closes {
+            self.closed.notify_waiters();
+        }
     }
 }
 
@@ -404,16 +368,6 @@ fn key_of(state: &mut State, key: usize) -> &mut Key {
         state.keys.push(Key::default());
     }
     &mut state.keys[key]
-}
-
-/// Opens a breaker; gives for how long.
-fn open(state: &mut State, breaker: Breaker) -> Duration {
-    let rest = breaker.rest * (1 << state.openings.min(3));
-    state.openings += 1;
-    state.failures = 0;
-    state.trying_until = None;
-    state.open_until = Some(Instant::now() + rest);
-    rest
 }
 
 #[cfg(test)]
@@ -427,24 +381,52 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_breaker_opens_rests_lets_one_try_and_closes() {
         let health = health();
-        health.failed("p");
-        health.failed("p");
+        let fail = async |times: usize, pass| {
+            for _ in 0..times {
+                health.failed("p", pass).await;
+            }
+        };
+        fail(2, Pass::Free).await;
         health.succeeded("p");
-        health.failed("p");
-        health.failed("p");
-        assert_eq!(health.admit("p").await, Ok(()), "a success between starts the count again");
-        health.failed("p");
-        assert_eq!(health.admit("p").await, Err(Duration::from_secs(10)));
-        assert_eq!(health.admit("other").await, Ok(()));
+        fail(2, Pass::Free).await;
+        assert_eq!(
+            health.admit("p", false).await,
+            Ok(Pass::Free),
+            "a success between starts the count again"
+        );
+        fail(1, Pass::Free).await;
+        assert_eq!(health.admit("p", false).await, Err(Duration::from_secs(10)));
+        assert_eq!(
+            health.admit("p", true).await,
+            Err(Duration::from_secs(1)),
+            "sooner, with nobody else to ask"
+        );
+        assert_eq!(health.admit("other", false).await, Ok(Pass::Free));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(health.admit("p").await, Ok(()), "one may try");
-        assert!(health.admit("p").await.is_err(), "only one");
-        health.failed("p");
-        assert_eq!(health.admit("p").await, Err(Duration::from_secs(20)), "and it rests for longer");
-        tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(health.admit("p").await, Ok(()));
-        health.succeeded("p");
+        assert_eq!(health.admit("p", false).await, Ok(Pass::Probe), "one may try");
+        assert!(health.admit("p", false).await.is_err(), "only one");
+        fail(1, Pass::Probe).await;
+        assert_eq!(health.admit("p", false).await, Err(Duration::from_secs(20)), "and it rests for longer");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(health.admit("p", true).await, Ok(Pass::Probe));
+        let closes = health.closes();
+        health.began("p");
+        closes.await;
         assert_eq!(health.standing("p"), Standing::Closed);
+        assert_eq!(health.admit("p", false).await, Ok(Pass::Free));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_hangs_does_not_hold_up_who_has_nobody_else() {
+        let health = health();
+        for _ in 0..3 {
+            health.failed("p", Pass::Free).await;
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(health.admit("p", true).await, Ok(Pass::Probe));
+        assert_eq!(health.wait("p"), Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(health.admit("p", true).await, Ok(Pass::Probe));
     }
 
     #[tokio::test(start_paused = true)]
@@ -480,17 +462,5 @@ mod tests {
             Ok(vec![0]),
             "more than the limit is the provider's to refuse"
         );
-    }
-
-    #[test]
-    fn resets_are_read_as_the_providers_write_them() {
-        for (text, millis) in
-            [("1s", 1_000), ("6m0s", 360_000), ("17ms", 17), ("1.5s", 1_500), ("1h2m3s", 3_723_000)]
-        {
-            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "soon", "1x"] {
-            assert_eq!(duration(text), None, "{text}");
-        }
     }
 }

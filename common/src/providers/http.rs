@@ -1,12 +1,17 @@
 //! HTTP as model providers speak it: a pooled client without proxies or redirects, errors by class, bodies as events.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use async_stream::try_stream;
+use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
-use reqwest::{RequestBuilder, Response, header::HeaderMap, redirect};
+use reqwest::{
+    Request, RequestBuilder, Response,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderValue},
+    redirect,
+};
 
-use super::{ChatEvent, ChatStream, ErrorClass, ProviderError, sse::SseParser};
+use super::{ChatEvent, ChatStream, ErrorClass, Meter, ProviderError, sse::SseParser};
 use crate::{clock, settings::Ai};
 
 /// A whole answer is not longer than this.
@@ -35,15 +40,29 @@ pub struct Timeouts {
 pub async fn send(
     name: &str,
     request: RequestBuilder,
+    meter: &Meter,
     timeouts: Timeouts,
     judge: fn(u16, &str) -> Option<ErrorClass>,
 ) -> Result<Response, ProviderError> {
-    let timed_out =
-        || ProviderError::new(name, ErrorClass::Timeout, "no answer within the first-byte timeout");
-    let response = tokio::time::timeout(timeouts.first_byte, request.send())
-        .await
-        .map_err(|_| timed_out())?
-        .map_err(|error| connection_error(name, &error))?;
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(|error| connection_error(name, &error))?;
+    watch(&mut request, meter.clone());
+    let sent = tokio::time::timeout(timeouts.first_byte, client.execute(request)).await;
+    let response = match sent {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            let mut failed = connection_error(name, &error);
+            // Broken before a byte of an answer. A provider that has the request and says nothing may be at work on it.
+            failed.away = !meter.was_handed_over() || failed.class == ErrorClass::Network;
+            return Err(failed);
+        }
+        Err(_) => {
+            let late = "no answer within the first-byte timeout";
+            let mut failed = ProviderError::new(name, ErrorClass::Timeout, late);
+            failed.away = !meter.was_handed_over();
+            return Err(failed);
+        }
+    };
     if response.status().is_success() {
         return Ok(response);
     }
@@ -55,6 +74,20 @@ pub async fn send(
     let mut error = ProviderError::new(name, class, format!("status {status}"));
     error.retry_after = retry_after(&headers).or_else(|| retry_delay(&text));
     Err(error)
+}
+
+/// Notes when the request is handed over: the body is asked for when there is a connection to write it to.
+fn watch(request: &mut Request, meter: Meter) {
+    let Some(bytes) = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice) else {
+        return;
+    };
+    // A stream has no length of its own, and not every server takes a body in chunks.
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let body = futures::stream::once(async move {
+        meter.hand_over();
+        Ok::<_, Infallible>(bytes)
+    });
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(body));
 }
 
 /// An answer that is no success, where no adapter knows better.

@@ -4,13 +4,16 @@
 //! into [`ChatEvent`]s. Which provider and key is asked, and what follows when it fails, is the [`router`]'s.
 
 pub mod anthropic;
+mod breaker;
 pub mod error;
 pub mod gemini;
 pub mod health;
 pub mod http;
+pub mod meter;
 pub mod mock;
 pub mod models;
 pub mod openai;
+mod rates;
 mod registry;
 pub mod router;
 pub mod sse;
@@ -25,7 +28,8 @@ use serde_json::Value;
 use crate::{domain::message::Usage, secret::Secret};
 
 pub use error::{ErrorClass, ProviderError};
-pub use health::RateHeaders;
+pub use meter::{Call, Meter};
+pub use rates::RateHeaders;
 pub use registry::{NAMES, Offered, Providers};
 pub use router::{Completion, Said, Try};
 
@@ -108,6 +112,8 @@ pub struct ChatRequest {
     pub fallback: bool,
     /// No further try is begun after so long.
     pub within: Option<Duration>,
+    /// Where the calls made for it are noted.
+    pub meter: Meter,
 }
 
 impl ChatRequest {

@@ -61,7 +61,7 @@ impl Provider for OpenAi {
         if let Some(trace) = &request.trace {
             call = call.header("traceparent", trace);
         }
-        let response = http::send(name, call, self.timeouts, judge).await?;
+        let response = http::send(name, call, &request.meter, self.timeouts, judge).await?;
         let limits = RateHeaders::openai(response.headers());
         let events = http::read(name, response, self.timeouts, Reader::new(name));
         Ok(Opened { events, limits })

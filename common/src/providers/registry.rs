@@ -1,12 +1,13 @@
 //! The providers in force, and which of them a request may get.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     ChatRequest, Provider,
     anthropic::Anthropic,
+    breaker::Breaker,
     gemini::Gemini,
-    health::{Breaker, Health, Standing},
+    health::{Health, Standing},
     http,
     mock::{self, Mock},
     models::Models,
@@ -150,6 +151,12 @@ impl Providers {
             found.extend(usable("mock"));
         }
         found
+    }
+
+    /// How long nobody can be asked who may answer a request, because all their breakers are open; `None`: somebody can.
+    pub fn all_away(&self, choice: &str, request: &ChatRequest) -> Option<Duration> {
+        let waits = self.candidates(choice, request).into_iter().map(|known| self.health.wait(known.name()));
+        waits.min().filter(|wait| !wait.is_zero())
     }
 
     /// What can be asked, in the order `auto` tries it; then what only a name reaches.

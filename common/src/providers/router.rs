@@ -5,6 +5,9 @@
 //! the error's class alone: a used-up or refused key goes to the next key, an outage is tried again once or twice after
 //! a short pause with jitter (no longer than two seconds, and no pause when somebody else can answer), a wrong request
 //! is not repeated anywhere. When a provider fails after its first words, [`Said::Restart`] says that they do not count.
+//!
+//! The last error says whether everybody who could have answered is away ([`ProviderError::away`]): then it was not this
+//! request that failed, and whoever asked may wait. Keys that rest or are refused make nobody present.
 
 use std::time::Duration;
 
@@ -42,6 +45,9 @@ pub struct Try {
     pub ms: u64,
     /// Milliseconds that the provider asked us to wait.
     pub retry_after_ms: Option<u64>,
+    /// Whether it was asked at all: not while its breaker is open or its keys rest.
+    #[serde(skip)]
+    pub asked: bool,
 }
 
 /// What comes of asking, in order.
@@ -79,6 +85,40 @@ enum Then {
     GiveUp,
 }
 
+/// How each candidate failed.
+#[derive(Default)]
+struct Failures {
+    last: Option<ProviderError>,
+    /// The last who is away; one that was asked before one that was not.
+    away: Option<ProviderError>,
+    /// Somebody was there and failed at this request.
+    present: bool,
+}
+
+impl Failures {
+    fn note(&mut self, error: ProviderError) {
+        let unasked = |error: &ProviderError| error.class == ErrorClass::Unavailable;
+        if error.away {
+            if self.away.as_ref().is_none_or(|known| unasked(known) || !unasked(&error)) {
+                self.away = Some(error.clone());
+            }
+        } else if !matches!(error.class, ErrorClass::RateLimited | ErrorClass::Auth) {
+            self.present = true;
+        }
+        if !unasked(&error) || self.last.is_none() {
+            self.last = Some(error);
+        }
+    }
+
+    /// What is told of all of them.
+    fn last(self) -> Option<ProviderError> {
+        match self.away {
+            Some(away) if !self.present => Some(away),
+            _ => self.last.map(|error| ProviderError { away: false, ..error }),
+        }
+    }
+}
+
 impl Providers {
     /// Asks `choice` (a provider's name, or `auto`). Dropping the stream closes the provider's connection. It ends with
     /// the answer's last event, or with the error of the last try.
@@ -98,38 +138,52 @@ impl Providers {
             let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             let asked_model = request.model.take();
             let estimate = request.prompt_tokens();
-            let mut last: Option<ProviderError> = None;
+            let mut failures = Failures::default();
             let count = candidates.len();
-            for (place, provider) in candidates.into_iter().enumerate() {
+            for place in 0..count {
+                let provider = std::sync::Arc::clone(&candidates[place]);
                 let name = provider.name().to_owned();
                 // The model that was named is asked for where it was meant; others answer with their own.
                 request.model =
                     asked_model.clone().filter(|_| place == 0 && (choice == "auto" || choice == name));
                 let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
-                let tried = |key: usize, error: &ProviderError, in_answer: bool, started: Instant| {
+                let tried = |key: usize, error: &ProviderError, in_answer: bool, started: Option<Instant>| {
                     let class = error.class.as_str();
                     METRICS.provider_errors.with_label_values(&[name.as_str(), class]).inc();
-                    tracing::info!(provider = %name, model = %model, key, in_answer, %error, "a provider failed");
+                    if started.is_some() {
+                        tracing::info!(provider = %name, model = %model, key, in_answer, %error, "a provider failed");
+                    } else {
+                        tracing::debug!(provider = %name, %error, "a provider was not asked");
+                    }
                     Said::Failed(Try {
                         provider: name.clone(),
                         model: model.clone(),
                         key,
                         error: class,
                         in_answer,
-                        ms: started.elapsed().as_millis() as u64,
+                        ms: started.map_or(0, |started| started.elapsed().as_millis() as u64),
                         retry_after_ms: error.retry_after.map(|wait| wait.as_millis() as u64),
+                        asked: started.is_some(),
                     })
                 };
                 if place > 0 && late() {
                     break;
                 }
-                if let Err(wait) = self.health.admit(&name).await {
-                    let mut error = ProviderError::new(&name, ErrorClass::Unavailable, "its breaker is open");
-                    error.retry_after = Some(wait.min(Duration::from_secs(5)));
-                    yield Ok(tried(0, &error, false, Instant::now()));
-                    last.get_or_insert(error);
-                    continue;
-                }
+                // Who came before has failed just now; whether somebody comes after decides how soon this one is tried again.
+                let alone = !candidates[place + 1..]
+                    .iter()
+                    .any(|next| self.health.can_be_asked(next.name(), next.keys()));
+                let pass = match self.health.admit(&name, alone).await {
+                    Ok(pass) => pass,
+                    Err(wait) => {
+                        let mut error = ProviderError::new(&name, ErrorClass::Unavailable, "its breaker is open");
+                        error.retry_after = Some(wait.min(Duration::from_secs(5)));
+                        error.away = true;
+                        yield Ok(tried(0, &error, false, None));
+                        failures.note(error);
+                        continue;
+                    }
+                };
                 // The caller's own key is one, and no concern of our counting.
                 let own = request.own_key(&name).is_some();
                 let keys = if own { Ok(vec![0]) } else { self.health.keys(&name, provider.keys(), estimate) };
@@ -138,21 +192,23 @@ impl Providers {
                     Err(wait) => {
                         let mut error = ProviderError::new(&name, ErrorClass::RateLimited, "every key rests");
                         error.retry_after = Some(wait);
-                        yield Ok(tried(0, &error, false, Instant::now()));
-                        last = Some(error);
+                        yield Ok(tried(0, &error, false, None));
+                        failures.note(error);
                         continue;
                     }
                 };
                 let mut keys = keys.into_iter();
                 let mut key = keys.next().unwrap_or_default();
                 let mut pauses = pauses();
+                let mut failed;
                 loop {
                     let started = Instant::now();
                     if !own {
                         self.health.spend(&name, key, estimate);
                     }
                     let mut said = false;
-                    let error = match provider.chat(&request, key).await {
+                    request.meter.begin(&name, &model, estimate);
+                    let mut error = match provider.chat(&request, key).await {
                         Err(error) => error,
                         Ok(Opened { mut events, limits }) => {
                             if !own {
@@ -168,7 +224,11 @@ impl Providers {
                                         break;
                                     }
                                     Ok(event) => {
+                                        request.meter.hear(&event);
                                         if !std::mem::replace(&mut begun, true) {
+                                            if provider.can_break() {
+                                                self.health.began(&name);
+                                            }
                                             yield Ok(Said::Started { provider: name.clone(), model: model.clone() });
                                         }
                                         said |= matches!(event, ChatEvent::Delta(_) | ChatEvent::ToolCall(_));
@@ -191,26 +251,34 @@ impl Providers {
                             error
                         }
                     };
-                    yield Ok(tried(key, &error, said, started));
-                    if error.class.is_outage() && provider.can_break() {
-                        self.health.failed(&name);
+                    request.meter.fail();
+                    yield Ok(tried(key, &error, said, Some(started)));
+                    let is_outage = error.class.is_outage() && provider.can_break();
+                    if is_outage {
+                        self.health.failed(&name, pass).await;
+                    } else if provider.can_break() {
+                        self.health.began(&name); // it is there, if only to refuse
                     }
+                    // Many were failed like this one: it is the provider, not the request.
+                    let is_open = is_outage && self.health.is_open(&name);
+                    error.away = (error.away || is_open) && !said;
                     let others = place + 1 < count;
-                    let then = self.then(&*provider, &error, said, own, key, others, &mut pauses);
+                    let then = match self.then(&*provider, &error, said, own, key, others, &mut pauses) {
+                        Then::SameKey(_) if is_open => Then::NextProvider,
+                        then => then,
+                    };
                     if said && !matches!(then, Then::GiveUp) && (others || !matches!(then, Then::NextProvider)) {
                         yield Ok(Said::Restart(error.class));
                     }
                     let no_tools = error.class == ErrorClass::NoTools && !request.tools.is_empty();
-                    last = Some(error);
+                    failed = error;
                     if no_tools {
                         request.tools.clear(); // it can still talk
                         continue;
                     }
                     match then {
                         Then::GiveUp => {
-                            if let Some(error) = last {
-                                yield Err(error);
-                            }
+                            yield Err(failed);
                             return;
                         }
                         _ if late() => break,
@@ -222,9 +290,10 @@ impl Providers {
                         Then::NextProvider => break,
                     }
                 }
+                failures.note(failed);
             }
             let none = || ProviderError::new(&choice, ErrorClass::Auth, "no provider is configured");
-            yield Err(last.unwrap_or_else(none));
+            yield Err(failures.last().unwrap_or_else(none));
         }
     }
 

@@ -105,6 +105,8 @@ pub struct Queue {
     pub lease: Duration,
     pub sweep: Duration,
     pub max_attempts: u32,
+    /// How long a message waits while every provider that may answer it is away.
+    pub provider_patience: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -295,6 +297,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
             lease: env.seconds("QUEUE__LEASE_SECONDS", 15.0, 1.0..=3_600.0),
             sweep: env.seconds("QUEUE__SWEEP_SECONDS", 2.0, 0.1..=600.0),
             max_attempts: env.number("QUEUE__MAX_ATTEMPTS", 3, 1..=100) as u32,
+            provider_patience: env.seconds("QUEUE__PROVIDER_PATIENCE", 50.0, 0.0..=3_600.0),
         },
         metrics_port: env.number("METRICS_PORT", 0, 0..=65_535) as u16,
         shutdown_grace: env.seconds("SHUTDOWN_GRACE", 30.0, 1.0..=3_600.0),

@@ -75,6 +75,10 @@ const RETRY_LATER: &str =
 const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
         lease_until = null, worker = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
+const WAIT: &str =
+    "update jobs set status = 'queued', run_at = $3, error = $4, max_attempts = max_attempts + 1,
+        lease_until = null, worker = null
+    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const CHECKPOINT: &str = "update jobs set partial = $3, partial_n = $4
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const DUE: &str = concat!(
@@ -143,6 +147,7 @@ pub(super) const SQL: &[&str] = &[
     SETTLE,
     RETRY_LATER,
     HAND_BACK,
+    WAIT,
     CHECKPOINT,
     DUE,
     DUE_IN_LANE,
@@ -247,7 +252,18 @@ pub async fn hand_back(
     Ok(execute!(tx, HAND_BACK, id, i64::from(attempt), now)? == 1)
 }
 
-/// The same for a job that its worker holds without running it; outside a transaction, since nothing goes with it.
+/// Puts a job back to run again at `run_at`, because what it needs is away: the attempt does not count.
+pub async fn wait(
+    tx: &mut Tx,
+    id: JobId,
+    attempt: u32,
+    run_at: DateTime<Utc>,
+    error: &Value,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, WAIT, id, i64::from(attempt), run_at, Json(error))? == 1)
+}
+
+/// The same as [`hand_back`] for a job that its worker holds without running it; outside a transaction, since nothing goes with it.
 pub async fn release(
     conn: &mut Conn,
     id: JobId,

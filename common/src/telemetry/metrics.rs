@@ -24,7 +24,7 @@ pub struct Metrics {
     /// Streams open now, by transport (`sse`, `websocket`).
     pub open_streams: IntGaugeVec,
     pub jobs_enqueued: IntCounterVec,
-    /// Ended attempts by kind and outcome (`succeeded`, `failed`, `cancelled`, `retried`, `handed_back`, `lost`).
+    /// Ended attempts by kind and outcome (`succeeded`, `failed`, `cancelled`, `retried`, `waits`, `handed_back`, `lost`).
     pub job_attempts: IntCounterVec,
     pub job_seconds: HistogramVec,
     /// From the job's due time to its handler's start.

@@ -159,6 +159,18 @@ pub async fn hand_back(ctx: &Context, job: &Job) -> Result<bool> {
     Ok(true)
 }
 
+/// Puts a job back to run again after `wait`, because what it needs is away: the attempt does not count.
+pub async fn wait(ctx: &Context, job: &Job, wait: Duration, error: &Error) -> Result<bool> {
+    let run_at = clock::now() + wait;
+    let mut tx = ctx.db.begin().await?;
+    if !store::ledger::wait(&mut tx, job.id, job.attempt, run_at, &error.problem(None)).await? {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    ctx.announce([Ready { id: job.id, lane: job.lane(), priority: 0, run_at }]).await;
+    Ok(true)
+}
+
 /// Ends a job that has nothing to store: a probe. `false` when this attempt has lost it.
 pub async fn succeed_job(ctx: &Context, job: &Job, result: &Value) -> Result<bool> {
     let mut tx = ctx.db.begin().await?;

@@ -7,6 +7,7 @@ mod drain;
 mod full_disk;
 mod memory_worker_dies;
 mod poison;
+mod provider_away;
 mod redis_dies;
 mod silent_links;
 mod takeover;

@@ -71,6 +71,7 @@ pub struct App {
     ports: Vec<u16>,
     pub workers: Vec<Process>,
     pub mock: Option<(Process, String)>,
+    mock_arguments: Vec<String>,
     pub redis: Option<Redis>,
     database: String,
 }
@@ -126,11 +127,12 @@ impl Builder {
             ports: Vec::new(),
             workers: Vec::new(),
             mock: None,
+            mock_arguments: self.mock.clone().unwrap_or_default(),
             redis: None,
             database: String::new(),
         };
-        if let Some(arguments) = self.mock {
-            app.start_mock(&arguments);
+        if self.mock.is_some() {
+            app.start_mock(0);
         }
         if self.stack == Stack::Production {
             app.database = match self.postgres {
@@ -306,13 +308,25 @@ impl App {
         let (_cut,): (i64,) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
     }
 
-    fn start_mock(&mut self, arguments: &[String]) {
-        let mut all = vec!["mock-provider".to_owned(), "--port".to_owned(), "0".to_owned()];
-        all.extend(arguments.iter().cloned());
+    /// On port 0: on a free one.
+    fn start_mock(&mut self, port: u16) {
+        let mut all = vec!["mock-provider".to_owned(), "--port".to_owned(), port.to_string()];
+        all.extend(self.mock_arguments.iter().cloned());
         let process = self.process(&unique("mock"), &all, 0);
         let line = process.line_with("listens on http://", READY);
         let url = line.split_whitespace().last().unwrap().trim_end_matches("/v1").to_owned();
         self.mock = Some((process, url));
+    }
+
+    /// The provider is gone: nobody listens at its address.
+    pub fn kill_mock(&self) {
+        self.mock.as_ref().unwrap().0.kill();
+    }
+
+    /// Starts a provider that was killed, at the same address.
+    pub fn restart_mock(&mut self) {
+        let port = self.mock.as_ref().unwrap().1.rsplit(':').next().unwrap().parse().unwrap();
+        self.start_mock(port);
     }
 
     pub async fn mock_stats(&self) -> serde_json::Value {

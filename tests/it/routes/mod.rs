@@ -29,6 +29,7 @@ mod templates;
 mod theft;
 mod tools;
 mod unknown_fields;
+mod usage;
 mod walkthroughs;
 mod webhooks;
 mod websocket;

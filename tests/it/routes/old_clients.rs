@@ -194,6 +194,7 @@ async fn a_named_provider_falls_back_when_told(stack: Stack) {
         .env("AI_SERVICES__ORDER", r#"["mock"]"#)
         .env("MEMORY__PROVIDER", "mock")
         .env("QUEUE__MAX_ATTEMPTS", "1")
+        .env("QUEUE__PROVIDER_PATIENCE", "0")
         .start()
         .await;
     let user = app.user().await;

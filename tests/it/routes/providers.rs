@@ -84,6 +84,7 @@ async fn a_provider_that_breaks_in_mid_answer_is_asked_again(stack: Stack) {
         .start()
         .await;
     let user = app.user().await;
+    // With a pause between words, so that some are said before it breaks.
     for (model, code) in [
         ("mock-cut", "provider_failed"),
         ("mock-garbage", "provider_failed"),
@@ -92,7 +93,7 @@ async fn a_provider_that_breaks_in_mid_answer_is_asked_again(stack: Stack) {
         ("mock-500", "provider_failed"),
         ("mock-429", "provider_rate_limited"),
     ] {
-        let events = user.stream(&json!({"message": "/tokens 6", "model": model})).await.all().await;
+        let events = user.stream(&json!({"message": "/delay 5 /tokens 6", "model": model})).await.all().await;
         let last = events.last().unwrap();
         assert_eq!(
             (last.name.as_str(), last.data["code"].as_str()),

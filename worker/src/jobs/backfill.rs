@@ -21,7 +21,7 @@ use rapport_common::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::extraction::{Unread, read_window};
+use super::extraction::{Unread, read_window, wait, waits};
 use crate::{outcome::Outcome, runner::persist};
 
 /// Where the job is: what `progress` shows, and where the next attempt goes on.
@@ -63,6 +63,7 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
         Ok(End::Done(result)) => Outcome::Done(result),
         Ok(End::Lost) => Outcome::Lost,
         Err(Unread::Ours(error)) => super::outcome_of(error),
+        Err(Unread::Provider(error)) if waits(&error) => wait(job, &error),
         Err(Unread::Provider(error)) if error.class.is_transient() => {
             Outcome::Retry(error.public(), error.retry_after)
         }

@@ -12,18 +12,27 @@ use rapport_common::{
     error::Code,
     jobs::payload::{self, ExtractionPayload},
     memory::extract,
-    providers::{ChatMessage, ChatRequest, Completion, ProviderError},
+    providers::{ChatMessage, ChatRequest, Completion, ErrorClass, ProviderError, mock},
     telemetry::metrics::METRICS,
     usecase::{
-        memory::extraction::{self, Read, Window},
+        memory::{
+            extraction::{self, Read, Window},
+            max_attempts,
+        },
         settings,
     },
 };
 
-use crate::{outcome::Outcome, runner::persist};
+use crate::{
+    outcome::{Outcome, backoff},
+    runner::persist,
+};
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Between two looks at whether the provider is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why a window could not be read.
 pub enum Unread {
@@ -49,8 +58,10 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
     match read_and_store(ctx, job, user, &mut payload).await {
         Ok(outcome) => outcome,
         Err(Unread::Ours(error)) => super::outcome_of(error),
+        // A provider that is away or overrun says nothing about the window, which waits as long as it takes.
+        Err(Unread::Provider(error)) if waits(&error) => wait(job, &error),
         Err(Unread::Provider(error))
-            if error.class.is_transient() && job.attempt < ctx.settings.queue.max_attempts =>
+            if error.class.is_transient() && failures(ctx, job) < ctx.settings.queue.max_attempts =>
         {
             Outcome::Retry(error.public(), error.retry_after)
         }
@@ -63,6 +74,24 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
             give_up(ctx, job, user, &payload, "invalid_output", &error, Some(&answer)).await
         }
     }
+}
+
+/// Whether a failure is the provider's alone, and costs nothing to try again: not one of a call that a model may have
+/// worked on, which would be paid for again and again. The mock fails only when it is told to.
+pub fn waits(error: &ProviderError) -> bool {
+    let refused = matches!(error.class, ErrorClass::RateLimited | ErrorClass::Overloaded);
+    error.away || refused && error.provider != mock::NAME
+}
+
+/// Pauses that grow with each attempt, whether it counted or not.
+pub fn wait(job: &Job, error: &ProviderError) -> Outcome {
+    Outcome::Wait(error.public(), backoff(job, error.retry_after).min(LONGEST_PAUSE))
+}
+
+/// How often the job has failed, this time included; waits and crashes are no failures.
+pub fn failures(ctx: &Context, job: &Job) -> u32 {
+    let left = job.max_attempts.saturating_sub(job.attempt);
+    max_attempts(ctx).saturating_sub(left).max(1)
 }
 
 async fn give_up(

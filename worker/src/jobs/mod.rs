@@ -22,11 +22,12 @@ use rapport_common::{
 use crate::{
     outcome::Outcome,
     running::{Stop, StopSignal, stopped},
+    slot::Slot,
 };
 
-pub async fn run(ctx: &Context, job: &Job, signal: StopSignal) -> Outcome {
+pub async fn run(ctx: &Context, job: &Job, signal: StopSignal, slot: &mut Slot) -> Outcome {
     match job.kind {
-        JobKind::Chat => chat::run(ctx, job, signal).await,
+        JobKind::Chat => chat::run(ctx, job, signal, slot).await,
         JobKind::Title => attend(signal, title::run(ctx, job)).await,
         JobKind::MemoryExtraction => attend(signal, extraction::run(ctx, job)).await,
         JobKind::Embedding => given_up(ctx, job, attend(signal, embedding::run(ctx, job)).await),
@@ -59,7 +60,7 @@ fn given_up(ctx: &Context, job: &Job, outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Retry(error, _)
             if error.code.as_str().starts_with("provider_")
-                && job.attempt >= ctx.settings.queue.max_attempts =>
+                && extraction::failures(ctx, job) >= ctx.settings.queue.max_attempts =>
         {
             Outcome::Fail(error)
         }
@@ -72,6 +73,7 @@ fn outcome_of(error: rapport_common::Error) -> Outcome {
     use rapport_common::error::Code;
     match error.code {
         Code::Unavailable
+        | Code::StorageFull
         | Code::Internal
         | Code::ProviderFailed
         | Code::ProviderRateLimited

@@ -31,6 +31,8 @@ impl Mock {
     }
 }
 
+pub const NAME: &str = "mock";
+
 /// Whether the mock answers under this name: never under that of another's model.
 pub fn has_model(name: &str) -> bool {
     name == "mock" || name.starts_with("mock-")
@@ -57,7 +59,7 @@ impl Calls {
 #[async_trait]
 impl Provider for Mock {
     fn name(&self) -> &str {
-        "mock"
+        NAME
     }
 
     fn default_model(&self) -> &str {
@@ -80,14 +82,15 @@ impl Provider for Mock {
         let model = request.model.as_deref().unwrap_or("mock-1");
         if !has_model(model) {
             let detail = format!("there is no model {model:?}: the mock has mock-1");
-            return Err(ProviderError::new("mock", ErrorClass::BadRequest, detail));
+            return Err(ProviderError::new(NAME, ErrorClass::BadRequest, detail));
         }
+        request.meter.hand_over();
         let Plan { words, delay, fail, calls } = plan(&request.messages, &request.tools, model);
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)
         {
             let class = ErrorClass::of_status(fail.status);
-            return Err(ProviderError::new("mock", class, format!("/fail {}", fail.status)));
+            return Err(ProviderError::new(NAME, class, format!("/fail {}", fail.status)));
         }
         let delay = delay.unwrap_or(self.delay);
         let limit = request.max_tokens.map_or(usize::MAX, |max| max as usize);

@@ -278,6 +278,10 @@ pub async fn may_show_private(ctx: &Context, user: UserId) -> Result<bool> {
 /// a worker that dies often must not lose a window. What a provider refuses is given up as early as for other jobs.
 const ATTEMPTS: u32 = 10;
 
+pub fn max_attempts(ctx: &Context) -> u32 {
+    ctx.settings.queue.max_attempts.max(ATTEMPTS)
+}
+
 /// A job about a user's memory, to run now.
 pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_key: Option<String>) -> NewJob {
     let now = clock::now();
@@ -288,7 +292,7 @@ pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_ke
         session: None,
         session_order: None,
         payload,
-        max_attempts: ctx.settings.queue.max_attempts.max(ATTEMPTS),
+        max_attempts: max_attempts(ctx),
         priority: 0,
         run_at: now,
         dedupe_key,

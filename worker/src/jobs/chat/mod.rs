@@ -1,5 +1,6 @@
 //! Answers a message: context, ask, call tools, stream, commit.
 
+mod patience;
 mod prompt;
 mod rounds;
 mod tools;
@@ -19,11 +20,12 @@ use crate::{
     outcome::Outcome,
     runner::persist,
     running::{Stop, StopSignal, stopped},
+    slot::Slot,
 };
 use prompt::Prompt;
 use rounds::{Rounds, Stopped};
 
-pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
+pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal, slot: &mut Slot) -> Outcome {
     let payload: ChatPayload = match payload::read(job) {
         Ok(payload) => payload,
         Err(error) => return Outcome::Fail(error),
@@ -34,7 +36,7 @@ pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal) -> Outcome {
         prompt = prompt::build(ctx, job, &payload) => Ok(prompt),
     };
     let answered = match prompt {
-        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal).await,
+        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal, slot).await,
         Ok(Err(error)) => return super::outcome_of(error),
         Err(Stop::Cancelled) => return Outcome::Cancelled,
         Err(Stop::HandBack) => return Outcome::HandBack,
@@ -49,6 +51,7 @@ async fn answer(
     payload: &ChatPayload,
     prompt: Prompt,
     signal: StopSignal,
+    slot: &mut Slot,
 ) -> Result<Outcome, Lost> {
     let mut log = AnswerLog::open(ctx, job).await?;
     if !prompt.recall.used.is_empty() {
@@ -57,12 +60,11 @@ async fn answer(
         log.append("memory", json!({"memories": memories})).await?;
     }
     let memories_used = prompt.recall.used.len();
-    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal);
-    let stopped = rounds.run(&mut log).await?;
+    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal, slot);
+    let stopped = rounds.run(&mut log).await.unwrap_or(Stopped::By(Stop::Lost));
     keep_tries(ctx, job, &rounds).await;
-    if matches!(stopped, Stopped::Spent(_) | Stopped::Broken(_)) {
-        count_in_vain(ctx, job, payload, &rounds).await;
-    }
+    let keeps_answer = matches!(stopped, Stopped::Whole | Stopped::By(Stop::Cancelled));
+    count_in_vain(ctx, job, payload, &rounds, keeps_answer).await;
     let cancelled = match stopped {
         Stopped::Whole => false,
         Stopped::By(Stop::Cancelled) => true,
@@ -71,7 +73,9 @@ async fn answer(
         Stopped::Spent(error) => return Ok(super::outcome_of(error)),
         Stopped::Broken(error) => {
             let public = error.public();
-            return Ok(if error.class.is_transient() {
+            // Waited for, and in vain: trying once more would be waiting once more.
+            let waited = error.away && !ctx.settings.queue.provider_patience.is_zero();
+            return Ok(if error.class.is_transient() && !waited {
                 Outcome::Retry(public, error.retry_after)
             } else {
                 Outcome::Fail(public)
@@ -100,30 +104,45 @@ async fn answer(
     Ok(Outcome::Done(result))
 }
 
-/// Rounds that were answered are paid for, though the attempt ends without an answer: budgets must see them. What is
-/// counted stands whoever has the job now, so it is no part of the transaction that ends the attempt.
-async fn count_in_vain(ctx: &Context, job: &Job, payload: &ChatPayload, rounds: &Rounds<'_>) {
-    let (Some(user), true) = (job.user_id, rounds.usage.total_tokens > 0) else { return };
+/// What was asked of models is paid for, though no answer is kept of it: calls that failed or broke off, and the rounds
+/// of an attempt that ends without an answer. Budgets must see them. What is counted stands whoever has the job now, so
+/// it is no part of the transaction that ends the attempt.
+async fn count_in_vain(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+    rounds: &Rounds<'_>,
+    keeps_answer: bool,
+) {
+    let Some(user) = job.user_id else { return };
+    let calls = rounds.in_vain.iter().map(|call| (call.provider.as_str(), call.model.as_str(), call.usage()));
+    let rest = (!keeps_answer).then_some((rounds.provider.as_str(), rounds.model.as_str(), rounds.usage));
+    let used: Vec<_> = calls.chain(rest).filter(|(.., usage)| usage.total_tokens > 0).collect();
+    if used.is_empty() {
+        return;
+    }
     let project = rounds.project.map(|id| id.to_string()).unwrap_or_default();
     let counted = async {
         let mut tx = ctx.db.begin().await?;
-        let spent = store::usage::Spent {
-            user,
-            project: &project,
-            api_key: payload.api_key.as_deref().unwrap_or_default(),
-            provider: &rounds.provider,
-            model: &rounds.model,
-            kind: job.kind.as_str(),
-            usage: rounds.usage,
-            cost: ctx.providers.cost(&rounds.model, rounds.usage),
-            at: rapport_common::clock::now(),
-        };
-        store::usage::count(&mut tx, spent).await?;
+        for (provider, model, usage) in used {
+            let spent = store::usage::Spent {
+                user,
+                project: &project,
+                api_key: payload.api_key.as_deref().unwrap_or_default(),
+                provider,
+                model,
+                kind: job.kind.as_str(),
+                usage,
+                cost: ctx.providers.cost(model, usage),
+                at: rapport_common::clock::now(),
+            };
+            store::usage::count(&mut tx, spent).await?;
+        }
         tx.commit().await?;
         Ok::<(), Error>(())
     };
     if let Err(error) = counted.await {
-        tracing::warn!(%error, job = %job.id, "usage of a failed attempt was not counted");
+        tracing::warn!(%error, job = %job.id, "usage without an answer was not counted");
     }
 }
 

@@ -6,10 +6,12 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use rapport_common::{
     Context, Error,
-    chat::tokens,
     domain::{ids::ProjectId, job::Job, message::Usage},
     jobs::payload::ChatPayload,
-    providers::{ChatEvent, ChatMessage, ChatRequest, ProviderError, Role, Said, ToolCall, ToolSpec, Try},
+    providers::{
+        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, ProviderError, Role, Said, ToolCall, ToolSpec,
+        Try,
+    },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
     tools::Tool,
@@ -19,12 +21,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
+    patience::{Patience, Waited},
     prompt::{Choice, Prompt},
     tools::Calls,
 };
 use crate::{
     answer_log::{AnswerLog, Lost},
     running::{Stop, StopSignal, stopped},
+    slot::Slot,
 };
 
 const ROUNDS: usize = 8;
@@ -50,7 +54,6 @@ pub enum Stopped {
 #[derive(Default)]
 struct Round {
     calls: Vec<ToolCall>,
-    usage: Option<Usage>,
     finish: Option<&'static str>,
 }
 
@@ -66,9 +69,14 @@ pub struct Rounds<'a> {
     has_budget: bool,
     messages: Vec<ChatMessage>,
     signal: StopSignal,
+    slot: &'a mut Slot,
+    patience: Patience,
     pub provider: String,
     pub model: String,
+    /// Of the rounds that were answered, and of the one that its user stopped.
     pub usage: Usage,
+    /// Calls that were made and are no part of the answer.
+    pub in_vain: Vec<Call>,
     pub finish_reason: &'static str,
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
@@ -82,6 +90,7 @@ impl<'a> Rounds<'a> {
         payload: &'a ChatPayload,
         prompt: Prompt,
         signal: StopSignal,
+        slot: &'a mut Slot,
     ) -> Self {
         let Prompt { messages, tools, inside, choice, project, own_keys, has_budget, .. } = prompt;
         Self {
@@ -92,6 +101,8 @@ impl<'a> Rounds<'a> {
             inside,
             messages,
             signal,
+            slot,
+            patience: Patience::new(ctx.settings.queue.provider_patience),
             provider: choice.provider.clone(),
             model: choice.model.clone().unwrap_or_default(),
             choice,
@@ -99,6 +110,7 @@ impl<'a> Rounds<'a> {
             own_keys,
             has_budget,
             usage: Usage::default(),
+            in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
             tries: Vec::new(),
@@ -116,18 +128,15 @@ impl<'a> Rounds<'a> {
             {
                 return Ok(Stopped::Spent(error));
             }
-            let prompt_tokens = request.prompt_tokens();
             let begins = log.text.len();
-            let said = match self.one(log, request).await? {
+            let meter = request.meter.clone();
+            let said = self.one_patiently(log, request).await;
+            self.add_usage(meter.take(), &said);
+            let said = match said? {
                 Ok(said) => said,
-                Err(stopped) => {
-                    // What was said is paid for, and kept when it was the user who stopped it.
-                    self.add_usage(None, prompt_tokens, &log.text[begins.min(log.text.len())..]);
-                    return Ok(stopped);
-                }
+                Err(stopped) => return Ok(stopped),
             };
             let text = log.text[begins..].to_owned();
-            self.add_usage(said.usage, prompt_tokens, &text);
             self.finish_reason = said.finish.unwrap_or("stop");
             // A model that calls what it was not offered has its say ended here.
             if said.calls.is_empty() || !may_call {
@@ -187,7 +196,8 @@ impl<'a> Rounds<'a> {
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {
         let (user, _) = whose(self.job)?;
         let prompt = request.prompt_tokens() as i64;
-        let used = self.usage.total_tokens;
+        let in_vain: i64 = self.in_vain.iter().map(|call| call.usage().total_tokens).sum();
+        let used = self.usage.total_tokens + in_vain;
         let model = if self.model.is_empty() {
             self.ctx.providers.likely_model(&self.choice.provider, request).unwrap_or_default()
         } else {
@@ -206,13 +216,47 @@ impl<'a> Rounds<'a> {
         .await
     }
 
-    fn add_usage(&mut self, counted: Option<Usage>, prompt: usize, text: &str) {
-        let usage = counted.unwrap_or_else(|| Usage::new(prompt as i64, tokens::estimate(text) as i64));
-        let so_far = self.usage;
-        self.usage = Usage::new(
-            so_far.prompt_tokens + usage.prompt_tokens,
-            so_far.completion_tokens + usage.completion_tokens,
-        );
+    /// The last call is the answer, unless it failed or nobody keeps what it said.
+    fn add_usage(&mut self, mut calls: Vec<Call>, said: &Result<Result<Round, Stopped>, Lost>) {
+        let kept = matches!(said, Ok(Ok(_) | Err(Stopped::By(Stop::Cancelled))));
+        if let Some(answer) = calls.pop_if(|call| kept && !call.failed) {
+            let (so_far, usage) = (self.usage, answer.usage());
+            self.usage = Usage::new(
+                so_far.prompt_tokens + usage.prompt_tokens,
+                so_far.completion_tokens + usage.completion_tokens,
+            );
+            (self.provider, self.model) = (answer.provider, answer.model);
+        }
+        self.in_vain.extend(calls);
+    }
+
+    /// Asks, and while everybody is away waits and asks again.
+    async fn one_patiently(
+        &mut self,
+        log: &mut AnswerLog<'_>,
+        request: ChatRequest,
+    ) -> Result<Result<Round, Stopped>, Lost> {
+        // The last that came of asking: that nobody was asked says less.
+        let mut told: Option<ProviderError> = None;
+        loop {
+            let error = match self.one(log, request.clone()).await? {
+                Err(Stopped::Broken(error)) if error.away => error,
+                other => {
+                    self.patience.renew();
+                    return Ok(other);
+                }
+            };
+            if error.class != ErrorClass::Unavailable || told.is_none() {
+                told = Some(error.clone());
+            }
+            let asked = (self.choice.provider.as_str(), &request);
+            let waited = self.patience.wait(self.ctx, log, asked, &error, &mut self.signal, self.slot);
+            match waited.await? {
+                Waited::AskAgain => {}
+                Waited::Stopped(stop) => return Ok(Err(Stopped::By(stop))),
+                Waited::InVain => return Ok(Err(Stopped::Broken(told.unwrap_or(error)))),
+            }
+        }
     }
 
     /// Asks once, through whoever answers; what is said goes into the log.
@@ -258,9 +302,15 @@ impl<'a> Rounds<'a> {
                     log.push(&text).await?;
                 }
                 Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
-                Some(Ok(Said::Event(ChatEvent::Usage(usage)))) => round.usage = Some(usage),
+                // Counted by the request's meter.
+                Some(Ok(Said::Event(ChatEvent::Usage(_)))) => {}
                 Some(Ok(Said::Event(ChatEvent::Finish(reason)))) => round.finish = Some(reason),
-                Some(Ok(Said::Failed(failed))) => self.tries.push(failed),
+                // Who waits looks often: only the first of these tells something.
+                Some(Ok(Said::Failed(failed))) => {
+                    if failed.asked || !self.patience.is_tried() {
+                        self.tries.push(failed);
+                    }
+                }
                 Some(Ok(Said::Restart(class))) => {
                     log.restart(class.as_str(), begins).await?;
                     round = Round::default();
