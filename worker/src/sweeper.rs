@@ -152,7 +152,7 @@ impl Absentees {
 }
 
 /// Attempts after which a job that loses its worker again and again, though none died, is given up.
-const MANY_ATTEMPTS: u32 = 50;
+const MANY_ATTEMPTS: u32 = 1_000;
 
 async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let now = clock::now();
