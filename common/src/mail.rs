@@ -1,6 +1,6 @@
 //! Mail: over SMTP when it is configured, else as files in `outbox/` of the data folder.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -69,6 +69,10 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+const CONNECT: Duration = Duration::from_secs(20);
+/// From connecting to the server's last word.
+const WHOLE: Duration = Duration::from_secs(45);
+
 impl Mailer {
     pub fn new(settings: &settings::Settings) -> Result<Self, String> {
         let mail = &settings.email;
@@ -90,7 +94,7 @@ impl Mailer {
                 mail.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
             smtp = smtp.credentials(Credentials::new(username.clone(), password));
         }
-        Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(std::time::Duration::from_secs(20))).build()) })
+        Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(CONNECT)).build()) })
     }
 
     /// Sends a letter. The job's id is the mail's, so that one sent twice after a crash can be told by its reader.
@@ -105,10 +109,14 @@ impl Mailer {
             .multipart(MultiPart::alternative_plain_html(letter.text(), letter.html()))
             .map_err(|error| MailError::Address(error.to_string()))?;
         match &self.way {
-            Way::Smtp(smtp) => smtp.send(message).await.map(drop).map_err(|error| {
-                let text = error.to_string();
-                if error.is_permanent() { MailError::Refused(text) } else { MailError::Away(text) }
-            }),
+            // The library's timeout is for connecting alone: a server that takes connections and says nothing is left here.
+            Way::Smtp(smtp) => match tokio::time::timeout(WHOLE, smtp.send(message)).await {
+                Ok(sent) => sent.map(drop).map_err(|error| {
+                    let text = error.to_string();
+                    if error.is_permanent() { MailError::Refused(text) } else { MailError::Away(text) }
+                }),
+                Err(_) => Err(MailError::Away("the server did not answer in time".to_owned())),
+            },
             Way::Folder(folder) => {
                 let away = |error: std::io::Error| MailError::Away(error.to_string());
                 let (folder, name) = (folder.clone(), format!("{user}-{job}.eml"));

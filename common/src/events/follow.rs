@@ -121,7 +121,13 @@ fn follow_from(
                         }
                         return;
                     }
-                    Ok(End::Gone) => return, // deleted with its session
+                    // Deleted with its session.
+                    Ok(End::Gone) => {
+                        let mut problem = Error::not_found("job any more").problem(None);
+                        problem["job_id"] = json!(job);
+                        yield Event::new(EventId::last_of(given.last.attempt), "error", problem);
+                        return;
+                    }
                     Ok(End::Open) => ended = false, // it was retried by hand
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
                 }

@@ -6,7 +6,11 @@ use crate::{
     harness::{App, Stack, User, client::Answer},
 };
 
-both_stacks!(the_same_key_is_the_same_request, strangers_do_not_share_a_key);
+both_stacks!(
+    the_same_key_is_the_same_request,
+    strangers_do_not_share_a_key,
+    a_failed_answer_is_no_refusal_and_a_repeat_tries_it_again,
+);
 
 async fn with_key(user: &User, path: &str, key: &str, body: &Value) -> Answer {
     let request = user.request(Method::POST, path).header("idempotency-key", key).json(body);
@@ -115,4 +119,37 @@ async fn strangers_do_not_share_a_key(stack: Stack) {
         with_key(&user, "/auth/register", "1", &guess).await.problem(422, "idempotency_mismatch");
     }
     with_key(&user, "/auth/register", "1", &account(1, "Wrong-horse-11")).await.problem(429, "rate_limited");
+}
+
+async fn a_failed_answer_is_no_refusal_and_a_repeat_tries_it_again(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    // All three tries fail; a fourth would not.
+    let body = json!({"message": "/fail 503 x3 /echo at last"});
+    let failed = with_key(&user, "/chat", "f1", &body).await;
+    assert!(failed.status >= 500, "{}", failed.body);
+    let job = failed.headers["x-job-id"].to_str().unwrap().to_owned();
+    assert_eq!(failed.headers["x-should-retry"], "false", "a client must not send it as a new message");
+    assert!(!failed.headers.contains_key("retry-after"));
+    assert_eq!(failed.body["job_id"], job);
+    let detail = failed.body["detail"].as_str().unwrap();
+    assert!(detail.contains("was accepted") && detail.contains(&format!("/jobs/{job}/retry")), "{detail}");
+    // The keyed repeat is that retry: the same job, the same message, now answered.
+    let again = with_key(&user, "/chat", "f1", &body).await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let again = again.expect(200);
+    assert_eq!((&again["job_id"], &again["reply"]), (&json!(job), &json!("at last")));
+    assert_eq!(user.messages(again["session_id"].as_str().unwrap()).await.len(), 2);
+    // What cannot pass is not tried again.
+    let body = json!({"message": "/fail 400"});
+    let refused = with_key(&user, "/chat", "f2", &body).await;
+    let job = user.job(refused.body["job_id"].as_str().unwrap()).await;
+    let again = with_key(&user, "/chat", "f2", &body).await;
+    assert_eq!((again.status, &again.body["job_id"]), (refused.status, &job["id"]));
+    assert_eq!(user.job(job["id"].as_str().unwrap()).await["attempt"], job["attempt"]);
+    // The simple conversations tell the job too.
+    let conversation = user.post("/conversations", &json!({})).await.expect(201);
+    let path = format!("/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    let failed = user.post(&path, &json!({"content": "/fail 400"})).await;
+    assert!(failed.headers.contains_key("x-job-id") && failed.body["job_id"].is_string(), "{}", failed.body);
 }

@@ -7,7 +7,13 @@ use crate::{
     harness::{App, Stack, User},
 };
 
-both_stacks!(many_messages_on_one_socket, garbage_gets_an_error_and_the_socket_stays, tickets_work_once);
+both_stacks!(
+    many_messages_on_one_socket,
+    garbage_gets_an_error_and_the_socket_stays,
+    tickets_work_once,
+    a_message_sent_again_with_its_key_is_the_same,
+    a_deleted_conversation_ends_its_streams,
+);
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -127,4 +133,40 @@ async fn tickets_work_once(stack: Stack) {
     assert_eq!(hear(&mut socket).await["code"], "unauthorized");
     let forged = ticket.replacen("user_", "user_0", 1);
     assert_eq!(open(&app, "/api/v1/chat/ws", &forged).await.err(), Some(401));
+}
+
+async fn a_message_sent_again_with_its_key_is_the_same(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let body = json!({"message": "/echo once", "idempotency_key": "ws-1"});
+    let mut socket = open(&app, "/api/v1/chat/ws", &user.token).await.unwrap();
+    say(&mut socket, body.clone()).await;
+    let first = hear_until(&mut socket, "done").await.pop().unwrap();
+    // The cut came before the client heard of it: on another connection it sends it again.
+    let mut socket = open(&app, "/api/v1/chat/ws", &user.token).await.unwrap();
+    say(&mut socket, body).await;
+    let again = hear_until(&mut socket, "done").await.pop().unwrap();
+    assert_eq!((&again["job_id"], &again["message_id"]), (&first["job_id"], &first["message_id"]));
+    // Or over HTTP.
+    let request = user.request(reqwest::Method::POST, "/chat").header("idempotency-key", "ws-1");
+    let over_http = request.json(&json!({"message": "/echo once"})).send().await.unwrap();
+    assert_eq!(over_http.headers()["idempotent-replayed"], "true");
+    assert_eq!(user.messages(first["session_id"].as_str().unwrap()).await.len(), 2);
+    // What is another message, or no key, is refused.
+    say(&mut socket, json!({"message": "/echo other", "idempotency_key": "ws-1"})).await;
+    assert_eq!(hear(&mut socket).await["code"], "idempotency_mismatch");
+    say(&mut socket, json!({"message": "/echo once", "idempotency_key": "a b"})).await;
+    assert_eq!(hear(&mut socket).await["code"], "validation_failed");
+}
+
+/// A job that is deleted while somebody follows it ends with an error: nobody is left waiting.
+async fn a_deleted_conversation_ends_its_streams(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let session = user.new_session().await;
+    let mut socket = open(&app, "/api/v1/chat/ws", &user.token).await.unwrap();
+    say(&mut socket, json!({"message": "/delay 100 /tokens 200", "session_id": session})).await;
+    hear_until(&mut socket, "token").await;
+    user.request(reqwest::Method::DELETE, &format!("/chat/sessions/{session}")).send().await.unwrap();
+    assert_eq!(hear_until(&mut socket, "error").await.last().unwrap()["code"], "not_found");
 }
