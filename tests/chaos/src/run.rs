@@ -162,7 +162,7 @@ pub async fn run(settings: &Settings) -> Result<usize, String> {
         kinds
     });
     let text = table::markdown(&about, &rows, &kinds);
-    let last = table::last_lines(&rows);
+    let last = table::last_lines(&rows, start.elapsed());
     println!("\n{text}\n{last}");
     if let Some(path) = &settings.table {
         std::fs::write(path, format!("{text}\n{last}"))

@@ -77,12 +77,13 @@ fn spread(times: impl Iterator<Item = Option<Duration>>) -> String {
 }
 
 /// What the run came to, over all its faults.
-pub fn last_lines(rows: &[Row]) -> String {
+pub fn last_lines(rows: &[Row], taken: Duration) -> String {
     let faults = || rows.iter().filter(|row| row.fault != NONE);
     let mut text = String::new();
     let mut say = |what: &str, figure: String| {
         let _always = writeln!(text, "chaos: {what}: {figure}");
     };
+    say("seconds in all", seconds(Some(taken)));
     say("seconds until ready", spread(faults().map(|row| row.ready)));
     say("seconds until drained", spread(faults().map(|row| row.drained)));
     say("seconds from SIGTERM to the end", spread(rows.iter().flat_map(|row| &row.stops).copied().map(Some)));

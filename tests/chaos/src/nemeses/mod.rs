@@ -92,11 +92,11 @@ pub const ALL: &[Nemesis] = &[
 /// The few that together touch every process and every link, and for how long: what every change has to stand.
 const QUICK: &[(&str, u64)] = &[
     ("kill_worker", 6),
-    ("redis_silent", 10),
+    ("redis_silent", 8),
     ("pg_silent", 20),
     ("pg_cut", 6),
     ("provider_refuse", 8),
-    ("clock_fast_worker", 20),
+    ("clock_fast_worker", 10),
     ("term_api", 10),
     ("redis_kill", 6),
     ("kill_process", 5),
@@ -150,7 +150,7 @@ pub async fn run(nemesis: Nemesis, scene: &Scene, seed: u64) -> Result<(), Strin
         "pg_failover" => failover::postgres(scene).await,
         "redis_failover" => failover::redis(scene).await,
         "redis_split" => failover::redis_split(scene, seconds).await,
-        _ if nemesis.is_of_clocks() => clocks::run(name, topology, &mut rng).await,
+        _ if nemesis.is_of_clocks() => clocks::run(name, topology, seconds, &mut rng).await,
         _ if LINKS.iter().any(|link| name.starts_with(link)) => links::run(name, topology, seconds).await,
         _ => processes::run(name, topology, &mut rng).await,
     }
