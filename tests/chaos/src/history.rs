@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// One thing a client did or saw.
 #[derive(Debug, Clone)]
@@ -36,6 +36,23 @@ pub enum End {
     GaveUp,
 }
 
+/// An asynchronous replica took the place of the primary: what was committed last may be lost.
+#[derive(Debug, Clone, Copy)]
+pub struct Failover {
+    /// What was committed before is on the replica.
+    pub safe_until: DateTime<Utc>,
+    /// From then on the replica is the primary.
+    pub over: DateTime<Utc>,
+}
+
+impl Failover {
+    /// What a client was told then may be undone.
+    pub fn may_undo(&self, at: DateTime<Utc>) -> bool {
+        // What the old primary had committed was passed on by others for a moment.
+        at >= self.safe_until && at <= self.over + TimeDelta::seconds(5)
+    }
+}
+
 /// A message that a client tried to send.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -45,12 +62,16 @@ pub struct Sent {
     pub transport: &'static str,
     /// The order in which the client learnt that messages were accepted.
     pub accepted: Option<u64>,
+    pub accepted_at: Option<DateTime<Utc>>,
     /// Every job that any answer named for it: one, if all is well.
     pub jobs: Vec<String>,
+    /// Jobs that were named, and then were not known any more: it was sent again, by its key.
+    pub gone: Vec<(String, DateTime<Utc>)>,
     /// The text a stream put together.
     pub streamed: Option<String>,
     pub asked_to_cancel: bool,
     pub end: Option<End>,
+    pub ended_at: Option<DateTime<Utc>>,
     /// What was wrong with its streams.
     pub faults: Vec<String>,
 }
@@ -64,6 +85,7 @@ pub struct History {
     errors: Mutex<BTreeMap<String, u64>>,
     /// Answers that are wrong whatever happens around: 500 and the like.
     wrong: Mutex<Vec<(String, String)>>,
+    failover: Mutex<Option<Failover>>,
 }
 
 pub fn now() -> DateTime<Utc> {
@@ -85,10 +107,13 @@ impl History {
             session: session.map(str::to_owned),
             transport,
             accepted: None,
+            accepted_at: None,
             jobs: Vec::new(),
+            gone: Vec::new(),
             streamed: None,
             asked_to_cancel: false,
             end: None,
+            ended_at: None,
             faults: Vec::new(),
         };
         lock(&self.sent).insert(marker.to_owned(), sent);
@@ -105,15 +130,38 @@ impl History {
         let order = self.accepted.fetch_add(1, Ordering::SeqCst);
         self.change(marker, |sent| {
             sent.accepted.get_or_insert(order);
+            sent.accepted_at.get_or_insert_with(now);
             if !sent.jobs.iter().any(|known| known == job) {
                 sent.jobs.push(job.to_owned());
             }
         });
     }
 
+    /// Nobody knows the job any more.
+    pub fn gone(&self, marker: &str) {
+        self.step(marker, "its job is gone: sent again by its key");
+        self.change(marker, |sent| {
+            let at = sent.accepted_at.take().unwrap_or_else(now);
+            sent.accepted = None;
+            sent.gone.extend(sent.jobs.drain(..).map(|job| (job, at)));
+        });
+    }
+
+    pub fn failed_over(&self, failover: Failover) {
+        *lock(&self.failover) = Some(failover);
+    }
+
+    /// Of this round.
+    pub fn failover(&self) -> Option<Failover> {
+        *lock(&self.failover)
+    }
+
     pub fn end(&self, marker: &str, end: End) {
         self.step(marker, format!("end: {end:?}"));
-        self.change(marker, |sent| sent.end = Some(end));
+        self.change(marker, |sent| {
+            sent.end = Some(end);
+            sent.ended_at = Some(now());
+        });
     }
 
     pub fn streamed(&self, marker: &str, text: &str) {
@@ -159,7 +207,8 @@ impl History {
         lock(&self.steps).iter().filter(|step| step.marker == marker).cloned().collect()
     }
 
-    pub fn forget_steps(&self) {
+    pub fn begin_round(&self) {
+        *lock(&self.failover) = None;
         lock(&self.steps).clear();
     }
 }

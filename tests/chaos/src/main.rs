@@ -7,6 +7,7 @@ mod check;
 mod clients;
 mod fleet;
 mod history;
+mod mail;
 mod nemeses;
 mod process;
 mod proxy;

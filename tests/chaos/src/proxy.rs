@@ -83,10 +83,15 @@ impl Link {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// New connections go there from now on.
+    /// Everything is cut, and new connections go there from now on.
     pub fn point_at(&self, port: u16) {
-        self.target.store(port, Ordering::SeqCst);
+        self.point_new_at(port);
         self.cut();
+    }
+
+    /// New connections go there from now on; what is open stays where it is.
+    pub fn point_new_at(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
     }
 }
 

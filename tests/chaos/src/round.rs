@@ -12,15 +12,16 @@ use crate::{
     check::{
         Violation,
         database::{Reader, Stored, text},
+        deadlocks::Deadlocks,
         outcomes,
         processes::{Logged, Logs, Sample, compare, sample},
         sessions, usage,
     },
     clients::World,
     fleet,
-    history::{Sent, now},
+    history::now,
     nemeses::{self, Nemesis, Scene},
-    table::Row,
+    table::{self, Row},
 };
 
 /// What must not take longer after a fault.
@@ -32,6 +33,7 @@ pub struct Rounds {
     pub scene: Scene,
     pub reader: Reader,
     pub logs: Logs,
+    pub deadlocks: Deadlocks,
     /// Of an idle service, before anything was broken.
     pub idle: BTreeMap<String, Sample>,
     pub idle_lines: f64,
@@ -64,7 +66,7 @@ impl Rounds {
     pub async fn run(&mut self, faults: &[Nemesis], seed: u64) -> Result<(Row, Vec<Violation>), String> {
         let world = Arc::clone(self.world());
         let round = world.round.fetch_add(1, Ordering::SeqCst) + 1;
-        world.history.forget_steps();
+        world.history.begin_round();
         let since = now().to_rfc3339_opts(SecondsFormat::Millis, true);
         world.gate.open();
         nemeses::sleep(2.5).await;
@@ -78,6 +80,9 @@ impl Rounds {
         found.extend(uncounted);
         for error in results.into_iter().filter_map(Result::err) {
             found.push(Violation::new("driver", error));
+        }
+        if world.history.failover().is_some() {
+            self.reader = Reader::open(&self.scene.topology.store().await).await?;
         }
         if faults.is_empty() {
             nemeses::sleep(5.0).await;
@@ -99,7 +104,8 @@ impl Rounds {
         self.scene.topology.supervise().await?;
         let stored = self.stored(round).await?;
         let sent = world.history.take_sent();
-        found.extend(outcomes::check(&sent, &stored, faults));
+        let around = outcomes::Around { faults, failover: world.history.failover() };
+        found.extend(outcomes::check(&sent, &stored, around));
         found.extend(sessions::check(&sent, &stored, faults));
         found.extend(self.usage().await?);
         found.extend(self.leavers().await);
@@ -113,34 +119,32 @@ impl Rounds {
         for violation in &mut found {
             violation.explain(&world.history, &stored);
         }
-        let row = self.row(faults, &sent, (requests, errors), failed, (ready, drained), &logged, found.len());
-        Ok((row, found))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "each is a column")]
-    fn row(
-        &self,
-        faults: &[Nemesis],
-        sent: &[Sent],
-        (requests, errors): (u64, BTreeMap<String, u64>),
-        failed: BTreeMap<String, u64>,
-        (ready, drained): (Option<Duration>, Option<Duration>),
-        logged: &Logged,
-        violations: usize,
-    ) -> Row {
         let names: Vec<&str> = faults.iter().map(|fault| fault.name).collect();
-        Row {
-            fault: if names.is_empty() { "(none)".to_owned() } else { names.join(" + ") },
+        let deadlocks = self.deadlocks.look();
+        for deadlock in deadlocks.iter().take(1) {
+            println!(
+                "  .. deadlock, {} in all: {}",
+                deadlocks.len(),
+                deadlock.chars().take(900).collect::<String>()
+            );
+        }
+        let stops = &self.scene.topology.stops;
+        let row = Row {
+            fault: if names.is_empty() { table::NONE.to_owned() } else { names.join(" + ") },
             messages: sent.len(),
             requests,
             errors,
             failed,
             ready,
             drained,
+            stops: std::mem::take(&mut stops.lock().unwrap_or_else(PoisonError::into_inner)),
             warnings: logged.warnings,
             log_errors: logged.errors,
-            violations,
-        }
+            deadlocks: deadlocks.len(),
+            lost: outcomes::lost_in_failover(&sent, &stored, around),
+            violations: found.len(),
+        };
+        Ok((row, found))
     }
 
     /// While nobody listens at the provider's address, nothing is counted.

@@ -11,14 +11,14 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{
-    check::{Violation, database::Reader, processes::Logs},
+    check::{Violation, database::Reader, deadlocks::Deadlocks, processes::Logs},
     clients::{Web, World, socket},
     fleet,
-    nemeses::{ALL, Nemesis, Scene},
+    nemeses::{self, ALL, Group, Nemesis, Scene},
     round::Rounds,
-    settings::Settings,
+    settings::{Settings, Stack},
     table::{self, Row},
-    topology::Topology,
+    topology::{self, Topology},
 };
 
 /// What a round takes besides its fault.
@@ -65,7 +65,18 @@ fn binary(settings: &Settings) -> Result<PathBuf, String> {
         }
     }
     let built = cargo
-        .args(["build", "--quiet", "--workspace", "--bin", "rapport", "--profile", profile, "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--bin",
+            "rapport",
+            "--bin",
+            "qdrant-stand-in",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
@@ -76,7 +87,10 @@ fn binary(settings: &Settings) -> Result<PathBuf, String> {
     Ok(folder.join("rapport"))
 }
 
-fn wanted(settings: &Settings) -> Result<Vec<Nemesis>, String> {
+fn wanted(settings: &Settings, bin: &Path) -> Result<Vec<Nemesis>, String> {
+    if settings.quick {
+        return Ok(nemeses::quick(settings.stack));
+    }
     for name in &settings.only {
         if !ALL.iter().any(|nemesis| nemesis.name == name) {
             return Err(format!("{name} is no fault that is known; --list shows them"));
@@ -86,20 +100,28 @@ fn wanted(settings: &Settings) -> Result<Vec<Nemesis>, String> {
     let chosen = |nemesis: &&Nemesis| {
         settings.only.is_empty() || settings.only.iter().any(|name| name == nemesis.name)
     };
-    let wanted: Vec<Nemesis> = ALL.iter().filter(fits).filter(chosen).copied().collect();
+    let mut wanted: Vec<Nemesis> = ALL.iter().filter(fits).filter(chosen).copied().collect();
+    if settings.stack == Stack::Production && topology::stand_in(bin).is_none() {
+        println!("chaos: no qdrant-stand-in beside the binary: nothing is done to Qdrant");
+        wanted.retain(|nemesis| nemesis.group != Group::Qdrant);
+    }
     if wanted.is_empty() { Err("no fault is left to run on this stack".to_owned()) } else { Ok(wanted) }
 }
 
-/// Faults in the order of the seed, again and again; several at once, of different groups, when asked for.
+/// Faults in the order of the seed, again and again; several at once, of different groups, when asked for. Or each once.
 struct Deck {
     all: Vec<Nemesis>,
     left: Vec<Nemesis>,
     rng: StdRng,
     overlap: bool,
+    once: bool,
 }
 
 impl Deck {
     fn draw(&mut self, time: Duration) -> Option<Vec<Nemesis>> {
+        if self.once {
+            return (!self.all.is_empty()).then(|| vec![self.all.remove(0)]);
+        }
         let fits = |nemesis: &Nemesis| Duration::from_secs(nemesis.seconds + AROUND) <= time;
         if !self.left.iter().any(fits) {
             self.left = self.all.clone();
@@ -121,8 +143,8 @@ impl Deck {
 /// Gives the number of violations.
 pub async fn run(settings: &Settings) -> Result<usize, String> {
     let start = Instant::now();
-    let all = wanted(settings)?;
     let bin = binary(settings)?;
+    let all = wanted(settings, &bin)?;
     let folder = std::env::temp_dir().join(format!("rapport-chaos-{}", std::process::id()));
     let about = format!(
         "chaos: seed {}, stack {}, commit {}, {} ({}), {}",
@@ -140,12 +162,14 @@ pub async fn run(settings: &Settings) -> Result<usize, String> {
         kinds
     });
     let text = table::markdown(&about, &rows, &kinds);
-    println!("\n{text}");
+    let last = table::last_lines(&rows, start.elapsed());
+    println!("\n{text}\n{last}");
     if let Some(path) = &settings.table {
-        std::fs::write(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::write(path, format!("{text}\n{last}"))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let messages: usize = rows.iter().map(|row| row.messages).sum();
-    let faults = rows.iter().filter(|row| row.fault != "(none)").count();
+    let faults = rows.iter().filter(|row| row.fault != table::NONE).count();
     println!("chaos: {faults} faults, {messages} messages, {} violations", violations.len());
     if violations.is_empty() {
         let _gone = std::fs::remove_dir_all(&folder);
@@ -162,7 +186,7 @@ async fn rounds(
 ) -> Result<(Vec<Row>, Vec<Violation>), String> {
     let topology = Arc::new(Topology::start(settings, bin, folder).await?);
     let mut world = World::new(Web::new(topology.urls())?);
-    for number in 0..settings.users {
+    for number in 0..settings.users() {
         let user = fleet::register(&world, &format!("user{number}")).await?;
         world.users.push(user);
     }
@@ -175,20 +199,31 @@ async fn rounds(
     }
     let world = Arc::new(world);
     let reader = Reader::open(&topology.store().await).await?;
+    let log = match &topology.postgres {
+        Some(postgres) => Some(postgres.lock().await.log.clone()),
+        None => None,
+    };
+    let deadlocks = Deadlocks::of(log);
     let talking = fleet::talk(&world, settings.seed);
     let scene = Scene { topology, world };
     let mut rounds = Rounds {
         scene,
         reader,
         logs: Logs::default(),
+        deadlocks,
         idle: BTreeMap::new(),
         idle_lines: 0.0,
         surplus: 0,
         stuck: HashSet::new(),
     };
     let limit = Duration::from_secs_f64(settings.minutes * 60.0);
-    let mut deck =
-        Deck { left: Vec::new(), all, rng: StdRng::seed_from_u64(settings.seed), overlap: settings.overlap };
+    let mut deck = Deck {
+        left: Vec::new(),
+        all,
+        rng: StdRng::seed_from_u64(settings.seed),
+        overlap: settings.overlap,
+        once: settings.quick,
+    };
     let (mut rows, mut violations) = (Vec::new(), Vec::new());
     println!("{}", table::HEAD);
     let mut next = Some(Vec::new());

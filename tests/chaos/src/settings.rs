@@ -16,6 +16,9 @@ pub struct Settings {
     pub only: Vec<String>,
     #[arg(long, value_enum, default_value_t = Stack::Production)]
     pub stack: Stack,
+    /// A fixed choice of faults that touches everything once, in about three minutes, with few users: for every change.
+    #[arg(long, conflicts_with_all = ["only", "overlap", "minutes"])]
+    pub quick: bool,
     /// Two or three faults at once.
     #[arg(long)]
     pub overlap: bool,
@@ -25,8 +28,9 @@ pub struct Settings {
     /// The binary to break. Default: built by cargo.
     #[arg(long)]
     pub bin: Option<PathBuf>,
-    #[arg(long, default_value_t = 24)]
-    pub users: usize,
+    /// Default: 24, or 10 when it is quick.
+    #[arg(long)]
+    pub users: Option<usize>,
     /// How loud the services log.
     #[arg(long, default_value = "info")]
     pub log: String,
@@ -47,5 +51,11 @@ impl Stack {
             Self::Production => "production",
             Self::Embedded => "embedded",
         }
+    }
+}
+
+impl Settings {
+    pub fn users(&self) -> usize {
+        self.users.unwrap_or(if self.quick { 10 } else { 24 })
     }
 }

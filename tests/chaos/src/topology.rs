@@ -4,13 +4,14 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex as Held, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     check::Violation,
+    mail::MailServer,
     process::{Process, tied},
     proxy::Link,
     servers::{Postgres, Redis, SmallDisk, free_port, open_to_all, wait_for_port},
@@ -38,6 +39,7 @@ pub struct Links {
     pub redis: Option<Link>,
     pub postgres: Option<Link>,
     pub provider: Link,
+    pub qdrant: Option<Link>,
 }
 
 pub struct Topology {
@@ -51,12 +53,15 @@ pub struct Topology {
     pub redis: Option<Mutex<Redis>>,
     pub postgres: Option<Mutex<Postgres>>,
     /// They die with us.
-    _mocks: [Process; 2],
+    _mocks: Vec<Process>,
     pub mock_port: u16,
     /// Of the one that answers 500 to all.
     pub broken_mock_port: u16,
     pub disk: Option<SmallDisk>,
+    pub mail: MailServer,
     pub violations: Held<Vec<Violation>>,
+    /// How long each process took from SIGTERM to its end.
+    pub stops: Held<Vec<Duration>>,
 }
 
 /// Where the stores are looked into, past the proxy.
@@ -69,6 +74,21 @@ fn faketime() -> PathBuf {
     let folder = Path::new("/usr/lib/x86_64-linux-gnu/faketime");
     let many_threads = folder.join("libfaketimeMT.so.1");
     if many_threads.exists() { many_threads } else { folder.join("libfaketime.so.1") }
+}
+
+/// The tests' Qdrant, when it was built.
+pub fn stand_in(bin: &Path) -> Option<PathBuf> {
+    Some(bin.with_file_name("qdrant-stand-in")).filter(|path| path.exists())
+}
+
+async fn qdrant(bin: &Path, folder: &Path) -> Result<Option<(Process, Link)>, String> {
+    let Some(stand_in) = stand_in(bin) else { return Ok(None) };
+    let port = free_port()?;
+    let mut command = tied();
+    command.arg(stand_in).arg(port.to_string());
+    let process = Process::start(command, &folder.join("qdrant.log"))?;
+    wait_for_port(port, START).await?;
+    Ok(Some((process, Link::start(free_port()?, port).await?)))
 }
 
 async fn mock(bin: &Path, folder: &Path, name: &str, arguments: &[&str]) -> Result<(Process, u16), String> {
@@ -94,15 +114,20 @@ impl Topology {
         let (broken_mock, broken_mock_port) =
             mock(bin, folder, "broken-mock", &["--error-rate", "1", "--error-status", "500"]).await?;
         let provider = Link::start(free_port()?, mock_port).await?;
-        let mut links = Links { redis: None, postgres: None, provider };
+        let mut links = Links { redis: None, postgres: None, provider, qdrant: None };
+        let mut mocks = vec![mock_process, broken_mock];
         let (mut redis, mut postgres) = (None, None);
         if production {
-            let started = Postgres::start(&disk_folder.join("pg")).await?;
+            let started = Postgres::start(&disk_folder.join("pg"), &folder.join("postgres.log")).await?;
             links.postgres = Some(Link::start(free_port()?, started.port).await?);
             postgres = Some(Mutex::new(started));
             let started = Redis::start(folder).await?;
             links.redis = Some(Link::start(free_port()?, started.port).await?);
             redis = Some(Mutex::new(started));
+            if let Some((process, link)) = qdrant(bin, folder).await? {
+                mocks.push(process);
+                links.qdrant = Some(link);
+            }
         }
         let mut topology = Self {
             folder: folder.to_owned(),
@@ -113,11 +138,13 @@ impl Topology {
             workers: Vec::new(),
             redis,
             postgres,
-            _mocks: [mock_process, broken_mock],
+            _mocks: mocks,
             mock_port,
             broken_mock_port,
             disk,
+            mail: MailServer::start().await?,
             violations: Held::default(),
+            stops: Held::default(),
         };
         if production {
             let mut migrate = Command::new(bin);
@@ -160,6 +187,12 @@ impl Topology {
         if let Some(link) = &self.links.postgres {
             all.push(("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{}/postgres", link.port)));
             all.push(("DATABASE_POOL_SIZE", "6".to_owned()));
+        }
+        all.push(("EMAIL__SMTP_SERVER", "127.0.0.1".to_owned()));
+        all.push(("EMAIL__SMTP_PORT", self.mail.port.to_string()));
+        all.push(("EMAIL__TLS", "none".to_owned()));
+        if let Some(link) = &self.links.qdrant {
+            all.push(("QDRANT_URL", format!("http://127.0.0.1:{}", link.port)));
         }
         if let Some(link) = &self.links.redis {
             all.push(("REDIS_URL", format!("redis://127.0.0.1:{}", link.port)));
@@ -241,7 +274,9 @@ impl Topology {
     pub async fn stop(&self, service: &mut MutexGuard<'_, Service>) {
         service.is_wanted = false;
         service.process.signal("TERM");
+        let asked = Instant::now();
         let status = service.process.wait(STOP).await;
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).push(asked.elapsed());
         if !status.is_some_and(|status| status.success()) {
             let what = match status {
                 Some(status) => format!("{} ended on SIGTERM with {status}", service.name),

@@ -1,6 +1,7 @@
 //! Whether the promises were kept: what clients saw beside what is stored.
 
 pub mod database;
+pub mod deadlocks;
 pub mod outcomes;
 pub mod processes;
 pub mod sessions;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -9,19 +10,41 @@ use super::{
     database::{Stored, hex_of, text},
 };
 use crate::{
-    history::{End, Sent},
+    history::{End, Failover, Sent},
     nemeses::Nemesis,
 };
 
+/// What else happened in a round.
+#[derive(Default, Clone, Copy)]
+pub struct Around<'a> {
+    pub faults: &'a [Nemesis],
+    pub failover: Option<Failover>,
+}
+
+impl Around<'_> {
+    fn may_undo(&self, at: Option<DateTime<Utc>>) -> bool {
+        self.failover.zip(at).is_some_and(|(failover, at)| failover.may_undo(at))
+    }
+}
+
+/// Messages that a replica never had, which is no violation: accepted in the last moments of the old primary.
+pub fn lost_in_failover(sent: &[Sent], stored: &Stored, around: Around) -> usize {
+    let is_lost = |sent: &&Sent| {
+        let is_stored = stored.questions(&sent.marker).next().is_some();
+        !sent.gone.is_empty() || !sent.jobs.is_empty() && !is_stored && around.may_undo(sent.accepted_at)
+    };
+    sent.iter().filter(is_lost).count()
+}
+
 /// Checks every message of a round.
-pub fn check(sent: &[Sent], stored: &Stored, faults: &[Nemesis]) -> Vec<Violation> {
+pub fn check(sent: &[Sent], stored: &Stored, around: Around) -> Vec<Violation> {
     let mut answers: HashMap<&str, Vec<&Value>> = HashMap::new();
     for message in stored.messages.iter().filter(|message| text(message, "role") == "assistant") {
         answers.entry(text(message, "job_id")).or_default().push(message);
     }
     let mut found = Vec::new();
     for one in sent {
-        found.extend(of_message(one, stored, &answers, faults).into_iter().map(|v| v.about(&one.marker)));
+        found.extend(of_message(one, stored, &answers, around).into_iter().map(|v| v.about(&one.marker)));
     }
     found
 }
@@ -30,13 +53,16 @@ fn of_message(
     sent: &Sent,
     stored: &Stored,
     answers: &HashMap<&str, Vec<&Value>>,
-    faults: &[Nemesis],
+    around: Around,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut wrong = |kind: &'static str, what: String| found.push(Violation::new(kind, what));
     for fault in &sent.faults {
         let kind = if fault.contains(" came after ") { "I3 ids" } else { "I3 stream" };
         wrong(kind, format!("{}: {fault}", sent.transport));
+    }
+    for (job, at) in sent.gone.iter().filter(|(_, at)| !around.may_undo(Some(*at))) {
+        wrong("I1 lost", format!("accepted as {job} at {at}, and nobody knows it any more"));
     }
     if sent.jobs.len() > 1 {
         wrong("I5 doubled", format!("one key gave several jobs: {:?}", sent.jobs));
@@ -48,11 +74,13 @@ fn of_message(
     if let Some(End::GaveUp) = sent.end {
         wrong("I4 wedged", format!("{}: its client waited in vain", sent.transport));
     }
-    if let Some(End::Refused(why)) = &sent.end {
+    if let Some(End::Refused(why)) = &sent.end
+        && !(why.starts_with("404") && around.may_undo(sent.ended_at))
+    {
         wrong("I1 refused", format!("{}: refused with {why}", sent.transport));
     }
     let Some(question) = questions.first() else {
-        if !sent.jobs.is_empty() {
+        if !sent.jobs.is_empty() && !around.may_undo(sent.accepted_at) {
             wrong("I1 lost", format!("{}: accepted as {:?}, and not stored", sent.transport, sent.jobs));
         }
         return found;
@@ -74,11 +102,12 @@ fn of_message(
     };
     let none = Vec::new();
     let answers = answers.get(job_id).unwrap_or(&none);
-    found.extend(of_job(sent, job, answers, faults));
+    found.extend(of_job(sent, job, answers, around));
     found
 }
 
-fn of_job(sent: &Sent, job: &Value, answers: &[&Value], faults: &[Nemesis]) -> Vec<Violation> {
+fn of_job(sent: &Sent, job: &Value, answers: &[&Value], around: Around) -> Vec<Violation> {
+    let faults = around.faults;
     let mut found = Vec::new();
     let mut wrong = |kind: &'static str, what: String| found.push(Violation::new(kind, what));
     let (status, code) = (text(job, "status"), job["error"]["code"].as_str().unwrap_or_default());
@@ -123,7 +152,9 @@ fn of_job(sent: &Sent, job: &Value, answers: &[&Value], faults: &[Nemesis]) -> V
         Some(End::Refused(_)) => false,
         Some(End::GaveUp) | None => true,
     };
-    if !agrees {
+    // Its end was undone, and it came to another.
+    let is_undone = around.may_undo(sent.ended_at);
+    if !agrees && !is_undone {
         wrong(
             "I1 outcome",
             format!(
@@ -135,6 +166,7 @@ fn of_job(sent: &Sent, job: &Value, answers: &[&Value], faults: &[Nemesis]) -> V
     if let (Some(streamed), Some(End::Answered { .. } | End::Cancelled)) = (&sent.streamed, &sent.end)
         && answer.unwrap_or_default() != streamed
         && sent.faults.is_empty()
+        && !is_undone
     {
         wrong("I3 stream", format!("{}: the stream said {streamed:?}, stored is {answer:?}", sent.transport));
     }

@@ -2,17 +2,26 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{database::Stored, outcomes, sessions};
+use super::{
+    database::Stored,
+    outcomes::{self, Around},
+    sessions,
+};
 use crate::{
     clients::Assembly,
-    history::{End, Sent},
+    history::{End, Failover, Sent},
 };
 
 const JOB: &str = "00000000000000000000000000000001";
 /// The same as the public surface writes it.
 const PUBLIC: &str = "job_00000000000000000000000004";
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).unwrap()
+}
 
 fn sent(end: End) -> Sent {
     Sent {
@@ -20,10 +29,13 @@ fn sent(end: End) -> Sent {
         session: None,
         transport: "plain",
         accepted: Some(1),
+        accepted_at: Some(at(2)),
         jobs: vec![PUBLIC.to_owned()],
+        gone: Vec::new(),
         streamed: None,
         asked_to_cancel: false,
         end: Some(end),
+        ended_at: Some(at(3)),
         faults: Vec::new(),
     }
 }
@@ -45,7 +57,7 @@ fn stored() -> Stored {
 
 fn kinds(sent: Sent, stored: &Stored) -> Vec<&'static str> {
     let all = [sent];
-    let mut found = outcomes::check(&all, stored, &[]);
+    let mut found = outcomes::check(&all, stored, Around::default());
     found.extend(sessions::check(&all, stored, &[]));
     found.into_iter().map(|violation| violation.kind).collect()
 }
@@ -137,4 +149,27 @@ fn a_stream_must_grow_and_end_once() {
     assert_eq!(lost.take("1-9", "token", &json!({"delta": "ab"})), None);
     let mut other = Assembly::default();
     assert!(other.take("1-2", "done", &json!({"reply": "b"})).is_some(), "a reply that was not streamed");
+}
+
+#[test]
+fn what_a_replica_never_had_is_no_violation_and_what_it_had_is() {
+    let kinds = |sent: &Sent, safe_until: i64| {
+        let failover = Some(Failover { safe_until: at(safe_until), over: at(20) });
+        let around = Around { faults: &[], failover };
+        let (all, nothing) = ([sent.clone()], Stored::default());
+        let found: Vec<_> = outcomes::check(&all, &nothing, around).iter().map(|one| one.kind).collect();
+        (outcomes::lost_in_failover(&all, &nothing, around), found)
+    };
+    assert_eq!(kinds(&answered(), 1), (1, vec![]), "accepted at 2, when the replica was behind");
+    assert_eq!(kinds(&answered(), 3), (0, vec!["I1 lost"]), "accepted at 2, and the replica had all until 3");
+    let mut again = answered();
+    again.gone = vec![("job_00000000000000000000000008".to_owned(), at(2))];
+    assert_eq!(kinds(&again, 3).1, ["I1 lost", "I1 lost"]);
+}
+
+#[test]
+fn a_job_that_is_gone_without_a_failover_is_lost() {
+    let mut sent = answered();
+    sent.gone = vec![("job_00000000000000000000000008".to_owned(), at(2))];
+    assert_eq!(kinds(sent, &stored()), ["I1 lost"]);
 }

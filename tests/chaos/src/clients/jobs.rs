@@ -41,8 +41,8 @@ impl Lane {
         });
     }
 
-    /// Polls or long-polls until the job is final.
-    pub async fn follow(&mut self, message: &mut Message, job: &str, long: bool) {
+    /// Polls or long-polls until the job is final. `false`: nobody knows the job any more.
+    pub async fn follow(&mut self, message: &mut Message, job: &str, long: bool) -> bool {
         let path = if long { format!("/jobs/{job}?wait=10") } else { format!("/jobs/{job}") };
         while !message.is_late() {
             let call = Call {
@@ -56,11 +56,15 @@ impl Lane {
                 Reply::Http { status: 200, body, .. } => {
                     if let Some(end) = end_of(body) {
                         self.world.history.end(&message.marker, end);
-                        return;
+                        return true;
                     }
                     if !long {
                         tokio::time::sleep(Duration::from_millis(400)).await;
                     }
+                }
+                Reply::Http { status: 404, .. } => {
+                    self.world.history.gone(&message.marker);
+                    return false;
                 }
                 _ => {
                     message.api += 1;
@@ -69,6 +73,15 @@ impl Lane {
             }
         }
         self.world.history.end(&message.marker, End::GaveUp);
+        true
+    }
+
+    /// Refused for good. A session that is not known is not talked in again.
+    pub fn refused(&mut self, message: &Message, why: String) {
+        if why.starts_with("404") {
+            self.session = None;
+        }
+        self.world.history.end(&message.marker, End::Refused(why));
     }
 }
 

@@ -43,7 +43,7 @@ impl Lane {
                     return Some(job);
                 }
                 Reply::Http { status, .. } if *status != 409 && !PASSES.contains(status) => {
-                    self.world.history.end(&message.marker, End::Refused(status.to_string()));
+                    self.refused(message, status.to_string());
                     return None;
                 }
                 Reply::Http { .. } | Reply::Broken(_) | Reply::TimedOut => {
@@ -60,8 +60,10 @@ impl Lane {
         let mut message = self.message(if asynchronous { "async" } else { "plain" });
         let prefer = asynchronous.then_some("respond-async");
         let long = self.rng.random_bool(0.7);
-        if let Some(job) = self.submit(&mut message, prefer).await {
-            self.follow(&mut message, &job, long).await;
+        while let Some(job) = self.submit(&mut message, prefer).await {
+            if self.follow(&mut message, &job, long).await {
+                return;
+            }
         }
     }
 
@@ -76,7 +78,11 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for (mut message, job) in open {
-            self.follow(&mut message, &job, true).await;
+            if !self.follow(&mut message, &job, true).await
+                && let Some(job) = self.submit(&mut message, Some("respond-async")).await
+            {
+                self.follow(&mut message, &job, true).await;
+            }
         }
     }
 }

@@ -14,7 +14,6 @@ use super::{
     Lane, World,
     stream::{Assembly, SILENCE},
 };
-use crate::history::End;
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -127,9 +126,15 @@ impl Lane {
                     is_sent = !self.world.socket_keys;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
+                Err(Refused::ForGood(code)) if code.starts_with("404") && job.take().is_some() => {
+                    self.socket = Some((socket, Instant::now()));
+                    self.world.history.gone(&marker);
+                    assembly = Assembly::default();
+                    is_sent = false;
+                }
                 Err(Refused::ForGood(code)) => {
                     self.socket = Some((socket, Instant::now()));
-                    self.world.history.end(&marker, End::Refused(code));
+                    self.refused(&message, code);
                     return;
                 }
                 Err(Refused::Gone) => {

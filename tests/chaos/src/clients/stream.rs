@@ -155,8 +155,11 @@ impl Lane {
                 if let Some(named) = named {
                     self.accepted(&mut message, &named);
                     job = Some(named);
-                } else if !([404, 409].contains(&status) || PASSES.contains(&status)) {
-                    self.world.history.end(&message.marker, End::Refused(status.to_string()));
+                } else if status == 404 && job.take().is_some() {
+                    self.world.history.gone(&key);
+                    assembly = Assembly::default();
+                } else if !(status == 409 || PASSES.contains(&status)) {
+                    self.refused(&message, status.to_string());
                     return;
                 }
                 message.api += 1;

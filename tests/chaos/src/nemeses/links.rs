@@ -1,4 +1,4 @@
-//! The network and the servers behind it: Redis, PostgreSQL, the model provider.
+//! The network and the servers behind it: Redis, PostgreSQL, Qdrant, the model provider.
 
 use std::time::Duration;
 
@@ -22,14 +22,15 @@ async fn with(link: &Link, mode: Mode, seconds: f64) {
     link.set(Mode::Pass);
 }
 
-pub async fn run(name: &str, topology: &Topology) -> Result<(), String> {
+pub async fn run(name: &str, topology: &Topology, seconds: f64) -> Result<(), String> {
     let (system, how) = name.split_once('_').unwrap_or_default();
     let link = match system {
         "redis" => topology.links.redis.as_ref(),
         "pg" => topology.links.postgres.as_ref(),
+        "qdrant" => topology.links.qdrant.as_ref(),
         _ => Some(&topology.links.provider),
     };
-    let Some(link) = link else { return Err(format!("{name} needs the production stack")) };
+    let Some(link) = link else { return Err(format!("{name}: there is no such server")) };
     match (system, how) {
         ("redis", "kill") => {
             let Some(redis) = &topology.redis else { return Ok(()) };
@@ -54,18 +55,16 @@ pub async fn run(name: &str, topology: &Topology) -> Result<(), String> {
         }
         ("provider", "500") => {
             link.point_at(topology.broken_mock_port);
-            sleep(8.0).await;
+            sleep(seconds).await;
             link.point_at(topology.mock_port);
         }
-        ("provider", "silent") => with(link, Mode::Swallow, 12.0).await,
-        ("provider", "refuse") => with(link, Mode::Refuse, 8.0).await,
-        ("redis", "silent") => with(link, Mode::HalfOpen, 35.0).await,
-        ("pg", "silent") => with(link, Mode::HalfOpen, 45.0).await,
-        (_, "swallow_all") => with(link, Mode::Swallow, 15.0).await,
-        ("pg", "delay") => with(link, Mode::Delay(Duration::from_millis(100)), 10.0).await,
-        (_, "delay") => with(link, Mode::Delay(Duration::from_millis(200)), 10.0).await,
+        ("provider" | "qdrant", "silent") | (_, "swallow_all") => with(link, Mode::Swallow, seconds).await,
+        (_, "refuse" | "away") => with(link, Mode::Refuse, seconds).await,
+        (_, "silent") => with(link, Mode::HalfOpen, seconds).await,
+        ("pg", "delay") => with(link, Mode::Delay(Duration::from_millis(100)), seconds).await,
+        (_, "delay") => with(link, Mode::Delay(Duration::from_millis(200)), seconds).await,
         (_, "cut") => cut(link, 4, 1.5).await,
-        (_, "truncate") => with(link, Mode::Truncate, 8.0).await,
+        (_, "truncate") => with(link, Mode::Truncate, seconds).await,
         _ => return Err(format!("{name} is not known")),
     }
     Ok(())

@@ -2,9 +2,10 @@
 
 mod clocks;
 mod disk;
-mod erasure;
+mod failover;
 mod links;
 mod processes;
+mod users;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub enum Group {
     Redis,
     Postgres,
     Provider,
+    Qdrant,
     Users,
 }
 
@@ -29,7 +31,7 @@ pub struct Nemesis {
     pub group: Group,
     /// `None`: on both stacks.
     pub stack: Option<Stack>,
-    /// About how long it takes.
+    /// How long it is broken; about that, where it takes as long as it takes.
     pub seconds: u64,
     /// Processes die in it: a job may be blamed for that.
     pub kills: bool,
@@ -41,6 +43,8 @@ const fn of(name: &'static str, group: Group, stack: Option<Stack>, seconds: u64
 
 const P: Option<Stack> = Some(Stack::Production);
 const E: Option<Stack> = Some(Stack::Embedded);
+
+const LINKS: [&str; 4] = ["redis_", "pg_", "provider_", "qdrant_"];
 
 pub const ALL: &[Nemesis] = &[
     of("kill_worker", Group::Worker, P, 6, true),
@@ -56,12 +60,17 @@ pub const ALL: &[Nemesis] = &[
     of("redis_delay", Group::Redis, P, 10, false),
     of("redis_cut", Group::Redis, P, 6, false),
     of("redis_truncate", Group::Redis, P, 8, false),
+    of("redis_failover", Group::Redis, P, 6, false),
+    of("redis_split", Group::Redis, P, 10, false),
     of("pg_cut", Group::Postgres, P, 6, false),
-    of("pg_silent", Group::Postgres, P, 45, false),
+    of("pg_silent", Group::Postgres, P, 90, false),
     of("pg_swallow_all", Group::Postgres, P, 15, false),
     of("pg_delay", Group::Postgres, P, 10, false),
     of("pg_restart", Group::Postgres, P, 6, false),
     of("pg_truncate", Group::Postgres, P, 8, false),
+    of("pg_failover", Group::Postgres, P, 8, false),
+    of("qdrant_away", Group::Qdrant, P, 8, false),
+    of("qdrant_silent", Group::Qdrant, P, 12, false),
     of("provider_refuse", Group::Provider, None, 8, false),
     of("provider_silent", Group::Provider, None, 12, false),
     of("provider_cut", Group::Provider, None, 6, false),
@@ -74,10 +83,39 @@ pub const ALL: &[Nemesis] = &[
     of("disk_full", Group::Postgres, None, 10, false),
     of("erasure_under_load", Group::Users, None, 6, false),
     of("webhook_hangs", Group::Users, None, 10, false),
+    of("smtp_hangs", Group::Users, None, 12, false),
     of("kill_process", Group::Api, E, 5, true),
     of("term_process", Group::Api, E, 10, false),
     of("pause_process", Group::Api, E, 18, false),
 ];
+
+/// The few that together touch every process and every link, and for how long: what every change has to stand.
+const QUICK: &[(&str, u64)] = &[
+    ("kill_worker", 6),
+    ("redis_silent", 8),
+    ("pg_silent", 20),
+    ("pg_cut", 6),
+    ("provider_refuse", 8),
+    ("clock_fast_worker", 10),
+    ("term_api", 10),
+    ("redis_kill", 6),
+    ("kill_process", 5),
+    ("disk_full", 10),
+    ("term_process", 10),
+];
+
+pub fn quick(stack: Stack) -> Vec<Nemesis> {
+    // A full disk is for the stack that has one writer; PostgreSQL minds it in longer runs.
+    let fits = |nemesis: &&Nemesis| match nemesis.name {
+        "disk_full" => stack == Stack::Embedded,
+        _ => nemesis.stack.is_none_or(|of| of == stack),
+    };
+    let named = |&(name, seconds): &(&str, u64)| {
+        let nemesis = ALL.iter().filter(fits).find(|nemesis| nemesis.name == name)?;
+        Some(Nemesis { seconds, ..*nemesis })
+    };
+    QUICK.iter().filter_map(named).collect()
+}
 
 impl Nemesis {
     pub fn is_of_provider(&self) -> bool {
@@ -103,15 +141,17 @@ pub async fn sleep(seconds: f64) {
 pub async fn run(nemesis: Nemesis, scene: &Scene, seed: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let topology = &scene.topology;
-    let name = nemesis.name;
+    let (name, seconds) = (nemesis.name, nemesis.seconds as f64);
     match name {
         "disk_full" => disk::full(scene).await,
-        "erasure_under_load" => erasure::under_load(scene, &mut rng).await,
-        "webhook_hangs" => erasure::webhook_hangs(scene).await,
-        _ if nemesis.is_of_clocks() => clocks::run(name, topology, &mut rng).await,
-        _ if name.starts_with("redis_") || name.starts_with("pg_") || nemesis.is_of_provider() => {
-            links::run(name, topology).await
-        }
+        "erasure_under_load" => users::leave_under_load(scene, &mut rng).await,
+        "webhook_hangs" => users::webhook_hangs(scene, seconds).await,
+        "smtp_hangs" => users::smtp_hangs(scene, seconds, &mut rng).await,
+        "pg_failover" => failover::postgres(scene).await,
+        "redis_failover" => failover::redis(scene).await,
+        "redis_split" => failover::redis_split(scene, seconds).await,
+        _ if nemesis.is_of_clocks() => clocks::run(name, topology, seconds, &mut rng).await,
+        _ if LINKS.iter().any(|link| name.starts_with(link)) => links::run(name, topology, seconds).await,
         _ => processes::run(name, topology, &mut rng).await,
     }
 }

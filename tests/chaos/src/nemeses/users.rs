@@ -1,4 +1,4 @@
-//! What users do that others may feel: leaving in the middle of talking, and webhooks nobody answers.
+//! What users do that others may feel: leaving in the middle of talking, webhooks nobody answers, mails nobody takes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ async fn chatter(world: Arc<World>, user: User, lane: usize) {
     }
 }
 
-pub async fn under_load(scene: &Scene, rng: &mut StdRng) -> Result<(), String> {
+pub async fn leave_under_load(scene: &Scene, rng: &mut StdRng) -> Result<(), String> {
     let (world, topology) = (&scene.world, &scene.topology);
     let mut leaving = Vec::new();
     for number in 0..3 {
@@ -75,7 +75,7 @@ pub async fn under_load(scene: &Scene, rng: &mut StdRng) -> Result<(), String> {
 }
 
 /// A receiver that takes connections and says nothing.
-pub async fn webhook_hangs(scene: &Scene) -> Result<(), String> {
+pub async fn webhook_hangs(scene: &Scene, seconds: f64) -> Result<(), String> {
     let world = &scene.world;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
@@ -97,7 +97,7 @@ pub async fn webhook_hangs(scene: &Scene) -> Result<(), String> {
             other => return Err(format!("a webhook cannot be made: {other:?}")),
         }
     }
-    sleep(10.0).await;
+    sleep(seconds).await;
     for (user, id) in made {
         let path = format!("/webhooks/{id}");
         let call = Call {
@@ -109,5 +109,26 @@ pub async fn webhook_hangs(scene: &Scene) -> Result<(), String> {
         world.send(0, call).await;
     }
     holding.abort();
+    Ok(())
+}
+
+/// Accounts ask for codes while the mail server takes connections and says nothing.
+pub async fn smtp_hangs(scene: &Scene, seconds: f64, rng: &mut StdRng) -> Result<(), String> {
+    let (world, server) = (&scene.world, &scene.topology.mail);
+    server.hang(true);
+    let asking = async {
+        for number in 0..8 {
+            let email = format!("m{number}-{}@example.com", rng.random_range(0..1_000_000_000_u64));
+            let account = json!({"email": email, "password": PASSWORD});
+            let call = Call { marker: "mail", body: Some(account), ..Call::post("/auth/register") };
+            world.send(number, call).await;
+            let body = json!({"email": email});
+            let call = Call { marker: "mail", body: Some(body), ..Call::post("/auth/request-otp") };
+            world.send(number, call).await;
+            sleep(seconds / 10.0).await;
+        }
+    };
+    tokio::join!(asking, sleep(seconds));
+    server.hang(false);
     Ok(())
 }
