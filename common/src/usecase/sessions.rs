@@ -115,7 +115,7 @@ pub async fn delete(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
 const TRIES: usize = 3;
 
 async fn delete_row(ctx: &Context, user: UserId, id: SessionId) -> Result<()> {
-    let mut tx = ctx.db.begin().await?;
+    let mut tx = ctx.db.begin_patiently().await?;
     if !store::branches::delete(&mut tx, user, id).await? {
         return Err(Error::not_found("session"));
     }

@@ -59,7 +59,8 @@ async fn erase(ctx: &Context, payload: &ErasePayload) -> Result<(), Error> {
     scopes.extend(store::projects::ids(&mut conn, user).await?.iter().map(ToString::to_string));
     scopes.extend(store::keys::list(&mut conn, user).await?.iter().map(|key| key.id.to_string()));
     drop(conn);
-    let mut tx = ctx.db.begin().await?;
+    // One statement a table: with a hundred thousand messages that takes a while.
+    let mut tx = ctx.db.begin_patiently().await?;
     if let Some(email) = email {
         store::codes::delete_all(&mut tx, &rapport_common::usecase::codes::subject(ctx, &email)).await?;
     }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result, database_is_away, storage_is_full};
 /// How long a statement may take before its connection counts as broken. PostgreSQL itself ends one a second later
 /// (`statement_timeout`), so that nothing goes on for a client that has left.
 pub const DEADLINE: Duration = Duration::from_secs(5);
-/// The same for work that nobody waits for and that is known to be long: erasures, exports.
+/// The same for work that nobody waits for and that is known to be long: deleting much.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a connection may take to end its transaction and go back to its pool.
 const RETURN: Duration = Duration::from_secs(2);

@@ -232,13 +232,6 @@ impl Db {
         })
     }
 
-    /// The same for reading what takes long: exports.
-    pub async fn read_patiently(&self) -> Result<Conn, sqlx::Error> {
-        let mut conn = self.read().await?;
-        conn.become_patient().await?;
-        Ok(conn)
-    }
-
     pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
             Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, &pg.trust),
@@ -257,7 +250,7 @@ impl Db {
         }
     }
 
-    /// The same for what takes long: erasures.
+    /// The same for what takes long: deleting much.
     pub async fn begin_patiently(&self) -> Result<Tx, sqlx::Error> {
         let mut conn = self.durable().await?;
         conn.become_patient().await?;
