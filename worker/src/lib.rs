@@ -35,6 +35,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use backend::LedgerBackend;
+use runner::Survivors;
 use running::{Running, Stop};
 use service::JobService;
 
@@ -48,6 +49,8 @@ pub struct Runtime {
     pub stopping: CancellationToken,
     /// Chats this process has answered. The sweep goes by it: a metric is for looking at.
     pub chats_answered: AtomicU64,
+    /// Quarantined jobs that did not kill this process.
+    pub survivors: Survivors,
     /// The queues an admin has paused, and when that was read.
     paused: Mutex<(Vec<String>, Option<tokio::time::Instant>)>,
 }
@@ -91,6 +94,7 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
         running: Running::default(),
         stopping: stopping.clone(),
         chats_answered: AtomicU64::new(0),
+        survivors: Survivors::default(),
         paused: Mutex::default(),
     });
     tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");

@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use rapport_common::{
     usecase::end_job,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
@@ -34,6 +35,30 @@ use crate::{
 /// A quarantined job that has not killed the process within this lets the next one start; but after two crashes a job
 /// keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
 const PROBATION: Duration = Duration::from_secs(1);
+/// Each survivor halves the probation of the next, down to a sixteenth: where many jobs of one killed process wait, most of
+/// them are innocent. It is whole again when none has come by for a while.
+const HALVINGS: u32 = 4;
+const FORGOTTEN: Duration = Duration::from_secs(10);
+/// How often it is looked whether one has ended before its probation.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// How many quarantined jobs survived in a row here, and when the last did.
+#[derive(Default)]
+pub struct Survivors(Mutex<(u32, Option<Instant>)>);
+
+impl Survivors {
+    fn probation(&self) -> Duration {
+        let survived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = survived.1.is_some_and(|last| last.elapsed() < FORGOTTEN);
+        PROBATION / if lately { 1 << survived.0.min(HALVINGS) } else { 1 }
+    }
+
+    fn add(&self) {
+        let mut survived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = survived.1.is_some_and(|last| last.elapsed() < FORGOTTEN);
+        *survived = (if lately { survived.0 + 1 } else { 1 }, Some(Instant::now()));
+    }
+}
 
 /// Attempts after which a store that is away counts as a try all the same.
 const MANY: u32 = 200;
@@ -98,12 +123,14 @@ async fn quarantined(runtime: &Arc<Runtime>, ticket: Ticket, job: &Job) -> Optio
     }
     let (runtime, id, attempt) = (Arc::clone(runtime), job.id, job.attempt);
     tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(PROBATION).await;
-            if !runtime.running.has(id, attempt) || note_company(&runtime, id, attempt).await {
+        let until = Instant::now() + runtime.survivors.probation();
+        while runtime.running.has(id, attempt) {
+            tokio::time::sleep(LOOK).await;
+            if Instant::now() >= until && note_company(&runtime, id, attempt).await {
                 break;
             }
         }
+        runtime.survivors.add();
         drop(ticket);
     });
     None

@@ -91,17 +91,19 @@ async fn sqlite_goes_on_by_itself_when_there_is_room_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_goes_on_by_itself_when_there_is_room_again() {
     let folder = crate::harness::servers::folder().join("smallpg");
-    let disk = Small::mount(&folder, 120);
-    let (postgres, url) = {
-        let folder = folder.clone();
-        tokio::task::spawn_blocking(move || {
-            let postgres = Postgres::start_in(folder);
-            let url = postgres.create_database();
-            (postgres, url)
-        })
-        .await
-        .unwrap()
-    };
+    let disk = Small::mount(&folder, 40);
+    // The tables alone: a PostgreSQL that cannot write its log stops, and nobody but its operator can start it again.
+    let tables = folder.join("tables");
+    std::fs::create_dir(&tables).unwrap();
+    let owned = Command::new("chown").arg("postgres").arg(&tables).status();
+    assert!(owned.unwrap().success());
+    let (postgres, url) = tokio::task::spawn_blocking(move || {
+        let postgres = Postgres::start();
+        let url = postgres.create_database_in(&tables);
+        (postgres, url)
+    })
+    .await
+    .unwrap();
     let app = App::builder(Stack::Production).postgres(url).start().await;
     let user = app.user().await;
     full_and_free(&user, &disk).await;

@@ -77,10 +77,7 @@ impl Postgres {
 
     /// One of its own, for tests that stop it.
     pub fn start() -> Self {
-        Self::start_in(folder().join(unique("pg")))
-    }
-
-    pub fn start_in(dir: PathBuf) -> Self {
+        let dir = folder().join(unique("pg"));
         std::fs::create_dir_all(&dir).unwrap();
         open_to_all(&dir);
         let made = as_postgres()
@@ -124,6 +121,14 @@ impl Postgres {
     pub fn create_database(&self) -> String {
         let name = unique("rapport_test");
         assert!(self.psql("postgres", &format!("create database {name}")));
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// A database whose tables are kept in a folder of its own (PostgreSQL's user must own it); the log is not.
+    pub fn create_database_in(&self, folder: &Path) -> String {
+        let name = unique("rapport_test_in");
+        assert!(self.psql("postgres", &format!("create tablespace {name} location '{}'", folder.display())));
+        assert!(self.psql("postgres", &format!("create database {name} tablespace {name}")));
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
