@@ -9,11 +9,14 @@
 //! The same connection asks for the time once a second (see [`clock`]). It is the first to know when the link to the
 //! database is gone: it is closed and made again after a second and a half of silence.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{LazyLock, OnceLock},
+    time::Duration,
+};
 
 use rand::Rng;
 use sqlx::PgConnection;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     clock,
@@ -34,6 +37,16 @@ const NOTE_EVERY: u32 = 10;
 /// From here on a machine's clock is worth a warning: nothing of ours goes by it, but logs do.
 const FAR_OFF_MILLIS: i64 = 2_000;
 
+/// Whether this process has been present once.
+static ENTERED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// Waits until others can see that this process lives, for three seconds at most: who takes jobs before could be taken for
+/// dead.
+pub async fn entered() {
+    let mut states = ENTERED.subscribe();
+    let _in_vain = tokio::time::timeout(ENTER, states.wait_for(|entered| *entered)).await;
+}
+
 /// Unique to this start of this process: `host-pid-random`.
 pub fn name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
@@ -53,6 +66,7 @@ pub fn start(db: Db, role: &'static str) {
                 Db::Pg(_) => be_present(&db, role, &mut warned).await,
                 // One process, and its own clock.
                 Db::Lite(_) => {
+                    ENTERED.send_replace(true);
                     clock::learn(Instant::now(), clock::of_this_machine());
                     tokio::time::sleep(PERIOD).await;
                     continue;
@@ -81,6 +95,7 @@ async fn be_present(db: &Db, role: &str, warned: &mut bool) -> Result<(), sqlx::
         Ok(connection)
     })
     .await?;
+    ENTERED.send_replace(true);
     for question in 0u32.. {
         let asked = Instant::now();
         let time = in_time(ANSWER, store::time(&mut connection)).await?;

@@ -110,6 +110,7 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     attending.spawn(cancels::run(Arc::clone(&runtime), attendants.clone()));
     attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
 
+    presence::entered().await;
     let mut lanes = JoinSet::new();
     for &queue in &options.queues {
         lanes.spawn(run_lane(Arc::clone(&runtime), Lane::normal(queue), options.concurrency));

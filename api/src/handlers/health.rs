@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use rapport_common::{Result, clock, error::Code, presence, store, telemetry::metrics::METRICS};
+use rapport_common::{Result, clock, presence, store, telemetry::metrics::METRICS};
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 
@@ -112,14 +112,16 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
             "the database cannot be reached, or its schema is not current",
         );
     }
+    const FULL: &str = "the disk is full: nothing can be stored";
     match tokio::time::timeout(PATIENCE, state.writing.check(&state.ctx.db)).await {
+        _ if store::db::was_full(FULL_LATELY) => (StatusCode::SERVICE_UNAVAILABLE, FULL),
         Ok(Ok(())) => (StatusCode::OK, "ok"),
-        Ok(Err(error)) if error.code == Code::StorageFull => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the disk is full: nothing can be stored")
-        }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written to"),
     }
 }
+
+/// How long a process is not ready after it met a full disk.
+const FULL_LATELY: Duration = Duration::from_secs(5);
 
 /// Whether the database can be written to, as of the last second: probes must not cost a durable write each.
 #[derive(Clone, Default)]

@@ -12,12 +12,13 @@ const TIME: &str = "select clock_timestamp()";
 const NOTE: &str = "insert into processes (name, role, started_at, seen_at, skew_millis)
     values ($1, $2, clock_timestamp(), clock_timestamp(), $3)
     on conflict (name) do update set seen_at = excluded.seen_at, skew_millis = excluded.skew_millis";
-/// Workers with running jobs whose process is gone, and when each was last seen.
-const ABSENT: &str = "select w.name, w.seen_at from workers w
-    where exists (select 1 from jobs j where j.worker = w.name and j.status = 'running')
-      and not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+/// Workers with running jobs whose process is gone, and when each was last seen: one that died in its first moment never was.
+const ABSENT: &str = "select h.name, coalesce(w.seen_at, to_timestamp(0)) as seen_at
+    from (select distinct worker as name from jobs where status = 'running' and worker is not null) h
+    left join workers w on w.name = h.name
+    where not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
         and l.database = (select oid from pg_database where datname = current_database())
-        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(w.name, 1))";
+        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(h.name, 1))";
 /// PostgreSQL's alone.
 pub const SQL: &[&str] = &[ENTER, TIME, NOTE, ABSENT];
 

@@ -66,6 +66,16 @@ impl Trust {
     }
 }
 
+/// When a statement last met a full disk, in milliseconds of uptime.
+static FULL: AtomicU64 = AtomicU64::new(0);
+
+/// Whether a statement of this process met a full disk so lately. A small write may still find room in a page where a larger
+/// one does not, so trying one is not enough to know.
+pub fn was_full(lately: Duration) -> bool {
+    let last = FULL.load(Ordering::Relaxed);
+    last > 0 && uptime().as_millis() as u64 <= last + lately.as_millis() as u64
+}
+
 enum Lent {
     Pg(PoolConnection<Postgres>, Arc<Trust>),
     Lite {
@@ -154,6 +164,9 @@ impl Querier for Conn {
             if let Some(Lent::Pg(_, trust)) = &self.lent {
                 trust.end();
             }
+        }
+        if storage_is_full(error) {
+            FULL.store(uptime().as_millis() as u64 + 1, Ordering::Relaxed);
         }
         // SQLite may have ended the transaction by itself, or not.
         self.in_doubt |=

@@ -24,7 +24,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use conn::{Conn, DEADLINE, PATIENCE, Querier, Raw, Tx, within};
+pub use conn::{Conn, DEADLINE, PATIENCE, Querier, Raw, Tx, was_full, within};
 pub use statements::{Pair, ids, violated};
 pub(crate) use statements::{any_id, execute, fetch_all, fetch_one, fetch_optional, run};
 
