@@ -242,6 +242,9 @@ async fn rounds(
         next = deck.draw(limit.saturating_sub(start.elapsed()));
     }
     drop(talking);
+    if !violations.is_empty() {
+        rounds.scene.topology.keep().await?;
+    }
     Ok((rows, violations))
 }
 
