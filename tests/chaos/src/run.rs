@@ -179,12 +179,16 @@ pub async fn run(settings: &Settings) -> Result<usize, String> {
 
 async fn rounds(
     settings: &Settings,
-    all: Vec<Nemesis>,
+    mut all: Vec<Nemesis>,
     bin: &Path,
     folder: &Path,
     start: Instant,
 ) -> Result<(Vec<Row>, Vec<Violation>), String> {
     let topology = Arc::new(Topology::start(settings, bin, folder).await?);
+    if topology.disk.is_none() {
+        println!("chaos: no file system can be mounted here (not root?): no disk fills up");
+        all.retain(|nemesis| nemesis.name != "disk_full");
+    }
     let mut world = World::new(Web::new(topology.urls())?);
     for number in 0..settings.users() {
         let user = fleet::register(&world, &format!("user{number}")).await?;
@@ -238,6 +242,9 @@ async fn rounds(
         next = deck.draw(limit.saturating_sub(start.elapsed()));
     }
     drop(talking);
+    if !violations.is_empty() {
+        rounds.scene.topology.keep().await?;
+    }
     Ok((rows, violations))
 }
 

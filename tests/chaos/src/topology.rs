@@ -293,6 +293,18 @@ impl Topology {
         service.process.kill();
     }
 
+    /// Copies what is stored out of the file system that goes away with us.
+    pub async fn keep(&self) -> Result<(), String> {
+        if let Some(postgres) = &self.postgres {
+            return postgres.lock().await.dump(&self.folder.join("database.sql"));
+        }
+        for name in ["rapport.db", "rapport.db-wal"] {
+            // Without a file of its own when all of it is in the database.
+            let _absent = std::fs::copy(self.folder.join("data").join(name), self.folder.join(name));
+        }
+        Ok(())
+    }
+
     /// As a person would who is at a loss: what wedged in one fault shall not be blamed on the next.
     pub async fn restart_all(&self) -> Result<(), String> {
         for service in self.services() {

@@ -102,6 +102,13 @@ impl Postgres {
         run(command, "psql")
     }
 
+    /// Everything in it, as SQL.
+    pub fn dump(&self, into: &Path) -> Result<(), String> {
+        let mut command = Command::new(program("pg_dump")?);
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-f"]).arg(into);
+        run(command, "pg_dump").map(drop)
+    }
+
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
