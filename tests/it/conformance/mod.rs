@@ -1,6 +1,7 @@
 //! One suite a port, run on every adapter: what is not here is not part of the port.
 
 mod events;
+mod ledger_model;
 mod limits;
 mod sql;
 mod vectors;
