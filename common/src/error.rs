@@ -189,8 +189,10 @@ impl Error {
              same request with the same Idempotency-Key.",
             self.detail
         );
-        // A client that obeyed it would send the message once more.
-        self.retry_after = None;
+        // A client that obeyed it would send the message once more. A spent budget stays spent: it says until when.
+        if self.code.status() >= 500 {
+            self.retry_after = None;
+        }
         self.job = Some(job);
         self
     }

@@ -87,7 +87,7 @@ async fn kill_9_at_random_points_loses_and_doubles_nothing(stack: Stack) {
     }
     for round in 0..4u64 {
         // A pause between faults, not a synchronisation: where it strikes is meant to be arbitrary.
-        tokio::time::sleep(Duration::from_millis(300 + 170 * round)).await;
+        tokio::time::sleep(Duration::from_millis(600 + 400 * round)).await;
         app.kill_runner();
         app.start_runner();
     }
@@ -96,6 +96,7 @@ async fn kill_9_at_random_points_loses_and_doubles_nothing(stack: Stack) {
     for talk in talks {
         sent.extend(talk.await.unwrap());
     }
-    assert!(sent.iter().filter(|one| one.job.is_some()).count() > 50);
+    let accepted = sent.iter().filter(|one| one.job.is_some()).count();
+    assert!(accepted > 50, "{accepted} of {} were accepted", sent.len());
     ledger::check(&user, &sent, Duration::from_secs(60)).await;
 }
