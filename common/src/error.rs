@@ -106,17 +106,17 @@ codes! {
 impl Code {
     /// Whether what failed so may work when it is tried again.
     pub fn may_pass(self) -> bool {
-        match self {
+        matches!(
+            self,
             Code::Unavailable
-            | Code::StorageFull
-            | Code::Overloaded
-            | Code::JobCrashed
-            | Code::ProviderFailed
-            | Code::ProviderRateLimited
-            | Code::ProviderUnavailable
-            | Code::ProviderTimeout => true,
-            _ => false,
-        }
+                | Code::StorageFull
+                | Code::Overloaded
+                | Code::JobCrashed
+                | Code::ProviderFailed
+                | Code::ProviderRateLimited
+                | Code::ProviderUnavailable
+                | Code::ProviderTimeout
+        )
     }
 
     pub fn from_name(name: &str) -> Option<Code> {

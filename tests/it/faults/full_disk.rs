@@ -48,7 +48,7 @@ async fn full_and_free(user: &User, disk: &Small<'_>) {
     let slow = user.submit("/delay 100 /tokens 50").await;
     disk.fill();
     // What cannot be packed into the room that there is.
-    let long: String = (0..800).map(|_| uuid::Uuid::new_v4().simple().to_string() + " ").collect();
+    let long: String = (0..800).map(|_| format!("{} ", rapport_common::domain::ids::JobId::new())).collect();
     let refused = eventually("a write is refused", Duration::from_secs(30), || async {
         let answer = user.post("/chat", &json!({"message": format!("/echo {long}")})).await;
         (answer.status >= 500).then_some(answer)

@@ -42,7 +42,7 @@ pub enum Db {
 
 #[derive(Clone)]
 pub struct Pg {
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     durable: PgPool,
     relaxed: PgPool,
     trust: Arc<Trust>,
@@ -123,7 +123,7 @@ impl Db {
         let durable = pool(sizes.durable).connect_lazy_with(options.clone());
         let relaxed =
             pool(sizes.relaxed).connect_lazy_with(options.clone().options([("synchronous_commit", "off")]));
-        Ok(Self::Pg(Pg { options, durable, relaxed, trust }))
+        Ok(Self::Pg(Pg { options: Box::new(options), durable, relaxed, trust }))
     }
 
     /// Opens, or makes, the SQLite file.
