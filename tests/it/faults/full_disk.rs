@@ -50,8 +50,14 @@ async fn full_and_free(user: &User, disk: &Small<'_>) {
     // What cannot be packed into the room that there is.
     let long: String = (0..800).map(|_| format!("{} ", rapport_common::domain::ids::JobId::new())).collect();
     let refused = eventually("a write is refused", Duration::from_secs(30), || async {
-        let answer = user.post("/chat", &json!({"message": format!("/echo {long}")})).await;
-        (answer.status >= 500).then_some(answer)
+        // Many at once: what the database's files have in reserve is soon used up.
+        let write = || async {
+            let request = user.request(reqwest::Method::POST, "/chat").header("prefer", "respond-async");
+            let body = json!({"message": format!("/echo {long}")});
+            crate::harness::client::Answer::of(request.json(&body).send().await.unwrap()).await
+        };
+        let answers = futures::future::join_all((0..16).map(|_| write())).await;
+        answers.into_iter().find(|answer| answer.status >= 500)
     })
     .await;
     refused.problem(507, "storage_full");
