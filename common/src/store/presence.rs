@@ -8,6 +8,8 @@ use super::db::{Querier, Tx, execute, fetch_all};
 
 /// A process' lock is a number made of its name; 1 keeps it apart from other users of advisory locks.
 const ENTER: &str = "select pg_advisory_lock_shared(hashtextextended($1, 1))";
+/// Whoever comes back after a cut says so: two cuts in a row, each met by a look, are no death.
+const BACK: &str = "update workers set seen_at = clock_timestamp() where name = $1";
 const TIME: &str = "select clock_timestamp()";
 const NOTE: &str = "insert into processes (name, role, started_at, seen_at, skew_millis)
     values ($1, $2, clock_timestamp(), clock_timestamp(), $3)
@@ -20,7 +22,7 @@ const ABSENT: &str = "select h.name, coalesce(w.seen_at, to_timestamp(0)) as see
         and l.database = (select oid from pg_database where datname = current_database())
         and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(h.name, 1))";
 /// PostgreSQL's alone.
-pub const SQL: &[&str] = &[ENTER, TIME, NOTE, ABSENT];
+pub const SQL: &[&str] = &[ENTER, BACK, TIME, NOTE, ABSENT];
 
 const NOTED: &str =
     "select name, role, seen_at, skew_millis from processes where seen_at >= $1 order by role, name";
@@ -33,7 +35,8 @@ pub(super) const BOTH: &[&str] = &[NOTED, PRUNE, TRY];
 
 /// Says that the process is there, for as long as this connection lives.
 pub async fn enter(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(ENTER).bind(name).execute(connection).await.map(drop)
+    sqlx::query(ENTER).bind(name).execute(&mut *connection).await?;
+    sqlx::query(BACK).bind(name).execute(connection).await.map(drop)
 }
 
 pub async fn time(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
