@@ -26,7 +26,12 @@ use rapport_common::{
     Error, Result, clock,
     domain::job::{Job, Lane, Queue},
     error::Code,
-    store::{self, jobs::Ready, ledger::Expired, presence::Absent},
+    store::{
+        self,
+        jobs::Ready,
+        ledger::{Crash, Expired},
+        presence::Absent,
+    },
     telemetry::metrics::METRICS,
     usecase::{end_job, memory, webhooks},
 };
@@ -163,13 +168,19 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let gone = absentees.look(absent);
     let expired = store::ledger::expired(&mut conn, now, &gone).await?;
     drop(conn);
+    // What a process ran when it died: one job, and who did it is clear; several, and it may have been any of them.
+    let mut ran: HashMap<String, usize> = HashMap::new();
+    for expired in &expired {
+        *ran.entry(expired.worker.clone()).or_default() += 1;
+    }
     for expired in expired {
         // This process lives: it was only held up. Its next heartbeat renews what it runs, and hands back the rest.
         if expired.worker == runtime.name {
             continue;
         }
         // Embedded, nobody else lives: the process before this one died.
-        let crashed = !is_shared || dead.contains(&expired.worker);
+        let died = !is_shared || dead.contains(&expired.worker);
+        let crashed = died.then_some(if ran[&expired.worker] == 1 { Crash::Alone } else { Crash::InCompany });
         // One job that cannot be taken back must not keep the others.
         if let Err(error) = take_one_back(runtime, &expired, &gone, crashed).await {
             tracing::warn!(%error, job_id = %expired.job.id, "not taken back, the next sweep tries again");
@@ -178,13 +189,21 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     Ok(())
 }
 
-async fn take_one_back(runtime: &Runtime, expired: &Expired, gone: &[String], crashed: bool) -> Result<()> {
+async fn take_one_back(
+    runtime: &Runtime,
+    expired: &Expired,
+    gone: &[String],
+    crashed: Option<Crash>,
+) -> Result<()> {
     let job = &expired.job;
-    let to_blame = if crashed { is_to_blame(runtime, expired).await? } else { job.attempt >= MANY_ATTEMPTS };
+    let to_blame = match crashed {
+        Some(crash) => is_to_blame(runtime, expired, crash).await?,
+        None => job.attempt >= MANY_ATTEMPTS,
+    };
     if to_blame && !job.cancel_requested {
         return bury(runtime, job, gone).await;
     }
-    let why = if crashed { "died" } else { "was cut off, or paused" };
+    let why = if crashed.is_some() { "died" } else { "was cut off, or paused" };
     let error = Error::new(Code::JobCrashed, format!("The worker of attempt {} {why}.", job.attempt));
     reclaim(runtime, job, gone, crashed, &error).await
 }
@@ -192,11 +211,11 @@ async fn take_one_back(runtime: &Runtime, expired: &Expired, gone: &[String], cr
 /// Crashes after which a job is dead even if somebody kills workers all the time.
 const MANY_CRASHES: u32 = 5;
 
-/// Whether the process died of this job: for the second time, alone in quarantine; for the third, in any case. It is
-/// not to blame when another worker died in between that did not run it: then somebody kills workers.
-async fn is_to_blame(runtime: &Runtime, expired: &Expired) -> Result<bool> {
+/// Whether the process died of this job: for the second time, if it was alone both times; for the third, in any case. It
+/// is not to blame when another worker died in between that did not run it: then somebody kills workers.
+async fn is_to_blame(runtime: &Runtime, expired: &Expired, crash: Crash) -> Result<bool> {
     let crashes = expired.job.crashes + 1;
-    let suspect = crashes >= 3 || (crashes == 2 && expired.job.quarantine && !expired.shared_lane);
+    let suspect = crashes >= 3 || (crashes == 2 && crash == Crash::Alone && !expired.in_company);
     let Some(before) = expired.crashed_on.as_deref().filter(|_| suspect) else { return Ok(false) };
     if crashes >= MANY_CRASHES {
         return Ok(true);
@@ -208,7 +227,13 @@ async fn is_to_blame(runtime: &Runtime, expired: &Expired) -> Result<bool> {
     Ok(!another)
 }
 
-async fn reclaim(runtime: &Runtime, job: &Job, gone: &[String], crashed: bool, error: &Error) -> Result<()> {
+async fn reclaim(
+    runtime: &Runtime,
+    job: &Job,
+    gone: &[String],
+    crashed: Option<Crash>,
+    error: &Error,
+) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.relaxed().await?;
     let problem = error.problem(None);
@@ -219,13 +244,13 @@ async fn reclaim(runtime: &Runtime, job: &Job, gone: &[String], crashed: bool, e
         return Ok(());
     }
     METRICS.reclaimed.with_label_values(&[job.kind.as_str()]).inc();
-    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, crashed, "taken back from a worker");
+    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, ?crashed, "taken back from a worker");
     if let (true, Some(user)) = (job.cancel_requested, job.user_id) {
         // It was to be cancelled: nobody needs it run again.
         rapport_common::usecase::cancel_job::cancel_job(&runtime.ctx, user, job.id).await?;
         return Ok(());
     }
-    let lane = if crashed { Lane::quarantine(job.queue) } else { Lane::normal(job.queue) };
+    let lane = if crashed.is_some() { Lane::quarantine(job.queue) } else { Lane::normal(job.queue) };
     runtime.ctx.announce([Ready { id: job.id, lane, priority: 0, run_at: now }]).await;
     Ok(())
 }

@@ -39,7 +39,7 @@ const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at =
 const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
 const RETRY: &str =
     "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
-        cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
+        cancel_requested = $5, crashes = 0, shared_lane = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
 const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
 const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1

@@ -42,7 +42,7 @@ macro_rules! claim {
         concat!(
             "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ",
             $lease_until,
-            ", worker = $3, started_at = $4, partial = null, partial_n = null, shared_lane = false
+            ", worker = $3, started_at = $4, partial = null, partial_n = null
             where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ",
             unblocked!(),
             " returning ",
@@ -123,7 +123,8 @@ const EXPIRED: Pair = forsaken_pair!(
 );
 const RECLAIM: Pair = forsaken_pair!(
     ["update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, crashed_on = case when $5 then worker else crashed_on end,
-        quarantine = $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1
+        quarantine = $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1,
+        shared_lane = shared_lane or $7
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
     3 4 [""]
 );
@@ -318,8 +319,8 @@ pub struct Expired {
     pub worker: String,
     /// The worker that died with it before this one.
     pub crashed_on: Option<String>,
-    /// Others ran beside it in the quarantine lane.
-    pub shared_lane: bool,
+    /// Others ran beside it when a process died of one of them, or run beside it in the quarantine lane.
+    pub in_company: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -339,8 +340,8 @@ pub async fn expired(
 ) -> Result<Vec<Expired>, sqlx::Error> {
     let sql = EXPIRED.of(q);
     let rows = fetch_all!(ExpiredRow, q, sql, now, Json(gone))?.into_iter();
-    let expired = rows.map(|ExpiredRow { job, worker, crashed_on, shared_lane }| {
-        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default(), crashed_on, shared_lane })
+    let expired = rows.map(|ExpiredRow { job, worker, crashed_on, shared_lane: in_company }| {
+        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default(), crashed_on, in_company })
     });
     expired.collect()
 }
@@ -372,11 +373,22 @@ pub async fn reclaim(
     attempt: u32,
     now: DateTime<Utc>,
     gone: &[String],
-    crashed: bool,
+    crashed: Option<Crash>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
     let sql = RECLAIM.of(conn);
-    Ok(execute!(conn, sql, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
+    let in_company = crashed == Some(Crash::InCompany);
+    let (attempt, error) = (i64::from(attempt), Json(error));
+    Ok(execute!(conn, sql, id, attempt, now, Json(gone), crashed.is_some(), error, in_company)? == 1)
+}
+
+/// How a job's process died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// It ran nothing else.
+    Alone,
+    /// Of this job, or of another that it ran.
+    InCompany,
 }
 
 /// How much waits: queue, number of jobs, when the oldest was due.

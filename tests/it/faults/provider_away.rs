@@ -296,10 +296,11 @@ async fn the_first_success_closes_the_breaker_of_all_processes() {
     assert_eq!(named.expect(200)["reply"], "back");
     let before = worked(&app);
     eventually("both are back", Duration::from_secs(20), || async {
-        let providers = round().await;
-        assert!(providers.iter().all(|provider| provider == "openai"), "{providers:?}");
+        if round().await.iter().any(|provider| provider != "openai") {
+            return None;
+        }
         worked(&app).iter().zip(&before).all(|(now, before)| now > before).then_some(())
     })
     .await;
-    eventually("the API knows", Duration::from_secs(5), || async { available().await.then_some(()) }).await;
+    eventually("the API knows", Duration::from_secs(20), || async { available().await.then_some(()) }).await;
 }

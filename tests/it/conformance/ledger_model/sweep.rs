@@ -6,7 +6,7 @@ use rapport_common::{
     error::Code,
     store::{
         self,
-        ledger::{self, Expired},
+        ledger::{self, Crash, Expired},
     },
     usecase::end_job,
 };
@@ -50,7 +50,15 @@ impl Run<'_> {
             }
             let mut conn = self.db.ctx.db.relaxed().await.unwrap();
             let problem = error.problem(None);
-            let done = ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, crashed, &problem);
+            let done = ledger::reclaim(
+                &mut conn,
+                job.id,
+                job.attempt,
+                now,
+                gone,
+                crashed.then_some(Crash::Alone),
+                &problem,
+            );
             let done = done.await.unwrap();
             drop(conn);
             same("reclaimed", done, self.model.reclaim(n, job.attempt, *skew, gone, crashed))?;
@@ -91,7 +99,9 @@ impl Run<'_> {
             Doing::Reclaim => {
                 let mut conn = ctx.db.relaxed().await.unwrap();
                 let problem = error.problem(None);
-                ledger::reclaim(&mut conn, id, attempt, now, &self.dead, true, &problem).await.unwrap()
+                ledger::reclaim(&mut conn, id, attempt, now, &self.dead, Some(Crash::Alone), &problem)
+                    .await
+                    .unwrap()
             }
             Doing::CancelWaiting => {
                 let mut tx = ctx.db.begin().await.unwrap();
