@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod state;
 mod stream;
+mod ui;
 
 pub use openapi::document;
 pub use server::{serve, serve_metrics};

@@ -77,7 +77,7 @@ pub enum Policy {
     Admin,
 }
 
-const POLICIES: [(&str, Policy); 29] = [
+const POLICIES: [(&str, Policy); 30] = [
     ("/admin", Policy::Admin),
     ("/analytics", Policy::User("account")),
     ("/api-keys", Policy::Login),
@@ -106,6 +106,7 @@ const POLICIES: [(&str, Policy); 29] = [
     ("/readyz", Policy::Public),
     ("/settings", Policy::User("account")),
     ("/tools", Policy::User("chat")),
+    ("/ui/boot", Policy::Public),
     // A webhook says what was answered and remembered, and outlives a key: more than any one scope gives.
     ("/webhooks", Policy::Login),
 ];

@@ -14,16 +14,17 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     error::Failure,
     handlers::{
-        admin, analytics, auth, branches, chat, conversations, events, health, history, jobs, memory, models,
-        projects, sessions, settings, ui, users, webhooks,
+        admin, analytics, auth, branches, chat, conversations, events, health, history, jobs, memory,
+        messages, models, pages, projects, sessions, settings, users, webhooks,
     },
     layers, openapi,
     state::AppState,
     stream::websocket,
+    ui,
 };
 
 /// Routes that need no access token, each with its reason. All others do; a test compares this with the description.
-pub const PUBLIC: [(&str, &str); 11] = [
+pub const PUBLIC: [(&str, &str); 12] = [
     ("/auth/register", "makes the account"),
     ("/auth/login", "gives the token"),
     ("/auth/token", "gives the token"),
@@ -35,6 +36,7 @@ pub const PUBLIC: [(&str, &str); 11] = [
     ("/health", "for people and load balancers; tells nothing of users"),
     ("/livez", "probe"),
     ("/readyz", "probe"),
+    ("/ui/boot", "says who is signed in, if anybody is"),
 ];
 
 fn api() -> OpenApiRouter<AppState> {
@@ -69,6 +71,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(branches::regenerate))
         .routes(routes!(branches::feedback))
         .routes(routes!(branches::variants))
+        .routes(routes!(messages::get))
+        .routes(routes!(messages::use_variant))
         .routes(routes!(branches::export))
         .routes(routes!(conversations::list, conversations::create))
         .routes(routes!(conversations::delete))
@@ -147,6 +151,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(ui::boot::boot))
 }
 
 /// The API's description, without the aliases.
@@ -169,10 +174,12 @@ pub fn app(state: AppState) -> Router {
         .nest("/api/v1", api.clone())
         .nest("/api", api.clone())
         .merge(api)
-        .route("/", get(ui::index))
+        .route("/", get(pages::index))
+        .route("/start", get(pages::start))
+        .route("/ui/{version}/{*name}", get(ui::file))
         .merge(metrics)
-        .route("/redoc", get(ui::redoc))
-        .route("/redoc/redoc.standalone.js", get(ui::redoc_script))
+        .route("/redoc", get(pages::redoc))
+        .route("/redoc/redoc.standalone.js", get(pages::redoc_script))
         .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", description()))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -254,26 +254,61 @@ pub async fn dead(
     Ok(Answer(DeadList { items, next_cursor }))
 }
 
-#[derive(Deserialize, utoipa::ToSchema)]
+/// Which dead jobs: those of `job_ids`, or all that match `filter`.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct DeadBody {
     /// 1-500.
-    job_ids: Vec<String>,
+    job_ids: Option<Vec<String>>,
+    filter: Option<DeadFilter>,
 }
+
+/// What is not named matches all.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct DeadFilter {
+    kind: Option<String>,
+    queue: Option<String>,
+}
+
+/// At most so many jobs for one request with a filter.
+const MOST_DEAD: usize = 10_000;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Counted {
-    /// How many of them.
+    /// How many of them. With a filter at most 10,000 at a time: ask again for the rest.
     count: usize,
 }
 
 impl DeadBody {
-    fn ids(self) -> Result<Vec<JobId>> {
-        if self.job_ids.is_empty() || self.job_ids.len() > 500 {
-            return Err(rapport_common::Error::field("job_ids", "must be 1 to 500").into());
+    async fn ids(self, state: &AppState) -> Result<Vec<JobId>> {
+        let wrong = |text: &str| Err(rapport_common::Error::field("job_ids", text).into());
+        let ids = match (self.job_ids, self.filter) {
+            (Some(ids), None) => ids,
+            (None, Some(filter)) => return all_dead(state, filter).await,
+            _ => return wrong("give job_ids, or a filter"),
+        };
+        if ids.is_empty() || ids.len() > 500 {
+            return wrong("must be 1 to 500");
         }
         // What is no job's id is no dead job's either.
-        Ok(self.job_ids.iter().filter_map(|id| id.parse().ok()).collect())
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
+}
+
+async fn all_dead(state: &AppState, filter: DeadFilter) -> Result<Vec<JobId>> {
+    const PAGE: i64 = 500;
+    let DeadFilter { kind, queue } = filter;
+    let mut conn = state.ctx.db.read().await?;
+    let mut ids: Vec<JobId> = Vec::new();
+    while ids.len() < MOST_DEAD {
+        let page =
+            rows::dead(&mut conn, ids.last().copied(), kind.as_deref(), queue.as_deref(), PAGE).await?;
+        let full = page.len() as i64 == PAGE;
+        ids.extend(page.into_iter().map(|dead| dead.id));
+        if !full {
+            break;
+        }
+    }
+    Ok(ids)
 }
 
 /// Run dead jobs again
@@ -287,7 +322,7 @@ pub async fn retry_dead(
     Address(address): Address,
     Json(body): Json<DeadBody>,
 ) -> Result<Answer<Counted>> {
-    let count = admin::retry_dead(&state.ctx, &actor(&caller, address), &body.ids()?).await?;
+    let count = admin::retry_dead(&state.ctx, &actor(&caller, address), &body.ids(&state).await?).await?;
     Ok(Answer(Counted { count }))
 }
 
@@ -302,7 +337,7 @@ pub async fn discard_dead(
     Address(address): Address,
     Json(body): Json<DeadBody>,
 ) -> Result<Answer<Counted>> {
-    let count = admin::discard_dead(&state.ctx, &actor(&caller, address), &body.ids()?).await?;
+    let count = admin::discard_dead(&state.ctx, &actor(&caller, address), &body.ids(&state).await?).await?;
     Ok(Answer(Counted { count }))
 }
 

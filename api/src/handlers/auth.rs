@@ -2,20 +2,27 @@
 
 use std::time::Duration;
 
-use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json as Answer,
+    extract::{FromRequest, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, auth, clock,
     domain::{ids::UserId, user::User},
+    error::Code,
     store,
     usecase::accounts::{self, Registration, SignedIn},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::Result,
+    error::{Failure, Result},
     extract::{Address, Caller, IdempotencyKey, Json, JsonOrForm},
     state::AppState,
+    ui::cookie::InCookie,
 };
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -94,6 +101,7 @@ pub struct LogoutBody {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Tokens {
     access_token: String,
+    /// Empty for a page that asked with `X-Rapport-Session: cookie`: it is in a cookie then, which no script can read.
     refresh_token: String,
     #[schema(example = "bearer")]
     token_type: &'static str,
@@ -110,6 +118,24 @@ impl From<SignedIn> for Tokens {
         let SignedIn { access_token, refresh_token, expires_in, device_token, user } = signed_in;
         Self { access_token, refresh_token, token_type: "bearer", expires_in, device_token, user }
     }
+}
+
+/// Tokens as the client wants them: in the body, or the refresh token in a cookie.
+fn tokens<T: Serialize>(
+    state: &AppState,
+    status: StatusCode,
+    cookie: &InCookie,
+    body: impl Fn(SignedIn) -> T,
+    signed_in: SignedIn,
+) -> Response {
+    if !cookie.wanted {
+        return (status, Answer(body(signed_in))).into_response();
+    }
+    let refresh_token = signed_in.refresh_token.clone();
+    let shown = SignedIn { refresh_token: String::new(), ..signed_in };
+    let mut response = (status, Answer(body(shown))).into_response();
+    cookie.set(&mut response, &refresh_token, state.ctx.settings.auth.refresh_token.as_secs());
+    response
 }
 
 /// Tokens, and what was made of the account once more at the top.
@@ -147,12 +173,13 @@ pub async fn register(
     State(state): State<AppState>,
     Address(address): Address,
     IdempotencyKey(idempotency_key): IdempotencyKey,
+    cookie: InCookie,
     Json(body): Json<RegisterBody>,
-) -> Result<impl IntoResponse> {
+) -> Result<Response> {
     let RegisterBody { email, username, password, name } = body;
     let registration = Registration { email, username, password, name, idempotency_key, address };
     let (signed_in, replayed) = accounts::register(&state.ctx, registration).await?;
-    let mut response = (StatusCode::CREATED, Answer(Registered::from(signed_in))).into_response();
+    let mut response = tokens(&state, StatusCode::CREATED, &cookie, Registered::from, signed_in);
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
 }
@@ -166,12 +193,14 @@ pub async fn register(
 pub async fn login(
     State(state): State<AppState>,
     Address(address): Address,
+    cookie: InCookie,
     JsonOrForm(body): JsonOrForm<LoginBody>,
-) -> Result<Answer<Tokens>> {
+) -> Result<Response> {
     let LoginBody { username, password, device_token, .. } = &body;
     let device = device_token.as_deref();
     let attempt = accounts::Attempt { name: username, password, device, address: &address };
-    Ok(Answer(accounts::login(&state.ctx, attempt).await?.into()))
+    let signed_in = accounts::login(&state.ctx, attempt).await?;
+    Ok(tokens(&state, StatusCode::OK, &cookie, Tokens::from, signed_in))
 }
 
 /// Sign in (OAuth2 password grant)
@@ -183,19 +212,41 @@ pub async fn login(
 pub async fn token(
     state: State<AppState>,
     address: Address,
+    cookie: InCookie,
     body: JsonOrForm<LoginBody>,
-) -> Result<Answer<Tokens>> {
-    login(state, address, body).await
+) -> Result<Response> {
+    login(state, address, cookie, body).await
 }
 
 /// Exchange a refresh token for new tokens
 ///
-/// Each refresh token works once. One that is used again ends the login it belongs to.
-#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = RefreshBody, security(()),
+/// Each refresh token works once. One that is used again ends the login it belongs to. A page that keeps it in a cookie
+/// (`X-Rapport-Session: cookie`) sends no body; its token is forgiven when it comes again within 30 seconds, because the
+/// answer to the first may have been lost.
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = Option<RefreshBody>, security(()),
+    params(("X-Rapport-Session" = Option<String>, Header, description = "`cookie`: the token is in the cookie")),
     responses((status = 200, description = "New tokens", body = Tokens)))]
-pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody>) -> Result<Answer<Tokens>> {
-    Ok(Answer(accounts::refresh(&state.ctx, &body.refresh_token).await?.into()))
+pub async fn refresh(State(state): State<AppState>, cookie: InCookie, request: Request) -> Result<Response> {
+    if !cookie.wanted {
+        let body = Json::<RefreshBody>::from_request(request, &state).await?.0;
+        let signed_in = accounts::refresh(&state.ctx, &body.refresh_token, Duration::ZERO).await?;
+        return Ok(tokens(&state, StatusCode::OK, &cookie, Tokens::from, signed_in));
+    }
+    let token = cookie.token.as_deref().unwrap_or_default();
+    match accounts::refresh(&state.ctx, token, FORGIVEN).await {
+        Ok(signed_in) => Ok(tokens(&state, StatusCode::OK, &cookie, Tokens::from, signed_in)),
+        // What is not good any more is not kept, so that a page asks once.
+        Err(error) if error.code == Code::BadRefreshToken => {
+            let mut response = Failure(error).into_response();
+            cookie.clear(&mut response);
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
+
+/// How long a refresh token in a cookie may come again.
+const FORGIVEN: Duration = Duration::from_secs(30);
 
 /// Sign out
 ///
@@ -205,9 +256,9 @@ pub async fn refresh(State(state): State<AppState>, Json(body): Json<RefreshBody
 pub async fn logout(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    request: axum::extract::Request,
-) -> Result<Answer<Said>> {
-    use axum::extract::FromRequest;
+    cookie: InCookie,
+    request: Request,
+) -> Result<Response> {
     let has_body = request.headers().contains_key("content-type");
     let body = if has_body {
         Json::<LogoutBody>::from_request(request, &state).await?.0
@@ -215,7 +266,11 @@ pub async fn logout(
         LogoutBody::default()
     };
     accounts::logout(&state.ctx, &caller, body.all).await?;
-    Ok(Answer(Said { message: "Signed out." }))
+    let mut response = Answer(Said { message: "Signed out." }).into_response();
+    if cookie.wanted {
+        cookie.clear(&mut response);
+    }
+    Ok(response)
 }
 
 /// Show your account

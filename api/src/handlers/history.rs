@@ -24,20 +24,37 @@ pub struct MessageList {
     next_cursor: Option<String>,
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Order {
+    /// `asc` (default) or `desc`: the newest first, page by page with `cursor`.
+    #[param(default = "asc")]
+    order: Option<String>,
+}
+
 async fn messages_of(
     state: &AppState,
     caller: &Caller,
     id: SessionId,
     page: &Page,
+    order: &Order,
 ) -> Result<Answer<MessageList>> {
     let (limit, skip, cursor) = page.check()?;
-    let after: i64 = decode_cursor(cursor)?.unwrap_or(0);
+    let place: Option<i64> = decode_cursor(cursor)?;
     let user = caller.0.user;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, user, id).await?.is_none() {
         return Err(Error::not_found("session").into());
     }
-    let (messages, last) = store::messages::page(&mut conn, user, id, after, limit, skip).await?;
+    let (mut messages, last) = match order.order.as_deref().unwrap_or("asc") {
+        "asc" => store::messages::page(&mut conn, user, id, place.unwrap_or(0), limit, skip).await?,
+        "desc" if skip == 0 => {
+            store::messages::page_back(&mut conn, user, id, place.unwrap_or(i64::MAX), limit).await?
+        }
+        "desc" => return Err(Error::new(Code::BadQuery, "`order=desc` takes `cursor`, not `skip`.").into()),
+        _ => return Err(Error::new(Code::BadQuery, "`order` must be asc or desc.").into()),
+    };
+    super::messages::with_memories(&mut conn, &caller.0, &mut messages).await?;
     let total = store::messages::count(&mut conn, user, id).await?;
     let full = messages.len() as i64 == limit;
     let next_cursor = last.filter(|_| full).map(|last| encode_cursor(&last));
@@ -47,15 +64,16 @@ async fn messages_of(
 /// List the messages of a session, in order
 ///
 /// Page with `limit` and `cursor`. A branch shows the messages it shares with its parent too.
-#[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Page),
+#[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Page, Order),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn session_messages(
     State(state): State<AppState>,
     caller: Caller,
     SessionPath(id): SessionPath,
     Query(page): Query<Page>,
+    Query(order): Query<Order>,
 ) -> Result<Answer<MessageList>> {
-    messages_of(&state, &caller, id, &page).await
+    messages_of(&state, &caller, id, &page, &order).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -67,16 +85,17 @@ pub struct HistoryQuery {
 /// List the messages of a session, in order (alias)
 ///
 /// The same as `GET /chat/sessions/{id}/messages`, with the session in the query.
-#[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, Page),
+#[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, Page, Order),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn chat_history(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<HistoryQuery>,
     Query(page): Query<Page>,
+    Query(order): Query<Order>,
 ) -> Result<Answer<MessageList>> {
     let id = query.session_id.parse().map_err(|_| Error::not_found("session"))?;
-    messages_of(&state, &caller, id, &page).await
+    messages_of(&state, &caller, id, &page, &order).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
     domain::{
-        ids::{MessageId, ProjectId, SessionId},
+        ids::{JobId, MessageId, ProjectId, SessionId},
         session::Session,
     },
     error::Code,
@@ -119,18 +119,31 @@ pub async fn create(
     Ok(response)
 }
 
+/// A session, and what happens in it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct OpenSession {
+    #[serde(flatten)]
+    session: Session,
+    /// The chat that is being answered, or waits: follow it at `GET /jobs/{id}/events`.
+    #[schema(value_type = Option<String>)]
+    active_job_id: Option<JobId>,
+}
+
 /// Show a session
 ///
-/// Its title, project, status and number of messages.
+/// Its title, project, status and number of messages, and the job that is answering it.
 #[utoipa::path(get, path = "/chat/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
-    responses((status = 200, description = "The session", body = Session)))]
+    responses((status = 200, description = "The session", body = OpenSession)))]
 pub async fn get(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
-) -> Result<Answer<Session>> {
-    let session = store::sessions::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
-    Ok(Answer(session.ok_or_else(|| Error::not_found("session"))?))
+) -> Result<Answer<OpenSession>> {
+    let mut conn = state.ctx.db.read().await?;
+    let session = store::sessions::get(&mut conn, caller.user, id).await?;
+    let session = session.ok_or_else(|| Error::not_found("session"))?;
+    let active_job_id = store::jobs::open_chat(&mut conn, caller.user, id).await?;
+    Ok(Answer(OpenSession { session, active_job_id }))
 }
 
 /// What to change; what is not named stays.

@@ -56,7 +56,8 @@ impl Class {
 /// The class of a route; `None` is not counted.
 fn class(method: &Method, path: &str) -> Option<Class> {
     let path = policy_path(path);
-    let open = ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"];
+    let open =
+        ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/redoc", "/start", "/ui"];
     if path == "/" || path.is_empty() || open.iter().any(|open| path.starts_with(open)) {
         return None;
     }

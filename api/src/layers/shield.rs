@@ -23,8 +23,11 @@ pub async fn shield(State(state): State<AppState>, request: Request, next: Next)
     let is_https = forwarded_https(request.headers(), state.ctx.settings.trusted_proxies);
     let path = request.uri().path();
     let is_public =
-        path == "/" || ["/docs", "/redoc", "/openapi.json"].iter().any(|own| path.starts_with(own));
+        path == "/" || ["/docs", "/redoc", "/openapi.json", "/start"].iter().any(|own| path.starts_with(own));
     let mut response = next.run(request).await;
+    // A page that is older than its server notices by this.
+    let ui = HeaderValue::from_static(crate::ui::version(state.ctx.settings.ui_dir.as_deref()));
+    response.headers_mut().insert("x-rapport-ui", ui);
     cover(response.headers_mut(), is_https, is_public);
     response
 }
@@ -35,8 +38,15 @@ fn cover(headers: &mut HeaderMap, is_https: bool, is_public: bool) {
     }
     let is_page =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    let policy = if is_page { CSP_PAGE } else { CSP_DATA };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // A page that says itself what it may load is only kept out of frames.
+    let own = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|own| own.to_str().ok());
+    let policy = match own {
+        Some(own) => HeaderValue::from_str(&format!("{own}; {CSP_PAGE}")).ok(),
+        None => Some(HeaderValue::from_static(if is_page { CSP_PAGE } else { CSP_DATA })),
+    };
+    if let Some(policy) = policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     if is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }

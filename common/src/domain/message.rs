@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{JobId, MessageId};
+use super::ids::{JobId, MemoryId, MessageId};
 
 /// Tokens as the provider counted them, or as we estimated when it gave no figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -58,8 +58,40 @@ pub struct Message {
     pub feedback: Option<serde_json::Value>,
     /// Other answers there were to the same question (`GET /chat/messages/{id}/variants`).
     pub variants: i64,
+    #[serde(flatten)]
+    pub details: Details,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
+}
+
+/// What an answer was made with. All of it is empty in questions, and in answers from before this was kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Details {
+    /// Why it ended: `stop`, `length`, `cancelled`, `fallback`, …
+    #[schema(example = "stop")]
+    pub finish_reason: Option<String>,
+    /// The memories that stood in its prompt and are still there.
+    pub memories: Vec<Used>,
+    /// Tools that were called: `{name, arguments, ok, ms}`.
+    #[schema(value_type = Vec<Object>)]
+    pub tool_calls: Vec<serde_json::Value>,
+    /// Milliseconds from its job's start to its end.
+    pub ms: Option<i64>,
+}
+
+/// A memory that stood in a prompt.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Used {
+    #[schema(value_type = String)]
+    pub id: MemoryId,
+    /// What it says now. Not kept with the message, so that a memory that is deleted is gone from here too.
+    #[serde(skip_deserializing)]
+    pub content: Option<String>,
+    /// The words it was taken from.
+    #[serde(skip_deserializing)]
+    pub quote: Option<String>,
+    pub score: f64,
 }
 
 /// A message holds at most this many characters.

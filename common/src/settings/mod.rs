@@ -63,6 +63,8 @@ pub struct Settings {
     /// Seals what must be read again: keys that users bring along, webhook secrets.
     pub encryption_key: Option<Secret>,
     pub encryption_key_previous: Option<Secret>,
+    /// Where the web UI's files are read from while somebody works on them; `None`: those in the binary.
+    pub ui_dir: Option<PathBuf>,
     /// What an operator should know of the environment: unknown names, and what stands in its own way.
     pub warnings: Vec<String>,
 }
@@ -323,6 +325,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         email: email(env),
         encryption_key: encryption_key(env, "ENCRYPTION_KEY"),
         encryption_key_previous: encryption_key(env, "ENCRYPTION_KEY_PREVIOUS"),
+        ui_dir: env.optional("UI_DIR").map(PathBuf::from),
         data_dir,
         warnings: Vec::new(),
     };

@@ -79,7 +79,7 @@ const ACCEPT: &str = concat!(
 );
 /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
 /// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
-/// completion tokens, $20 cost. Gives the session's next waiting job, if any.
+/// completion tokens, $20 cost; $21 details. Gives the session's next waiting job, if any.
 /// The session's row is locked before the job's (docs/jobs.md, "Locks"): `j` reads what `s` gives. If the job is not this
 /// attempt's, nothing comes out, and the caller drops the transaction with the session's count in it.
 const ANSWER: &str = "with s as (
@@ -92,8 +92,8 @@ const ANSWER: &str = "with s as (
         where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and session_id in (select id from s)
         returning session_id, user_id),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
-            created_at, remember)
-        select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13 from j),
+            created_at, remember, details)
+        select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13, $21 from j),
     u as (insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
         select $14::uuid, user_id, $15, $16, $17, $10, $11, 'chat', $18, $19, $20 from j where $14::uuid is not null)
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
@@ -259,6 +259,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         usage: None,
         name: None,
         remember,
+        details: None,
         created_at: now,
     };
     messages::insert(tx, question).await?;
@@ -304,7 +305,8 @@ pub async fn answer(
             .bind(spent.as_ref().map_or("", |spent| spent.api_key))
             .bind(counted.prompt_tokens)
             .bind(counted.completion_tokens)
-            .bind(spent.as_ref().map_or(0, Spent::micros));
+            .bind(spent.as_ref().map_or(0, Spent::micros))
+            .bind(message.details.map(Json));
         let row = within(deadline, query.fetch_optional(c)).await.inspect_err(|error| tx.note(error))?;
         return Ok(match row {
             None => Answered::Lost,

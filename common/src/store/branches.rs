@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         ids::{MessageId, ProjectId, SessionId, UserId},
-        message::Usage,
+        message::{Details, Usage},
     },
     error::Result,
 };
@@ -59,13 +59,22 @@ const PARENT: &str = "select p.id, p.status from sessions s join sessions p on p
 const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
 
 const KEEP_VARIANT: &str = "insert into message_variants (id, session_id, user_id, seq, content, status, provider, model, usage,
-        feedback, created_at)
-    select id, session_id, user_id, seq, content, status, provider, model, usage, feedback, created_at from messages
+        feedback, created_at, details)
+    select id, session_id, user_id, seq, content, status, provider, model, usage, feedback, created_at, details from messages
     where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
 const DELETE_ANSWER: &str =
     "delete from messages where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
-const VARIANTS: &str = "select id, content, status, provider, model, usage, created_at from message_variants
+const VARIANTS: &str =
+    "select id, content, status, provider, model, usage, created_at, details from message_variants
     where session_id = $1 and user_id = $2 and seq = $3 order by created_at, id";
+/// $4 the variant, $5 its question's place.
+const USE_VARIANT: &str = "insert into messages (id, session_id, user_id, seq, role, content, status, provider, model, usage,
+        feedback, created_at, details, remember)
+    select id, session_id, user_id, seq, 'assistant', content, status, provider, model, usage, feedback, created_at, details,
+        coalesce((select q.remember from messages q where q.session_id = $1 and q.seq = $5), false)
+    from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
+const DROP_VARIANT: &str =
+    "delete from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
 const PLACE: &str = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
 const FEEDBACK: &str =
     "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
@@ -84,6 +93,8 @@ pub(super) const SQL: &[&str] = &[
     KEEP_VARIANT,
     DELETE_ANSWER,
     VARIANTS,
+    USE_VARIANT,
+    DROP_VARIANT,
     PLACE,
     FEEDBACK,
 ];
@@ -191,6 +202,8 @@ pub struct Variant {
     pub usage: Option<Json<Usage>>,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
+    #[schema(value_type = Option<Details>)]
+    pub details: Option<Json<Details>>,
 }
 
 pub async fn variants(
@@ -200,6 +213,23 @@ pub async fn variants(
     seq: i64,
 ) -> Result<Vec<Variant>, sqlx::Error> {
     fetch_all!(Variant, q, VARIANTS, session, user, seq)
+}
+
+/// Puts an earlier answer into the place of the present one, which becomes a variant. `false`: there is no such variant.
+pub async fn use_variant(
+    tx: &mut Tx,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+    variant: MessageId,
+) -> Result<bool, sqlx::Error> {
+    keep_variant(tx, user, session, seq).await?;
+    // What memory may know of an answer, its question says.
+    if execute!(tx, USE_VARIANT, session, user, seq, variant, seq - 1)? != 1 {
+        return Ok(false);
+    }
+    execute!(tx, DROP_VARIANT, session, user, seq, variant)?;
+    Ok(true)
 }
 
 type PlaceRow = (SessionId, i64, String, Option<crate::domain::ids::JobId>);

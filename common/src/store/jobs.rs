@@ -41,6 +41,8 @@ const RETRY: &str =
     "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
         cancel_requested = $5, crashes = 0, shared_lane = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
+const OPEN_CHAT: &str = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
+      and status in ('queued', 'running') order by session_order limit 1";
 const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
 const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
       and status = 'queued' and session_order is not null order by session_order limit 1";
@@ -73,6 +75,7 @@ pub(super) const SQL: &[&str] = &[
     CANCEL_QUEUED,
     SET_RESULT,
     RETRY,
+    OPEN_CHAT,
     PARTIAL,
     NEXT_IN_SESSION,
     OPEN_IN_SESSION,
@@ -300,4 +303,13 @@ pub async fn changed(
 ) -> Result<Vec<Job>, sqlx::Error> {
     let rows = fetch_all!(Row, q, CHANGED, user, since)?;
     rows.into_iter().rev().map(Row::job).collect()
+}
+
+/// The chat job that a session works on, or will next.
+pub async fn open_chat(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<JobId>, sqlx::Error> {
+    Ok(fetch_optional!((JobId,), q, OPEN_CHAT, session, user)?.map(|row| row.0))
 }

@@ -27,9 +27,10 @@ const BY_DAY: Pair = Pair {
         where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400",
 };
 const CONFLICTS: &str = "select count(*) from memory_conflicts where user_id = $1 and status = 'open'";
+const PENDING: &str = "select count(*) from memories where user_id = $1 and status = 'pending'";
 const SUGGESTIONS: &str = "select count(*) from memory_suggestions where user_id = $1";
 
-pub(super) const SQL: &[&str] = &[OVERVIEW, BY_TYPE, BY_STATUS, CONFLICTS, SUGGESTIONS];
+pub(super) const SQL: &[&str] = &[OVERVIEW, BY_TYPE, BY_STATUS, CONFLICTS, PENDING, SUGGESTIONS];
 pub(super) const PAIRS: &[Pair] = &[BY_DAY];
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -90,4 +91,10 @@ pub async fn overview(
         by_status: fetch_all!((String, i64), q, BY_STATUS, user, since)?,
         by_day: fetch_all!((String, i64), q, by_day, user, since)?,
     })
+}
+
+/// What awaits the user: memories to review, and open conflicts.
+pub async fn awaiting(q: &mut impl Querier, user: UserId) -> Result<(i64, i64), sqlx::Error> {
+    let pending = fetch_one!((i64,), q, PENDING, user)?.0;
+    Ok((pending, fetch_one!((i64,), q, CONFLICTS, user)?.0))
 }

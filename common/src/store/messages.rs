@@ -8,28 +8,37 @@ use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
-        message::{Message, Usage},
+        message::{Details, Message, Usage},
     },
     error::Result,
 };
 
 macro_rules! columns {
     () => {
-        "id, role, content, model, provider, usage, job_id, status, feedback, created_at, seq, cast(0 as bigint) as variants"
+        "id, role, content, model, provider, usage, job_id, status, feedback, details, created_at, seq, cast(0 as bigint) as variants"
     };
 }
 
 const INSERT: &str = "insert into messages
-    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember,
+        details)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 /// A branch's messages begin with its ancestors'.
-const PAGE: &str = concat!(
-    line!(),
-    "select m.id, m.role, m.content, m.model, m.provider, m.usage, m.job_id, m.status, m.feedback, m.created_at, m.seq,
-        (select count(*) from message_variants v where v.session_id = m.session_id and v.seq = m.seq) as variants
-      from line l join messages m on m.session_id = l.id and m.seq <= l.upto
-      where m.user_id = $2 and m.seq > $3 order by m.seq limit $4 offset $5"
-);
+macro_rules! page {
+    ($which:literal) => {
+        concat!(
+            line!(),
+            "select m.id, m.role, m.content, m.model, m.provider, m.usage, m.job_id, m.status, m.feedback, m.details,
+                m.created_at, m.seq,
+                (select count(*) from message_variants v where v.session_id = m.session_id and v.seq = m.seq) as variants
+              from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+              where m.user_id = $2 and ",
+            $which
+        )
+    };
+}
+const PAGE: &str = page!("m.seq > $3 order by m.seq limit $4 offset $5");
+const PAGE_BACK: &str = page!("m.seq < $3 order by m.seq desc limit $4");
 const LATEST: &str = concat!(
     "select ",
     columns!(),
@@ -58,7 +67,7 @@ const IDS: &str = "select id from messages where session_id = $1 and user_id = $
 const NAMES: &str = "select distinct name from messages where user_id = $1 and name is not null limit 100";
 
 pub(super) const SQL: &[&str] =
-    &[INSERT, PAGE, LATEST, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
+    &[INSERT, PAGE, PAGE_BACK, LATEST, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
 pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
 
 #[derive(sqlx::FromRow)]
@@ -72,6 +81,7 @@ struct Row {
     job_id: Option<JobId>,
     status: String,
     feedback: Option<Json<serde_json::Value>>,
+    details: Option<Json<Details>>,
     created_at: DateTime<Utc>,
     seq: i64,
     variants: i64,
@@ -91,6 +101,7 @@ impl From<Row> for Message {
             feedback: row.feedback.map(|json| json.0),
             created_at: row.created_at,
             variants: row.variants,
+            details: row.details.map(|json| json.0).unwrap_or_default(),
         }
     }
 }
@@ -111,6 +122,8 @@ pub struct NewMessage<'a> {
     pub name: Option<&'a str>,
     /// Whether memory may know of it.
     pub remember: bool,
+    /// Of an answer.
+    pub details: Option<&'a Details>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -131,6 +144,7 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         usage,
         name,
         remember,
+        details,
         created_at,
     } = message;
     execute!(
@@ -149,7 +163,8 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         usage.map(Json),
         created_at,
         name,
-        remember
+        remember,
+        details.map(Json)
     )?;
     if remember && (role == "user" || job.is_none()) {
         let terms = crate::memory::text::terms(content);
@@ -168,6 +183,19 @@ pub async fn page(
     skip: i64,
 ) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
     let rows = fetch_all!(Row, q, PAGE, session, user, after_seq, limit, skip)?;
+    let last = rows.last().map(|row| row.seq);
+    Ok((rows.into_iter().map(Message::from).collect(), last))
+}
+
+/// The same backwards: the messages before a place, newest first.
+pub async fn page_back(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+    before_seq: i64,
+    limit: i64,
+) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
+    let rows = fetch_all!(Row, q, PAGE_BACK, session, user, before_seq, limit)?;
     let last = rows.last().map(|row| row.seq);
     Ok((rows.into_iter().map(Message::from).collect(), last))
 }

@@ -28,7 +28,7 @@ const RAISE_VERSION: &str =
     "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
 const INSERT_REFRESH: &str = "insert into refresh_tokens (id, login_id, token_hash, expires_at, created_at)
     values ($1, $2, $3, $4, $5)";
-const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at is not null as used, l.user_id,
+const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at, l.user_id,
         l.revoked_at is not null as revoked, u.is_active, u.token_version
     from refresh_tokens r join logins l on l.id = r.login_id join users u on u.id = l.user_id
     where r.token_hash = $1";
@@ -59,6 +59,7 @@ const LIST: &str = "select id, email, username, name, role, is_active, is_verifi
     where id < $1 and ($2 is null or lower(coalesce(email, '') || ' ' || coalesce(username, '') || ' ' || coalesce(name, '')) like $2 escape '\\')
     order by id desc limit $3";
 const COUNT: &str = "select count(*) from users";
+const ANY: &str = "select 1 from users limit 1";
 
 pub(super) const SQL: &[&str] = &[
     PASSWORD_HASH,
@@ -74,6 +75,7 @@ pub(super) const SQL: &[&str] = &[
     LOGINS,
     LIST,
     COUNT,
+    ANY,
     INSERT,
     GET,
     BY_NAME,
@@ -201,7 +203,7 @@ pub struct Refresh {
     pub id: RefreshId,
     pub login_id: LoginId,
     pub expires_at: DateTime<Utc>,
-    pub used: bool,
+    pub used_at: Option<DateTime<Utc>>,
     pub user_id: UserId,
     pub revoked: bool,
     pub is_active: bool,
@@ -215,6 +217,11 @@ pub async fn find_refresh(tx: &mut Tx, hash: &[u8]) -> Result<Option<Refresh>, s
 /// Marks a refresh token used. `false` when another request was faster.
 pub async fn use_refresh(tx: &mut Tx, id: RefreshId, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, USE_REFRESH, id, now)? == 1)
+}
+
+/// Whether anybody has registered.
+pub async fn any(q: &mut impl Querier) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((i32,), q, ANY)?.is_some())
 }
 
 /// Of an account that is active.

@@ -1,5 +1,7 @@
 //! Registering, signing in, staying signed in, signing out.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 
@@ -234,8 +236,8 @@ pub async fn login(ctx: &Context, attempt: Attempt<'_>) -> Result<SignedIn> {
 }
 
 /// Trades a refresh token for a new pair. A token that was used before was stolen, or its thief's was: the whole
-/// login ends.
-pub async fn refresh(ctx: &Context, token: &str) -> Result<SignedIn> {
+/// login ends. One that was used no longer than `forgiven` ago is taken for a request whose answer was lost.
+pub async fn refresh(ctx: &Context, token: &str, forgiven: Duration) -> Result<SignedIn> {
     let refused =
         || Error::new(Code::BadRefreshToken, "The refresh token is not valid (any more). Sign in again.");
     let now = clock::now();
@@ -244,7 +246,11 @@ pub async fn refresh(ctx: &Context, token: &str) -> Result<SignedIn> {
     if found.revoked || !found.is_active || found.expires_at <= now {
         return Err(refused());
     }
-    if found.used || !store::users::use_refresh(&mut tx, found.id, now).await? {
+    let lately = found.used_at.is_some_and(|used| (now - used).to_std().unwrap_or_default() < forgiven);
+    let is_first = found.used_at.is_none() && store::users::use_refresh(&mut tx, found.id, now).await?;
+    // Another request may have been faster by a moment: that is lately too.
+    let is_late = found.used_at.is_some() || forgiven.is_zero();
+    if !is_first && !lately && is_late {
         store::users::revoke_login(&mut tx, found.login_id, found.user_id, now).await?;
         tx.commit().await?;
         ctx.auth.forget(found.user_id);

@@ -55,7 +55,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             usage: Usage::default(),
             finish_reason: "cancelled".to_owned(),
             cancelled: true,
-            memories_used: 0,
+            memories: Vec::new(),
             tool_calls: Vec::new(),
             cost: None,
             project: None,

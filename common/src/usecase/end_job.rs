@@ -103,7 +103,7 @@ fn nothing(content: String, finish_reason: String) -> Answer {
         model: String::new(),
         usage: Usage::default(),
         cancelled: false,
-        memories_used: 0,
+        memories: Vec::new(),
         tool_calls: Vec::new(),
         cost: None,
         project: None,

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::{JobId, ProjectId, SessionId, UserId},
         job::{Job, JobKind, JobStatus},
-        message::Usage,
+        message::{Details, Usage, Used},
     },
     jobs::payload::{self, ChatPayload, TitlePayload},
     store::{
@@ -31,8 +31,8 @@ pub struct Answer {
     pub finish_reason: String,
     /// It was stopped on request.
     pub cancelled: bool,
-    /// How many memories stood in the prompt.
-    pub memories_used: usize,
+    /// The memories that stood in the prompt.
+    pub memories: Vec<Used>,
     /// Tools that were called: name, arguments, whether it worked, milliseconds.
     pub tool_calls: Vec<Value>,
     /// US dollars, where the model's price is known.
@@ -56,7 +56,7 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
         "model": answer.model,
         "provider": answer.provider,
         "usage": answer.usage,
-        "memories_used": answer.memories_used,
+        "memories_used": answer.memories.len(),
         "tool_calls": answer.tool_calls,
         "finish_reason": answer.finish_reason,
         "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -74,7 +74,8 @@ pub async fn finish_chat(
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     let mut tx = ctx.db.begin().await?;
     let message_status = if answer.cancelled { "cancelled" } else { "complete" };
-    let message = message(job, payload, message_status, answer)?;
+    let details = details(job, answer);
+    let message = message(job, payload, message_status, answer, &details)?;
     if payload.again {
         // The answer there was gives way, and stays as a variant. Lost, all of this is.
         let (user, session) = whose(job)?;
@@ -109,12 +110,23 @@ pub async fn finish_chat(
     Ok(Some(result))
 }
 
+/// What is kept beside an answer.
+fn details(job: &Job, answer: &Answer) -> Details {
+    Details {
+        finish_reason: Some(answer.finish_reason.clone()).filter(|reason| !reason.is_empty()),
+        memories: answer.memories.clone(),
+        tool_calls: answer.tool_calls.clone(),
+        ms: job.started_at.map(|started| (clock::now() - started).num_milliseconds().max(0)),
+    }
+}
+
 /// The answer as a message, right after its question.
 fn message<'a>(
     job: &Job,
     payload: &ChatPayload,
     status: &'a str,
     answer: &'a Answer,
+    details: &'a Details,
 ) -> Result<NewMessage<'a>> {
     let (user, session) = whose(job)?;
     let known = !answer.provider.is_empty();
@@ -132,6 +144,7 @@ fn message<'a>(
         usage: known.then_some(answer.usage),
         name: None,
         remember: payload.enable_memory != Some(false) && status != "failed",
+        details: Some(details),
         created_at: clock::now(),
     })
 }
@@ -144,7 +157,8 @@ pub(super) async fn insert_answer(
     status: &str,
     answer: &Answer,
 ) -> Result<()> {
-    let message = message(job, payload, status, answer)?;
+    let details = details(job, answer);
+    let message = message(job, payload, status, answer, &details)?;
     let (session, now) = (message.session, message.created_at);
     store::messages::insert(tx, message).await?;
     store::sessions::count_message(tx, session, 1, now).await?;

@@ -109,6 +109,7 @@ pub async fn import_session(
             usage: None,
             name: turn.name.as_deref().map(str::trim),
             remember: true,
+            details: None,
             created_at: chrono::SubsecRound::trunc_subsecs(at, 6),
         };
         store::messages::insert(&mut tx, new).await?;

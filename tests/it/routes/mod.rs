@@ -31,5 +31,6 @@ mod tools;
 mod unknown_fields;
 mod usage;
 mod walkthroughs;
+mod web;
 mod webhooks;
 mod websocket;

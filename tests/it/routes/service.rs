@@ -42,7 +42,7 @@ async fn health_metrics_documents_and_the_front_page(stack: Stack) {
     }
     assert!(!metrics.contains(&user.name) && !metrics.contains("sess_"), "labels are bounded");
     let (status, page) = text("/", "text/html").await;
-    assert!(status == 200 && page.contains("/docs/"));
+    assert!(status == 200 && page.contains("main.js"));
     assert!(text("/", "application/json").await.1.contains("\"openapi\""));
     let (status, docs) = text("/docs/", "text/html").await;
     assert!(status == 200 && docs.contains("swagger"), "{docs}");

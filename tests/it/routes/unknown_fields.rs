@@ -76,7 +76,7 @@ async fn misspelt_fields_are_refused_with_the_nearest_name(stack: Stack) {
 async fn the_page_shows_commands_with_the_address_it_was_found_at() {
     let app = App::start(Stack::Embedded).await;
     let page = async |host: &str| {
-        let request = client().get(app.url(0)).header("accept", "text/html").header("host", host);
+        let request = client().get(format!("{}/start", app.url(0))).header("host", host);
         request.send().await.unwrap().text().await.unwrap()
     };
     let own = app.url(0).replace("http://", "");

@@ -261,7 +261,7 @@ impl<'d> Run<'d> {
             usage: Default::default(),
             finish_reason: "stop".to_owned(),
             cancelled,
-            memories_used: 0,
+            memories: Vec::new(),
             tool_calls: Vec::new(),
             cost: None,
             project: None,

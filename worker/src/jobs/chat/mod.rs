@@ -7,7 +7,11 @@ mod tools;
 
 use rapport_common::{
     Context, Error,
-    domain::{job::Job, memory::Memory, message::Usage},
+    domain::{
+        job::Job,
+        memory::Memory,
+        message::{Usage, Used},
+    },
     jobs::payload::{self, ChatPayload},
     store,
     telemetry::metrics::METRICS,
@@ -56,10 +60,12 @@ async fn answer(
     let mut log = AnswerLog::open(ctx, job).await?;
     if !prompt.recall.used.is_empty() {
         let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
-        let memories: Vec<_> = prompt.recall.used.iter().map(used).collect();
-        log.append("memory", json!({"memories": memories})).await?;
+        let shown: Vec<_> = prompt.recall.used.iter().map(used).collect();
+        log.append("memory", json!({"memories": shown})).await?;
     }
-    let memories_used = prompt.recall.used.len();
+    let kept =
+        |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
+    let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
     let mut rounds = Rounds::new(ctx, job, payload, prompt, signal, slot);
     let stopped = rounds.run(&mut log).await.unwrap_or(Stopped::By(Stop::Lost));
     keep_tries(ctx, job, &rounds).await;
@@ -92,7 +98,7 @@ async fn answer(
         usage,
         finish_reason: if cancelled { "cancelled".to_owned() } else { rounds.finish_reason.to_owned() },
         cancelled,
-        memories_used,
+        memories,
         tool_calls: rounds.called,
         provider: rounds.provider,
         model: rounds.model,

@@ -1,4 +1,4 @@
-//! What a browser finds at `/` and at `/redoc`.
+//! What a browser finds at `/` (the web UI), `/start` (the first commands) and `/redoc`.
 
 use axum::{
     Json as Answer,
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::state::AppState;
 
-const PAGE: &str = include_str!("../../assets/index.html");
+const START: &str = include_str!("../../assets/start.html");
 const REDOC_PAGE: &str = include_str!("../../assets/redoc.html");
 /// Redoc as npm has it, compressed (api/assets/redoc.LICENSE.txt). No crate brings it along.
 const REDOC: &[u8] = include_bytes!("../../assets/redoc.standalone.js.gz");
@@ -32,13 +32,18 @@ pub async fn redoc_script() -> Response {
     (headers, REDOC).into_response()
 }
 
-/// HTML for a browser, JSON for others.
+/// The first commands to try, with the address this page was found at.
+pub async fn start(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+    let page = START.replace("{url}", &address(&headers, state.ctx.settings.trusted_proxies > 0));
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+/// The web UI for a browser, JSON for others.
 pub async fn index(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
-        let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-        let page = PAGE.replace("{url}", &address(&headers, state.ctx.settings.trusted_proxies > 0));
-        return ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response();
+        return crate::ui::page(&state, &headers).await;
     }
     Answer(json!({
         "service": "rapport",

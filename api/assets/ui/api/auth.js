@@ -1,0 +1,90 @@
+// Who is signed in. The access token lives in memory alone; the refresh token is in a cookie that no script can read.
+import { at } from './paths.js';
+
+const SESSION = { 'X-Rapport-Session': 'cookie' };
+let token = null;
+let goodUntil = 0;
+let running = null;
+
+const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('rapport.session') : null;
+const listeners = new Set();
+
+/** Calls `heard` with what other tabs did: `{kind: 'signed-in' | 'signed-out', user}`. */
+export const onOtherTabs = (heard) => { listeners.add(heard); };
+channel?.addEventListener('message', ({ data }) => {
+  if (data.kind === 'token') keep(data);
+  else if (data.kind === 'signed-out') forget();
+  if (data.kind !== 'token') for (const heard of listeners) heard(data);
+});
+
+function keep({ access, until }) {
+  token = access;
+  goodUntil = until;
+}
+
+function forget() {
+  token = null;
+  goodUntil = 0;
+}
+
+/** Takes what a sign-in gave, and tells the other tabs. */
+export function signedIn(answer) {
+  // Half a minute early, so that a request in flight does not meet its end.
+  keep({ access: answer.access_token, until: Date.now() + (answer.expires_in - 30) * 1000 });
+  channel?.postMessage({ kind: 'token', access: token, until: goodUntil });
+  channel?.postMessage({ kind: 'signed-in', user: answer.user.id });
+  return answer.user;
+}
+
+export const hasToken = () => token !== null && Date.now() < goodUntil;
+
+/** A good token, refreshed when it must be; null when nobody is signed in. */
+export async function current() {
+  if (hasToken()) return token;
+  await refresh();
+  return token;
+}
+
+/** One refresh at a time in all tabs: who waited for the lock finds the token that another tab got. */
+export function refresh() {
+  running ??= locked(ask).finally(() => { running = null; });
+  return running;
+}
+
+async function locked(act) {
+  const before = token;
+  // Over plain http there are no locks; the server forgives a token that comes twice within half a minute.
+  if (!navigator.locks) return act();
+  return navigator.locks.request('rapport.refresh', () => (token !== before && hasToken() ? true : act()));
+}
+
+/** `true`: there is a token. `false`: nobody is signed in. Throws when the server could not be asked. */
+async function ask() {
+  const response = await fetch(at('refresh'), { method: 'POST', headers: SESSION, credentials: 'same-origin' });
+  if (response.status === 401) {
+    forget();
+    return false;
+  }
+  if (!response.ok) throw Object.assign(new Error('refresh'), { status: response.status });
+  const answer = await response.json();
+  keep({ access: answer.access_token, until: Date.now() + (answer.expires_in - 30) * 1000 });
+  channel?.postMessage({ kind: 'token', access: token, until: goodUntil });
+  return true;
+}
+
+/** The token was refused before its time: a new one is needed. */
+export function refused(used) {
+  if (used === token) goodUntil = 0;
+}
+
+export async function signOut(everywhere = false) {
+  const headers = { ...SESSION, 'Content-Type': 'application/json', Authorization: `Bearer ${await current()}` };
+  try {
+    await fetch(at('logout'), { method: 'POST', headers, body: JSON.stringify({ all: everywhere }), credentials: 'same-origin' });
+  } finally {
+    forget();
+    channel?.postMessage({ kind: 'signed-out' });
+  }
+}
+
+export const sessionHeader = SESSION;

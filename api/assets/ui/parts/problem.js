@@ -1,0 +1,26 @@
+// What went wrong: the API's sentence, with the code and the request behind “Details”.
+import { html, useEffect, useState } from '../core/dom.js';
+import { t } from '../core/i18n.js';
+
+export function ProblemLine({ problem, onRetry }) {
+  const [left, setLeft] = useState(problem?.retryAfter ?? 0);
+  useEffect(() => {
+    setLeft(problem?.retryAfter ?? 0);
+    if (!problem?.retryAfter || !onRetry) return undefined;
+    const until = Date.now() + problem.retryAfter * 1000;
+    const timer = setInterval(() => {
+      const seconds = Math.ceil((until - Date.now()) / 1000);
+      setLeft(Math.max(0, seconds));
+      if (seconds <= 0) { clearInterval(timer); onRetry(); }
+    }, 1000);
+    return () => clearInterval(timer);
+  }, [problem]);
+  if (!problem) return null;
+  const text = problem.offline ? t('problem.offline') : problem.detail || t('problem.unknown');
+  return html`<div class="problem" role="alert">
+    <p>${text}${left > 0 && onRetry ? ` ${t('problem.again', { n: left })}` : ''}</p>
+    ${onRetry && html`<button type="button" onClick=${onRetry}>${t('try.again')}</button>`}
+    ${!problem.offline && html`<details><summary>${t('details')}</summary>
+      <code>${problem.status} ${problem.code}${problem.request_id ? ` · ${problem.request_id}` : ''}</code></details>`}
+  </div>`;
+}

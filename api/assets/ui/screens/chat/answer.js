@@ -1,0 +1,135 @@
+// An answer: stored, or growing. With its tools, what it was made with, its variants, and what one can do with it.
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
+import { number, t } from '../../core/i18n.js';
+import { inField, nameOf } from '../../core/keys.js';
+import { copy } from '../../core/copy.js';
+import { say } from '../../core/store.js';
+import { get, post, Problem } from '../../api/client.js';
+import { ProblemLine } from '../../parts/problem.js';
+import { toast } from '../../parts/toast.js';
+import { draw } from '../../text/render.js';
+import { Growing } from '../../text/stream.js';
+import { Remembered } from './remembered.js';
+import { Tools } from './tools.js';
+import { Variants } from './variants.js';
+
+/** At most so many milliseconds a frame go into drawing stored texts. */
+const BUDGET = 6;
+let frame = 0;
+let spent = 0;
+function mayDraw() {
+  const now = performance.now();
+  if (now - frame > 16) { frame = now; spent = 0; }
+  return spent < BUDGET;
+}
+
+/** A stored text as nodes. They are made when the reader comes near; until then it is plain text, so that find works. */
+export function Text({ text }) {
+  const ref = useRef(null);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    const put = () => {
+      const begun = performance.now();
+      element.replaceChildren(...draw(text));
+      element.classList.remove('plain-text');
+      spent += performance.now() - begun;
+    };
+    const { top, bottom } = element.getBoundingClientRect();
+    if (top < innerHeight + 1_200 && bottom > -1_200 && mayDraw()) { put(); return undefined; }
+    element.textContent = text;
+    element.classList.add('plain-text');
+    let waiting = 0;
+    const soon = () => { waiting = requestAnimationFrame(() => (mayDraw() ? put() : soon())); };
+    const near = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      near.disconnect();
+      soon();
+    }, { rootMargin: '1200px' });
+    near.observe(element);
+    return () => { near.disconnect(); cancelAnimationFrame(waiting); };
+  }, [text]);
+  return html`<div class="text" ref=${ref}></div>`;
+}
+
+function facts(message) {
+  const parts = [];
+  if (message.model) parts.push(message.model);
+  if (message.usage) parts.push(t('tokens', { n: message.usage.total_tokens }));
+  if (message.ms) parts.push(t('seconds', { s: number(message.ms / 1000, { maximumFractionDigits: 1 }) }));
+  return parts.join(' · ');
+}
+
+export function Answer({ message, question, chat, last }) {
+  const [shown, setShown] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [rating, setRating] = useState(message.feedback?.rating ?? null);
+  const now = shown ?? message;
+  const act = (doing) => async () => {
+    setProblem(null);
+    try { await doing(); } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); }
+  };
+  const again = act(() => chat.regenerate(question?.id ?? null));
+  const rate = (value) => act(async () => { setRating(value); await post('feedback', { id: message.id }, { rating: value }); say(t('noted')); });
+  const keys = (event) => {
+    if (inField(event.target)) return;
+    const name = nameOf(event);
+    if (name === 'r' && last) { event.preventDefault(); again(); }
+    if (name === 'c') { event.preventDefault(); copy(now.content).then(() => toast(t('copied'))); }
+  };
+  if (message.status === 'failed' && !message.content) return html`<${Failed} message=${message} chat=${chat} />`;
+  return html`<article class="message answer" id=${message.id} tabindex="-1" aria-label=${t('answer')} onKeyDown=${keys}>
+    <div class="body"><${Tools} tools=${now.tool_calls ?? now.details?.tool_calls} />
+      <${Text} text=${now.content} />
+      ${message.status === 'cancelled' && html`<p class="quiet">${t('answer.stopped')}</p>`}
+      <div class="under">
+        ${message.variants > 0 && html`<${Variants} message=${message} chat=${chat} onShow=${setShown} />`}
+        ${question && html`<button type="button" class="plain" onClick=${again}>${t('answer.again')}</button>`}
+        <button type="button" class="plain" onClick=${() => copy(now.content).then(() => toast(t('copied')))}>${t('copy')}</button>
+        <button type="button" class="plain" aria-pressed=${rating === 'up'} onClick=${rate('up')}>${t('good')}</button>
+        <button type="button" class="plain" aria-pressed=${rating === 'down'} onClick=${rate('down')}>${t('bad')}</button>
+        <span class="quiet">${facts(now)}</span></div>
+      <${ProblemLine} problem=${problem} />
+    </div>
+    <${Remembered} memories=${now.memories ?? now.details?.memories} />
+  </article>`;
+}
+
+/** A failed answer is never a blank bubble: what happened, and the way on. */
+function Failed({ message, chat }) {
+  const [problem, setProblem] = useState({ detail: t('answer.failed'), code: '', status: '' });
+  useEffect(() => {
+    get('job', { id: message.job_id }).then((job) => { if (job.error) setProblem(job.error); }, () => {});
+  }, [message.job_id]);
+  return html`<article class="message answer failed" id=${message.id} tabindex="-1" aria-label=${t('answer')}>
+    <${ProblemLine} problem=${problem} onRetry=${() => chat.retry(message.job_id)} /></article>`;
+}
+
+export function LiveAnswer({ answer, chat }) {
+  const ref = useRef(null);
+  useLayoutEffect(() => {
+    const growing = new Growing(ref.current);
+    if (answer.text) growing.append(answer.text);
+    const heard = (kind, piece) => {
+      if (kind === 'token') growing.append(piece);
+      else if (kind === 'reset') growing.clear();
+      else if (kind === 'done') { growing.finish(piece); say(piece.slice(0, 2_000)); }
+    };
+    answer.listeners.add(heard);
+    say(t('answering'));
+    return () => { answer.listeners.delete(heard); growing.clear(); };
+  }, []);
+  const before = chat.live.value.filter((one) => !one.done && !one.problem);
+  const place = before.indexOf(answer);
+  const state = answer.done || answer.problem ? null : answer.cut ? t('answer.reconnecting')
+    : answer.state === 'waiting' ? t('answer.waiting') : answer.state === 'queued' && place > 0 ? t('answer.queued', { n: place })
+      : answer.text ? null : t('answering');
+  return html`<article class="message answer live" tabindex="-1" aria-label=${t('answer')} aria-busy=${!answer.done && !answer.problem}>
+    <div class="body"><${Tools} tools=${answer.tools} />
+      ${answer.notes.map((note, at) => html`<p key=${at} class="note">${t(`note.${note}`)}</p>`)}
+      <div class="text" ref=${ref}></div><div class="live-end"></div>
+      ${state && html`<p class="quiet state" role="status">${state}</p>`}
+      ${answer.problem && html`<${ProblemLine} problem=${answer.problem} onRetry=${answer.problem.status === 404 ? null : () => chat.retry(answer.job)} />`}
+    </div>
+    <${Remembered} memories=${answer.memories} />
+  </article>`;
+}

@@ -1,0 +1,246 @@
+// One conversation: its pages of messages, what is being sent, and the answer that grows. Plain state, no drawing.
+import { signal } from '../../core/dom.js';
+import { get, newKey, post, problemOf, raw, insistently, Problem } from '../../api/client.js';
+import { follow } from '../../api/sse.js';
+import * as drafts from '../../core/drafts.js';
+import { chats, user } from '../../core/store.js';
+import { loadChats } from '../../core/session.js';
+
+const PAGE = 50;
+
+export class Conversation {
+  constructor(session) {
+    this.id = session;
+    this.session = signal(null);
+    /** Oldest first. */
+    this.messages = signal([]);
+    this.cursor = signal(null);
+    this.loading = signal(session !== null);
+    this.problem = signal(null);
+    /** Messages that the server has not accepted yet: {key, text, state: 'sending' | 'waiting' | 'failed', problem}. */
+    this.outgoing = signal([]);
+    /** Answers in the making by job: {job, question, text, listeners, state, tools, memories, notes}. */
+    this.live = signal([]);
+    /** Called with a session's id when the first message has made one. */
+    this.onNamed = () => {};
+    this.stop = new AbortController();
+  }
+
+  close() {
+    this.stop.abort();
+  }
+
+  async load() {
+    if (this.id === null) return;
+    this.loading.value = true;
+    this.problem.value = null;
+    try {
+      const [session, page] = await Promise.all([
+        get('session', { id: this.id }),
+        get('messages', { id: this.id }, { limit: PAGE, order: 'desc' }),
+      ]);
+      this.session.value = session;
+      this.messages.value = page.messages.reverse();
+      this.cursor.value = page.next_cursor;
+      if (session.active_job_id) this.watch(session.active_job_id);
+      this.watchUnanswered();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.problem.value = problem;
+    } finally {
+      this.loading.value = false;
+    }
+  }
+
+  async older() {
+    const page = await get('messages', { id: this.id }, { limit: PAGE, order: 'desc', cursor: this.cursor.value });
+    this.messages.value = [...page.messages.reverse(), ...this.messages.value];
+    this.cursor.value = page.next_cursor;
+  }
+
+  /** Questions at the end without an answer: their jobs are still at work (or failed, which the job says). */
+  watchUnanswered() {
+    const list = this.messages.value;
+    list.forEach((message, at) => {
+      const next = list[at + 1];
+      if (message.role === 'user' && message.job_id && (!next || next.role === 'user')) this.watch(message.job_id, message.id);
+    });
+  }
+
+  // --- Sending ---
+
+  /** Sends a text; `body` holds the choices (provider, tools, …). The key makes it happen once, whatever breaks. */
+  async send(text, choices = {}) {
+    const item = { key: newKey(), text, choices, state: 'sending', problem: null };
+    this.outgoing.value = [...this.outgoing.value, item];
+    await this.keepOutgoing();
+    return this.push(item);
+  }
+
+  keepOutgoing() {
+    const kept = this.outgoing.value.map(({ key, text, choices }) => ({ key, text, choices }));
+    return drafts.save(user.value.id, `out/${this.id ?? 'new'}`, kept.length ? { key: kept[0].key, text: '', kept } : null);
+  }
+
+  /** What was on its way when the page was left goes out again, with its key. */
+  async resume() {
+    const draft = await drafts.load(user.value.id, `out/${this.id ?? 'new'}`);
+    for (const { key, text, choices } of draft?.kept ?? []) {
+      if (this.outgoing.value.some((item) => item.key === key)) continue;
+      const item = { key, text, choices, state: 'sending', problem: null };
+      this.outgoing.value = [...this.outgoing.value, item];
+      await this.push(item);
+    }
+  }
+
+  change(item, fields) {
+    Object.assign(item, fields);
+    this.outgoing.value = [...this.outgoing.value];
+  }
+
+  async push(item) {
+    this.change(item, { state: 'sending', problem: null });
+    const body = { message: item.text, ...item.choices };
+    if (this.id) body.session_id = this.id;
+    try {
+      const response = await insistently(async () => {
+        const answer = await raw('POST', 'stream', { body, key: item.key, signal: this.stop.signal });
+        if (answer.ok) return answer;
+        throw await problemOf(answer);
+      }, (problem) => { this.change(item, { state: 'waiting', problem }); return !this.stop.signal.aborted; });
+      await this.accepted(item, response);
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      if (!(error instanceof Problem)) throw error;
+      this.change(item, { state: 'failed', problem: error });
+    }
+  }
+
+  again(item) {
+    item.key = newKey();
+    return this.push(item);
+  }
+
+  async drop(item) {
+    this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
+    await this.keepOutgoing();
+  }
+
+  /** The stream of a sent message: its first event says that it was stored. */
+  async accepted(item, response) {
+    const job = response.headers.get('x-job-id');
+    await this.watch(job, null, { response, item });
+  }
+
+  // --- Answers in the making ---
+
+  /** Follows a job's answer to its end. */
+  async watch(job, question = null, { response = null, item = null } = {}) {
+    if (this.live.value.some((one) => one.job === job)) return;
+    const answer = { job, question, text: '', listeners: new Set(), state: 'queued', tools: [], memories: [], notes: [], cut: false };
+    const show = () => { this.live.value = [...this.live.value]; };
+    const tell = (kind, piece) => { for (const listener of answer.listeners) listener(kind, piece); };
+    this.live.value = [...this.live.value, answer];
+    const found = async ({ name, data }) => {
+      if (name === 'job') {
+        answer.state = data.status === 'queued' ? 'queued' : 'running';
+        answer.question ??= data.message_id;
+        if (item) await this.stored(item, data);
+      } else if (name === 'token') {
+        answer.state = 'running';
+        answer.text += data.delta;
+        tell('token', data.delta);
+        if (answer.text.length !== data.delta.length) return;
+      } else if (name === 'reset') {
+        answer.text = '';
+        answer.tools = [];
+        answer.notes = [...answer.notes, 'reset'];
+        tell('reset');
+      } else if (name === 'memory') answer.memories = data.memories;
+      else if (name === 'tool_call') answer.tools = [...answer.tools, { ...data }];
+      else if (name === 'tool_result') answer.tools = answer.tools.map((tool) => (tool.id === data.id ? { ...tool, ...data, result: data.result } : tool));
+      else if (name === 'waiting') answer.state = 'waiting';
+      else if (name === 'done') { answer.text = data.reply; answer.done = data; tell('done', data.reply); }
+      else if (name === 'error') { answer.problem = data; tell('error'); }
+      show();
+    };
+    try {
+      await follow(job, { from: response, found, stop: this.stop.signal, cut: (cut) => { if (answer.cut !== cut) { answer.cut = cut; show(); } } });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.offline && item && !answer.question) {
+        // Cut before anything came: sent again, with the same key.
+        this.live.value = this.live.value.filter((one) => one !== answer);
+        return this.push(item);
+      }
+      answer.problem = error;
+    }
+    if (!this.stop.signal.aborted) await this.settle(answer);
+  }
+
+  /** The server has the message: it leaves the draft and becomes part of the conversation. */
+  async stored(item, { session_id: session, message_id: id, job_id: job }) {
+    const isNew = this.id === null;
+    const old = `out/${this.id ?? 'new'}`;
+    this.id = session;
+    this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
+    const message = { id, role: 'user', content: item.text, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
+    if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
+    if (isNew) {
+      await drafts.save(user.value.id, old, null);
+      this.session.value = { id: session, title: item.text.slice(0, 48), is_pinned: false };
+      this.onNamed(session);
+      loadChats();
+    }
+    await this.keepOutgoing();
+    item.onStored?.();
+  }
+
+  /** Takes what the server has stored in the place of what was watched. */
+  async settle(answer) {
+    const stored = await insistently(() => get('messages', { id: this.id }, { limit: PAGE, order: 'desc' })).catch(() => null);
+    if (!stored || this.stop.signal.aborted) return;
+    const fresh = stored.messages.reverse();
+    const oldest = fresh[0]?.created_at ?? '';
+    const before = this.messages.value.filter((message) => message.created_at < oldest && !fresh.some((other) => other.id === message.id));
+    const failed = answer.problem && !fresh.some((message) => message.job_id === answer.job && message.role === 'assistant');
+    this.messages.value = [...before, ...fresh];
+    if (!failed) this.live.value = this.live.value.filter((one) => one !== answer);
+    else this.live.value = [...this.live.value];
+    this.lastDone = answer;
+    const chat = chats.value.find((one) => one.id === this.id);
+    if (chat) loadChats();
+  }
+
+  // --- What one does with answers ---
+
+  /** Stops the answer that is being made; the words so far are kept. */
+  async cancel() {
+    const [first] = this.live.value.filter((one) => !one.problem && !one.done);
+    if (first) await post('cancel', { id: first.job });
+  }
+
+  async retry(job) {
+    await post('retry', { id: job });
+    this.live.value = this.live.value.filter((one) => one.job !== job);
+    this.messages.value = this.messages.value.filter((message) => !(message.job_id === job && message.role === 'assistant'));
+    return this.watch(job);
+  }
+
+  /** Another answer to a question; the old one stays as a variant. */
+  async regenerate(question, choices = {}) {
+    const body = { session_id: this.id, message_id: question, ...choices };
+    const job = await insistently(() => post('regenerate', {}, body, { key: newKey(), headers: { Prefer: 'respond-async' } }));
+    const at = this.messages.value.findIndex((message) => message.id === question);
+    if (this.messages.value[at + 1]?.role === 'assistant') {
+      this.messages.value = this.messages.value.filter((_, place) => place !== at + 1);
+    }
+    return this.watch(job.id, question);
+  }
+
+  async reload() {
+    const page = await get('messages', { id: this.id }, { limit: Math.min(200, Math.max(PAGE, this.messages.value.length)), order: 'desc' });
+    this.messages.value = page.messages.reverse();
+    this.cursor.value = page.next_cursor;
+  }
+}

@@ -1,0 +1,145 @@
+// The conversation: messages in one column, what was remembered in the margin, the composer below. It never scrolls by itself.
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../../core/dom.js';
+import { t } from '../../core/i18n.js';
+import { go, route } from '../../core/router.js';
+import { heading, say } from '../../core/store.js';
+import { onKeys } from '../../core/keys.js';
+import { onEvents } from '../../api/events.js';
+import { patch } from '../../api/client.js';
+import { ProblemLine } from '../../parts/problem.js';
+import { Conversation } from './conversation.js';
+import { Composer } from './composer.js';
+import { Question, Outgoing } from './question.js';
+import { Answer, LiveAnswer } from './answer.js';
+import { First } from './first.js';
+import { Follow } from './follow.js';
+
+export function Chat() {
+  const id = route.value.parts[1] ?? null;
+  const [turn, setTurn] = useState(0);
+  const holder = useRef(null);
+  // The same conversation goes on when its first message gives it a name.
+  const chat = useMemo(() => {
+    if (holder.current && id !== null && holder.current.id === id) return holder.current;
+    holder.current?.close();
+    const made = new Conversation(id);
+    made.onNamed = (session) => go(`chat/${session}`, { replace: true });
+    holder.current = made;
+    return made;
+  }, [id, turn]);
+  useEffect(() => {
+    if (chat.id !== null && !chat.session.value) chat.load().then(() => chat.resume());
+    else if (chat.id === null) chat.resume();
+  }, [chat]);
+  useEffect(() => () => holder.current?.close(), []);
+  return html`<${Open} key=${chat} chat=${chat} renew=${() => setTurn((n) => n + 1)} />`;
+}
+
+function Open({ chat }) {
+  const session = chat.session.value;
+  const list = useRef(null);
+  useEffect(() => {
+    heading.value = { title: session?.title || (chat.id ? t('chat.untitled') : t('chat.new')), actions: session && html`<${Actions} chat=${chat} />` };
+  }, [session]);
+  useEffect(() => onEvents((name, data) => {
+    if (name === 'title' && data.session_id === chat.id && chat.session.value) chat.session.value = { ...chat.session.value, title: data.title };
+    // Another tab or device is talking here.
+    if (name === 'job' && data.kind === 'chat' && data.session_id === chat.id && ['queued', 'running'].includes(data.status)
+      && !chat.live.value.some((one) => one.job === data.job_id)) {
+      chat.reload().then(() => chat.watch(data.job_id));
+    }
+  }), [chat]);
+  const wanted = route.value.query.get('m');
+  useEffect(() => {
+    if (chat.loading.value || !wanted) return;
+    requestAnimationFrame(() => document.getElementById(wanted)?.scrollIntoView({ block: 'center' }));
+  }, [chat.loading.value, wanted]);
+  const messages = chat.messages.value;
+  const live = chat.live.value;
+  const of = (question) => live.filter((one) => one.question === question.id);
+  const loose = live.filter((one) => !messages.some((message) => message.id === one.question));
+  const empty = !messages.length && !live.length && !chat.outgoing.value.length && !chat.loading.value && !chat.problem.value;
+  useOpenAtEnd(list, chat, wanted);
+  useMessageKeys(list);
+  return html`<div class="chat" ref=${list}>
+    <div class="thread" role="log" aria-live="off" aria-label=${t('chat.thread')}>
+      <${ProblemLine} problem=${chat.problem.value} onRetry=${() => chat.load()} />
+      ${chat.loading.value && html`<p class="quiet" role="status">${t('loading')}</p>`}
+      ${chat.cursor.value && html`<${Older} chat=${chat} />`}
+      ${empty && html`<${First} chat=${chat} />`}
+      ${messages.map((message, at) => html`<div class="turn" key=${message.id}>
+        ${message.role === 'user' ? html`<${Question} message=${message} chat=${chat} />`
+          : html`<${Answer} message=${message} question=${messages[at - 1]} chat=${chat} last=${at === messages.length - 1} />`}
+        ${message.role === 'user' && of(message).map((one) => html`<${LiveAnswer} key=${one.job} answer=${one} chat=${chat} />`)}
+      </div>`)}
+      ${loose.map((one) => html`<div class="turn" key=${one.job}><${LiveAnswer} answer=${one} chat=${chat} /></div>`)}
+      ${chat.outgoing.value.map((item) => html`<${Outgoing} key=${item.key} item=${item} chat=${chat} />`)}
+      <div class="room" aria-hidden="true"></div>
+    </div>
+    <${Follow} chat=${chat} />
+    <${Composer} chat=${chat} onSent=${() => raise(list.current)} />
+  </div>`;
+}
+
+/** The newest question goes to the top of the view, once. Nothing scrolls after that. */
+function raise(element) {
+  const main = document.getElementById('main');
+  requestAnimationFrame(() => {
+    const turns = element?.querySelectorAll('.question');
+    const last = turns?.[turns.length - 1];
+    if (last) main.scrollTop += last.getBoundingClientRect().top - main.getBoundingClientRect().top - 16;
+  });
+}
+
+/** A conversation that is opened shows its end. */
+function useOpenAtEnd(list, chat, wanted) {
+  const done = useRef(false);
+  useLayoutEffect(() => {
+    if (done.current || chat.loading.value || !chat.messages.value.length || wanted) return;
+    done.current = true;
+    const main = document.getElementById('main');
+    // What fills the view below a question is room, not words.
+    const turns = list.current.querySelectorAll('.question');
+    const last = turns[turns.length - 1];
+    const room = list.current.querySelector('.room');
+    const end = room ? room.offsetTop : main.scrollHeight;
+    main.scrollTop = last && end - last.offsetTop < main.clientHeight ? end - main.clientHeight + 24 : end - main.clientHeight + 24;
+  });
+}
+
+function useMessageKeys(list) {
+  useEffect(() => onKeys((name, event) => {
+    if (name !== 'Alt+ArrowUp' && name !== 'Alt+ArrowDown') return false;
+    const all = [...list.current.querySelectorAll('.message')];
+    const at = all.indexOf(document.activeElement.closest?.('.message'));
+    const next = at < 0 ? all.length - 1 : at + (name === 'Alt+ArrowUp' ? -1 : 1);
+    all[Math.max(0, Math.min(all.length - 1, next))]?.focus();
+    event.preventDefault();
+    return true;
+  }), []);
+}
+
+function Older({ chat }) {
+  const [busy, setBusy] = useState(false);
+  const more = async () => {
+    setBusy(true);
+    const main = document.getElementById('main');
+    const from = main.scrollHeight - main.scrollTop;
+    try {
+      await chat.older();
+      requestAnimationFrame(() => { main.scrollTop = main.scrollHeight - from; });
+    } finally { setBusy(false); }
+  };
+  return html`<p class="more"><button type="button" disabled=${busy} onClick=${more}>${t('chat.older')}</button></p>`;
+}
+
+function Actions({ chat }) {
+  const rename = async () => {
+    const title = prompt(t('chat.rename'), chat.session.value.title)?.trim();
+    if (!title) return;
+    chat.session.value = { ...chat.session.value, ...(await patch('session', { id: chat.id }, { title })) };
+    say(t('chat.renamed'));
+  };
+  return html`${chat.session.value?.parent_session_id && html`<a class="chip" href=${`#/chat/${chat.session.value.parent_session_id}`}>${t('chat.parent')}</a>`}
+    <button type="button" class="chip" onClick=${rename}>${t('rename')}</button>`;
+}

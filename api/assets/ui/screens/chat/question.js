@@ -1,0 +1,83 @@
+// What the user said: edit as a branch, remember a selection; and what is still on its way.
+import { html, useEffect, useRef, useState } from '../../core/dom.js';
+import { t } from '../../core/i18n.js';
+import { go } from '../../core/router.js';
+import { inField, nameOf } from '../../core/keys.js';
+import { composing } from '../../core/ime.js';
+import { copy } from '../../core/copy.js';
+import { newKey, post, Problem } from '../../api/client.js';
+import { loadChats } from '../../core/session.js';
+import { ProblemLine } from '../../parts/problem.js';
+import { toast } from '../../parts/toast.js';
+import { script } from '../../text/render.js';
+
+export function Question({ message, chat }) {
+  const [editing, setEditing] = useState(false);
+  const [chosen, setChosen] = useState('');
+  const words = useRef(null);
+  const keys = (event) => {
+    if (inField(event.target)) return;
+    const name = nameOf(event);
+    if (name === 'e') { event.preventDefault(); setEditing(true); } else if (name === 'c') { event.preventDefault(); copy(message.content).then(() => toast(t('copied'))); }
+  };
+  useEffect(() => {
+    const look = () => {
+      const now = getSelection();
+      const inside = now.rangeCount && words.current?.contains(now.getRangeAt(0).commonAncestorContainer);
+      setChosen(inside ? now.toString().trim().slice(0, 2_000) : '');
+    };
+    document.addEventListener('selectionchange', look);
+    return () => document.removeEventListener('selectionchange', look);
+  }, []);
+  const remember = async () => {
+    await post('memories', {}, { content: chosen, memory_type: 'fact' }, { key: newKey() });
+    toast(t('remembered', { text: chosen }), { action: t('open'), onAction: () => go('memory/all') });
+    setChosen('');
+  };
+  return html`<article class="message question" id=${message.id} tabindex="-1" aria-label=${t('you.said')} onKeyDown=${keys}>
+    ${editing ? html`<${Edit} message=${message} chat=${chat} onClose=${() => setEditing(false)} />`
+      : html`<p class="words" ref=${words} dir="auto" lang=${script(message.content)}>${message.content}</p>
+      <div class="under">${chosen && html`<button type="button" onClick=${remember}>${t('remember.this')}</button>`}
+        <button type="button" class="plain" onClick=${() => setEditing(true)}>${t('edit')}</button>
+        <button type="button" class="plain" onClick=${() => copy(message.content).then(() => toast(t('copied')))}>${t('copy')}</button></div>`}
+  </article>`;
+}
+
+/** Another wording makes a new conversation that shares the past. Nothing is overwritten. */
+function Edit({ message, chat, onClose }) {
+  const [text, setText] = useState(message.content);
+  const [problem, setProblem] = useState(null);
+  const [key] = useState(newKey);
+  const box = useRef(null);
+  useEffect(() => { box.current.focus(); }, []);
+  const send = async () => {
+    setProblem(null);
+    try {
+      const made = await post('branch', {}, { session_id: chat.id, from_message_id: message.id, new_message: text.trim() }, { key });
+      loadChats();
+      go(`chat/${made.new_session_id}`);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setProblem(error);
+    }
+  };
+  const keyed = (event) => {
+    if (event.key === 'Escape') { event.stopPropagation(); onClose(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !composing(event)) send();
+  };
+  return html`<div class="edit"><label class="sr" for=${`edit-${message.id}`}>${t('edit')}</label>
+    <textarea id=${`edit-${message.id}`} ref=${box} dir="auto" rows="3" value=${text} onInput=${(event) => setText(event.target.value)} onKeyDown=${keyed}></textarea>
+    <${ProblemLine} problem=${problem} />
+    <div class="row end"><button type="button" onClick=${onClose}>${t('cancel')}</button>
+      <button type="button" class="act" disabled=${!text.trim()} onClick=${send}>${t('edit.branch')}</button></div></div>`;
+}
+
+/** Not accepted yet: greyed, with its state. */
+export function Outgoing({ item, chat }) {
+  const state = item.state === 'failed' ? null : t(item.state === 'waiting' ? 'outgoing.waiting' : 'outgoing.sending');
+  return html`<div class="turn"><article class="message question outgoing">
+    <p class="words" dir="auto" lang=${script(item.text)}>${item.text}</p>
+    ${state && html`<p class="under quiet" role="status">${state}</p>`}
+    ${item.state === 'failed' && html`<${ProblemLine} problem=${item.problem} onRetry=${() => chat.again(item)} />
+      <div class="under"><button type="button" class="plain" onClick=${() => { chat.fill(item.text); chat.drop(item); }}>${t('outgoing.back')}</button></div>`}
+  </article></div>`;
+}

@@ -1,0 +1,65 @@
+// Conversations from JSON files, chosen or dropped; a file that is not one is told why, by its name.
+import { html, useRef } from '../../core/dom.js';
+import { t } from '../../core/i18n.js';
+import { loadChats } from '../../core/session.js';
+import { newKey, post, Problem } from '../../api/client.js';
+
+/** What is wrong with a file, in our words. */
+class Unfit extends Error {}
+
+export function Import({ onFiles }) {
+  const box = useRef(null);
+  const chosen = async (event) => {
+    const files = [...event.target.files];
+    event.target.value = '';
+    await onFiles(files);
+  };
+  return html`<button type="button" onClick=${() => box.current.click()}>${t('import')}</button>
+    <input ref=${box} type="file" accept=".json,application/json" multiple hidden aria-label=${t('import')} onChange=${chosen} />`;
+}
+
+/** The conversations in a file: what the export gives, or a list of such. Throws a sentence when there are none. */
+function conversations(text) {
+  let given;
+  try { given = JSON.parse(text); } catch { throw new Unfit(t('import.not.json')); }
+  const all = Array.isArray(given) && given.every((one) => Array.isArray(one?.messages)) ? given : [given];
+  if (!all.length || !all.every((one) => Array.isArray(one?.messages))) throw new Unfit(t('import.no.messages'));
+  if (all.some((one) => !one.messages.length)) throw new Unfit(t('import.empty'));
+  return all;
+}
+
+/** `messages[3].role` is of the fourth message. */
+function wording({ field, message }) {
+  const [, index, part] = /^messages\[(\d+)\]\.?(\w*)/.exec(field) ?? [];
+  if (index === undefined) return `${field}: ${message}`;
+  return t(part ? 'import.wrong.at' : 'import.wrong.whole', { n: Number(index) + 1, part, message });
+}
+
+function wrong(error) {
+  if (!(error instanceof Problem)) return error.message;
+  if (error.offline) return t('problem.offline');
+  const errors = error.errors ?? [];
+  if (!errors.length) return error.detail;
+  const rest = errors.length > 3 ? ` ${t('import.wrong.more', { n: errors.length - 3 })}` : '';
+  return errors.slice(0, 3).map(wording).join(' ') + rest;
+}
+
+/** Takes files in; gives [{name, chat} or {name, wrong}]. */
+export async function take(files) {
+  const results = [];
+  for (const file of files) {
+    try {
+      const text = await file.text().catch(() => { throw new Unfit(t('import.not.read')); });
+      for (const one of conversations(text)) {
+        const { title, messages } = one;
+        const chat = await post('sessionImport', {}, { ...(title?.trim?.() ? { title } : {}), messages }, { key: newKey() });
+        results.push({ name: file.name, at: results.length, chat });
+      }
+    } catch (error) {
+      if (!(error instanceof Problem) && !(error instanceof Unfit)) throw error;
+      results.push({ name: file.name, at: results.length, wrong: wrong(error) });
+    }
+  }
+  loadChats();
+  return results;
+}

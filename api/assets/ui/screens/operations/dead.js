@@ -1,0 +1,97 @@
+// Jobs that failed for good: why, and run again or put away; one, the marked ones, or all that match.
+import { html, useEffect, useState } from '../../core/dom.js';
+import { t, word } from '../../core/i18n.js';
+import { say } from '../../core/store.js';
+import { get, Problem } from '../../api/client.js';
+import { Confirm } from '../../parts/dialog.js';
+import { Empty, Loaded, More, useLoad } from '../../parts/list.js';
+import { ProblemLine } from '../../parts/problem.js';
+import { toast } from '../../parts/toast.js';
+import { act, firstPage, MOST, rest } from './all-dead.js';
+import { DeadRow } from './dead-row.js';
+import { loadNames } from './names.js';
+
+const KINDS = ['chat', 'title', 'memory_extraction', 'embedding', 'consolidation', 'backfill', 'import', 'export', 'mail', 'erase', 'account_export', 'webhook', 'probe'];
+const QUEUES = ['chat', 'background', 'memory', 'probe'];
+const ROUTES = { retry: 'retryDead', discard: 'discardDead' };
+
+function Pick({ name, label, value, onPick, group, choices }) {
+  return html`<div class="row"><label class="quiet" for=${`dead-${name}`}>${label}</label>
+    <select id=${`dead-${name}`} value=${value} onChange=${(event) => onPick(event.target.value)}><option value="">${t('any')}</option>
+      ${choices.map((one) => html`<option key=${one} value=${one}>${word(group, one)}</option>`)}</select></div>`;
+}
+
+/** Counts all that match, beyond the first page: null while it does. */
+function useAll(list, filter) {
+  const [all, setAll] = useState(null);
+  const [counted, setCounted] = useState(0);
+  const [problem, setProblem] = useState(null);
+  useEffect(() => {
+    setAll(null);
+    setCounted(0);
+    setProblem(null);
+    if (!list) return undefined;
+    let here = true;
+    rest(list, filter, (n) => { if (here) setCounted(n); }, () => here).then((found) => { if (here) setAll(found); },
+      (error) => { if (!(error instanceof Problem)) throw error; if (here) setProblem(error); });
+    return () => { here = false; };
+  }, [list]);
+  return { all, counted, problem };
+}
+
+export function Dead() {
+  const [kind, setKind] = useState('');
+  const [queue, setQueue] = useState('');
+  const filter = { kind, queue };
+  const [first, setFirst] = useState(null);
+  const list = useLoad(async () => { const page = await firstPage(filter); setFirst(page); return page; }, [kind, queue]);
+  const { all, counted, problem: uncounted } = useAll(first, filter);
+  const [marked, setMarked] = useState(() => new Set());
+  const [asking, setAsking] = useState(null);
+  const [busy, setBusy] = useState('');
+  const [answer, setAnswer] = useState('');
+  const [problem, setProblem] = useState(null);
+  useEffect(loadNames, []);
+  useEffect(() => { setMarked(new Set()); setAnswer(''); }, [kind, queue]);
+  const mark = (id) => setMarked((old) => { const next = new Set(old); if (!next.delete(id)) next.add(id); return next; });
+  const run = async (verb, ids) => {
+    setProblem(null);
+    setBusy(t('ops.dead.busy', { n: 0, m: ids.length }));
+    try {
+      const count = await act(ROUTES[verb], ids, (n) => setBusy(t('ops.dead.busy', { n, m: ids.length })));
+      const text = t(`ops.dead.${verb}.done`, { n: count, m: ids.length });
+      setAnswer(text);
+      if (ids.length === 1) toast(text); else say(text);
+    } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); }
+    setBusy('');
+    setMarked(new Set());
+    list.reload();
+  };
+  const ask = (verb, ids) => (verb === 'discard' ? setAsking({ verb, ids }) : run(verb, ids));
+  const more = async () => {
+    const next = await get('dead', {}, { ...filter, limit: 200, cursor: list.data.next_cursor });
+    list.set((old) => ({ items: [...old.items, ...next.items], next_cursor: next.next_cursor }));
+  };
+  const many = [...marked];
+  const total = all?.ids.length ?? 0;
+  return html`<div class="row filters"><${Pick} name="kind" label=${t('ops.kind')} value=${kind} onPick=${setKind} group="job" choices=${KINDS} />
+      <${Pick} name="queue" label=${t('ops.queue')} value=${queue} onPick=${setQueue} group="queue" choices=${QUEUES} />
+      <button type="button" onClick=${() => { setAnswer(''); list.reload(); }}>${t('ops.refresh')}</button></div>
+    <p role="status" class="answer-line">${busy || answer}</p>
+    <${ProblemLine} problem=${problem ?? uncounted} />
+    <${Loaded} of=${list}>${({ items, next_cursor: next }) => (items.length ? html`
+      <div class="row many">${many.length ? html`
+          <button type="button" class="act" disabled=${!!busy} onClick=${() => ask('retry', many)}>${t('ops.retry.marked', { n: many.length })}</button>
+          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', many)}>${t('ops.discard.marked', { n: many.length })}</button>
+          <button type="button" class="plain" onClick=${() => setMarked(new Set())}>${t('ops.unmark')}</button>`
+        : all ? html`<button type="button" disabled=${!!busy} onClick=${() => ask('retry', all.ids)}>${t(all.whole ? 'ops.retry.all' : 'ops.retry.newest', { n: total })}</button>
+          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', all.ids)}>${t(all.whole ? 'ops.discard.all' : 'ops.discard.newest', { n: total })}</button>
+          ${!all.whole && html`<span class="quiet">${t('ops.dead.most', { n: MOST })}</span>`}`
+          : html`<button type="button" disabled>${t('ops.counting', { n: counted || items.length })}</button>`}
+        <span class="grow"></span><button type="button" class="plain" onClick=${() => setMarked(new Set(items.map((job) => job.id)))}>${t('ops.mark.shown', { n: items.length })}</button></div>
+      <ul class="dead-list">${items.map((job) => html`<${DeadRow} key=${job.id} job=${job} marked=${marked.has(job.id)} busy=${!!busy}
+        onMark=${() => mark(job.id)} onAct=${(verb) => ask(verb, [job.id])} />`)}</ul>
+      <${More} shown=${!!next} onMore=${more} />` : html`<${Empty} text=${t(kind || queue ? 'ops.dead.none.match' : 'ops.dead.none')} />`)}<//>
+    ${asking && html`<${Confirm} title=${t('ops.discard.title', { n: asking.ids.length })} text=${t('ops.discard.text')} verb=${t('ops.discard.n', { n: asking.ids.length })}
+      onYes=${() => run(asking.verb, asking.ids)} onClose=${() => setAsking(null)} />`}`;
+}

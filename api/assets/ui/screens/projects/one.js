@@ -1,0 +1,59 @@
+// One project: its defaults above, then its prompts, keys and budget.
+import { html, useEffect, useState } from '../../core/dom.js';
+import { number, t } from '../../core/i18n.js';
+import { go, href } from '../../core/router.js';
+import { heading } from '../../core/store.js';
+import { call, get, Problem } from '../../api/client.js';
+import { Dialog } from '../../parts/dialog.js';
+import { Loaded, useLoad } from '../../parts/list.js';
+import { ProblemLine } from '../../parts/problem.js';
+import { toast } from '../../parts/toast.js';
+import { ProjectForm } from './form.js';
+import { Prompts } from './prompts.js';
+import { Keys } from './keys.js';
+import { Budget } from './budget.js';
+
+const TABS = { prompts: Prompts, keys: Keys, budget: Budget };
+
+function Delete({ project, onClose }) {
+  const [sessions, setSessions] = useState('keep');
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const remove = async () => {
+    setBusy(true);
+    try {
+      await call('DELETE', 'project', { places: { id: project.id }, query: { sessions } });
+      toast(t('project.deleted'));
+      go('projects', { replace: true });
+    } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); setBusy(false); }
+  };
+  const choice = (value) => html`<div class="field checkbox"><input type="radio" name="sessions" id=${`sessions-${value}`} checked=${sessions === value} onChange=${() => setSessions(value)} />
+    <label for=${`sessions-${value}`}>${t(`project.sessions.${value}`)}</label></div>`;
+  return html`<${Dialog} title=${t('project.delete.title', { name: project.name })} onClose=${onClose}><p>${t('project.delete.text')}</p>
+    <fieldset class="choice"><legend>${t('project.sessions')}</legend>${choice('keep')}${choice('delete')}</fieldset>
+    <${ProblemLine} problem=${problem} />
+    <div class="row end"><button type="button" onClick=${onClose}>${t('cancel')}</button><button type="button" class="bad" disabled=${busy} onClick=${remove}>${t('project.delete')}</button></div><//>`;
+}
+
+function facts(project) {
+  const parts = [[project.default_provider, project.default_model].filter(Boolean).join(' · ') || t('project.any')];
+  if (project.temperature !== null && project.temperature !== undefined) parts.push(t('project.temperature.is', { n: number(project.temperature) }));
+  if (project.fallback) parts.push(t('project.fallback.on'));
+  return parts.join(' · ');
+}
+
+export function One({ id, tab }) {
+  const found = useLoad(() => get('project', { id }), [id]);
+  const [open, setOpen] = useState(null);
+  const name = found.data?.name;
+  useEffect(() => { heading.value = { title: name ?? t('projects'), actions: html`<a href="#/projects" class="chip">${t('project.all')}</a>` }; }, [name]);
+  const which = tab in TABS ? tab : 'prompts';
+  const Tab = TABS[which];
+  return html`<${Loaded} of=${found}>${(project) => html`
+    <div class="row top-line"><div class="grow"><h2 dir="auto">${project.name}</h2>${project.description && html`<p dir="auto">${project.description}</p>`}<p class="quiet" dir="auto">${facts(project)}</p></div>
+      <button type="button" onClick=${() => setOpen('edit')}>${t('edit')}</button><button type="button" onClick=${() => setOpen('delete')}>${t('delete')}</button></div>
+    <nav class="tabs" aria-label=${t('project.parts')}>${Object.keys(TABS).map((one) => html`<a key=${one} href=${href('projects', id, one)} aria-current=${one === which ? 'page' : undefined}>${t(`project.${one}`)}</a>`)}</nav>
+    <${Tab} project=${project} />
+    ${open === 'edit' && html`<${ProjectForm} project=${project} onClose=${() => setOpen(null)} onDone=${(changed) => { found.set(changed); setOpen(null); toast(t('saved')); }} />`}
+    ${open === 'delete' && html`<${Delete} project=${project} onClose=${() => setOpen(null)} />`}`}<//>`;
+}

@@ -1,0 +1,96 @@
+// The frame around every screen, and the screens by their address.
+import { html, useEffect, useRef, useState } from '../../core/dom.js';
+import { t } from '../../core/i18n.js';
+import { go, route } from '../../core/router.js';
+import { onKeys } from '../../core/keys.js';
+import { heading, pending, said } from '../../core/store.js';
+import { Boundary } from '../../parts/boundary.js';
+import { Dialog } from '../../parts/dialog.js';
+import { Toast } from '../../parts/toast.js';
+import { Line } from './line.js';
+import { Place, Side } from './side.js';
+import { Help } from './help.js';
+import { Chat } from '../chat/index.js';
+
+/** Fetched when first needed. A screen exports `Screen`. */
+const SCREENS = {
+  chats: () => import('../chats.js'),
+  memory: () => import('../memory/index.js'),
+  usage: () => import('../usage.js'),
+  projects: () => import('../projects/index.js'),
+  keys: () => import('../keys.js'),
+  webhooks: () => import('../webhooks.js'),
+  settings: () => import('../settings.js'),
+  account: () => import('../account.js'),
+  operations: () => import('../operations/index.js'),
+};
+const JUMPS = { c: 'chat', m: 'memory/review', p: 'projects', u: 'usage', o: 'operations/queues' };
+const known = {};
+
+function Fetched({ name }) {
+  const [, redraw] = useState(0);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    if (known[name]) return;
+    setFailed(false);
+    SCREENS[name]().then((module) => { known[name] = module.Screen; redraw((n) => n + 1); }, () => setFailed(true));
+  }, [name]);
+  const Screen = known[name];
+  if (Screen) return html`<${Screen} key=${name} />`;
+  if (failed) {
+    return html`<div class="problem" role="alert"><p>${t('line.outdated')}</p>
+      <button type="button" onClick=${() => location.reload()}>${t('reload')}</button></div>`;
+  }
+  return html`<p class="quiet" role="status">${t('loading')}</p>`;
+}
+
+function Body() {
+  const [first = 'chat'] = route.value.parts;
+  if (first === 'chat') return html`<${Chat} />`;
+  if (first in SCREENS) return html`<${Fetched} name=${first} />`;
+  return html`<div class="empty"><p>${t('nothing.here')}</p><a href="#/chat">${t('chat.new')}</a></div>`;
+}
+
+export function Shell() {
+  const [drawer, setDrawer] = useState(false);
+  const [help, setHelp] = useState(false);
+  const main = useRef(null);
+  const [first = 'chat'] = route.value.parts;
+  useEffect(() => onKeys((name) => {
+    if (name === 'Ctrl+Shift+o') return go('chat'), true;
+    if (name === '/') return document.getElementById('side-search')?.focus(), true;
+    if (name === '?') return setHelp(true), true;
+    if (name.startsWith('g ') && name[2] in JUMPS) return go(JUMPS[name[2]]), true;
+    return false;
+  }), []);
+  // Screens are fetched when there is nothing else to do: after an upgrade their old addresses are gone.
+  useEffect(() => {
+    const idle = globalThis.requestIdleCallback ?? ((act) => setTimeout(act, 2_000));
+    idle(async () => {
+      for (const [name, fetcher] of Object.entries(SCREENS)) {
+        try { known[name] ??= (await fetcher()).Screen; } catch { /* asked for again when it is opened */ }
+      }
+    });
+  }, []);
+  const close = () => setDrawer(false);
+  return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>${t('skip')}</a>
+    <div class="shell">
+      <${Side} />
+      <div class="column">
+        <${Line} />
+        <header class="top"><button type="button" class="plain menu" onClick=${() => setDrawer(true)}>${t('menu')}</button>
+          <h1 dir="auto">${heading.value.title}</h1><div class="actions">${heading.value.actions}</div></header>
+        <main id="main" ref=${main} tabindex="-1"><${Boundary} key=${first}><${Body} /><//></main>
+        <nav class="bottom" aria-label=${t('places.main')}>
+          <${Place} to=${['chat']} label=${t('chat')} />
+          <${Place} to=${['memory', 'review']} label=${t('memory')} badge=${pending.value} />
+          <${Place} to=${['usage']} label=${t('usage')} />
+          <button type="button" class="plain" onClick=${() => setDrawer(true)}>${t('menu.more')}</button>
+        </nav>
+      </div>
+    </div>
+    ${drawer && html`<${Dialog} title="Rapport" onClose=${close}><div class="drawer"><${Side} onGo=${close} /></div><//>`}
+    ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
+    <${Toast} />
+    <div class="sr" aria-live="polite">${said.value}</div>`;
+}

@@ -1,0 +1,132 @@
+//! One message: where it stands, and which of the answers to a question is shown.
+
+use std::collections::HashMap;
+
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use rapport_common::{
+    Error,
+    auth::Caller as Account,
+    domain::{
+        ids::{MemoryId, MessageId, SessionId},
+        memory::Memory,
+        message::Message,
+    },
+    error::Code,
+    store::{self, Querier},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Caller, MessagePath, Query},
+    policy::Content,
+    state::AppState,
+};
+
+/// Puts in what the memories say that stood in each answer's prompt. Those that are gone, and those of others, are left out;
+/// an API key that may not see memories sees none.
+pub async fn with_memories(
+    conn: &mut impl Querier,
+    caller: &Account,
+    messages: &mut [Message],
+) -> Result<(), Error> {
+    let mut wanted: Vec<MemoryId> = if Content::Memories.is_for(caller) {
+        messages.iter().flat_map(|message| message.details.memories.iter().map(|used| used.id)).collect()
+    } else {
+        Vec::new()
+    };
+    wanted.sort();
+    wanted.dedup();
+    let found = store::memories::get_many(conn, caller.user, &wanted).await?;
+    let found: HashMap<MemoryId, Memory> = found.into_iter().map(|memory| (memory.id, memory)).collect();
+    for message in messages {
+        message.details.memories.retain_mut(|used| {
+            let memory = found.get(&used.id);
+            used.content = memory.map(|memory| memory.content.clone());
+            used.quote = memory.and_then(|memory| memory.quote.clone());
+            memory.is_some()
+        });
+    }
+    Ok(())
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Around {
+    /// How many messages before and after it: 0-50, 2 by default.
+    #[param(minimum = 0, maximum = 50, default = 2)]
+    around: Option<i64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct InContext {
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    session_title: String,
+    /// The message that was asked for, and its neighbours, in order.
+    messages: Vec<Message>,
+}
+
+/// Show a message with its neighbours
+///
+/// For a quote or something that a search found: what was said before and after it.
+#[utoipa::path(get, path = "/chat/messages/{id}", tag = "sessions", params(("id" = String, Path), Around),
+    responses((status = 200, description = "The message and its neighbours", body = InContext)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MessagePath(id): MessagePath,
+    Query(query): Query<Around>,
+) -> Result<Answer<InContext>> {
+    let around = query.around.unwrap_or(2);
+    if !(0..=50).contains(&around) {
+        return Err(Error::new(Code::BadQuery, "`around` must be from 0 to 50.").into());
+    }
+    let mut conn = state.ctx.db.read().await?;
+    let place = store::branches::place(&mut conn, caller.user, id).await?;
+    let (session, seq, ..) = place.ok_or_else(|| Error::not_found("message"))?;
+    let found = store::sessions::get(&mut conn, caller.user, session).await?;
+    let title = found.ok_or_else(|| Error::not_found("message"))?.title;
+    let (mut messages, _) = store::messages::page_back(&mut conn, caller.user, session, seq, around).await?;
+    messages.reverse();
+    let (rest, _) = store::messages::page(&mut conn, caller.user, session, seq - 1, around + 1, 0).await?;
+    messages.extend(rest);
+    with_memories(&mut conn, &caller, &mut messages).await?;
+    Ok(Answer(InContext { session_id: session, session_title: title, messages }))
+}
+
+/// Use an earlier answer again
+///
+/// It takes the place of the present one, which becomes a variant. Name the present answer and one of its variants.
+#[utoipa::path(post, path = "/chat/messages/{id}/variants/{variant}/use", tag = "sessions",
+    params(("id" = String, Path), ("variant" = String, Path)),
+    responses((status = 204, description = "Used"),
+              (status = 409, description = "The question is being answered again", body = crate::openapi::Problem)))]
+pub async fn use_variant(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    axum::extract::Path((id, variant)): axum::extract::Path<(String, String)>,
+) -> Result<StatusCode> {
+    let id: MessageId = id.parse().map_err(|_| Error::not_found("message"))?;
+    let variant: MessageId = variant.parse().map_err(|_| Error::not_found("variant"))?;
+    let mut tx = state.ctx.db.begin().await?;
+    let place = store::branches::place(&mut tx, caller.user, id).await?;
+    let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
+    if role != "assistant" {
+        return Err(Error::not_found("answer").into());
+    }
+    // The session's row first (docs/jobs.md, "Locks"): an answer that is being stored waits for us, or we for it.
+    store::sessions::count_message(&mut tx, session, 0, rapport_common::clock::now()).await?;
+    if store::jobs::open_chat(&mut tx, caller.user, session).await?.is_some() {
+        return Err(Error::new(
+            Code::SessionBusy,
+            "The session is being answered. Wait for it, or cancel it.",
+        )
+        .into());
+    }
+    if !store::branches::use_variant(&mut tx, caller.user, session, seq, variant).await? {
+        return Err(Error::not_found("variant").into());
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

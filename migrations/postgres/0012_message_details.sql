@@ -1,0 +1,3 @@
+-- What an answer was made with: why it ended, which memories stood in its prompt (by id), which tools were called.
+alter table messages add column details jsonb;
+alter table message_variants add column details jsonb;

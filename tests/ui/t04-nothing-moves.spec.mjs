@@ -1,0 +1,81 @@
+// T4: what one reads does not move by a pixel while 5,000 tokens stream in below, nor when the answer ends.
+import assert from 'node:assert/strict';
+import { answered, growing, promise, say, tokens, visit, world } from './harness.mjs';
+
+const it = world();
+
+/** Records, at each frame, where the scroller stands and which line is at its top. */
+function watch() {
+  const main = document.getElementById('main');
+  const { left, top } = main.getBoundingClientRect();
+  const lineAt = (x, y) => {
+    for (let down = 4; down < 80; down += 4) {
+      const range = document.caretRangeFromPoint(x, y + down);
+      if (range?.startContainer.nodeType !== 3) continue;
+      const text = range.startContainer.data;
+      const rect = range.getBoundingClientRect();
+      return `${rect.top} ${text.slice(range.startOffset, range.startOffset + 24)}`;
+    }
+    return 'none';
+  };
+  const samples = (globalThis.__samples = []);
+  const look = () => {
+    const grown = document.querySelector('.answer.live .text')?.textContent.length ?? -1;
+    samples.push({ scroll: main.scrollTop, line: lineAt(left + 60, top), grown });
+    globalThis.__frame = requestAnimationFrame(look);
+  };
+  look();
+}
+
+async function unmoved(page, after) {
+  await answered(page, after, 60_000);
+  // Some frames more: what is stored has taken the place of what grew.
+  await page.evaluate(() => new Promise((resolve) => { let n = 12; const next = () => (n-- ? requestAnimationFrame(next) : resolve()); next(); }));
+  const samples = await page.evaluate(() => { cancelAnimationFrame(globalThis.__frame); return globalThis.__samples; });
+  const sizes = new Set(samples.map((one) => one.grown));
+  assert.ok(sizes.size > 20, `the answer was seen at ${sizes.size} sizes`);
+  assert.notEqual(samples[0].line, 'none', 'a line at the top');
+  const moved = samples.filter((one) => one.scroll !== samples[0].scroll || one.line !== samples[0].line);
+  assert.deepEqual(moved.slice(0, 2).map((one, at) => [at, one]), [], `${moved.length} of ${samples.length} frames differ from ${JSON.stringify(samples[0])}`);
+}
+
+promise('scrolled up to an earlier answer while 5,000 tokens stream, nothing moves by a pixel', {}, async ({ open }) => {
+  const person = await it.server.account();
+  const page = await visit(await open(it.browser, { url: it.server.url, as: person }), it.server.url);
+  await say(page, `/echo ${Array.from({ length: 60 }, (_, n) => `Paragraph ${n} with some words of its own.`).join('\n\n')}`);
+  await answered(page, 1);
+  await say(page, '/tokens 5000');
+  await growing(page, 50);
+  await page.mouse.move(600, 300);
+  await page.mouse.wheel(0, -900);
+  await page.waitForFunction(() => { const { scrollTop } = document.getElementById('main'); const same = globalThis.__last === scrollTop; globalThis.__last = scrollTop; return same && scrollTop > 0; }, null, { polling: 120 });
+  await page.evaluate(watch);
+  await unmoved(page, 2);
+});
+
+promise('scrolled into the growing answer itself, nothing moves by a pixel, and following ends with the wheel', {}, async ({ open }) => {
+  const person = await it.server.account();
+  const page = await visit(await open(it.browser, { url: it.server.url, as: person }), it.server.url);
+  await say(page, `/delay 1 /echo ${Array.from({ length: 300 }, (_, n) => `Line ${n} has five words.${n % 9 ? '' : '\n\n'}`).join(' ')}`);
+  await page.getByRole('button', { name: 'New words' }).click();
+  await page.waitForFunction(() => document.getElementById('main').scrollTop > 250);
+  await page.mouse.move(600, 300);
+  await page.mouse.wheel(0, -200);
+  await page.waitForFunction(() => { const { scrollTop } = document.getElementById('main'); const same = globalThis.__last === scrollTop; globalThis.__last = scrollTop; return same; }, null, { polling: 120 });
+  await page.evaluate(watch);
+  await unmoved(page, 1);
+});
+
+promise('a new question goes to the top of the view once, and the answer below it does not scroll', {}, async ({ open }) => {
+  const person = await it.server.account();
+  const page = await visit(await open(it.browser, { url: it.server.url, as: person }), it.server.url);
+  await say(page, '/tokens 700');
+  await answered(page, 1);
+  await say(page, '/delay 1 /tokens 600');
+  await growing(page, 5);
+  await page.evaluate(watch);
+  const top = await page.evaluate(() => [...document.querySelectorAll('.question')].at(-1).getBoundingClientRect().top - document.getElementById('main').getBoundingClientRect().top);
+  assert.ok(top >= 0 && top < 60, `the question is ${top} px below the top`);
+  await unmoved(page, 2);
+  assert.equal((await page.locator('.answer .text').last().textContent()).trim(), tokens(600));
+});
