@@ -20,7 +20,8 @@ export const CUT = [/^console: Failed to load resource: net::ERR_/, /^failed req
 /** Chromium says this of every answer that is not good; a spec names the ones it provokes. */
 export const status = (...codes) => codes.map((code) => new RegExp(`^console: Failed to load resource: the server responded with a status of ${code} `));
 
-export const LIMIT = 15_000;
+/** A deadline for anything a spec waits for: long, because it is met at once unless something is broken. */
+export const LIMIT = 40_000;
 
 /** For each spec file: one server and one browser. Gives what holds them. */
 export function world(options = {}) {
@@ -60,7 +61,7 @@ class Guard {
  * A test named by its promise. `body` gets what opens pages; afterwards every page must have been quiet.
  * `allow`: patterns of what the test itself provokes.
  */
-export function promise(name, { allow = [], timeout = 60_000 } = {}, body) {
+export function promise(name, { allow = [], timeout = 120_000 } = {}, body) {
   test(name, { timeout }, async () => {
     const guard = new Guard(allow);
     const opened = [];
@@ -73,7 +74,7 @@ export function promise(name, { allow = [], timeout = 60_000 } = {}, body) {
   });
 }
 
-async function openContext(browser, { url, as = null, server, width = 1360, height = 860, ...options }, guard, opened) {
+async function openContext(browser, { url, as = null, record = false, width = 1360, height = 860, ...options }, guard, opened) {
   const { origin } = new URL(url);
   const local = [{ name: 'rapport.language', value: options.language ?? 'en' }];
   if (as) local.push({ name: 'rapport.signed-in', value: '1' });
@@ -83,7 +84,9 @@ async function openContext(browser, { url, as = null, server, width = 1360, heig
   await guard.watch(context, origin);
   await context.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', (event) => globalThis.__violation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
-    // What each growing answer looked like at every change, for who asks whether a token was lost or doubled.
+  });
+  // What each growing answer looked like at every change, for who asks whether a token was lost or doubled.
+  if (record) await context.addInitScript(() => {
     globalThis.__live = [];
     new MutationObserver(() => {
       const text = document.querySelector('.answer.live .text')?.textContent;

@@ -20,14 +20,14 @@ test('English and Bengali have the same keys, each with the same places to fill'
       if (!('other' in all)) faults.push(`${key}: no “other” in ${language}`);
       for (const [form, text] of Object.entries(all)) {
         if (typeof text !== 'string' || !text.trim()) faults.push(`${key}.${form}: empty in ${language}`);
-        else if (places(text) !== places(forms(en[key]).other)) faults.push(`${key}.${form}: ${language} has ${places(text)}, not ${places(forms(en[key]).other)}`);
+        // “Said once” needs no number.
+        else if (places(text) !== places(forms(en[key]).other) && !(form === 'one' && places(text.concat('{n}')) === places(forms(en[key]).other))) faults.push(`${key}.${form}: ${language} has ${places(text)}, not ${places(forms(en[key]).other)}`);
       }
       for (const category of new Intl.PluralRules(language).resolvedOptions().pluralCategories) {
         if (typeof word === 'object' && !(category in word)) faults.push(`${key}: no “${category}” in ${language}`);
       }
     }
     if (/\p{Script=Bengali}/u.test(JSON.stringify(en[key]))) faults.push(`${key}: Bengali among the English words`);
-    if (/[০-৯]/.test(JSON.stringify(bn[key]))) faults.push(`${key}: digits are written by the formatter`);
   }
   assert.deepEqual(faults, []);
 });
@@ -83,7 +83,7 @@ test('no template has words of its own', () => {
       const words = bare.match(/\p{L}{2,}/gu);
       if (words) faults.push(`${name}: ${words.join(' ')}`);
       for (const [, attribute, said] of template.matchAll(/\b(title|placeholder|aria-label|alt|label)="([^"]*\p{L}{2,}[^"]*)"/gu)) {
-        if (said !== 'Rapport') faults.push(`${name}: ${attribute}="${said}"`);
+        if (said !== 'Rapport' && !said.startsWith('https://')) faults.push(`${name}: ${attribute}="${said}"`);
       }
     }
   }

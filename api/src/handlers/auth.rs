@@ -121,7 +121,7 @@ impl From<SignedIn> for Tokens {
 }
 
 /// Tokens as the client wants them: in the body, or the refresh token in a cookie.
-fn tokens<T: Serialize>(
+pub fn tokens<T: Serialize>(
     state: &AppState,
     status: StatusCode,
     cookie: &InCookie,

@@ -12,6 +12,7 @@ use rapport_common::{
     domain::{job::JobKind, user::User},
     store::{jobs, keys::ApiKey},
     usecase::{
+        accounts::SignedIn,
         codes,
         keys::{self, NewKey},
         memory,
@@ -28,6 +29,7 @@ use crate::{
     error::Result,
     extract::{Address, Caller, IdempotencyKey, JobPath, Json, KeyPath, Raw},
     state::AppState,
+    ui::cookie::InCookie,
 };
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -164,13 +166,15 @@ pub async fn change_password(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
+    cookie: InCookie,
     Json(body): Json<ChangePasswordBody>,
-) -> Result<Answer<PasswordChanged>> {
+) -> Result<Response> {
     let ChangePasswordBody { current_password: old, new_password: new, revoke_keys_and_webhooks } = body;
     let (caller, address) = (&caller, Some(address.as_str()));
     let changed =
         profile::change_password(&state.ctx, caller, &old, &new, revoke_keys_and_webhooks, address).await?;
-    Ok(Answer(PasswordChanged { message: "The password is changed.", tokens: changed.into() }))
+    let body = |signed_in: SignedIn| PasswordChanged { message: "The password is changed.", tokens: signed_in.into() };
+    Ok(super::auth::tokens(&state, StatusCode::OK, &cookie, body, changed))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -127,8 +127,17 @@ async fn a_browser_stays_signed_in_by_a_cookie(stack: Stack) {
     let me = user.http.get(format!("{}/auth/me", user.base)).header("cookie", &third).send();
     assert_eq!(me.await.unwrap().status(), 401);
 
+    // A new password ends all logins but this one, whose cookie is a new one.
     let mut signed = user.clone();
     signed.token = token;
+    let change = json!({"current_password": PASSWORD, "new_password": "Another-horse-2"});
+    let changed = signed.request(Method::POST, "/auth/change-password").header("x-rapport-session", "cookie");
+    let changed = Answer::of(changed.json(&change).send().await.unwrap()).await;
+    let third = cookie_of(&changed).split(';').next().unwrap().to_owned();
+    let changed = changed.expect(200);
+    assert_eq!(changed["refresh_token"], "");
+    signed.token = changed["access_token"].as_str().unwrap().to_owned();
+
     let out =
         signed.request(Method::POST, "/auth/logout").header("x-rapport-session", "cookie").json(&json!({}));
     let out = Answer::of(out.send().await.unwrap()).await;

@@ -87,4 +87,10 @@ export async function signOut(everywhere = false) {
   }
 }
 
+/** The account is gone or closed: nobody is asked any more. */
+export function dropped() {
+  forget();
+  channel?.postMessage({ kind: 'signed-out' });
+}
+
 export const sessionHeader = SESSION;

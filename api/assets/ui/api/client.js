@@ -102,7 +102,8 @@ export async function insistently(act, go = () => true) {
       return await act();
     } catch (error) {
       const passing = error instanceof Problem && (error.offline || [429, 502, 503, 504].includes(error.status));
-      if (!passing || error.job || !go(error)) throw error;
+      // A spent budget comes back tomorrow: that is said, not waited for.
+      if (!passing || error.job || error.retryAfter > 60 || !go(error)) throw error;
       await quiet(error.retryAfter ? error.retryAfter * 1000 : pause * (0.75 + Math.random() / 2));
     }
   }

@@ -11,7 +11,7 @@ export function Field({ label, help, error, name, type = 'text', value, onInput,
     : rows ? html`<textarea ...${shared} rows=${rows} value=${value} onInput=${input}></textarea>`
       : type === 'checkbox' ? html`<input ...${shared} type="checkbox" checked=${value} onChange=${input} />`
         : html`<input ...${shared} type=${type} value=${value} onInput=${input} />`;
-  return html`<div class=${`field ${type}`}>
+  return html`<div class=${`field is-${type}`}>
     ${type === 'checkbox' ? html`${box}<label for=${id}>${label}</label>` : html`<label for=${id}>${label}</label>${box}`}
     ${help && html`<p class="help" id=${`${id}-help`}>${help}</p>`}
     ${error && html`<p class="error" id=${`${id}-error`}>${error}</p>`}

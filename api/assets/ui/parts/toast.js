@@ -17,7 +17,7 @@ export function Toast() {
   const { value } = shown;
   if (!value) return null;
   const act = () => { shown.value = null; value.onAction(); };
-  return html`<div class="toast"><span>${value.text}</span>
+  return html`<div class="toast" role="region" aria-label=${t('notice')}><span>${value.text}</span>
     ${value.action && html`<button type="button" onClick=${act}>${value.action}</button>`}
     <button type="button" class="plain" onClick=${() => { shown.value = null; }}>${t('close')}</button></div>`;
 }

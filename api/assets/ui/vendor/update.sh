@@ -22,6 +22,16 @@ cat "$x"/preact-signals-core-*/dist/signals-core.mjs | relative >signals-core.js
 cat "$x"/preact-signals-2*/dist/signals.mjs | relative >signals.js
 cat "$x"/htm-*/dist/htm.mjs | relative >htm.js
 cat "$x"/marked-*/lib/marked.esm.js | relative >marked.js
+# d3-force comes in many small files over four packages: made one by esbuild, here only.
+mkdir "$work/d3"
+(cd "$work/d3" && npm init -y >/dev/null && npm install --silent d3-force@3.0.0 esbuild@0.25.0 >/dev/null &&
+    echo 'export { forceSimulation, forceManyBody, forceLink, forceCenter, forceCollide, forceX, forceY } from "d3-force";' >e.js &&
+    npx esbuild e.js --bundle --format=esm --minify --legal-comments=none --outfile=d3-force.js >/dev/null 2>&1)
+cp "$work/d3/d3-force.js" d3-force.js
+for package in d3-force d3-quadtree d3-dispatch d3-timer; do
+    mkdir -p "$x/$package"
+    cp "$work/d3/node_modules/$package/LICENSE" "$x/$package/"
+done
 mkdir -p highlight
 h=$(echo "$x"/highlightjs-cdn-assets-*)/es
 cp "$h"/core.min.js highlight/core.js
@@ -40,7 +50,7 @@ done
     echo
     echo 'Made by `update.sh` from the packages below, as npm has them; only their imports were made relative. LICENSES has their licences.'
     echo
-    for package in $list; do echo "- $package"; done
+    for package in $list 'd3-force@3.0.0 (with d3-quadtree, d3-dispatch, d3-timer; bundled by esbuild 0.25.0)'; do echo "- $package"; done
     echo
     echo '| file | SHA-256 |'
     echo '| --- | --- |'

@@ -73,10 +73,14 @@ export const en = {
   'memory.as.of': 'As of', 'memory.count': { one: '{n} memory', other: '{n} memories' }, 'status.live': 'what counts now', 'memory.delete.text': 'The memory and its history are deleted. It may be learnt again from a chat.',
   used: { one: 'used {n} time', other: 'used {n} times' }, 'holds.from': 'holds from {when}', until: 'until {when}', 'undone.at': 'Undone {when}',
   'actor.user': 'You', 'actor.extractor': 'Reading', 'actor.consolidation': 'Merging', 'actor.system': 'The service', 'actor.expiry': 'Expiry', 'actor.tool': 'A tool',
-  'action.create': 'made', 'action.created': 'made', 'action.update': 'changed', 'action.updated': 'changed', 'action.confirm': 'confirmed', 'action.reject': 'forgotten', 'action.correct': 'corrected', 'action.merge': 'merged', 'action.unmerge': 'taken apart', 'action.supersede': 'replaced', 'action.expire': 'expired', 'action.undo': 'undone', 'action.privacy': 'privacy changed',
+ 
   'relation.relates_to': 'relates to', 'relation.contradicts': 'contradicts', 'relation.supports': 'supports', 'relation.caused_by': 'is caused by', 'relation.similar_to': 'is like',
   'duplicates.empty': 'No duplicates.', 'graph.empty': 'No links yet.', 'graph.cut': 'There are more memories than are shown here.',
   'readings.empty': 'Nothing was read yet.', 'reading.when': 'When', 'reading.outcome': 'Outcome', 'reading.facts': 'Found', 'reading.created': 'New', 'reading.model': 'Model', 'reading.tokens': 'Tokens',
   'reading.again': 'What would reading again change?', 'reading.do': 'Read again', 'reading.started': 'Reading.', 'reading.added': 'New', 'reading.removed': 'Gone', 'reading.changed': 'Changed', 'reading.blocked': 'Kept out by your decisions',
   'outcome.facts': 'something found', 'outcome.nothing': 'nothing to remember', 'outcome.failed': 'failed',
+  'graph.find': 'Find in the graph', 'graph.as.list': 'As a list', 'graph.chosen': 'Chosen memory', 'graph.how': 'Choose a memory. The arrow keys walk along its links.',
+  notice: 'Notice',
+  'action.created': 'made', 'action.confirmed': 'confirmed', 'action.corrected': 'corrected', 'action.rejected': 'forgotten', 'action.merged': 'merged', 'action.unmerged': 'taken apart', 'action.superseded': 'replaced', 'action.expired': 'expired', 'action.undone': 'undone', 'action.changed': 'changed', 'action.edited': 'changed', 'action.private': 'made private', 'action.deleted': 'deleted', 'action.supported': 'said again', 'action.restored': 'brought back', 'action.shared': 'shared', 'action.linked': 'linked',
+  'outcome.no_facts': 'nothing to remember', 'outcome.provider_error': 'the model was away', 'outcome.unreadable': 'not understood',
 };

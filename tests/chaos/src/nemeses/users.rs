@@ -62,7 +62,7 @@ pub async fn leave_under_load(scene: &Scene, rng: &mut StdRng) -> Result<(), Str
         };
         // Other faults may strike now: it is said again, to the next API, until somebody has heard.
         let mut reply = world.send_quietly(0, call()).await;
-        for again in 1..40 {
+        for again in 1..100 {
             if matches!(&reply, Reply::Http { status: 200 | 202 | 204 | 401, .. }) {
                 break;
             }
@@ -104,7 +104,7 @@ pub async fn webhook_hangs(scene: &Scene, seconds: f64) -> Result<(), String> {
             ..Call::post("/webhooks")
         };
         let mut reply = world.send(0, call()).await;
-        for again in 1..40 {
+        for again in 1..100 {
             if matches!(&reply, Reply::Http { status: 201, .. }) {
                 break;
             }

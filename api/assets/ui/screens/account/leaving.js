@@ -45,7 +45,8 @@ function Ask({ kind, children, onClose }) {
     if (kind === 'delete') await remove('me', {}, { password });
     else await post('deactivate', {}, { password });
     await drafts.forget();
-    await away().catch(close);
+    auth.dropped();
+    close();
   });
   const errors = errorsOf(problem, 'password');
   return html`<${Dialog} title=${t(`end.${kind}`)} onClose=${onClose}><form onSubmit=${submit}>${children}

@@ -3,7 +3,7 @@ import { html, useState } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { user } from '../../core/store.js';
 import * as auth from '../../api/auth.js';
-import { call, post } from '../../api/client.js';
+import { post } from '../../api/client.js';
 import { Field } from '../../parts/field.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
@@ -18,16 +18,9 @@ export function Password() {
   const set = (field) => (value) => setForm((old) => ({ ...old, [field]: value }));
   const name = user.value.username ?? user.value.email ?? '';
   const { problem, busy, submit } = useForm(async () => {
-    const headers = auth.sessionHeader;
-    const changed = await post('changePassword', {}, { current_password: form.old, new_password: form.fresh, revoke_keys_and_webhooks: form.revoke }, { headers });
+    const changed = await post('changePassword', {}, { current_password: form.old, new_password: form.fresh, revoke_keys_and_webhooks: form.revoke }, { headers: auth.sessionHeader });
     device(changed.device_token);
     auth.signedIn(changed);
-    if (changed.refresh_token) {
-      // The answer has a token that no cookie keeps: a sign-in with the new password makes one.
-      const answer = await call('POST', 'login', { body: { username: name, password: form.fresh, device_token: changed.device_token }, anonymous: true, headers });
-      device(answer.device_token);
-      auth.signedIn(answer);
-    }
     setForm(EMPTY);
     toast(t('password.changed'));
   });

@@ -1,12 +1,12 @@
 // One conversation: its pages of messages, what is being sent, and the answer that grows. Plain state, no drawing.
 import { signal } from '../../core/dom.js';
 import { get, newKey, post, problemOf, raw, insistently, Problem } from '../../api/client.js';
-import { follow } from '../../api/sse.js';
+import { watch } from './live.js';
 import * as drafts from '../../core/drafts.js';
-import { chats, user } from '../../core/store.js';
+import { user } from '../../core/store.js';
 import { loadChats } from '../../core/session.js';
 
-const PAGE = 50;
+export const PAGE = 50;
 
 export class Conversation {
   constructor(session) {
@@ -132,84 +132,9 @@ export class Conversation {
     await this.watch(job, null, { response, item });
   }
 
-  // --- Answers in the making ---
-
   /** Follows a job's answer to its end. */
-  async watch(job, question = null, { response = null, item = null } = {}) {
-    if (this.live.value.some((one) => one.job === job)) return;
-    const answer = { job, question, text: '', listeners: new Set(), state: 'queued', tools: [], memories: [], notes: [], cut: false };
-    const show = () => { this.live.value = [...this.live.value]; };
-    const tell = (kind, piece) => { for (const listener of answer.listeners) listener(kind, piece); };
-    this.live.value = [...this.live.value, answer];
-    const found = async ({ name, data }) => {
-      if (name === 'job') {
-        answer.state = data.status === 'queued' ? 'queued' : 'running';
-        answer.question ??= data.message_id;
-        if (item) await this.stored(item, data);
-      } else if (name === 'token') {
-        answer.state = 'running';
-        answer.text += data.delta;
-        tell('token', data.delta);
-        if (answer.text.length !== data.delta.length) return;
-      } else if (name === 'reset') {
-        answer.text = '';
-        answer.tools = [];
-        answer.notes = [...answer.notes, 'reset'];
-        tell('reset');
-      } else if (name === 'memory') answer.memories = data.memories;
-      else if (name === 'tool_call') answer.tools = [...answer.tools, { ...data }];
-      else if (name === 'tool_result') answer.tools = answer.tools.map((tool) => (tool.id === data.id ? { ...tool, ...data, result: data.result } : tool));
-      else if (name === 'waiting') answer.state = 'waiting';
-      else if (name === 'done') { answer.text = data.reply; answer.done = data; tell('done', data.reply); }
-      else if (name === 'error') { answer.problem = data; tell('error'); }
-      show();
-    };
-    try {
-      await follow(job, { from: response, found, stop: this.stop.signal, cut: (cut) => { if (answer.cut !== cut) { answer.cut = cut; show(); } } });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (error.offline && item && !answer.question) {
-        // Cut before anything came: sent again, with the same key.
-        this.live.value = this.live.value.filter((one) => one !== answer);
-        return this.push(item);
-      }
-      answer.problem = error;
-    }
-    if (!this.stop.signal.aborted) await this.settle(answer);
-  }
-
-  /** The server has the message: it leaves the draft and becomes part of the conversation. */
-  async stored(item, { session_id: session, message_id: id, job_id: job }) {
-    const isNew = this.id === null;
-    const old = `out/${this.id ?? 'new'}`;
-    this.id = session;
-    this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
-    const message = { id, role: 'user', content: item.text, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
-    if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
-    if (isNew) {
-      await drafts.save(user.value.id, old, null);
-      this.session.value = { id: session, title: item.text.slice(0, 48), is_pinned: false };
-      this.onNamed(session);
-      loadChats();
-    }
-    await this.keepOutgoing();
-    item.onStored?.();
-  }
-
-  /** Takes what the server has stored in the place of what was watched. */
-  async settle(answer) {
-    const stored = await insistently(() => get('messages', { id: this.id }, { limit: PAGE, order: 'desc' })).catch(() => null);
-    if (!stored || this.stop.signal.aborted) return;
-    const fresh = stored.messages.reverse();
-    const oldest = fresh[0]?.created_at ?? '';
-    const before = this.messages.value.filter((message) => message.created_at < oldest && !fresh.some((other) => other.id === message.id));
-    const failed = answer.problem && !fresh.some((message) => message.job_id === answer.job && message.role === 'assistant');
-    this.messages.value = [...before, ...fresh];
-    if (!failed) this.live.value = this.live.value.filter((one) => one !== answer);
-    else this.live.value = [...this.live.value];
-    this.lastDone = answer;
-    const chat = chats.value.find((one) => one.id === this.id);
-    if (chat) loadChats();
+  watch(job, question = null, sent = {}) {
+    return watch(this, job, question, sent);
   }
 
   // --- What one does with answers ---

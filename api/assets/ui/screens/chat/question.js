@@ -73,7 +73,8 @@ function Edit({ message, chat, onClose }) {
 
 /** Not accepted yet: greyed, with its state. */
 export function Outgoing({ item, chat }) {
-  const state = item.state === 'failed' ? null : t(item.state === 'waiting' ? 'outgoing.waiting' : 'outgoing.sending');
+  const why = item.problem && !item.problem.offline ? item.problem.detail : t('outgoing.waiting');
+  const state = item.state === 'failed' ? null : item.state === 'waiting' ? why : t('outgoing.sending');
   return html`<div class="turn"><article class="message question outgoing">
     <p class="words" dir="auto" lang=${script(item.text)}>${item.text}</p>
     ${state && html`<p class="under quiet" role="status">${state}</p>`}

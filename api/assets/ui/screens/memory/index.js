@@ -17,7 +17,7 @@ export function Screen() {
   const which = route.value.parts[1] ?? 'review';
   const Tab = TABS[which];
   useEffect(() => {
-    heading.value = { title: t('memory'), actions: which === 'review' && html`<span class="chip">${t('review.keys')}</span>` };
+    heading.value = { title: t('memory'), actions: which === 'review' && html`<span class="chip keys-hint">${t('review.keys')}</span>` };
   }, [which]);
   const counts = { review: pending.value, conflicts: conflicts.value };
   return html`<div class="page memory"><link rel="stylesheet" href=${new URL('../../style/memory.css', import.meta.url).href} />

@@ -1,6 +1,6 @@
 // The audit log: who did what, to whom, when and from where; by person and event, page by page.
 import { html, useEffect, useState } from '../../core/dom.js';
-import { t, word } from '../../core/i18n.js';
+import { number, t, word } from '../../core/i18n.js';
 import { moment } from '../../core/time.js';
 import { download } from '../../core/copy.js';
 import { get } from '../../api/client.js';
@@ -12,7 +12,7 @@ const EVENTS = ['email_changed', 'profile_changed', 'admin_made', 'promoted', 'r
 
 /** “queue: background · asked: 3”: the API's own names, without what is empty. */
 const inWords = (detail) => Object.entries(detail).filter(([, value]) => value !== null && value !== undefined)
-  .map(([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(' · ');
+  .map(([name, value]) => `${name}: ${Array.isArray(value) ? `${value.slice(0, 2).join(', ')}${value.length > 2 ? ` … (${number(value.length)})` : ''}` : typeof value === 'object' ? JSON.stringify(value) : value}`).join(' · ');
 
 export function Audit() {
   const [event, setEvent] = useState('');

@@ -42,5 +42,5 @@ export function DeadRow({ job, marked, busy, onMark, onAct }) {
       <${Fact} name="ops.ended">${job.finished_at ? moment(job.finished_at) : t('ops.unknown')}<//></dl>
       ${error?.errors?.length > 0 && html`<ul>${error.errors.map((one, at) => html`<li key=${at} dir="auto"><code>${one.field}</code> ${one.message}</li>`)}</ul>`}
       ${job.user_id === user.value?.id ? html`<${Own} id=${job.id} />` : html`<p class="quiet">${t('ops.payload.private')}</p>`}
-      ${error && html`<details><summary>${t('details')}</summary><pre class="scroll">${JSON.stringify(error, null, 2)}</pre></details>`}</div>`}</li>`;
+      ${error && html`<details><summary>${t('details')}</summary><pre class="scroll" role="region" tabindex="0" aria-label=${t('ops.error')}>${JSON.stringify(error, null, 2)}</pre></details>`}</div>`}</li>`;
 }

@@ -16,21 +16,23 @@ export function useLive(name, took = () => {}) {
     const mine = (last.current += 1);
     try {
       const data = await get(name);
-      if (mine !== last.current || (now.current && !anyway)) return;
+      if (mine !== last.current || (now.current && !anyway)) return 0;
       took(data);
       set({ data, problem: null, loading: false });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (mine === last.current) set((old) => ({ ...old, problem, loading: false }));
+      return (problem.retryAfter ?? 0) * 1_000;
     }
+    return 0;
   };
   useEffect(() => {
     if (held) return undefined;
     let timer;
     let over = false;
     const turn = async () => {
-      if (!document.hidden) await ask();
-      if (!over) timer = setTimeout(turn, EVERY);
+      const wait = document.hidden ? 0 : await ask();
+      if (!over) timer = setTimeout(turn, Math.max(EVERY, wait));
     };
     turn();
     return () => { over = true; clearTimeout(timer); };

@@ -54,7 +54,7 @@ function Wrong({ problem, content, onGo }) {
   if (!place) return html`<p class="error">${message}</p>`;
   const [line, column] = [Number(place[1]), Number(place[2])];
   return html`<div class="wrong"><p class="error">${t('prompt.wrong', { line, column })} <span dir="auto">${place[3]}</span></p>
-    <pre class="scroll" dir="auto" tabindex="0" aria-label=${t('prompt.line', { line })}>${`${content.split('\n')[line - 1] ?? ''}\n${' '.repeat(Math.max(0, column - 1))}^`}</pre>
+    <pre class="scroll" role="region" tabindex="0" aria-label=${t('prompt.line', { line })}>${`${content.split('\n')[line - 1] ?? ''}\n${' '.repeat(Math.max(0, column - 1))}^`}</pre>
     <button type="button" class="plain" onClick=${() => onGo(line, column)}>${t('prompt.go')}</button></div>`;
 }
 

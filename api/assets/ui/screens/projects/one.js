@@ -27,7 +27,7 @@ function Delete({ project, onClose }) {
       go('projects', { replace: true });
     } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); setBusy(false); }
   };
-  const choice = (value) => html`<div class="field checkbox"><input type="radio" name="sessions" id=${`sessions-${value}`} checked=${sessions === value} onChange=${() => setSessions(value)} />
+  const choice = (value) => html`<div class="field is-checkbox"><input type="radio" name="sessions" id=${`sessions-${value}`} checked=${sessions === value} onChange=${() => setSessions(value)} />
     <label for=${`sessions-${value}`}>${t(`project.sessions.${value}`)}</label></div>`;
   return html`<${Dialog} title=${t('project.delete.title', { name: project.name })} onClose=${onClose}><p>${t('project.delete.text')}</p>
     <fieldset class="choice"><legend>${t('project.sessions')}</legend>${choice('keep')}${choice('delete')}</fieldset>

@@ -12,7 +12,7 @@ const here = (...parts) => {
 };
 
 export function Place({ to, label, badge, onGo }) {
-  return html`<a href=${href(...to)} aria-current=${here(...to)} onClick=${onGo}>${label}
+  return html`<a href=${href(...to)} aria-current=${here(to[0])} onClick=${onGo}>${label}
     ${badge ? html`<span class="badge"><span aria-hidden="true">${number(badge)}</span>
       <span class="sr">${t('badge.review', { n: badge })}</span></span>` : null}</a>`;
 }
