@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use rapport_common::{
-    Context,
+    Context, Error,
     auth::Auth,
     clock,
     depth::Depths,
@@ -54,12 +54,21 @@ pub async fn database(settings: &Settings) -> Result<Db, String> {
     }
 }
 
-/// Waits until the database answers, so that a whole deployment may start in any order.
+/// Waits until the database answers, so that a whole deployment may start in any order, and a link that breaks while a
+/// process starts does not end it.
 pub async fn wait_for_database(db: &Db) -> Result<(), String> {
+    patiently(async || {
+        db.missing_migrations().await?;
+        learn_the_time(db).await
+    })
+    .await
+}
+
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, String> {
     let deadline = tokio::time::Instant::now() + DATABASE;
     loop {
-        match db.missing_migrations().await {
-            Ok(_) => return learn_the_time(db).await,
+        match ask().await {
+            Ok(answer) => return Ok(answer),
             Err(error) if tokio::time::Instant::now() > deadline => {
                 return Err(format!("the database cannot be reached: {error}"));
             }
@@ -72,13 +81,12 @@ pub async fn wait_for_database(db: &Db) -> Result<(), String> {
 }
 
 /// From now on this process goes by the database's clock.
-async fn learn_the_time(db: &Db) -> Result<(), String> {
+async fn learn_the_time(db: &Db) -> Result<(), Error> {
     let asked = tokio::time::Instant::now();
     let time = match db {
         Db::Pg(_) => {
             let read = async { store::presence::time(&mut db.separate().await?).await };
-            let read = within(DEADLINE, read).await;
-            read.map_err(|error| format!("the database cannot be reached: {error}"))?
+            within(DEADLINE, read).await?
         }
         Db::Lite(_) => clock::of_this_machine(),
     };
@@ -88,7 +96,7 @@ async fn learn_the_time(db: &Db) -> Result<(), String> {
 
 /// Refuses to work on a schema that is not this binary's.
 pub async fn check_schema(db: &Db) -> Result<(), String> {
-    match db.missing_migrations().await.map_err(|error| error.to_string())? {
+    match patiently(async || db.missing_migrations().await).await? {
         Some(0) => Ok(()),
         Some(missing) => Err(format!(
             "the database lacks {missing} migration(s) of this version: run `rapport migrate` first"

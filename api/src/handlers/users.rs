@@ -173,7 +173,10 @@ pub async fn change_password(
     let (caller, address) = (&caller, Some(address.as_str()));
     let changed =
         profile::change_password(&state.ctx, caller, &old, &new, revoke_keys_and_webhooks, address).await?;
-    let body = |signed_in: SignedIn| PasswordChanged { message: "The password is changed.", tokens: signed_in.into() };
+    let body = |signed_in: SignedIn| PasswordChanged {
+        message: "The password is changed.",
+        tokens: signed_in.into(),
+    };
     Ok(super::auth::tokens(&state, StatusCode::OK, &cookie, body, changed))
 }
 

@@ -2,7 +2,10 @@
 import { signal } from './dom.js';
 import { en } from '../words/en.js';
 
-const loaded = { en };
+/** Words of the first screen; those of a group of screens come with it (`need`). */
+const loaded = { en: { ...en } };
+const needed = new Set();
+const fetched = new Map();
 export const LANGUAGES = { en: 'English', bn: 'বাংলা' };
 
 export const language = signal('en');
@@ -15,10 +18,24 @@ function browsers() {
   return 'en';
 }
 
+/** Fetches a language's words of one group, once. */
+function fetchGroup(lang, group) {
+  const key = `${lang}/${group}`;
+  if (!fetched.has(key)) fetched.set(key, import(`../words/${key}.js`).then((module) => Object.assign(loaded[lang], module[group])));
+  return fetched.get(key);
+}
+
+/** Makes sure that a group's words are there, in English too, which stands in for what is missing. */
+export function need(group) {
+  needed.add(group);
+  return Promise.all([...new Set(['en', language.value])].map((lang) => fetchGroup(lang, group)));
+}
+
 /** Fetches a language's words and shows them. */
 export async function speak(code) {
   const wanted = code in LANGUAGES ? code : browsers();
-  if (!(wanted in loaded)) loaded[wanted] = (await import(`../words/${wanted}.js`))[wanted];
+  if (!(wanted in loaded)) loaded[wanted] = { ...(await import(`../words/${wanted}.js`))[wanted] };
+  await Promise.all([...needed].map((group) => fetchGroup(wanted, group)));
   language.value = wanted;
   document.documentElement.lang = wanted;
 }
@@ -37,7 +54,7 @@ const fill = (text, names) => text.replace(/\{(\w+)\}/g, (all, name) => (name in
 /** The words for a key; numbers among the names are written in the language's digits. */
 export function t(key, names = {}) {
   const lang = language.value;
-  let text = loaded[lang]?.[key] ?? en[key] ?? key;
+  let text = loaded[lang]?.[key] ?? loaded.en[key] ?? key;
   if (typeof text === 'object') {
     text = text[new Intl.PluralRules(lang).select(Number(names.n))] ?? text.other;
   }
@@ -54,5 +71,5 @@ export const percent = (value) => number(value, { style: 'percent', maximumFract
 /** A code of the API in words, or the code itself where we have none. */
 export function word(group, code) {
   const key = `${group}.${code}`;
-  return key in en ? t(key) : String(code ?? '');
+  return key in loaded.en ? t(key) : String(code ?? '');
 }

@@ -1,7 +1,6 @@
 // Markdown as nodes, by an allow-list: no HTML string ever exists. Raw HTML is shown as text, images are links.
 import { t } from '../core/i18n.js';
 import { copy } from '../core/copy.js';
-import { colour } from './highlight.js';
 import { Lexer } from '../vendor/marked.js';
 
 const SAFE = new Set(['http:', 'https:', 'mailto:']);
@@ -78,7 +77,7 @@ export function code(token, open = false) {
   button.addEventListener('click', async () => { button.textContent = (await copy(words.textContent)) ? t('copied') : t('copy.failed'); });
   const head = el('div', [el('span', [language || t('code')]), button], { class: 'code-head' });
   const pre = el('pre', [words], { tabindex: '0', role: 'region', 'aria-label': t('code.of', { name: language || t('code') }) });
-  if (!open) colour(words, language);
+  if (!open && language) import('./highlight.js').then(({ colour }) => colour(words, language)).catch(() => {});
   return el('div', [head, pre], { class: 'code' });
 }
 

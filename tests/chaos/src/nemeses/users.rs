@@ -25,10 +25,10 @@ async fn chatter(world: Arc<World>, user: User, lane: usize) {
             within: Duration::from_secs(10),
             ..Call::post("/chat")
         };
-        // 401, once it is closed.
+        // 401, once it is closed. 503 and 507 say that nothing was stored.
         match world.send_quietly(number, call).await {
             Reply::Http { status: 401 | 403, .. } => return,
-            Reply::Http { status, body, .. } if status >= 500 && status != 503 => {
+            Reply::Http { status, body, .. } if status >= 500 && ![503, 507].contains(&status) => {
                 world.history.wrong(&user.name, format!("who leaves was answered {status}: {body}"));
             }
             _ => {}

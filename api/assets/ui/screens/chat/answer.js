@@ -7,49 +7,15 @@ import { say } from '../../core/store.js';
 import { get, post, Problem } from '../../api/client.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
-import { draw } from '../../text/render.js';
 import { Growing } from '../../text/stream.js';
 import { Remembered } from './remembered.js';
-import { Tools } from './tools.js';
-import { Variants } from './variants.js';
+import { Later } from '../../parts/later.js';
+import { Text } from './text.js';
 
-/** At most so many milliseconds a frame go into drawing stored texts. */
-const BUDGET = 6;
-let frame = 0;
-let spent = 0;
-function mayDraw() {
-  const now = performance.now();
-  if (now - frame > 16) { frame = now; spent = 0; }
-  return spent < BUDGET;
-}
+const variants = () => import('./variants.js').then((module) => module.Variants);
 
-/** A stored text as nodes. They are made when the reader comes near; until then it is plain text, so that find works. */
-export function Text({ text }) {
-  const ref = useRef(null);
-  useLayoutEffect(() => {
-    const element = ref.current;
-    const put = () => {
-      const begun = performance.now();
-      element.replaceChildren(...draw(text));
-      element.classList.remove('plain-text');
-      spent += performance.now() - begun;
-    };
-    const { top, bottom } = element.getBoundingClientRect();
-    if (top < innerHeight + 1_200 && bottom > -1_200 && mayDraw()) { put(); return undefined; }
-    element.textContent = text;
-    element.classList.add('plain-text');
-    let waiting = 0;
-    const soon = () => { waiting = requestAnimationFrame(() => (mayDraw() ? put() : soon())); };
-    const near = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      near.disconnect();
-      soon();
-    }, { rootMargin: '1200px' });
-    near.observe(element);
-    return () => { near.disconnect(); cancelAnimationFrame(waiting); };
-  }, [text]);
-  return html`<div class="text" ref=${ref}></div>`;
-}
+const tools = () => import('./tools.js').then((module) => module.Tools);
+const Called = ({ tools: list }) => (list?.length ? html`<${Later} load=${tools} tools=${list} />` : null);
 
 function facts(message) {
   const parts = [];
@@ -78,11 +44,11 @@ export function Answer({ message, question, chat, last }) {
   };
   if (message.status === 'failed' && !message.content) return html`<${Failed} message=${message} chat=${chat} />`;
   return html`<article class="message answer" id=${message.id} tabindex="-1" aria-label=${t('answer')} onKeyDown=${keys}>
-    <div class="body"><${Tools} tools=${now.tool_calls ?? now.details?.tool_calls} />
+    <div class="body"><${Called} tools=${now.tool_calls ?? now.details?.tool_calls} />
       <${Text} text=${now.content} />
       ${message.status === 'cancelled' && html`<p class="quiet">${t('answer.stopped')}</p>`}
       <div class="under">
-        ${message.variants > 0 && html`<${Variants} message=${message} chat=${chat} onShow=${setShown} />`}
+        ${message.variants > 0 && html`<${Later} load=${variants} message=${message} chat=${chat} onShow=${setShown} />`}
         ${question && html`<button type="button" class="plain" onClick=${again}>${t('answer.again')}</button>`}
         <button type="button" class="plain" onClick=${() => copy(now.content).then(() => toast(t('copied')))}>${t('copy')}</button>
         <button type="button" class="plain" aria-pressed=${rating === 'up'} onClick=${rate('up')}>${t('good')}</button>
@@ -124,7 +90,7 @@ export function LiveAnswer({ answer, chat }) {
     : answer.state === 'waiting' ? t('answer.waiting') : answer.state === 'queued' && place > 0 ? t('answer.queued', { n: place })
       : answer.text ? null : t('answering');
   return html`<article class="message answer live" tabindex="-1" aria-label=${t('answer')} aria-busy=${!answer.done && !answer.problem}>
-    <div class="body"><${Tools} tools=${answer.tools} />
+    <div class="body"><${Called} tools=${answer.tools} />
       ${answer.notes.map((note, at) => html`<p key=${at} class="note">${t(`note.${note}`)}</p>`)}
       <div class="text" ref=${ref}></div><div class="live-end"></div>
       ${state && html`<p class="quiet state" role="status">${state}</p>`}

@@ -3,13 +3,14 @@ import { html, useEffect, useRef, useState } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { go } from '../../core/router.js';
 import { inField, nameOf } from '../../core/keys.js';
-import { composing } from '../../core/ime.js';
 import { copy } from '../../core/copy.js';
-import { newKey, post, Problem } from '../../api/client.js';
-import { loadChats } from '../../core/session.js';
+import { newKey, post } from '../../api/client.js';
+import { Later } from '../../parts/later.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
 import { script } from '../../text/render.js';
+
+const edit = () => import('./edit.js').then((module) => module.Edit);
 
 export function Question({ message, chat }) {
   const [editing, setEditing] = useState(false);
@@ -35,40 +36,12 @@ export function Question({ message, chat }) {
     setChosen('');
   };
   return html`<article class="message question" id=${message.id} tabindex="-1" aria-label=${t('you.said')} onKeyDown=${keys}>
-    ${editing ? html`<${Edit} message=${message} chat=${chat} onClose=${() => setEditing(false)} />`
+    ${editing ? html`<${Later} load=${edit} message=${message} chat=${chat} onClose=${() => setEditing(false)} />`
       : html`<p class="words" ref=${words} dir="auto" lang=${script(message.content)}>${message.content}</p>
       <div class="under">${chosen && html`<button type="button" onClick=${remember}>${t('remember.this')}</button>`}
         <button type="button" class="plain" onClick=${() => setEditing(true)}>${t('edit')}</button>
         <button type="button" class="plain" onClick=${() => copy(message.content).then(() => toast(t('copied')))}>${t('copy')}</button></div>`}
   </article>`;
-}
-
-/** Another wording makes a new conversation that shares the past. Nothing is overwritten. */
-function Edit({ message, chat, onClose }) {
-  const [text, setText] = useState(message.content);
-  const [problem, setProblem] = useState(null);
-  const [key] = useState(newKey);
-  const box = useRef(null);
-  useEffect(() => { box.current.focus(); }, []);
-  const send = async () => {
-    setProblem(null);
-    try {
-      const made = await post('branch', {}, { session_id: chat.id, from_message_id: message.id, new_message: text.trim() }, { key });
-      loadChats();
-      go(`chat/${made.new_session_id}`);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setProblem(error);
-    }
-  };
-  const keyed = (event) => {
-    if (event.key === 'Escape') { event.stopPropagation(); onClose(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !composing(event)) send();
-  };
-  return html`<div class="edit"><label class="sr" for=${`edit-${message.id}`}>${t('edit')}</label>
-    <textarea id=${`edit-${message.id}`} ref=${box} dir="auto" rows="3" value=${text} onInput=${(event) => setText(event.target.value)} onKeyDown=${keyed}></textarea>
-    <${ProblemLine} problem=${problem} />
-    <div class="row end"><button type="button" onClick=${onClose}>${t('cancel')}</button>
-      <button type="button" class="act" disabled=${!text.trim()} onClick=${send}>${t('edit.branch')}</button></div></div>`;
 }
 
 /** Not accepted yet: greyed, with its state. */

@@ -4,7 +4,7 @@ import { t } from '../../core/i18n.js';
 import { get, post } from '../../api/client.js';
 import { Dialog } from '../../parts/dialog.js';
 import { onKeys } from '../../core/keys.js';
-import { Text } from './answer.js';
+import { Text } from './text.js';
 
 export function Variants({ message, chat, onShow }) {
   const [others, setOthers] = useState(null);

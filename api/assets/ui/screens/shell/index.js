@@ -1,31 +1,37 @@
 // The frame around every screen, and the screens by their address.
 import { html, useEffect, useRef, useState } from '../../core/dom.js';
-import { t } from '../../core/i18n.js';
+import { need, t } from '../../core/i18n.js';
 import { go, route } from '../../core/router.js';
 import { onKeys } from '../../core/keys.js';
 import { heading, pending, said } from '../../core/store.js';
 import { Boundary } from '../../parts/boundary.js';
 import { Dialog } from '../../parts/dialog.js';
+import { Later } from '../../parts/later.js';
 import { Toast } from '../../parts/toast.js';
 import { Line } from './line.js';
 import { Place, Side } from './side.js';
-import { Help } from './help.js';
 import { Chat } from '../chat/index.js';
 
-/** Fetched when first needed. A screen exports `Screen`. */
+/** Fetched when first needed, with their words. A screen exports `Screen`. */
 const SCREENS = {
-  chats: () => import('../chats.js'),
-  memory: () => import('../memory/index.js'),
-  usage: () => import('../usage.js'),
-  projects: () => import('../projects/index.js'),
-  keys: () => import('../keys.js'),
-  webhooks: () => import('../webhooks.js'),
-  settings: () => import('../settings.js'),
-  account: () => import('../account.js'),
-  operations: () => import('../operations/index.js'),
+  chats: ['places', () => import('../chats.js')],
+  memory: ['memory', () => import('../memory/index.js')],
+  usage: ['work', () => import('../usage.js')],
+  projects: ['work', () => import('../projects/index.js')],
+  keys: ['places', () => import('../keys.js')],
+  webhooks: ['places', () => import('../webhooks.js')],
+  settings: ['places', () => import('../settings.js')],
+  account: ['places', () => import('../account.js')],
+  operations: ['work', () => import('../operations/index.js')],
 };
+async function load(name) {
+  const [words, fetcher] = SCREENS[name];
+  const [module] = await Promise.all([fetcher(), need(words)]);
+  known[name] = module.Screen;
+}
 const JUMPS = { c: 'chat', m: 'memory/review', p: 'projects', u: 'usage', o: 'operations/queues' };
 const known = {};
+const helpCard = () => import('./help.js').then((module) => module.Help);
 
 function Fetched({ name }) {
   const [, redraw] = useState(0);
@@ -33,7 +39,7 @@ function Fetched({ name }) {
   useEffect(() => {
     if (known[name]) return;
     setFailed(false);
-    SCREENS[name]().then((module) => { known[name] = module.Screen; redraw((n) => n + 1); }, () => setFailed(true));
+    load(name).then(() => redraw((n) => n + 1), () => setFailed(true));
   }, [name]);
   const Screen = known[name];
   if (Screen) return html`<${Screen} key=${name} />`;
@@ -67,8 +73,8 @@ export function Shell() {
   useEffect(() => {
     const idle = globalThis.requestIdleCallback ?? ((act) => setTimeout(act, 2_000));
     idle(async () => {
-      for (const [name, fetcher] of Object.entries(SCREENS)) {
-        try { known[name] ??= (await fetcher()).Screen; } catch { /* asked for again when it is opened */ }
+      for (const name of Object.keys(SCREENS)) {
+        try { if (!known[name]) await load(name); } catch { /* asked for again when it is opened */ }
       }
     });
   }, []);
@@ -90,7 +96,7 @@ export function Shell() {
       </div>
     </div>
     ${drawer && html`<${Dialog} title="Rapport" onClose=${close}><div class="drawer"><${Side} onGo=${close} /></div><//>`}
-    ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
+    ${help && html`<${Later} load=${helpCard} onClose=${() => setHelp(false)} />`}
     <${Toast} />
     <div class="sr" aria-live="polite">${said.value}</div>`;
 }
