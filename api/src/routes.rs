@@ -99,6 +99,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::delete))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::said))
         .routes(routes!(analytics::activity))
         .routes(routes!(analytics::models))
         .routes(routes!(analytics::usage))

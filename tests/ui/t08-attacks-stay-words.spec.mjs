@@ -53,8 +53,10 @@ promise('attacks in answers, while they grow and when they are stored, stay word
   await page.reload();
   await answered(page, 2);
   // All of it, near or far: what is far is made into nodes when the reader comes there.
-  await page.evaluate(async () => { for (const text of document.querySelectorAll('.answer .text')) { text.scrollIntoView(); await new Promise(requestAnimationFrame); } });
-  await page.waitForFunction(() => !document.querySelector('.plain-text'));
+  for (let n = 0; n < 2; n += 1) {
+    await page.locator('.answer .text').nth(n).evaluate((text) => text.scrollIntoView());
+    await page.waitForFunction((at) => !document.querySelectorAll('.answer .text')[at].classList.contains('plain-text'), n);
+  }
   assert.deepEqual(await page.evaluate(strangers), []);
   assert.ok(await page.locator('.text a').count() > 3, 'harmless links are links');
   assert.ok(await page.getByText('Image: i').count() > 0, 'images are links that say so');

@@ -8,6 +8,7 @@ use axum::{
 };
 use rapport_common::{
     Error,
+    domain::ids::DeliveryId,
     store::{
         self,
         webhooks::{Delivery, Webhook},
@@ -133,4 +134,46 @@ pub async fn redeliver(
 ) -> Result<StatusCode> {
     webhooks::redeliver(&state.ctx, caller.user, id, delivery).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Tested {
+    #[schema(value_type = String)]
+    delivery_id: DeliveryId,
+}
+
+/// Try a webhook
+///
+/// Sends a `webhook.test` event, signed like all others. What came of it is among the deliveries.
+#[utoipa::path(post, path = "/webhooks/{id}/test", tag = "webhooks", params(("id" = String, Path)),
+    responses((status = 202, description = "It will be sent", body = Tested)))]
+pub async fn test(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    WebhookPath(id): WebhookPath,
+) -> Result<(StatusCode, Answer<Tested>)> {
+    let delivery_id = webhooks::test(&state.ctx, caller.user, id).await?;
+    Ok((StatusCode::ACCEPTED, Answer(Tested { delivery_id })))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct DeliveryBody {
+    /// As it would be sent now; null when what it is about is gone.
+    #[schema(value_type = Option<Object>)]
+    body: Option<serde_json::Value>,
+}
+
+/// Show what a delivery says
+///
+/// The JSON that the receiver gets.
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries/{delivery_id}", tag = "webhooks",
+    params(("id" = String, Path), ("delivery_id" = String, Path)),
+    responses((status = 200, description = "Its body", body = DeliveryBody)))]
+pub async fn said(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    WebhookPath(id): WebhookPath,
+    DeliveryPath(delivery): DeliveryPath,
+) -> Result<Answer<DeliveryBody>> {
+    Ok(Answer(DeliveryBody { body: webhooks::said(&state.ctx, caller.user, id, delivery).await? }))
 }

@@ -29,11 +29,14 @@ const FAILED: &str = "update webhook_deliveries set status = $3, attempts = atte
     where id = $1 and user_id = $2";
 const AGAIN: &str = "update webhook_deliveries set status = 'pending', attempts = 0, next_at = $4
     where id = $1 and webhook_id = $2 and user_id = $3";
+const TELL: &str =
+    "insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
+    select $1, id, user_id, $4, id, $5, $5 from webhooks where id = $2 and user_id = $3";
 const PRUNE: &str = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
 
 pub(super) const SQL: &[&str] = &[
     INSERT, LIST, COUNT, GET, DELETE, DELETE_ALL, DELIVERIES, DELIVERY, DUE, PUT_OFF, DONE, FAILED, AGAIN,
-    PRUNE,
+    TELL, PRUNE,
 ];
 
 #[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
@@ -191,6 +194,18 @@ pub async fn again(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, AGAIN, id, hook, user, now)? == 1)
+}
+
+/// Puts in a delivery about the webhook itself. `false`: the user has no such webhook.
+pub async fn tell(
+    tx: &mut Tx,
+    user: UserId,
+    hook: WebhookId,
+    id: DeliveryId,
+    event: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, TELL, id, hook, user, event, now)? == 1)
 }
 
 pub async fn prune(q: &mut impl Querier, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {

@@ -98,6 +98,28 @@ pub async fn redeliver(ctx: &Context, user: UserId, hook: WebhookId, id: Deliver
     schedule(ctx).await
 }
 
+/// What a test event is called.
+pub const TEST: &str = "webhook.test";
+
+/// Sends a receiver something to try it with, signed like everything else.
+pub async fn test(ctx: &Context, user: UserId, hook: WebhookId) -> Result<DeliveryId> {
+    let id = DeliveryId::new();
+    let mut tx = ctx.db.begin().await?;
+    if !webhooks::tell(&mut tx, user, hook, id, TEST, clock::now()).await? {
+        return Err(Error::not_found("webhook"));
+    }
+    tx.commit().await?;
+    schedule(ctx).await?;
+    Ok(id)
+}
+
+/// What a delivery says. `None` in it: what it is about is gone.
+pub async fn said(ctx: &Context, user: UserId, hook: WebhookId, id: DeliveryId) -> Result<Option<Value>> {
+    let found = webhooks::delivery(&mut ctx.db.read().await?, user, id).await?;
+    let due = found.filter(|due| due.webhook_id == hook).ok_or_else(|| Error::not_found("delivery"))?;
+    body(ctx, user, &due).await
+}
+
 /// Puts in the jobs for what is due. For the sweep.
 pub async fn schedule(ctx: &Context) -> Result<()> {
     let now = clock::now();
@@ -133,7 +155,9 @@ pub async fn schedule(ctx: &Context) -> Result<()> {
 /// What a receiver is told. `None`: what it is about is gone.
 async fn body(ctx: &Context, user: UserId, due: &webhooks::Due) -> Result<Option<Value>> {
     let mut conn = ctx.db.read().await?;
-    let data = if due.event == "memory.created" {
+    let data = if due.event == TEST {
+        Some(json!({"webhook_id": due.webhook_id}))
+    } else if due.event == "memory.created" {
         let memory = store::memories::get(&mut conn, user, MemoryId(due.subject)).await?;
         memory.map(|memory| {
             json!({"memory": {"id": memory.id, "content": memory.content, "memory_type": memory.memory_type, "status": memory.status}})

@@ -104,6 +104,17 @@ async fn receivers_are_told_signed_and_again(stack: Stack) {
         ["job.failed", "memory.created"].iter().all(|kind| kinds.contains(&json!(kind))).then_some(())
     })
     .await;
+    // One to try it with, and what each was told.
+    let test = user.post(&format!("/webhooks/{id}/test"), &json!({})).await.expect(202);
+    let told = eventually("the test is told", Duration::from_secs(30), || async {
+        receiver.seen().into_iter().find(|one| one.json()["type"] == "webhook.test")
+    })
+    .await;
+    assert!(verify(&secret, &told));
+    let delivery = format!("/webhooks/{id}/deliveries/{}", test["delivery_id"].as_str().unwrap());
+    assert_eq!(user.get(&delivery).await.expect(200)["body"], told.json());
+    other.get(&delivery).await.problem(404, "not_found");
+    other.post(&format!("/webhooks/{id}/test"), &json!({})).await.problem(404, "not_found");
     // Nobody else's business.
     other.get(&format!("/webhooks/{id}/deliveries")).await.problem(404, "not_found");
     other.post(&place, &json!({})).await.problem(404, "not_found");

@@ -24,7 +24,7 @@ export const PATHS = {
   projects: '/projects', project: '/projects/{id}', prompts: '/projects/{id}/prompts', prompt: '/projects/{id}/prompts/{prompt_id}',
   preview: '/projects/{id}/prompts/preview', versions: '/projects/{id}/prompts/{prompt_id}/versions', budget: '/projects/{id}/budget',
   providerKeys: '/projects/{id}/provider-keys', providerKey: '/projects/{id}/provider-keys/{provider}',
-  webhooks: '/webhooks', webhook: '/webhooks/{id}', deliveries: '/webhooks/{id}/deliveries', redeliver: '/webhooks/{id}/deliveries/{delivery_id}/redeliver',
+  webhooks: '/webhooks', webhook: '/webhooks/{id}', deliveries: '/webhooks/{id}/deliveries', delivery: '/webhooks/{id}/deliveries/{delivery_id}', hookTest: '/webhooks/{id}/test', redeliver: '/webhooks/{id}/deliveries/{delivery_id}/redeliver',
   queues: '/admin/queues', pause: '/admin/queues/{queue}/pause', resume: '/admin/queues/{queue}/resume',
   dead: '/admin/jobs/dead', retryDead: '/admin/jobs/dead/retry', discardDead: '/admin/jobs/dead/discard',
   providers: '/admin/providers', people: '/admin/users', activate: '/admin/users/{id}/activate',

@@ -64,4 +64,5 @@ export const places = {
   'hooks.deliveries': 'যা পাঠানো হয়েছে', 'hooks.deliveries.of': '{url} ঠিকানায় যা পাঠানো হয়েছে', 'hooks.look': 'আবার দেখুন', 'hooks.again': 'আবার পাঠান', 'hooks.again.of': '{when}-এর {event} আবার পাঠান', 'hooks.again.done': 'আবার পাঠানো হচ্ছে।',
   'delivery.col.what': 'কী', 'delivery.col.status': 'অবস্থা', 'delivery.col.answer': 'জবাব', 'delivery.col.tries': 'চেষ্টা', 'delivery.col.next': 'পরের চেষ্টা', 'delivery.at': '{when} পৌঁছেছে',
   'delivery.pending': 'অপেক্ষায়', 'delivery.delivered': 'পৌঁছেছে', 'delivery.failed': 'ব্যর্থ', 'deliveries.empty': 'এখনো কিছু পাঠানো হয়নি। যা পাঠানো হবে, এক মাস এখানে থাকবে।',
+  'hooks.test': 'পরীক্ষা পাঠান', 'hooks.test.done': 'পরীক্ষা পাঠানো হয়েছে।', 'hooks.body': 'যা পাঠানো হয়েছে', 'hooks.body.gone': 'যা নিয়ে ছিল তা আর নেই।',
 };

@@ -64,4 +64,5 @@ export const places = {
   'hooks.deliveries': 'Deliveries', 'hooks.deliveries.of': 'Deliveries to {url}', 'hooks.look': 'Look again', 'hooks.again': 'Redeliver', 'hooks.again.of': 'Redeliver {event} of {when}', 'hooks.again.done': 'It is sent again.',
   'delivery.col.what': 'What', 'delivery.col.status': 'State', 'delivery.col.answer': 'Answer', 'delivery.col.tries': 'Tries', 'delivery.col.next': 'Next try', 'delivery.at': 'arrived {when}',
   'delivery.pending': 'waits', 'delivery.delivered': 'delivered', 'delivery.failed': 'failed', 'deliveries.empty': 'Nothing was sent yet. What it hears of will stand here, for a month.',
+  'hooks.test': 'Send a test', 'hooks.test.done': 'A test is on its way.', 'hooks.body': 'What was sent', 'hooks.body.gone': 'What it was about is gone.',
 };
