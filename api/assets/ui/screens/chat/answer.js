@@ -21,7 +21,8 @@ function facts(message) {
   const parts = [];
   if (message.model) parts.push(message.model);
   if (message.usage) parts.push(t('tokens', { n: message.usage.total_tokens }));
-  if (message.ms) parts.push(t('seconds', { s: number(message.ms / 1000, { maximumFractionDigits: 1 }) }));
+  if (message.ms >= 1000) parts.push(t('seconds', { s: number(message.ms / 1000, { maximumFractionDigits: 1 }) }));
+  else if (message.ms) parts.push(t('millis', { ms: message.ms }));
   return parts.join(' · ');
 }
 

@@ -5,7 +5,7 @@ import { go, route } from '../../core/router.js';
 import { heading, say } from '../../core/store.js';
 import { onKeys } from '../../core/keys.js';
 import { onEvents } from '../../api/events.js';
-import { patch } from '../../api/client.js';
+import { get, patch } from '../../api/client.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { Conversation } from './conversation.js';
 import { Composer } from './composer.js';
@@ -42,7 +42,8 @@ function Open({ chat }) {
     heading.value = { title: session?.title || (chat.id ? t('chat.untitled') : t('chat.new')), actions: session && html`<${Actions} chat=${chat} />` };
   }, [session]);
   useEffect(() => onEvents((name, data) => {
-    if (name === 'title' && data.session_id === chat.id && chat.session.value) chat.session.value = { ...chat.session.value, title: data.title };
+    // Asked for, not taken from the event: a title that the user gave stays.
+    if (name === 'title' && data.session_id === chat.id) get('session', { id: chat.id }).then((found) => { chat.session.value = found; }, () => {});
     // Another tab or device is talking here.
     if (name === 'job' && data.kind === 'chat' && data.session_id === chat.id && ['queued', 'running'].includes(data.status)
       && !chat.live.value.some((one) => one.job === data.job_id)) {
