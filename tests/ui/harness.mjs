@@ -21,7 +21,7 @@ export const CUT = [/^console: Failed to load resource: net::ERR_/, /^failed req
 export const status = (...codes) => codes.map((code) => new RegExp(`^console: Failed to load resource: the server responded with a status of ${code} `));
 
 /** A deadline for anything a spec waits for: long, because it is met at once unless something is broken. */
-export const LIMIT = 40_000;
+export const LIMIT = Number(process.env.UI_LIMIT ?? 40_000);
 
 /** For each spec file: one server and one browser. Gives what holds them. */
 export function world(options = {}) {

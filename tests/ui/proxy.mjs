@@ -28,16 +28,19 @@ export class Proxy {
       if (this.losing?.test(path)) { this.losing = null; up.destroy(); response.destroy(); this.lost?.(); return; }
       response.writeHead(answer.statusCode, answer.headers);
       response.flushHeaders();
+      let torn = false;
       answer.on('data', (piece) => {
+        if (torn) return;
         // Half of an event goes through, and then nothing more.
         if (this.tearing && /jobs|stream/.test(path) && piece.length > 8) {
           response.write(piece.subarray(0, piece.length >> 1));
+          torn = true;
           this.tearing();
           return;
         }
         response.write(piece);
       });
-      answer.on('end', () => response.end());
+      answer.on('end', () => { if (!torn) response.end(); });
       answer.on('error', () => response.destroy());
     });
     up.on('error', () => response.destroy());

@@ -7,7 +7,7 @@ const it = world();
 
 /** In the page: what there is that must not be. */
 function strangers() {
-  const TEXT = { p: ['dir', 'lang'], h3: ['dir', 'lang'], h4: ['dir', 'lang'], h5: ['dir', 'lang'], h6: ['dir', 'lang'], blockquote: ['dir'], ul: [], ol: ['start'], li: ['dir'],
+  const TEXT = { p: ['dir', 'lang'], h2: ['dir', 'lang'], h3: ['dir', 'lang'], h4: ['dir', 'lang'], h5: ['dir', 'lang'], h6: ['dir', 'lang'], blockquote: ['dir'], ul: [], ol: ['start'], li: ['dir'],
     strong: [], em: [], del: [], br: [], hr: [], code: ['dir'], pre: ['tabindex', 'role', 'aria-label'], div: ['class', 'role', 'tabindex', 'aria-label'], span: ['class'],
     button: ['type', 'class'], a: ['href', 'target', 'rel', 'title'], table: [], thead: [], tbody: [], tr: [], th: ['dir', 'class'], td: ['dir', 'class'] };
   const faults = [];

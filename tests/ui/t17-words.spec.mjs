@@ -10,8 +10,23 @@ const source = (name) => fs.readFileSync(path.join(UI, name), 'utf8');
 const places = (text) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort().join();
 const forms = (word) => (typeof word === 'string' ? { other: word } : word);
 
+/** All words of a language: those of the first screen, and those that come with other screens. */
+async function words(language, context) {
+  const more = fs.readdirSync(path.join(UI, 'words', language)).map((name) => `words/${language}/${name}`);
+  const all = {};
+  for (const name of [`words/${language}.js`, ...more]) {
+    for (const group of Object.values(await moduleOf(name, context))) {
+      for (const [key, word] of Object.entries(group)) {
+        assert.ok(!(key in all) || JSON.stringify(all[key]) === JSON.stringify(word), `${key}: two wordings in ${language}`);
+        all[key] = word;
+      }
+    }
+  }
+  return all;
+}
+
 test('English and Bengali have the same keys, each with the same places to fill', async (context) => {
-  const [{ en }, { bn }] = [await moduleOf('words/en.js', context), await moduleOf('words/bn.js', context)];
+  const [en, bn] = [await words('en', context), await words('bn', context)];
   const faults = [];
   for (const key of new Set([...Object.keys(en), ...Object.keys(bn)])) {
     if (!(key in en) || !(key in bn)) { faults.push(`${key}: only in ${key in en ? 'en' : 'bn'}`); continue; }
@@ -33,7 +48,7 @@ test('English and Bengali have the same keys, each with the same places to fill'
 });
 
 test('every word that a screen asks for is there', async (context) => {
-  const { en } = await moduleOf('words/en.js', context);
+  const en = await words('en', context);
   const missing = [];
   for (const name of own) {
     for (const [, key] of source(name).matchAll(/\bt\('([^']+)'/g)) if (!(key in en)) missing.push(`${name}: ${key}`);

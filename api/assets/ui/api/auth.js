@@ -55,7 +55,13 @@ async function locked(act) {
   const before = token;
   // Over plain http there are no locks; the server forgives a token that comes twice within half a minute.
   if (!navigator.locks) return act();
-  return navigator.locks.request('rapport.refresh', () => (token !== before && hasToken() ? true : act()));
+  const done = await navigator.locks.request('rapport.refresh', { ifAvailable: true }, (lock) => lock && act().then((value) => ({ value })));
+  if (done) return done.value;
+  // Another tab is at it. What it got comes by the channel, maybe a moment after the lock.
+  return navigator.locks.request('rapport.refresh', async () => {
+    for (let wait = 0; wait < 20 && (token === before || !hasToken()); wait += 1) await new Promise((next) => setTimeout(next, 25));
+    return token !== before && hasToken() ? true : act();
+  });
 }
 
 /** `true`: there is a token. `false`: nobody is signed in. Throws when the server could not be asked. */

@@ -48,16 +48,19 @@ export async function read(response, found, stop) {
   const feed = parser(found);
   const cancel = () => reader.cancel().catch(() => {});
   stop?.addEventListener('abort', cancel);
+  const gone = () => new Problem({ status: 0, code: 'offline', offline: true, detail: '' });
   try {
     for (;;) {
       let timer;
-      const silence = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('silent')), SILENCE); });
-      const { done, value } = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
-      if (done) return;
+      const silence = new Promise((_, reject) => { timer = setTimeout(() => reject(gone()), SILENCE); });
+      // Only what the connection does is a cut; what goes wrong in here is thrown as it is.
+      const next = reader.read().catch(() => { throw gone(); });
+      const { done, value } = await Promise.race([next, silence]).finally(() => clearTimeout(timer));
+      if (done || stop?.aborted) return;
       feed(value);
     }
-  } catch {
-    if (!stop?.aborted) throw new Problem({ status: 0, code: 'offline', offline: true, detail: '' });
+  } catch (error) {
+    if (!stop?.aborted) throw error;
   } finally {
     stop?.removeEventListener('abort', cancel);
     cancel();

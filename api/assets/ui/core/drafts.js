@@ -19,9 +19,12 @@ async function run(mode, act) {
   const base = await open();
   if (!base) return undefined;
   return new Promise((resolve) => {
-    const request = act(base.transaction('drafts', mode).objectStore('drafts'));
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve(undefined);
+    const transaction = base.transaction('drafts', mode);
+    const request = act(transaction.objectStore('drafts'));
+    // Written means written: a page may be closed at any moment.
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onerror = () => resolve(undefined);
+    transaction.onabort = () => resolve(undefined);
   });
 }
 

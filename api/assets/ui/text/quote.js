@@ -5,7 +5,7 @@ export function locate(text, quote) {
   if (!quote) return null;
   const at = text.indexOf(quote);
   if (at >= 0) return [text.slice(0, at), quote, text.slice(at + quote.length)];
-  const words = quote.trim().split(/\s+/u).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const words = quote.normalize('NFC').trim().split(/\s+/u).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   if (!words.length) return null;
   const found = new RegExp(words.join('\\s+'), 'iu').exec(text.normalize('NFC')) ?? new RegExp(words.join('\\s+'), 'iu').exec(text);
   if (!found) return null;
@@ -24,6 +24,7 @@ export function nearby(text, quote) {
   if (stops.length > 1) cut = stops[stops.length - 2];
   let end = after.length;
   const next = [...after.matchAll(ends)];
-  if (next.length > 1) end = next[1].index + 1;
+  const own = /[.!?।]\s*$/u.test(match) ? 0 : 1;
+  if (next.length > own) end = next[own].index + 1;
   return [(cut > 0 ? '… ' : '') + before.slice(cut), match, after.slice(0, end) + (end < after.length ? ' …' : '')];
 }

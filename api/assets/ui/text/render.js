@@ -87,7 +87,7 @@ export function block(token, depth = 0) {
   switch (token.type) {
     case 'space': case 'def': return [];
     case 'paragraph': return [el('p', inline(token.tokens, depth), { dir: 'auto', lang: script(token.text) })];
-    case 'heading': return [el(`h${Math.min(6, token.depth + 2)}`, inline(token.tokens, depth), { dir: 'auto', lang: script(token.text) })];
+    case 'heading': return [el(`h${Math.min(6, token.depth + 1)}`, inline(token.tokens, depth), { dir: 'auto', lang: script(token.text) })];
     case 'blockquote': return [el('blockquote', token.tokens.flatMap((part) => block(part, depth + 1)), { dir: 'auto' })];
     case 'list': return [list(token, depth)];
     case 'code': return [code(token)];

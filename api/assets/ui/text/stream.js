@@ -49,7 +49,14 @@ export class Growing {
     this.fence = null;
     const tokens = lex(rest);
     while (tokens.length && tokens[tokens.length - 1].type === 'space') tokens.pop();
-    const finished = tokens.slice(0, -1);
+    // A line that is not ended may yet join what stands before it: nothing is frozen by its beginning.
+    const ended = rest.lastIndexOf('\n') + 1;
+    const finished = [];
+    for (let at = 0, n = 0; n < tokens.length - 1; n += 1) {
+      at += tokens[n].raw.length;
+      if (at + (tokens[n + 1].type === 'space' ? tokens[n + 1].raw.length : 0) >= ended) break;
+      finished.push(tokens[n]);
+    }
     for (const token of finished) {
       this.frozen += token.raw.length;
       for (const node of block(token)) this.keep(node);
@@ -82,11 +89,11 @@ export class Growing {
   finish(whole) {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    if (this.text !== whole) {
+    // What is said at the end of a text of a name for an address changes the links before it.
+    if (this.text !== whole || /^ {0,3}\[[^\]\n]+\]:/m.test(whole)) {
       this.clear();
       this.text = whole;
     }
-    this.paint();
     this.fence = null;
     // What was open is coloured now.
     this.tail.replaceChildren(...lex(this.text.slice(this.frozen)).flatMap((token) => block(token)));

@@ -1,5 +1,5 @@
 // Where one writes. What stands here is kept at every stroke, until the server has accepted it.
-import { html, useEffect, useRef, useState } from '../../core/dom.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { composing } from '../../core/ime.js';
 import { onKeys } from '../../core/keys.js';
@@ -26,7 +26,7 @@ export function Composer({ chat, onSent }) {
     return () => { gone = true; };
   }, [chat]);
   useEffect(() => { chat.fill = (words) => { set(words); box.current.focus(); }; });
-  useEffect(() => onKeys((name) => {
+  useLayoutEffect(() => onKeys((name) => {
     if (name !== 'Escape' || !answering || document.querySelector('dialog[open]')) return false;
     chat.cancel();
     return true;
@@ -36,15 +36,20 @@ export function Composer({ chat, onSent }) {
     setText(words);
     drafts.save(user.value.id, place, words ? { text: words } : null);
   };
-  const send = () => {
+  const sending = useRef(false);
+  const send = async () => {
     const words = text.trim();
-    if (!words || [...words].length > LIMIT) return;
+    if (!words || sending.current || [...words].length > LIMIT) return;
     const choices = { tools };
     if (memory !== null) choices.enable_memory = memory;
     if (answering && busyMode !== 'queue') choices.on_busy = busyMode;
-    set('');
-    chat.send(words, choices);
-    onSent();
+    sending.current = true;
+    try {
+      await chat.send(words, choices);
+      // Written meanwhile: it stays.
+      set(box.current.value.trim() === words ? '' : box.current.value);
+      onSent();
+    } finally { sending.current = false; }
   };
   const key = (event) => {
     if (event.key !== 'Enter' || event.shiftKey || composing(event) || (touch.matches && !event.ctrlKey && !event.metaKey)) return;

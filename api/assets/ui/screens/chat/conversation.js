@@ -72,13 +72,14 @@ export class Conversation {
   /** Sends a text; `body` holds the choices (provider, tools, …). The key makes it happen once, whatever breaks. */
   async send(text, choices = {}) {
     const item = { key: newKey(), text, choices, state: 'sending', problem: null };
+    // Kept before it is shown and sent: from here on it cannot be lost.
+    await this.keepOutgoing([...this.outgoing.value, item]);
     this.outgoing.value = [...this.outgoing.value, item];
-    await this.keepOutgoing();
-    return this.push(item);
+    this.push(item);
   }
 
-  keepOutgoing() {
-    const kept = this.outgoing.value.map(({ key, text, choices }) => ({ key, text, choices }));
+  keepOutgoing(items = this.outgoing.value) {
+    const kept = items.map(({ key, text, choices }) => ({ key, text, choices }));
     return drafts.save(user.value.id, `out/${this.id ?? 'new'}`, kept.length ? { key: kept[0].key, text: '', kept } : null);
   }
 
@@ -130,6 +131,23 @@ export class Conversation {
   async accepted(item, response) {
     const job = response.headers.get('x-job-id');
     await this.watch(job, null, { response, item });
+  }
+
+  /** The server has the message: it leaves the draft and becomes part of the conversation. */
+  async stored(item, { session_id: session, message_id: id, job_id: job }) {
+    const isNew = this.id === null;
+    const old = `out/${this.id ?? 'new'}`;
+    this.id = session;
+    this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
+    const message = { id, role: 'user', content: item.text, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
+    if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
+    if (isNew) {
+      await drafts.save(user.value.id, old, null);
+      this.session.value = { id: session, title: item.text.slice(0, 48), is_pinned: false };
+      this.onNamed(session);
+      loadChats();
+    }
+    await this.keepOutgoing();
   }
 
   /** Follows a job's answer to its end. */

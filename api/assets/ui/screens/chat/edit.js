@@ -26,6 +26,7 @@ export function Edit({ message, chat, onClose }) {
     }
   };
   const keyed = (event) => {
+    if (composing(event)) return;
     if (event.key === 'Escape') { event.stopPropagation(); onClose(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !composing(event)) send();
   };
   return html`<div class="edit"><label class="sr" for=${`edit-${message.id}`}>${t('edit')}</label>

@@ -38,6 +38,8 @@ export function Chat() {
 function Open({ chat }) {
   const session = chat.session.value;
   const list = useRef(null);
+  // Room below the last question, so that it can stand at the top; only once somebody has written here.
+  const [talked, setTalked] = useState(false);
   useEffect(() => {
     heading.value = { title: session?.title || (chat.id ? t('chat.untitled') : t('chat.new')), actions: session && html`<${Actions} chat=${chat} />` };
   }, [session]);
@@ -75,20 +77,37 @@ function Open({ chat }) {
       </div>`)}
       ${loose.map((one) => html`<div class="turn" key=${one.job}><${LiveAnswer} answer=${one} chat=${chat} /></div>`)}
       ${chat.outgoing.value.map((item) => html`<${Outgoing} key=${item.key} item=${item} chat=${chat} />`)}
-      <div class="room" aria-hidden="true"></div>
+      <div class=${talked ? 'room high' : 'room'} aria-hidden="true"></div>
     </div>
     <${Follow} chat=${chat} />
-    <${Composer} chat=${chat} onSent=${() => raise(list.current)} />
+    <${Composer} chat=${chat} onSent=${() => { setTalked(true); raise(list.current); }} />
   </div>`;
 }
+
+/** Milliseconds within which a new question finds its place. */
+const SETTLING = 350;
 
 /** The newest question goes to the top of the view, once. Nothing scrolls after that. */
 function raise(element) {
   const main = document.getElementById('main');
+  const until = performance.now() + SETTLING;
+  let moved = false;
+  const ways = ['wheel', 'touchmove', 'keydown'];
+  const stop = () => { moved = true; };
+  const place = () => {
+    const all = element?.querySelectorAll('.question');
+    const last = all?.[all.length - 1];
+    if (last && !moved) {
+      const off = last.getBoundingClientRect().top - main.getBoundingClientRect().top - 16;
+      if (Math.abs(off) >= 1) main.scrollTop += off;
+    }
+    if (!moved && performance.now() < until) requestAnimationFrame(place);
+    else for (const name of ways) main.removeEventListener(name, stop);
+  };
+  // Not before the key that sent it is over.
   requestAnimationFrame(() => {
-    const turns = element?.querySelectorAll('.question');
-    const last = turns?.[turns.length - 1];
-    if (last) main.scrollTop += last.getBoundingClientRect().top - main.getBoundingClientRect().top - 16;
+    for (const name of ways) main.addEventListener(name, stop, { once: true, passive: true });
+    place();
   });
 }
 

@@ -33,7 +33,7 @@ export function Text({ text }) {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       near.disconnect();
       soon();
-    }, { rootMargin: '1200px' });
+    }, { root: document.getElementById('main'), rootMargin: '1200px' });
     near.observe(element);
     return () => { near.disconnect(); cancelAnimationFrame(waiting); };
   }, [text]);

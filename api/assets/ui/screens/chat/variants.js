@@ -1,5 +1,5 @@
 // “2 of 3”: the answers there were to a question. The one that is left on show is the one the server keeps.
-import { html, useEffect, useState } from '../../core/dom.js';
+import { html, useEffect, useLayoutEffect, useState } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { get, post } from '../../api/client.js';
 import { Dialog } from '../../parts/dialog.js';
@@ -28,7 +28,7 @@ export function Variants({ message, chat, onShow }) {
     onShow(null);
     await chat.reload();
   };
-  useEffect(() => onKeys((name) => {
+  useLayoutEffect(() => onKeys((name) => {
     if (!['Alt+ArrowLeft', 'Alt+ArrowRight'].includes(name) || !document.activeElement.closest?.(`#${CSS.escape(message.id)}`)) return false;
     show(at + (name === 'Alt+ArrowLeft' ? -1 : 1));
     return true;

@@ -1,5 +1,5 @@
 // Two memories that cannot both hold, side by side. Nothing is decided until the user does.
-import { html, useEffect, useRef, useState } from '../../core/dom.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
 import { t, word } from '../../core/i18n.js';
 import { day } from '../../core/time.js';
 import { onKeys } from '../../core/keys.js';
@@ -30,7 +30,7 @@ function Pair({ conflict, onDone }) {
     }
   };
   const back = async () => { await undo(a.id); conflicts.value += 1; setSolved(false); onDone(); };
-  useEffect(() => onKeys((name) => {
+  useLayoutEffect(() => onKeys((name) => {
     if (solved || other !== null || !root.current?.contains(document.activeElement)) return false;
     const keep = { 1: a.id, 2: b.id, 3: 'both', 4: 'neither' }[name];
     if (!keep) return false;

@@ -1,5 +1,5 @@
 // Memories that wait for a verdict, each with its sentence, by keyboard alone if one likes.
-import { html, useEffect, useRef, useState } from '../../core/dom.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { go } from '../../core/router.js';
 import { onKeys } from '../../core/keys.js';
@@ -65,7 +65,7 @@ export function Review() {
   };
   const mark = (memory) => setMarked((old) => { const next = new Set(old); if (!next.delete(memory.id)) next.add(memory.id); return next; });
 
-  useEffect(() => onKeys((name) => {
+  useLayoutEffect(() => onKeys((name) => {
     if (name === 'j') return move(1);
     if (name === 'k') return move(-1);
     const here = document.activeElement.closest?.('.memory-card');

@@ -1,0 +1,62 @@
+// T11: at 320 px (which is 400 % zoom), and on a phone whose keyboard is up, the composer is seen and nothing runs out sideways.
+import assert from 'node:assert/strict';
+import { answered, promise, until, visit, world } from './harness.mjs';
+
+const it = world();
+const LONG = 'Ein_sehr_langes_Wort_ohne_eine_einzige_Stelle_an_der_man_es_trennen_kann_und_noch_mehr_davon_bis_es_nicht_mehr_passt';
+
+/** What is wider than the page, or runs out of it. */
+const sideways = (page) => page.evaluate(() => {
+  const width = document.documentElement.clientWidth;
+  const out = [];
+  if (document.documentElement.scrollWidth > width) out.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+  const main = document.querySelector('main');
+  if (main.scrollWidth > main.clientWidth) out.push(`main is ${main.scrollWidth} of ${main.clientWidth} px`);
+  for (const node of document.querySelectorAll('main *, header *')) {
+    const { left, right, width: wide } = node.getBoundingClientRect();
+    if (!wide || node.closest('.sr, .off-screen, .skip, .scroll, pre, [hidden], svg, .tabs')) continue;
+    if (right > width + 1 || left < -1) out.push(`${node.localName}.${node.className}: ${Math.round(left)}–${Math.round(right)}`);
+  }
+  return out.slice(0, 5);
+});
+
+const seen = (page, selector) => page.locator(selector).first().evaluate((node) => {
+  const { top, bottom, left, right } = node.getBoundingClientRect();
+  const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  return top >= 0 && bottom <= innerHeight + 0.5 && left >= 0 && right <= innerWidth + 0.5 && (on === node || node.contains(on) || on.contains(node));
+});
+
+for (const [what, width, height] of [['320 px wide', 320, 640], ['a phone with its keyboard up', 390, 380]]) {
+  promise(`${what}: the composer is seen and nothing runs out sideways, empty and full`, {}, async ({ open }) => {
+    const person = await it.server.account();
+    const page = await visit(await open(it.browser, { url: it.server.url, as: person, width, height, hasTouch: true, isMobile: true }), it.server.url);
+    assert.ok(await seen(page, '#composer'), 'the composer of an empty chat');
+    assert.deepEqual(await sideways(page), [], 'an empty chat');
+    await page.fill('#composer', `/echo # ${LONG}\n\n${LONG}\n\n| ${LONG} | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n\n\`\`\`\n${LONG} ${LONG}\n\`\`\`\n\nhttps://example.com/${LONG}\n\n${'Words and more words. '.repeat(60)}`);
+    await page.getByRole('button', { name: 'Send' }).click();
+    await answered(page, 1);
+    assert.deepEqual(await sideways(page), [], 'a full chat');
+    for (const at of [0, 0.5, 1]) {
+      await page.evaluate((part) => { const main = document.getElementById('main'); main.scrollTop = part * main.scrollHeight; }, at);
+      assert.ok(await seen(page, '#composer'), `the composer, scrolled to ${at}`);
+      assert.ok(await seen(page, '.composer button.act'), `Send, scrolled to ${at}`);
+    }
+    await page.focus('#composer');
+    assert.ok(await seen(page, '#composer'), 'with the focus in it');
+    assert.ok(await page.locator('#composer').evaluate((box) => parseFloat(getComputedStyle(box).fontSize)) >= 16, 'no zoom at the focus');
+  });
+}
+
+promise('320 px wide: welcome and memory screens do not run out sideways', {}, async ({ open }) => {
+  const outside = await visit(await open(it.browser, { url: it.server.url, width: 320, height: 640 }), it.server.url, 'welcome/sign-up');
+  assert.deepEqual(await sideways(outside), [], 'welcome');
+  const person = await it.server.account();
+  await it.server.call('POST', '/chat', { token: person.token, body: { message: `I love hiking in the mountains. I love ${LONG.slice(0, 60)}.` } });
+  const { items } = await until('memories', async () => { const list = await it.server.call('GET', '/memory/pending', person); return list.items.length && list; });
+  const page = await visit(await open(it.browser, { url: it.server.url, as: person, width: 320, height: 640 }), it.server.url);
+  for (const [address, sign] of [['memory/review', '.memory-card'], ['memory/conflicts', '.page'], ['memory/all', '.memory-list li'], [`memory/${items[0].id}`, '.history li'], ['memory/readings', '.page'], ['memory/duplicates', '.page']]) {
+    await page.evaluate((hash) => { location.hash = hash; }, `#/${address}`);
+    await page.locator(sign).first().waitFor();
+    assert.deepEqual(await sideways(page), [], address);
+  }
+});
