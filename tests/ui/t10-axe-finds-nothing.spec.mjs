@@ -56,6 +56,17 @@ for (const language of ['en', 'bn']) {
         }
       }
     }
+    // The others: once as most see them, once on a phone in the dark.
+    const others = ['chats', 'settings', 'account', 'keys', 'webhooks', 'projects', 'usage', 'memory/duplicates', 'memory/graph', 'memory/readings', 'operations/queues'];
+    for (const [colorScheme, width] of [['light', 1360], ['dark', 390]]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.setViewportSize({ width, height: 860 });
+      for (const address of others) {
+        await page.evaluate((hash) => { location.hash = hash; }, `#/${address}`);
+        await page.waitForFunction(() => document.querySelector('#main > *') && !/Loading …|আসছে …/.test(document.querySelector('#main').textContent));
+        found.push(...await faults(page, `${address} ${colorScheme} ${width} ${language}`));
+      }
+    }
     assert.deepEqual([...new Set(found)], []);
   });
 }

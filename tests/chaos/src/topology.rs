@@ -178,6 +178,8 @@ impl Topology {
             ("LOG_FORMAT", "json".to_owned()),
             ("RUST_LOG", self.log.clone()),
             ("RATE_LIMIT__REQUESTS_PER_MINUTE", "0".to_owned()),
+            // The driver's clients sign in once.
+            ("ACCESS_TOKEN_EXPIRE_MINUTES", "1440".to_owned()),
             ("AI_SERVICES__OPENAI_API_KEY", "sk-chaos".to_owned()),
             ("AI_SERVICES__OPENAI_BASE_URL", format!("http://127.0.0.1:{}/v1", self.links.provider.port)),
             // A text, not a vector, costs the mock nothing: embeddings are built in.

@@ -3,11 +3,13 @@ import { html, useEffect, useState } from '../core/dom.js';
 import { t } from '../core/i18n.js';
 
 export function ProblemLine({ problem, onRetry }) {
-  const [left, setLeft] = useState(problem?.retryAfter ?? 0);
+  // What passes within a minute is waited for; a budget that comes back tomorrow is only said.
+  const wait = problem?.retryAfter <= 60 ? problem.retryAfter : 0;
+  const [left, setLeft] = useState(wait);
   useEffect(() => {
-    setLeft(problem?.retryAfter ?? 0);
-    if (!problem?.retryAfter || !onRetry) return undefined;
-    const until = Date.now() + problem.retryAfter * 1000;
+    setLeft(wait);
+    if (!wait || !onRetry) return undefined;
+    const until = Date.now() + wait * 1000;
     const timer = setInterval(() => {
       const seconds = Math.ceil((until - Date.now()) / 1000);
       setLeft(Math.max(0, seconds));
