@@ -74,15 +74,19 @@ pub async fn file(folder: Option<&Path>, of: &str, name: &str, headers: &HeaderM
     let Some(file) = ALL.iter().find(|file| file.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if accepted.contains("gzip") && !name.ends_with(".woff2") {
+    if takes_gzip(headers) && !name.ends_with(".woff2") {
         let gzip = file.gzip.get_or_init(|| gzip(file.bytes));
         return answer(name, Cow::Borrowed(gzip), true, FOR_EVER);
     }
     answer(name, Cow::Borrowed(file.bytes), false, FOR_EVER)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("gzip"))
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory does not fail.
     let _done = encoder.write_all(bytes);

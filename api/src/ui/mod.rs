@@ -26,9 +26,17 @@ pub async fn page(state: &AppState, headers: &HeaderMap) -> Response {
     };
     let tag = format!("\"{}\"", HEXLOWER.encode(&token_hash(&page)[..8]));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut response =
-        if known { axum::http::StatusCode::NOT_MODIFIED.into_response() } else { Html(page).into_response() };
+    let is_gzip = !known && assets::takes_gzip(headers);
+    let mut response = match (known, is_gzip) {
+        (true, _) => axum::http::StatusCode::NOT_MODIFIED.into_response(),
+        (false, true) => Html(assets::gzip(page.as_bytes())).into_response(),
+        (false, false) => Html(page).into_response(),
+    };
     let out = response.headers_mut();
+    if is_gzip {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    out.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         out.insert(header::ETAG, tag);
     }

@@ -13,7 +13,25 @@ both_stacks!(
     a_stream_carries_the_answer_word_by_word,
     a_stream_cut_after_any_event_resumes_with_exactly_the_rest,
     resumed_while_it_runs_nothing_is_missing_or_twice,
+    a_retried_job_is_not_told_its_old_end,
 );
+
+async fn a_retried_job_is_not_told_its_old_end(stack: Stack) {
+    let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
+    let user = app.user().await;
+    let failed = user.stream(&json!({"message": "/fail 500 x1 /delay 20 /tokens 20"})).await.all().await;
+    let end = failed.last().unwrap();
+    assert_eq!(end.name, "error");
+    let job = failed[0].data["job_id"].as_str().unwrap();
+    user.post(&format!("/jobs/{job}/retry"), &json!({})).await;
+    // From the start, and for a client that was there before.
+    for after in [None, Some(end.id.as_str())] {
+        let events = user.events(job, after).await.all().await;
+        let done = events.last().unwrap();
+        assert_eq!(done.name, "done", "{after:?}: {events:#?}");
+        assert_eq!(text_of(&events), done.data["reply"].as_str().unwrap());
+    }
+}
 
 async fn a_stream_carries_the_answer_word_by_word(stack: Stack) {
     let app = App::start(stack).await;

@@ -69,15 +69,15 @@ export async function read(response, found, stop) {
 
 /**
  * Follows a job until `done` or `error`, through cuts, reloads and restarts of the server. `from` is a response that is
- * already open (POST /chat/stream), or null. Calls `found({name, data})` for each event once, `cut(true|false)` around a
+ * already open (POST /chat/stream), or null; `last` the event after which to begin. Calls `found({name, data})` for each event once, `cut(true|false)` around a
  * pause. Ends when the job has, or when `stop` is aborted.
  */
-export async function follow(job, { from = null, found, cut = () => {}, stop }) {
-  let last = null;
+export async function follow(job, { from = null, last = null, found, cut = () => {}, stop }) {
   let ended = false;
   let pause = 500;
   const take = (event) => {
-    if (ended || (event.id && !after(event.id, last))) return;
+    // A `reset` is obeyed whatever its number: one that the server made has the first, because all is told again after it.
+    if (ended || (event.id && event.name !== 'reset' && !after(event.id, last))) return;
     if (event.id) last = event.id;
     pause = 500;
     let data;

@@ -164,10 +164,12 @@ export class Conversation {
   }
 
   async retry(job) {
-    await post('retry', { id: job });
+    const { attempt } = await post('retry', { id: job });
     this.live.value = this.live.value.filter((one) => one.job !== job);
     this.messages.value = this.messages.value.filter((message) => !(message.job_id === job && message.role === 'assistant'));
-    return this.watch(job);
+    // What the attempts before it told is over.
+    const question = this.messages.value.find((message) => message.job_id === job && message.role === 'user');
+    return this.watch(job, question?.id ?? null, { last: `${attempt}-4294967295` });
   }
 
   /** Another answer to a question; the old one stays as a variant. */

@@ -36,9 +36,9 @@ function take(answer, name, data) {
 
 /**
  * Follows a job of a conversation. `sent.response` is its stream when it is open already, `sent.item` what was sent: it counts
- * as accepted with the first event.
+ * as accepted with the first event; `sent.last` is the event after which to begin.
  */
-export async function watch(chat, job, question, { response = null, item = null }) {
+export async function watch(chat, job, question, { response = null, item = null, last = null }) {
   if (chat.live.value.some((one) => one.job === job)) return;
   const answer = { job, question, text: '', listeners: new Set(), state: 'queued', tools: [], memories: [], notes: [], cut: false };
   const show = () => { chat.live.value = [...chat.live.value]; };
@@ -49,7 +49,7 @@ export async function watch(chat, job, question, { response = null, item = null 
   };
   const cut = (now) => { if (answer.cut !== now) { answer.cut = now; show(); } };
   try {
-    await follow(job, { from: response, found, cut, stop: chat.stop.signal });
+    await follow(job, { from: response, last, found, cut, stop: chat.stop.signal });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.offline && item && !answer.question) {

@@ -46,6 +46,8 @@ export function Question({ message, chat }) {
 
 /** Not accepted yet: greyed, with its state. */
 export function Outgoing({ item, chat }) {
+  // An item changes in place: this draws it anew when any has.
+  void chat.outgoing.value;
   const why = item.problem && !item.problem.offline ? item.problem.detail : t('outgoing.waiting');
   const state = item.state === 'failed' ? null : item.state === 'waiting' ? why : t('outgoing.sending');
   return html`<div class="turn"><article class="message question outgoing">

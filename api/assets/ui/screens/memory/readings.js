@@ -29,7 +29,7 @@ export function Readings() {
   const list = useLoad(() => get('runs', {}, { limit: 50 }), []);
   const more = async () => { const next = await get('runs', {}, { limit: 50, skip: list.data.length }); list.set((old) => [...old, ...next]); };
   return html`<${Loaded} of=${list}>${(runs) => (runs.length ? html`<div class="scroll" role="region" tabindex="0" aria-label=${t('memory.readings')}><table>
-    <thead><tr><th>${t('reading.when')}</th><th>${t('chat')}</th><th>${t('reading.outcome')}</th><th class="num">${t('reading.facts')}</th><th class="num">${t('reading.created')}</th><th>${t('reading.model')}</th><th class="num">${t('reading.tokens')}</th><th></th></tr></thead>
+    <thead><tr><th>${t('reading.when')}</th><th>${t('chat')}</th><th>${t('reading.outcome')}</th><th class="num">${t('reading.facts')}</th><th class="num">${t('reading.created')}</th><th>${t('reading.model')}</th><th class="num">${t('reading.tokens')}</th><td></td></tr></thead>
     <tbody>${runs.map((run) => html`<tr key=${`${run.session_id}-${run.from_seq}-${run.created_at}`}><td>${moment(run.created_at)}</td><td><a href=${`#/chat/${run.session_id}`}>${t('open')}</a></td>
       <td>${word('outcome', run.outcome)}</td><td class="num">${number(run.facts)}</td><td class="num">${number(run.created)}</td><td>${run.model ?? ''}</td>
       <td class="num">${run.usage ? number(run.usage.total_tokens) : ''}</td><td><${Again} session=${run.session_id} /></td></tr>`)}</tbody></table></div>

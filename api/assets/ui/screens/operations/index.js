@@ -3,14 +3,17 @@ import { html, useEffect } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { route } from '../../core/router.js';
 import { heading, user } from '../../core/store.js';
-import { Queues } from './queues.js';
-import { Dead } from './dead.js';
-import { Workers } from './workers.js';
-import { Providers } from './providers.js';
-import { People } from './people.js';
-import { Audit } from './audit.js';
+import { Later } from '../../parts/later.js';
 
-const TABS = { queues: Queues, dead: Dead, workers: Workers, providers: Providers, people: People, audit: Audit };
+/** Each is fetched when it is first opened. */
+const TABS = {
+  queues: () => import('./queues.js').then((module) => module.Queues),
+  dead: () => import('./dead.js').then((module) => module.Dead),
+  workers: () => import('./workers.js').then((module) => module.Workers),
+  providers: () => import('./providers.js').then((module) => module.Providers),
+  people: () => import('./people.js').then((module) => module.People),
+  audit: () => import('./audit.js').then((module) => module.Audit),
+};
 
 export function Screen() {
   const asked = route.value.parts[1] ?? 'queues';
@@ -18,10 +21,9 @@ export function Screen() {
   useEffect(() => { heading.value = { title: t('operations'), actions: null }; }, []);
   const sheet = html`<link rel="stylesheet" href=${new URL('../../style/work.css', import.meta.url).href} />`;
   if (user.value?.role !== 'admin') return html`<div class="page">${sheet}<p>${t('ops.admins')}</p></div>`;
-  const Tab = TABS[which];
   return html`<div class="page operations">${sheet}
     <nav class="tabs" aria-label=${t('operations')}>${Object.keys(TABS).map((name) => html`<a key=${name} href=${`#/operations/${name}`}
       aria-current=${name === which ? 'page' : undefined}>${t(`ops.${name}`)}</a>`)}</nav>
     <h2>${t(`ops.${which}`)}</h2>
-    <${Tab} key=${which} /></div>`;
+    <${Later} key=${which} load=${TABS[which]} /></div>`;
 }

@@ -5,15 +5,18 @@ import { go, href } from '../../core/router.js';
 import { heading } from '../../core/store.js';
 import { call, get, Problem } from '../../api/client.js';
 import { Dialog } from '../../parts/dialog.js';
+import { Later } from '../../parts/later.js';
 import { Loaded, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
 import { ProjectForm } from './form.js';
-import { Prompts } from './prompts.js';
-import { Keys } from './keys.js';
-import { Budget } from './budget.js';
 
-const TABS = { prompts: Prompts, keys: Keys, budget: Budget };
+/** Each is fetched when it is first opened. */
+const TABS = {
+  prompts: () => import('./prompts.js').then((module) => module.Prompts),
+  keys: () => import('./keys.js').then((module) => module.Keys),
+  budget: () => import('./budget.js').then((module) => module.Budget),
+};
 
 function Delete({ project, onClose }) {
   const [sessions, setSessions] = useState('keep');
@@ -48,12 +51,11 @@ export function One({ id, tab }) {
   const name = found.data?.name;
   useEffect(() => { heading.value = { title: name ?? t('projects'), actions: html`<a href="#/projects" class="chip">${t('project.all')}</a>` }; }, [name]);
   const which = tab in TABS ? tab : 'prompts';
-  const Tab = TABS[which];
   return html`<${Loaded} of=${found}>${(project) => html`
     <div class="row top-line"><div class="grow"><h2 dir="auto">${project.name}</h2>${project.description && html`<p dir="auto">${project.description}</p>`}<p class="quiet" dir="auto">${facts(project)}</p></div>
       <button type="button" onClick=${() => setOpen('edit')}>${t('edit')}</button><button type="button" onClick=${() => setOpen('delete')}>${t('delete')}</button></div>
     <nav class="tabs" aria-label=${t('project.parts')}>${Object.keys(TABS).map((one) => html`<a key=${one} href=${href('projects', id, one)} aria-current=${one === which ? 'page' : undefined}>${t(`project.${one}`)}</a>`)}</nav>
-    <${Tab} project=${project} />
+    <${Later} key=${which} load=${TABS[which]} project=${project} />
     ${open === 'edit' && html`<${ProjectForm} project=${project} onClose=${() => setOpen(null)} onDone=${(changed) => { found.set(changed); setOpen(null); toast(t('saved')); }} />`}
     ${open === 'delete' && html`<${Delete} project=${project} onClose=${() => setOpen(null)} />`}`}<//>`;
 }
