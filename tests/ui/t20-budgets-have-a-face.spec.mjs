@@ -12,7 +12,6 @@ promise('a budget that is spent is said, with its code, and nothing counts down 
     await page.waitForFunction((count) => document.querySelector('.problem') || (document.querySelectorAll('.answer').length > count && !document.querySelector('.answer.live, .outgoing')), n);
   }
   const problem = page.locator('.problem').first();
-  await page.waitForFunction(() => /budget|tokens|limit/i.test(document.querySelector('.problem').textContent));
-  assert.match(await problem.locator('code').textContent(), /budget_spent/);
+  await page.waitForFunction(() => !document.querySelector('.answer.live') && /budget_spent/.test(document.querySelector('.problem code')?.textContent) && /tokens/i.test(document.querySelector('.problem p').textContent));
   assert.doesNotMatch(await problem.textContent(), /Trying again in/);
 });
