@@ -12,6 +12,6 @@ promise('a budget that is spent is said, with its code, and nothing counts down 
     await page.waitForFunction((count) => document.querySelector('.problem') || (document.querySelectorAll('.answer').length > count && !document.querySelector('.answer.live, .outgoing')), n);
   }
   const problem = page.locator('.problem').first();
-  await page.waitForFunction(() => !document.querySelector('.answer.live') && /budget_spent/.test(document.querySelector('.problem code')?.textContent) && /tokens/i.test(document.querySelector('.problem p').textContent));
+  await page.waitForFunction(() => !document.querySelector('.answer.live') && /budget_spent/.test(document.querySelector('.problem code')?.textContent) && /budget/i.test(document.querySelector('.problem p').textContent));
   assert.doesNotMatch(await problem.textContent(), /Trying again in/);
 });
