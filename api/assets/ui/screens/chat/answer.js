@@ -8,12 +8,13 @@ import { get, post, Problem } from '../../api/client.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
 import { Growing } from '../../text/stream.js';
-import { Remembered } from './remembered.js';
 import { Later } from '../../parts/later.js';
 import { Text } from './text.js';
 
 const variants = () => import('./variants.js').then((module) => module.Variants);
 
+const remembered = () => import('./remembered.js').then((module) => module.Remembered);
+const Used = ({ memories }) => (memories?.length ? html`<${Later} load=${remembered} memories=${memories} />` : null);
 const tools = () => import('./tools.js').then((module) => module.Tools);
 const Called = ({ tools: list }) => (list?.length ? html`<${Later} load=${tools} tools=${list} />` : null);
 
@@ -57,7 +58,7 @@ export function Answer({ message, question, chat, last }) {
         <span class="quiet">${facts(now)}</span></div>
       <${ProblemLine} problem=${problem} />
     </div>
-    <${Remembered} memories=${now.memories ?? now.details?.memories} />
+    <${Used} memories=${now.memories ?? now.details?.memories} />
   </article>`;
 }
 
@@ -97,6 +98,6 @@ export function LiveAnswer({ answer, chat }) {
       ${state && html`<p class="quiet state" role="status">${state}</p>`}
       ${answer.problem && html`<${ProblemLine} problem=${answer.problem} onRetry=${answer.problem.status === 404 ? null : () => chat.retry(answer.job)} />`}
     </div>
-    <${Remembered} memories=${answer.memories} />
+    <${Used} memories=${answer.memories} />
   </article>`;
 }

@@ -7,12 +7,14 @@ import { onKeys } from '../../core/keys.js';
 import { onEvents } from '../../api/events.js';
 import { get, patch } from '../../api/client.js';
 import { ProblemLine } from '../../parts/problem.js';
+import { Later } from '../../parts/later.js';
 import { Conversation } from './conversation.js';
 import { Composer } from './composer.js';
 import { Question, Outgoing } from './question.js';
 import { Answer, LiveAnswer } from './answer.js';
-import { First } from './first.js';
 import { Follow } from './follow.js';
+
+const first = () => import('./first.js').then((module) => module.First);
 
 export function Chat() {
   const id = route.value.parts[1] ?? null;
@@ -69,7 +71,7 @@ function Open({ chat }) {
       <${ProblemLine} problem=${chat.problem.value} onRetry=${() => chat.load()} />
       ${chat.loading.value && html`<p class="quiet" role="status">${t('loading')}</p>`}
       ${chat.cursor.value && html`<${Older} chat=${chat} />`}
-      ${empty && html`<${First} chat=${chat} />`}
+      ${empty && html`<${Later} load=${first} chat=${chat} />`}
       ${messages.map((message, at) => html`<div class="turn" key=${message.id}>
         ${message.role === 'user' ? html`<${Question} message=${message} chat=${chat} />`
           : html`<${Answer} message=${message} question=${messages[at - 1]} chat=${chat} last=${at === messages.length - 1} />`}
