@@ -10,6 +10,7 @@ use crate::{
     both_stacks,
     harness::{
         App, Stack,
+        app::client,
         client::{Answer, PASSWORD},
         eventually,
     },
@@ -62,7 +63,7 @@ async fn the_page_and_its_files_are_in_the_binary(stack: Stack) {
 
 async fn the_first_request_says_what_a_page_must_know(stack: Stack) {
     let app = App::start(stack).await;
-    let http = reqwest::Client::new();
+    let http = client();
     let url = format!("{}/api/v1/ui/boot", app.url(0));
     let boot = async || Answer::of(http.get(&url).send().await.unwrap()).await.expect(200);
     let before = boot().await;
