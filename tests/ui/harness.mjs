@@ -29,7 +29,7 @@ export function world(options = {}) {
   before(async () => {
     assert.ok(fs.existsSync(CHROMIUM), `${CHROMIUM} is missing: on Debian, apt-get install chromium`);
     it.server = await new Server(options).start();
-    it.browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', ...(options.args ?? [])] });
+    it.browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', ...(options.args ?? [])] });
   });
   after(async () => { await it.browser?.close(); await it.server?.stop(); });
   return it;

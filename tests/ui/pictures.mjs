@@ -6,8 +6,9 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = path.resolve(import.meta.dirname, '../..');
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const { chromium } = createRequire(path.join(root, 'target/uitools/x.js'))('playwright-core');
 const bin = path.resolve(process.env.RAPPORT_BIN ?? path.join(root, 'target/debug/rapport'));
 const out = path.join(root, 'docs/ui');

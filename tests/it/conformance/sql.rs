@@ -164,7 +164,7 @@ async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
     for sql in by_id {
         let mut conn = pg.read().await.unwrap();
         let Raw::Pg(conn) = conn.raw() else { panic!() };
-        let parameters = (1..=20).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
+        let parameters = (1..=30).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
         let script = format!(
             "set plan_cache_mode = force_generic_plan; prepare p as {sql}; explain execute p({})",
             vec!["null"; parameters].join(", ")
