@@ -34,12 +34,12 @@ static ALL: LazyLock<Vec<File>> =
 
 /// What all files together are called by: part of each address, so that what a browser keeps never mixes.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let all: String = FILES.iter().map(|(name, bytes)| format!("{name}\0{}\0", hex(bytes))).collect();
-    hex(all.as_bytes())[..16].to_owned()
+    let all: String = FILES.iter().map(|(name, bytes)| format!("{name}\0{}\0", digest(bytes))).collect();
+    digest(all.as_bytes())[..16].to_owned()
 });
 
-fn hex(bytes: &[u8]) -> String {
-    // The first half of a SHA-256.
+/// The first half of a SHA-256, in base32.
+fn digest(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     BASE32_NOPAD.encode(&token_hash(&text)[..16]).to_lowercase()
 }

@@ -39,11 +39,6 @@ macro_rules! page {
 }
 const PAGE: &str = page!("m.seq > $3 order by m.seq limit $4 offset $5");
 const PAGE_BACK: &str = page!("m.seq < $3 order by m.seq desc limit $4");
-const LATEST: &str = concat!(
-    "select ",
-    columns!(),
-    " from messages where session_id = $1 and user_id = $2 and seq < $3 order by seq desc limit $4"
-);
 const COUNT: &str = concat!(
     line!(),
     "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2"
@@ -67,7 +62,7 @@ const IDS: &str = "select id from messages where session_id = $1 and user_id = $
 const NAMES: &str = "select distinct name from messages where user_id = $1 and name is not null limit 100";
 
 pub(super) const SQL: &[&str] =
-    &[INSERT, PAGE, PAGE_BACK, LATEST, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
+    &[INSERT, PAGE, PAGE_BACK, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
 pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
 
 #[derive(sqlx::FromRow)]
@@ -198,20 +193,6 @@ pub async fn page_back(
     let rows = fetch_all!(Row, q, PAGE_BACK, session, user, before_seq, limit)?;
     let last = rows.last().map(|row| row.seq);
     Ok((rows.into_iter().map(Message::from).collect(), last))
-}
-
-/// The newest messages before a place, oldest first, and the place of the first of them.
-pub async fn latest(
-    q: &mut impl Querier,
-    user: UserId,
-    session: SessionId,
-    before_seq: i64,
-    limit: i64,
-) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
-    let mut rows = fetch_all!(Row, q, LATEST, session, user, before_seq, limit)?;
-    rows.reverse();
-    let first = rows.first().map(|row| row.seq);
-    Ok((rows.into_iter().map(Message::from).collect(), first))
 }
 
 pub async fn count(q: &mut impl Querier, user: UserId, session: SessionId) -> Result<i64, sqlx::Error> {

@@ -1,7 +1,6 @@
 // A labelled field with its help and its error beside it.
 import { html } from '../core/dom.js';
 
-
 export function Field({ label, help, error, name, type = 'text', value, onInput, rows, children, ...rest }) {
   const id = `field-${name}`;
   const described = [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;

@@ -41,7 +41,7 @@ export const bn = {
   'first.model.why': 'পরিবেশে চাবি দিয়ে আবার চালু করুন। না দিলেও পরীক্ষার মডেলে চলে।', 'keys.title': 'কিবোর্ড', 'keys.new': 'নতুন আলাপ', 'keys.search': 'আলাপ খোঁজা',
   'keys.stop': 'উত্তর থামানো, বা বন্ধ করা', 'keys.messages': 'এক বার্তা থেকে আরেকটায়', 'keys.variants': 'আগের বা পরের উত্তর', 'keys.message': 'বদলানো, আবার উত্তর, কপি',
   'keys.go': 'আলাপ, স্মৃতি, প্রকল্প, ব্যবহার, পরিচালনায় যাওয়া', 'keys.move': 'এক স্মৃতি থেকে আরেকটায়', 'keys.review': 'রাখা, ভোলা, শুধরানো, ফেরানো',
-  'keys.help': 'এই কার্ড', keep: 'রাখুন', 'source.tool': 'টুলের লেখা।', 'type.preference': 'পছন্দ', 'type.fact': 'তথ্য', 'type.topic': 'বিষয়',
+  'keys.help': 'এই কার্ড', keep: 'রাখুন', 'type.preference': 'পছন্দ', 'type.fact': 'তথ্য', 'type.topic': 'বিষয়',
   'type.relationship': 'সম্পর্ক', 'type.goal': 'লক্ষ্য', 'type.experience': 'অভিজ্ঞতা', 'status.pending': 'আপনার অপেক্ষায়', 'status.confirmed': 'নিশ্চিত',
   'status.rejected': 'ভোলা', 'status.superseded': 'বদলে গেছে', 'status.merged': 'মেলানো', 'status.expired': 'মেয়াদ শেষ', any: 'যেকোনো', deleted: 'মুছে গেছে।',
   'search.empty': 'কিছু পাওয়া যায়নি।', 'status.live': 'এখন যা ধরা হয়', used: { one: '{n} বার ব্যবহৃত', other: '{n} বার ব্যবহৃত' }, notice: 'খবর',

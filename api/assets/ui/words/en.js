@@ -43,7 +43,7 @@ export const en = {
   'first.model.why': 'Set a key in the environment and start again. It works without, with a test model.', 'keys.title': 'Keys', 'keys.new': 'New chat',
   'keys.search': 'Search chats', 'keys.stop': 'Stop the answer, or close', 'keys.messages': 'From message to message', 'keys.variants': 'Earlier or later answer',
   'keys.message': 'Edit, answer again, copy', 'keys.go': 'Go to chat, memory, projects, usage, operations', 'keys.move': 'From memory to memory',
-  'keys.review': 'Keep, forget, correct, undo', 'keys.help': 'This card', keep: 'Keep', 'source.tool': 'Noted by a tool.', 'type.preference': 'Preference',
+  'keys.review': 'Keep, forget, correct, undo', 'keys.help': 'This card', keep: 'Keep', 'type.preference': 'Preference',
   'type.fact': 'Fact', 'type.topic': 'Topic', 'type.relationship': 'Relationship', 'type.goal': 'Goal', 'type.experience': 'Experience',
   'status.pending': 'waits for you', 'status.confirmed': 'confirmed', 'status.rejected': 'forgotten', 'status.superseded': 'replaced', 'status.merged': 'merged',
   'status.expired': 'expired', any: 'any', deleted: 'Deleted.', 'search.empty': 'Nothing found.', 'status.live': 'what counts now',
