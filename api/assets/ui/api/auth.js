@@ -4,6 +4,9 @@ import { at } from './paths.js';
 const SESSION = { 'X-Rapport-Session': 'cookie' };
 let token = null;
 let goodUntil = 0;
+/** Which renewal the token came from: the same text stands in storage, for the tabs to compare. */
+const RENEWED = 'rapport.renewed';
+let renewal = null;
 let running = null;
 
 const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('rapport.session') : null;
@@ -17,8 +20,9 @@ channel?.addEventListener('message', ({ data }) => {
   if (data.kind !== 'token') for (const heard of listeners) heard(data);
 });
 
-function keep({ access, until }) {
+function keep({ access, until, mark }) {
   token = access;
+  renewal = mark;
   goodUntil = until;
 }
 
@@ -30,8 +34,7 @@ function forget() {
 /** Takes what a sign-in gave, and tells the other tabs. */
 export function signedIn(answer) {
   // Half a minute early, so that a request in flight does not meet its end.
-  keep({ access: answer.access_token, until: Date.now() + (answer.expires_in - 30) * 1000 });
-  channel?.postMessage({ kind: 'token', access: token, until: goodUntil });
+  share(answer.access_token, Date.now() + (answer.expires_in - 30) * 1000);
   channel?.postMessage({ kind: 'signed-in', user: answer.user.id });
   return answer.user;
 }
@@ -55,13 +58,24 @@ async function locked(act) {
   const before = token;
   // Over plain http there are no locks; the server forgives a token that comes twice within half a minute.
   if (!navigator.locks) return act();
-  const done = await navigator.locks.request('rapport.refresh', { ifAvailable: true }, (lock) => lock && act().then((value) => ({ value })));
-  if (done) return done.value;
-  // Another tab is at it. What it got comes by the channel, maybe a moment after the lock.
   return navigator.locks.request('rapport.refresh', async () => {
-    for (let wait = 0; wait < 20 && (token === before || !hasToken()); wait += 1) await new Promise((next) => setTimeout(next, 25));
+    // When another tab was first, what it got comes by the channel, maybe a moment after the lock.
+    for (let wait = 0; wait < 40 && token === before && renewedElsewhere(); wait += 1) await new Promise((next) => setTimeout(next, 25));
     return token !== before && hasToken() ? true : act();
   });
+}
+
+/** Whether a tab renewed after the token that this tab had. A tab that had none does not wait for others. */
+function renewedElsewhere() {
+  try { return token !== null && localStorage.getItem(RENEWED) !== renewal; } catch { return false; }
+}
+
+/** Keeps a new token and hands it to the other tabs; the mark stays for who looks before they hear of it. */
+function share(access, until) {
+  const mark = `${until} ${Math.random()}`;
+  keep({ access, until, mark });
+  try { localStorage.setItem(RENEWED, mark); } catch { /* the server forgives a token that comes twice */ }
+  channel?.postMessage({ kind: 'token', access, until, mark });
 }
 
 /** `true`: there is a token. `false`: nobody is signed in. Throws when the server could not be asked. */
@@ -73,8 +87,7 @@ async function ask() {
   }
   if (!response.ok) throw Object.assign(new Error('refresh'), { status: response.status });
   const answer = await response.json();
-  keep({ access: answer.access_token, until: Date.now() + (answer.expires_in - 30) * 1000 });
-  channel?.postMessage({ kind: 'token', access: token, until: goodUntil });
+  share(answer.access_token, Date.now() + (answer.expires_in - 30) * 1000);
   return true;
 }
 
