@@ -46,6 +46,9 @@ enum Command {
     Api,
     /// Start a worker alone. Needs PostgreSQL and Redis.
     Worker(commands::worker::Arguments),
+    /// Run one job for a worker that does not trust it; a worker starts this by itself.
+    #[command(name = rapport_worker::isolated::COMMAND, hide = true)]
+    IsolatedJob,
     /// Bring the database's schema up to date.
     Migrate,
     /// Make an admin, set a password, activate and deactivate accounts.
@@ -111,6 +114,7 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Serve => commands::serve::run(settings).await,
         Command::Api => commands::api::run(settings).await,
         Command::Worker(arguments) => commands::worker::run(settings, arguments).await,
+        Command::IsolatedJob => commands::isolated_job::run(settings).await,
         Command::Admin(arguments) => commands::admin::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,

@@ -13,6 +13,7 @@ use rapport_common::{
     embeddings::Embedder,
     events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
     files,
+    isolated::Pipe,
     limits::{Limits, LocalLimits, RedisLimits},
     mail::Mailer,
     providers::Providers,
@@ -106,18 +107,29 @@ pub async fn check_schema(db: &Db) -> Result<(), String> {
 }
 
 pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
+    context_of(settings, db, None)
+}
+
+/// For a process that runs one job: what its worker keeps in memory is reached by `pipe`.
+pub fn isolated_context(settings: Settings, db: Db, pipe: Pipe) -> Result<Context, String> {
+    context_of(settings, db, Some(pipe))
+}
+
+fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context, String> {
     let retention = settings.events_retention;
     let link = match &settings.redis_url {
         Some(url) => Some(RedisLink::new(url.expose()).map_err(|error| format!("REDIS_URL: {error}"))?),
         None => None,
     };
-    let (wire, events, limits): (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>) = match link.clone() {
-        Some(link) => (
+    type Shared = (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>);
+    let (wire, events, limits): Shared = match (link.clone(), pipe) {
+        (Some(link), _) => (
             Arc::new(RedisWire::new(link.clone())),
             Arc::new(RedisEvents::new(link.clone(), retention)),
             Arc::new(RedisLimits::new(link)),
         ),
-        None => (
+        (None, Some(pipe)) => (Arc::new(pipe.clone()), Arc::new(pipe), Arc::new(LocalLimits::new())),
+        (None, None) => (
             Arc::new(LocalWire::default()),
             Arc::new(LocalEvents::new(retention)),
             Arc::new(LocalLimits::new()),

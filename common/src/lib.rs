@@ -14,6 +14,7 @@ pub mod embeddings;
 pub mod error;
 pub mod events;
 pub mod files;
+pub mod isolated;
 pub mod jobs;
 pub mod limits;
 pub mod mail;

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod bench;
 pub mod doctor;
+pub mod isolated_job;
 pub mod migrate;
 pub mod mock_provider;
 pub mod password;

@@ -14,7 +14,7 @@ use apalis_core::{
     task::{Task, task_id::RandomId},
     worker::context::WorkerContext,
 };
-use rapport_common::domain::{ids::JobId, job::Lane};
+use rapport_common::domain::ids::JobId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tower::layer::util::Identity;
 
@@ -22,7 +22,6 @@ use tower::layer::util::Identity;
 #[derive(Debug, Clone)]
 pub struct Ticket {
     pub job: JobId,
-    pub lane: Lane,
     /// Given back when the last copy of the ticket is dropped.
     pub slot: Arc<OwnedSemaphorePermit>,
 }

@@ -54,7 +54,7 @@ pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, ticke
         }
         for job in ids {
             let Some(slot) = free.pop() else { break };
-            let ticket = Ticket { job, lane, slot: Arc::new(slot) };
+            let ticket = Ticket { job, slot: Arc::new(slot) };
             if tickets.send(ticket).await.is_err() {
                 return; // the lane's worker is gone; the sweeper announces what we took
             }

@@ -6,8 +6,10 @@
 mod answer_log;
 mod backend;
 mod cancels;
+mod crashes;
 mod feeder;
 mod heartbeat;
+pub mod isolated;
 mod jobs;
 mod outcome;
 mod runner;
@@ -35,7 +37,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use backend::LedgerBackend;
-use runner::Survivors;
 use running::{Running, Stop};
 use service::JobService;
 
@@ -49,8 +50,6 @@ pub struct Runtime {
     pub stopping: CancellationToken,
     /// Chats this process has answered. The sweep goes by it: a metric is for looking at.
     pub chats_answered: AtomicU64,
-    /// Quarantined jobs that did not kill this process.
-    pub survivors: Survivors,
     /// The queues an admin has paused, and when that was read.
     paused: Mutex<(Vec<String>, Option<tokio::time::Instant>)>,
 }
@@ -94,7 +93,6 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
         running: Running::default(),
         stopping: stopping.clone(),
         chats_answered: AtomicU64::new(0),
-        survivors: Survivors::default(),
         paused: Mutex::default(),
     });
     tracing::info!(worker = runtime.name, queues = ?options.queues, concurrency = options.concurrency, "worker started");
@@ -114,8 +112,8 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     let mut lanes = JoinSet::new();
     for &queue in &options.queues {
         lanes.spawn(run_lane(Arc::clone(&runtime), Lane::normal(queue), options.concurrency));
-        // Alone, so that a job which kills its process takes no innocents along.
-        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::quarantine(queue), 1));
+        let at_once = isolated::AT_ONCE.min(options.concurrency);
+        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::quarantine(queue), at_once));
     }
     stopping.cancelled().await;
     tracing::info!(worker = runtime.name, running = runtime.running.len(), "worker stops taking jobs");

@@ -2,16 +2,15 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures::FutureExt;
 use rapport_common::{
-    Error, Result, clock,
+    Context, Error, Result, clock,
     domain::{
         event::{Event, EventId},
-        ids::JobId,
         job::{Job, JobKind, JobStatus},
     },
     error::Code,
@@ -21,44 +20,16 @@ use rapport_common::{
     usecase::end_job,
 };
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
     Runtime,
     backend::Ticket,
-    jobs,
+    isolated, jobs,
     outcome::{Outcome, backoff},
+    running::StopSignal,
     slot::Slot,
 };
-
-/// A quarantined job that has not killed the process within this lets the next one start; but after two crashes a job
-/// keeps the lane to itself to the end (docs/decisions/0004-quarantine.md).
-const PROBATION: Duration = Duration::from_secs(1);
-/// Each survivor halves the probation of the next, down to a sixteenth: where many jobs of one killed process wait, most of
-/// them are innocent. It is whole again when none has come by for a while.
-const HALVINGS: u32 = 4;
-const FORGOTTEN: Duration = Duration::from_secs(10);
-/// How often it is looked whether one has ended before its probation.
-const LOOK: Duration = Duration::from_millis(25);
-
-/// How many quarantined jobs survived in a row here, and when the last did.
-#[derive(Default)]
-pub struct Survivors(Mutex<(u32, Option<Instant>)>);
-
-impl Survivors {
-    fn probation(&self) -> Duration {
-        let survived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = survived.1.is_some_and(|last| last.elapsed() < FORGOTTEN);
-        PROBATION / if lately { 1 << survived.0.min(HALVINGS) } else { 1 }
-    }
-
-    fn add(&self) {
-        let mut survived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = survived.1.is_some_and(|last| last.elapsed() < FORGOTTEN);
-        *survived = (if lately { survived.0 + 1 } else { 1 }, Some(Instant::now()));
-    }
-}
 
 /// Attempts after which a store that is away counts as a try all the same.
 const MANY: u32 = 200;
@@ -74,11 +45,13 @@ pub async fn run_ticket(runtime: Arc<Runtime>, ticket: Ticket) {
             return;
         }
     };
-    let trace_id =
-        job.trace.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default().to_owned();
-    let span =
-        tracing::info_span!("job", job_id = %job.id, kind = %job.kind, attempt = job.attempt, trace_id);
+    let span = span(&job);
     run_claimed(&runtime, ticket, job).instrument(span).await;
+}
+
+fn span(job: &Job) -> tracing::Span {
+    let trace_id = job.trace.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default();
+    tracing::info_span!("job", job_id = %job.id, kind = %job.kind, attempt = job.attempt, trace_id)
 }
 
 async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
@@ -87,71 +60,47 @@ async fn claim(runtime: &Runtime, ticket: &Ticket) -> Result<Option<Job>> {
 }
 
 async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
-    let (guard, signal) = runtime.running.enter(job.id, job.attempt, ticket.lane.quarantine);
+    let (guard, signal) = runtime.running.enter(job.id, job.attempt);
     let queue = job.queue.as_str();
     METRICS.jobs_running.with_label_values(&[queue]).inc();
     let waited = (clock::now() - job.run_at).to_std().unwrap_or_default();
     METRICS.job_wait_seconds.with_label_values(&[job.kind.as_str()]).observe(waited.as_secs_f64());
-    let ticket = if ticket.lane.quarantine { quarantined(runtime, ticket, &job).await } else { Some(ticket) };
-    let mut slot = Slot::new(ticket, runtime.stopping.clone());
     let started = tokio::time::Instant::now();
-    let ran = AssertUnwindSafe(jobs::run(&runtime.ctx, &job, signal, &mut slot)).catch_unwind().await;
-    let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
-    let word = end(runtime, &job, outcome).await;
+    let word = if job.crashes > 0 {
+        let _slot = ticket;
+        isolated::run(runtime, &job, signal).await
+    } else {
+        let mut slot = Slot::new(Some(ticket), runtime.stopping.clone());
+        run_here(&runtime.ctx, &job, signal, &mut slot).await.into()
+    };
     drop(guard);
     METRICS.jobs_running.with_label_values(&[queue]).dec();
     METRICS.job_seconds.with_label_values(&[job.kind.as_str()]).observe(started.elapsed().as_secs_f64());
-    METRICS.job_attempts.with_label_values(&[job.kind.as_str(), word]).inc();
+    METRICS.job_attempts.with_label_values(&[job.kind.as_str(), &word]).inc();
     if job.kind == JobKind::Chat && word == "succeeded" {
         runtime.chats_answered.fetch_add(1, Ordering::Relaxed);
     }
-    tracing::debug!(outcome = word, millis = started.elapsed().as_millis() as u64, "attempt ended");
+    tracing::debug!(outcome = %word, millis = started.elapsed().as_millis() as u64, "attempt ended");
 }
 
-/// Lets the next quarantined job start when this one has passed its probation, and notes that it is not alone any more:
-/// who is alone when its process dies has done it. Gives the ticket of one that stays alone to its end.
-async fn quarantined(runtime: &Arc<Runtime>, ticket: Ticket, job: &Job) -> Option<Ticket> {
-    let together = runtime.running.quarantined();
-    if together.len() > 1 {
-        // Another queue's, or one that has passed its probation: each of them may be the one.
-        for (id, attempt) in together {
-            note_company(runtime, id, attempt).await;
-        }
-    }
-    if job.crashes >= 2 {
-        return Some(ticket);
-    }
-    let (runtime, id, attempt) = (Arc::clone(runtime), job.id, job.attempt);
-    tokio::spawn(async move {
-        let until = Instant::now() + runtime.survivors.probation();
-        while runtime.running.has(id, attempt) {
-            tokio::time::sleep(LOOK).await;
-            if Instant::now() >= until && note_company(&runtime, id, attempt).await {
-                break;
-            }
-        }
-        runtime.survivors.add();
-        drop(ticket);
-    });
-    None
+/// Runs the job's handler in this process, and ends the attempt; gives the metric's word for how.
+async fn run_here(ctx: &Context, job: &Job, signal: StopSignal, slot: &mut Slot) -> &'static str {
+    let ran = AssertUnwindSafe(jobs::run(ctx, job, signal, slot)).catch_unwind().await;
+    let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
+    end(ctx, job, outcome).await
 }
 
-/// `false`: it could not be noted.
-async fn note_company(runtime: &Runtime, id: JobId, attempt: u32) -> bool {
-    let noted = async {
-        let mut conn = runtime.ctx.db.relaxed().await?;
-        Ok::<_, Error>(store::ledger::shares_lane(&mut conn, id, attempt).await?)
-    };
-    noted.await.is_ok()
+/// The same for a process that was started for this job.
+pub async fn run_in_span(ctx: &Context, job: &Job, signal: StopSignal, slot: &mut Slot) -> &'static str {
+    run_here(ctx, job, signal, slot).instrument(span(job)).await
 }
 
 /// Ends the attempt in the ledger as the handler chose; gives the metric's word for it.
-async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
-    let ctx = &runtime.ctx;
+pub async fn end(ctx: &Context, job: &Job, outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Done(data) => {
             if job.kind != JobKind::Chat {
-                tell_waiting(runtime, job, "done", &data).await;
+                tell(ctx, job, "done", &data).await;
             }
             "succeeded"
         }
@@ -183,12 +132,12 @@ async fn end(runtime: &Runtime, job: &Job, outcome: Outcome) -> &'static str {
             }
         }
         Outcome::Dead(problem) => {
-            tell_end(runtime, job, JobStatus::Failed, None, Some(&problem)).await;
+            tell_end(ctx, job, JobStatus::Failed, None, Some(&problem)).await;
             "failed"
         }
         Outcome::Cancelled => {
             if persist(|| end_job::cancel_running(ctx, job)).await == Some(true) {
-                tell_end(runtime, job, JobStatus::Cancelled, None, None).await;
+                tell_end(ctx, job, JobStatus::Cancelled, None, None).await;
                 "cancelled"
             } else {
                 "lost"
@@ -235,24 +184,20 @@ where
 }
 
 async fn tell_end(
-    runtime: &Runtime,
+    ctx: &Context,
     job: &Job,
     status: JobStatus,
     result: Option<&Value>,
     error: Option<&Value>,
 ) {
     if let Some((name, data)) = final_name_and_data(status, result, error) {
-        tell(&runtime.ctx, job, name, &data).await;
+        tell(ctx, job, name, &data).await;
     }
-}
-
-async fn tell_waiting(runtime: &Runtime, job: &Job, name: &str, data: &Value) {
-    tell(&runtime.ctx, job, name, data).await;
 }
 
 /// The final event of a job that ended without its handler's own: kept for chats, only shown for others. Readers that
 /// miss it are told by the ledger.
-pub async fn tell(ctx: &rapport_common::Context, job: &Job, name: &str, data: &Value) {
+pub async fn tell(ctx: &Context, job: &Job, name: &str, data: &Value) {
     let mut data = data.clone();
     if name == "error" {
         data["job_id"] = json!(job.id);

@@ -33,7 +33,6 @@ pub async fn stopped(signal: &mut StopSignal) -> Stop {
 
 struct Attempt {
     number: u32,
-    quarantined: bool,
     stop: watch::Sender<Option<Stop>>,
 }
 
@@ -42,9 +41,9 @@ pub struct Running(Mutex<HashMap<JobId, Attempt>>);
 
 impl Running {
     /// Notes that a job runs; forgotten when the guard is dropped.
-    pub fn enter(&self, job: JobId, attempt: u32, quarantined: bool) -> (Guard<'_>, StopSignal) {
+    pub fn enter(&self, job: JobId, attempt: u32) -> (Guard<'_>, StopSignal) {
         let (stop, receiver) = watch::channel(None);
-        let entered = Attempt { number: attempt, quarantined, stop };
+        let entered = Attempt { number: attempt, stop };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, entered);
         (Guard { running: self, job, attempt }, receiver)
     }
@@ -72,18 +71,6 @@ impl Running {
     pub fn attempts(&self) -> Vec<(JobId, u32)> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         running.iter().map(|(job, attempt)| (*job, attempt.number)).collect()
-    }
-
-    pub fn has(&self, job: JobId, attempt: u32) -> bool {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.get(&job).is_some_and(|found| found.number == attempt)
-    }
-
-    /// Those that run in quarantine, in whichever queue's.
-    pub fn quarantined(&self) -> Vec<(JobId, u32)> {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quarantined = running.iter().filter(|(_, attempt)| attempt.quarantined);
-        quarantined.map(|(job, attempt)| (*job, attempt.number)).collect()
     }
 
     pub fn len(&self) -> usize {

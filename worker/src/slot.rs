@@ -20,11 +20,10 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The place that a ticket brings. In quarantine it is kept: nothing may run beside a job that kills its process.
+    /// The place that a ticket brings. A job in a process of its own has no ticket there: its worker keeps the place.
     pub fn new(ticket: Option<Ticket>, stopping: CancellationToken) -> Self {
-        let quarantine = ticket.as_ref().is_none_or(|ticket| ticket.lane.quarantine);
         let place = ticket.map(|ticket| ticket.slot);
-        let lane = place.as_ref().filter(|_| !quarantine).map(|place| Arc::clone(place.semaphore()));
+        let lane = place.as_ref().map(|place| Arc::clone(place.semaphore()));
         Self { lane, place, apart: None, stopping }
     }
 

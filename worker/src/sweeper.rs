@@ -6,9 +6,8 @@
 //!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
 //!   already is harmless.
 //! - It takes back running jobs whose worker is gone (`rapport_common::presence`: two looks in a row find its lock free),
-//!   or whose lease ended. If the worker's process died, the crash counts: the job runs again in the quarantine lane, or
-//!   fails when its process died of it twice: such a job ends up dead, with its error on it, and the queue goes on. A
-//!   worker that lives and was only paused or cut off is no crash: the job runs again as any other.
+//!   or whose lease ended. If the worker's process died, the job runs again in a process of its own (`crashes`). A worker
+//!   that lives and was only paused or cut off is no crash: the job runs again as any other.
 //! - It puts in the jobs that rows call for: conversations due to be read, texts without vectors, memories to look
 //!   through or to expire. The rows are the truth, so no such job can be forgotten.
 //!
@@ -23,22 +22,15 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
-    Error, Result, clock,
-    domain::job::{Job, Lane, Queue},
-    error::Code,
-    store::{
-        self,
-        jobs::Ready,
-        ledger::{Crash, Expired},
-        presence::Absent,
-    },
-    telemetry::metrics::METRICS,
-    usecase::{end_job, memory, webhooks},
+    Result, clock,
+    domain::job::{Lane, Queue},
+    store::{self, presence::Absent},
+    usecase::{memory, webhooks},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Runtime, runner::tell};
+use crate::{Runtime, crashes};
 
 /// Jobs announced in one sweep.
 const BATCH: i64 = 5_000;
@@ -156,9 +148,6 @@ impl Absentees {
     }
 }
 
-/// Attempts after which a job that loses its worker again and again, though none died, is given up.
-const MANY_ATTEMPTS: u32 = 1_000;
-
 async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.read().await?;
@@ -168,11 +157,6 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let gone = absentees.look(absent);
     let expired = store::ledger::expired(&mut conn, now, &gone).await?;
     drop(conn);
-    // What a process ran when it died: one job, and who did it is clear; several, and it may have been any of them.
-    let mut ran: HashMap<String, usize> = HashMap::new();
-    for expired in &expired {
-        *ran.entry(expired.worker.clone()).or_default() += 1;
-    }
     for expired in expired {
         // This process lives: it was only held up. Its next heartbeat renews what it runs, and hands back the rest.
         if expired.worker == runtime.name {
@@ -180,88 +164,10 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
         }
         // Embedded, nobody else lives: the process before this one died.
         let died = !is_shared || dead.contains(&expired.worker);
-        let crashed = died.then_some(if ran[&expired.worker] == 1 { Crash::Alone } else { Crash::InCompany });
         // One job that cannot be taken back must not keep the others.
-        if let Err(error) = take_one_back(runtime, &expired, &gone, crashed).await {
+        if let Err(error) = crashes::take_back(runtime, &expired, &gone, died).await {
             tracing::warn!(%error, job_id = %expired.job.id, "not taken back, the next sweep tries again");
         }
-    }
-    Ok(())
-}
-
-async fn take_one_back(
-    runtime: &Runtime,
-    expired: &Expired,
-    gone: &[String],
-    crashed: Option<Crash>,
-) -> Result<()> {
-    let job = &expired.job;
-    let to_blame = match crashed {
-        Some(crash) => is_to_blame(runtime, expired, crash).await?,
-        None => job.attempt >= MANY_ATTEMPTS,
-    };
-    if to_blame && !job.cancel_requested {
-        return bury(runtime, job, gone).await;
-    }
-    let why = if crashed.is_some() { "died" } else { "was cut off, or paused" };
-    let error = Error::new(Code::JobCrashed, format!("The worker of attempt {} {why}.", job.attempt));
-    reclaim(runtime, job, gone, crashed, &error).await
-}
-
-/// Crashes after which a job is dead even if somebody kills workers all the time.
-const MANY_CRASHES: u32 = 5;
-
-/// Whether the process died of this job: for the second time, if it was alone both times; for the third, in any case. It
-/// is not to blame when another worker died in between that did not run it: then somebody kills workers.
-async fn is_to_blame(runtime: &Runtime, expired: &Expired, crash: Crash) -> Result<bool> {
-    let crashes = expired.job.crashes + 1;
-    let suspect = crashes >= 3 || (crashes == 2 && crash == Crash::Alone && !expired.in_company);
-    let Some(before) = expired.crashed_on.as_deref().filter(|_| suspect) else { return Ok(false) };
-    if crashes >= MANY_CRASHES {
-        return Ok(true);
-    }
-    let lease = TimeDelta::from_std(runtime.ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
-    let mut conn = runtime.ctx.db.read().await?;
-    let another =
-        store::workers::another_died(&mut conn, before, &expired.worker, clock::now() - lease).await?;
-    Ok(!another)
-}
-
-async fn reclaim(
-    runtime: &Runtime,
-    job: &Job,
-    gone: &[String],
-    crashed: Option<Crash>,
-    error: &Error,
-) -> Result<()> {
-    let now = clock::now();
-    let mut conn = runtime.ctx.db.relaxed().await?;
-    let problem = error.problem(None);
-    let reclaimed =
-        store::ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, crashed, &problem).await?;
-    drop(conn);
-    if !reclaimed {
-        return Ok(());
-    }
-    METRICS.reclaimed.with_label_values(&[job.kind.as_str()]).inc();
-    tracing::warn!(job_id = %job.id, kind = %job.kind, attempt = job.attempt, ?crashed, "taken back from a worker");
-    if let (true, Some(user)) = (job.cancel_requested, job.user_id) {
-        // It was to be cancelled: nobody needs it run again.
-        rapport_common::usecase::cancel_job::cancel_job(&runtime.ctx, user, job.id).await?;
-        return Ok(());
-    }
-    let lane = if crashed.is_some() { Lane::quarantine(job.queue) } else { Lane::normal(job.queue) };
-    runtime.ctx.announce([Ready { id: job.id, lane, priority: 0, run_at: now }]).await;
-    Ok(())
-}
-
-async fn bury(runtime: &Runtime, job: &Job, gone: &[String]) -> Result<()> {
-    let detail = format!("A worker's process died {} times while it ran this job.", job.crashes + 1);
-    let error = Error::new(Code::JobCrashed, detail);
-    if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, gone, &error).await? {
-        tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");
-        METRICS.job_attempts.with_label_values(&[job.kind.as_str(), "failed"]).inc();
-        tell(&runtime.ctx, job, name, &data).await;
     }
     Ok(())
 }

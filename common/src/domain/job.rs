@@ -112,7 +112,8 @@ impl FromStr for JobKind {
 }
 
 /// Every queue. Workers are scaled per queue (`rapport worker --queues chat,background`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Queue {
     /// A person is waiting.
     Chat,
@@ -153,8 +154,8 @@ impl FromStr for Queue {
     }
 }
 
-/// Where ids of ready jobs wait: a queue, or the quarantine beside it for jobs whose last run ended in a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Where ids of ready jobs wait: a queue, or the quarantine beside it for jobs that a process died with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lane {
     pub queue: Queue,
     pub quarantine: bool,

@@ -25,7 +25,7 @@ const DEAD: &str = "select id, kind, queue, user_id, attempt, error, created_at,
     where status = 'failed' and id < $1 and ($2 is null or kind = $2) and ($3 is null or queue = $3) order by id desc limit $4";
 const OWNER: &str = "select user_id from jobs where id = $1 and status = 'failed'";
 const REVIVE: &str = "update jobs set status = 'queued', max_attempts = attempt + $2, run_at = $3, error = null, finished_at = null,
-        quarantine = false, crashes = 0, shared_lane = false where id = $1 and status = 'failed' and user_id is null";
+        quarantine = false, crashes = 0 where id = $1 and status = 'failed' and user_id is null";
 const DISCARD: &str = "delete from jobs where id = $1 and status = 'failed' and kind <> 'chat'";
 /// A chat's failed answer stays in the history: only the list of the dead forgets it.
 const DISCARD_CHAT: &str =

@@ -1,6 +1,7 @@
 //! Jobs as their owners see them, and putting new ones in. What workers do to them is in [`super::ledger`].
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -39,7 +40,7 @@ const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at =
 const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
 const RETRY: &str =
     "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
-        cancel_requested = $5, crashes = 0, shared_lane = $5, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
+        cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
 const OPEN_CHAT: &str = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
       and status in ('queued', 'running') order by session_order limit 1";
@@ -153,7 +154,7 @@ pub struct NewJob {
 }
 
 /// What the wire needs to know of a job that became ready.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     pub id: JobId,
     pub lane: Lane,

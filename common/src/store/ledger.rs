@@ -61,6 +61,8 @@ const RENEW: Pair = Pair {
     lite: "update jobs set lease_until = $2 where status = 'running' and $3 is not null and exists (select 1 from json_each($1) r
             where jobs.id = unhex(r.value ->> 'id') and jobs.attempt = r.value ->> 'attempt')",
 };
+const RUNNING: &str =
+    concat!("select ", columns!(), " from jobs where id = $1 and attempt = $2 and status = 'running'");
 const HELD: &str = "select id, attempt from jobs where worker = $1 and status = 'running'";
 const CANCELLED: &str =
     "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
@@ -69,8 +71,7 @@ const SETTLE: &str =
         worker = null, partial = null, partial_n = null, quarantine = $7
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const RETRY_LATER: &str =
-    "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null,
-        quarantine = $5
+    "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
         lease_until = null, worker = null
@@ -118,13 +119,12 @@ macro_rules! forsaken_pair {
     };
 }
 const EXPIRED: Pair = forsaken_pair!(
-    ["select ", columns!(), ", worker, crashed_on, shared_lane from jobs where status = 'running' and "]
+    ["select ", columns!(), ", worker from jobs where status = 'running' and "]
     1 2 [" order by lease_until limit 500"]
 );
 const RECLAIM: Pair = forsaken_pair!(
-    ["update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null, crashed_on = case when $5 then worker else crashed_on end,
-        quarantine = $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1,
-        shared_lane = shared_lane or $7
+    ["update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null,
+        quarantine = quarantine or $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
     3 4 [""]
 );
@@ -136,12 +136,11 @@ const BURY: Pair = forsaken_pair!(
 );
 /// At the start of an embedded process: every other that had jobs is dead.
 const END_LEASES: &str = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
-const SHARES_LANE: &str = "update jobs set shared_lane = $3
-    where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
 const OPEN: Pair = any_id!(["select id from jobs where id in "] 1 [" and status in ('queued', 'running')"]);
 
 pub(super) const SQL: &[&str] = &[
+    RUNNING,
     HELD,
     END_LEASES,
     CANCELLED,
@@ -152,7 +151,6 @@ pub(super) const SQL: &[&str] = &[
     CHECKPOINT,
     DUE,
     DUE_IN_LANE,
-    SHARES_LANE,
     DEPTHS,
 ];
 pub(super) const PAIRS: &[Pair] = &[OPEN, CLAIM, RENEW, EXPIRED, RECLAIM, BURY];
@@ -189,6 +187,12 @@ pub async fn renew(
     let running: Vec<Value> = running.iter().map(attempt).collect();
     let sql = RENEW.of(conn);
     execute!(conn, sql, Json(running), now + lease, now).map(drop)
+}
+
+/// A job as it is while this attempt of it runs; `None` when it does not.
+pub async fn running(q: &mut impl Querier, id: JobId, attempt: u32) -> Result<Option<Job>, sqlx::Error> {
+    let row = fetch_optional!(Row, q, RUNNING, id, i64::from(attempt))?;
+    row.map(Row::job).transpose()
 }
 
 /// The attempts that `worker` holds, as the ledger has it.
@@ -240,7 +244,7 @@ pub async fn retry_later(
     run_at: DateTime<Utc>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, RETRY_LATER, id, i64::from(attempt), run_at, Json(error), false)? == 1)
+    Ok(execute!(tx, RETRY_LATER, id, i64::from(attempt), run_at, Json(error))? == 1)
 }
 
 /// Puts a job back because its worker is stopping: the attempt does not count.
@@ -317,10 +321,6 @@ pub async fn due_in_lane(
 pub struct Expired {
     pub job: Job,
     pub worker: String,
-    /// The worker that died with it before this one.
-    pub crashed_on: Option<String>,
-    /// Others ran beside it when a process died of one of them, or run beside it in the quarantine lane.
-    pub in_company: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -328,8 +328,6 @@ struct ExpiredRow {
     #[sqlx(flatten)]
     job: Row,
     worker: Option<String>,
-    crashed_on: Option<String>,
-    shared_lane: bool,
 }
 
 /// Running jobs whose lease ended, or whose worker is one of the `gone`.
@@ -340,15 +338,10 @@ pub async fn expired(
 ) -> Result<Vec<Expired>, sqlx::Error> {
     let sql = EXPIRED.of(q);
     let rows = fetch_all!(ExpiredRow, q, sql, now, Json(gone))?.into_iter();
-    let expired = rows.map(|ExpiredRow { job, worker, crashed_on, shared_lane: in_company }| {
-        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default(), crashed_on, in_company })
+    let expired = rows.map(|ExpiredRow { job, worker }| {
+        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default() })
     });
     expired.collect()
-}
-
-/// Notes that a job is not alone in its quarantine lane.
-pub async fn shares_lane(conn: &mut Conn, id: JobId, attempt: u32) -> Result<(), sqlx::Error> {
-    execute!(conn, SHARES_LANE, id, i64::from(attempt), true).map(drop)
 }
 
 /// Fails a job whose lease ended or whose worker is `gone`. `false`: the lease was renewed, or the job ended meanwhile.
@@ -365,30 +358,19 @@ pub async fn bury(
     Ok(execute!(tx, sql, id, i64::from(attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
 }
 
-/// Puts a job back that its worker lost; the attempt does not count as a try. With `crashed`, its process died: that is
-/// counted, and it goes into quarantine. `false`: its lease was renewed or it ended meanwhile.
+/// Puts a job back that its worker lost; the attempt does not count as a try. With `crashed`, it may be why its process
+/// died: that is counted, and from now on it runs in a process of its own. `false`: its lease was renewed or it ended meanwhile.
 pub async fn reclaim(
     conn: &mut Conn,
     id: JobId,
     attempt: u32,
     now: DateTime<Utc>,
     gone: &[String],
-    crashed: Option<Crash>,
+    crashed: bool,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
     let sql = RECLAIM.of(conn);
-    let in_company = crashed == Some(Crash::InCompany);
-    let (attempt, error) = (i64::from(attempt), Json(error));
-    Ok(execute!(conn, sql, id, attempt, now, Json(gone), crashed.is_some(), error, in_company)? == 1)
-}
-
-/// How a job's process died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
-    /// It ran nothing else.
-    Alone,
-    /// Of this job, or of another that it ran.
-    InCompany,
+    Ok(execute!(conn, sql, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
 }
 
 /// How much waits: queue, number of jobs, when the oldest was due.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Conn, Pair, Querier, execute, fetch_all, fetch_optional};
+use super::db::{Conn, Pair, Querier, execute, fetch_all};
 use crate::error::Result;
 
 macro_rules! beat {
@@ -21,12 +21,8 @@ const PRUNE: &str = "delete from workers where seen_at < $1";
 const LIVING: &str =
     "select name, queues, concurrency, started_at, seen_at from workers where seen_at >= $1 order by name";
 
-/// Of two workers that died, the first long ago: whether another died between.
-const DIED_BETWEEN: &str = "select w.name from workers w join workers f on f.name = $1
-    where w.name <> $1 and w.name <> $2 and w.seen_at > f.seen_at and w.seen_at < $3 limit 1";
-
 pub(super) const PAIRS: &[Pair] = &[BEAT];
-pub(super) const SQL: &[&str] = &[LEAVE, PRUNE, LIVING, DIED_BETWEEN];
+pub(super) const SQL: &[&str] = &[LEAVE, PRUNE, LIVING];
 
 #[derive(Debug, sqlx::FromRow)]
 pub struct Worker {
@@ -59,15 +55,4 @@ pub async fn prune(conn: &mut Conn, before: DateTime<Utc>) -> Result<u64, sqlx::
 
 pub async fn living(q: &mut impl Querier, since: DateTime<Utc>) -> Result<Vec<Worker>, sqlx::Error> {
     fetch_all!(Worker, q, LIVING, since)
-}
-
-/// Whether a worker other than `first` and `second` died after `first` did: its heartbeat stopped before `dead_before`,
-/// and it did not say goodbye.
-pub async fn another_died(
-    q: &mut impl Querier,
-    first: &str,
-    second: &str,
-    dead_before: DateTime<Utc>,
-) -> Result<bool, sqlx::Error> {
-    Ok(fetch_optional!((String,), q, DIED_BETWEEN, first, second, dead_before)?.is_some())
 }

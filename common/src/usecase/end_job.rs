@@ -142,8 +142,7 @@ pub async fn retry_later(ctx: &Context, job: &Job, wait: Duration, error: &Error
         return Ok(false);
     }
     tx.commit().await?;
-    let lane = crate::domain::job::Lane::normal(job.queue);
-    ctx.announce([Ready { id: job.id, lane, priority: 0, run_at }]).await;
+    ctx.announce([Ready { id: job.id, lane: job.lane(), priority: 0, run_at }]).await;
     Ok(true)
 }
 

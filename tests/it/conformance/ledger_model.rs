@@ -5,7 +5,7 @@
 //! `PROPTEST_CASES` says how many cases are tried. A failure prints the shortest sequence that fails. Whose clock is
 //! wrong matters on PostgreSQL alone: leases go by the database's. On SQLite there is one process, and one clock.
 //!
-//! Not modelled: whom the sweeper blames (decision 4), pauses in the middle of a transaction, and what is outside of the
+//! Not modelled: pauses in the middle of a transaction, and what is outside of the
 //! ledger (events, the wire).
 
 mod database;

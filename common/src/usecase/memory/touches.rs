@@ -30,13 +30,18 @@ impl Touches {
             loop {
                 tokio::time::sleep(PERIOD).await;
                 let Some(read) = read.upgrade() else { return };
-                let all = std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner));
-                if let Err(error) = write(&db, all).await {
-                    tracing::debug!(%error, "readings of memories were not counted");
-                }
+                Self(read).write(&db).await;
             }
         });
         touches
+    }
+
+    /// Writes what was counted so far.
+    pub async fn write(&self, db: &Db) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = write(db, all).await {
+            tracing::debug!(%error, "readings of memories were not counted");
+        }
     }
 
     pub fn note(&self, user: UserId, ids: impl IntoIterator<Item = MemoryId>) {

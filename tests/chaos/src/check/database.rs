@@ -109,7 +109,6 @@ impl Reader {
             ("", "attempt"),
             ("", "max_attempts"),
             ("", "crashes"),
-            ("", "crashed_on"),
             ("", "worker"),
             ("", "quarantine"),
             ("", "cancel_requested"),

@@ -158,7 +158,7 @@ impl Model {
 
     pub fn retry_later(&mut self, job: usize, attempt: u32, run_at: i64) -> bool {
         let Some(job) = self.current(job, attempt) else { return false };
-        (job.row.status, job.run_at, job.row.quarantine) = (JobStatus::Queued, run_at, false);
+        (job.row.status, job.run_at) = (JobStatus::Queued, run_at);
         job.no_lease();
         true
     }
@@ -180,7 +180,8 @@ impl Model {
 
     pub fn reclaim(&mut self, job: usize, attempt: u32, now: i64, gone: &[String], crashed: bool) -> bool {
         let Some(job) = self.forsaken(job, attempt, gone) else { return false };
-        (job.row.status, job.run_at, job.row.quarantine) = (JobStatus::Queued, now, crashed);
+        (job.row.status, job.run_at) = (JobStatus::Queued, now);
+        job.row.quarantine |= crashed;
         job.row.crashes += u32::from(crashed);
         job.row.max_attempts += 1;
         job.no_lease();

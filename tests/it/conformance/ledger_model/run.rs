@@ -150,6 +150,9 @@ impl<'d> Run<'d> {
             }
             Step::HearCancels { worker } => self.hear_cancels(worker % self.workers.len()).await?,
             Step::Die { worker } => self.die(worker % self.workers.len()),
+            Step::OwnProcessDies { worker, nth } => {
+                self.own_process_dies(worker % self.workers.len(), nth).await?;
+            }
             Step::Look { worker, knows } => self.look(worker % self.workers.len(), knows).await?,
             Step::TakeBack { worker } => self.take_back(worker % self.workers.len()).await?,
             Step::Mistake { worker, job, old, doing } if !self.ids.is_empty() => {

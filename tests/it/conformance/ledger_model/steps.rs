@@ -52,6 +52,11 @@ pub enum Step {
     Die {
         worker: usize,
     },
+    /// A job that a process died with runs in one of its own, and that dies, while the worker lives.
+    OwnProcessDies {
+        worker: usize,
+        nth: usize,
+    },
     /// The first half of a sweep. `knows`: whose process is gone; otherwise only leases tell.
     Look {
         worker: usize,
@@ -103,6 +108,7 @@ pub fn scene() -> impl Strategy<Value = Vec<Step>> {
         1 => (worker(), nth()).prop_map(|(worker, nth)| Step::HandBack { worker, nth }),
         1 => worker().prop_map(|worker| Step::HearCancels { worker }),
         1 => worker().prop_map(|worker| Step::Die { worker }),
+        2 => (worker(), nth()).prop_map(|(worker, nth)| Step::OwnProcessDies { worker, nth }),
         2 => look,
         2 => worker().prop_map(|worker| Step::TakeBack { worker }),
         3 => (worker(), job(), any::<bool>(), doing)

@@ -6,7 +6,7 @@ use rapport_common::{
     error::Code,
     store::{
         self,
-        ledger::{self, Crash, Expired},
+        ledger::{self, Expired},
     },
     usecase::end_job,
 };
@@ -29,44 +29,42 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// As the sweeper, with a simpler rule of whom to blame: a job is dead after its second crash in quarantine.
+    /// As the sweeper: the first death counts; after it the job runs in a process of its own, and a worker's says nothing.
     pub async fn take_back(&mut self, worker: usize) -> Result<(), String> {
         let looked = std::mem::take(&mut self.workers[worker].looked);
-        for Expired { job, worker: holder, .. } in looked {
+        for Expired { job, worker: holder } in looked {
             let Worker { name, skew, gone, dead, .. } = &self.workers[worker];
             if holder == *name {
                 continue;
             }
             let (n, now) = (self.number(job.id), self.now(worker));
-            let crashed = dead.contains(&holder);
-            let error = Error::new(Code::JobCrashed, "its worker died");
-            if crashed && job.crashes + 1 >= 2 && job.quarantine && !job.cancel_requested {
-                let buried = end_job::bury_job(&self.db.ctx, &job, gone, &error).await.unwrap().is_some();
-                same("buried", buried, self.model.bury(n, job.attempt, gone))?;
-                if buried {
-                    self.promises.buried(n)?;
-                }
-                continue;
-            }
+            let died = dead.contains(&holder);
+            let counts = died && job.crashes == 0;
+            let error = Error::new(Code::JobCrashed, "its worker died").problem(None);
             let mut conn = self.db.ctx.db.relaxed().await.unwrap();
-            let problem = error.problem(None);
-            let done = ledger::reclaim(
-                &mut conn,
-                job.id,
-                job.attempt,
-                now,
-                gone,
-                crashed.then_some(Crash::Alone),
-                &problem,
-            );
+            let done = ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, counts, &error);
             let done = done.await.unwrap();
             drop(conn);
-            same("reclaimed", done, self.model.reclaim(n, job.attempt, *skew, gone, crashed))?;
-            if done && crashed && job.cancel_requested {
+            same("reclaimed", done, self.model.reclaim(n, job.attempt, *skew, gone, counts))?;
+            if done && died && job.cancel_requested {
                 self.cancel(n).await?;
             }
         }
         Ok(())
+    }
+
+    /// As a worker whose job's own process died: it buries the job, as one whose holder is gone.
+    pub async fn own_process_dies(&mut self, worker: usize, nth: usize) -> Result<(), String> {
+        let Worker { name, running, .. } = &mut self.workers[worker];
+        let suspects: Vec<usize> = (0..running.len()).filter(|&n| running[n].crashes > 0).collect();
+        let Some(&chosen) = suspects.get(nth % suspects.len().max(1)) else { return Ok(()) };
+        let (job, gone) = (running.remove(chosen), [name.clone()]);
+        let n = self.number(job.id);
+        self.promises.died_with(n);
+        let error = Error::new(Code::JobCrashed, "its process died");
+        let buried = end_job::bury_job(&self.db.ctx, &job, &gone, &error).await.unwrap().is_some();
+        same("buried", buried, self.model.bury(n, job.attempt, &gone))?;
+        if buried { self.promises.buried(n) } else { Ok(()) }
     }
 
     /// Something done to a job that is not in the state for it (or, with `old`, to an attempt before the present one): it
@@ -99,9 +97,7 @@ impl Run<'_> {
             Doing::Reclaim => {
                 let mut conn = ctx.db.relaxed().await.unwrap();
                 let problem = error.problem(None);
-                ledger::reclaim(&mut conn, id, attempt, now, &self.dead, Some(Crash::Alone), &problem)
-                    .await
-                    .unwrap()
+                ledger::reclaim(&mut conn, id, attempt, now, &self.dead, true, &problem).await.unwrap()
             }
             Doing::CancelWaiting => {
                 let mut tx = ctx.db.begin().await.unwrap();
