@@ -18,10 +18,10 @@ pub struct Breaker {
 
 /// The first pause of those who have nobody else to ask, and the longest.
 const ALONE_FIRST: Duration = Duration::from_secs(1);
-const ALONE_LONGEST: Duration = Duration::from_secs(4);
+const ALONE_LONGEST: Duration = Duration::from_secs(2);
 /// How long a probe keeps others from trying: it may hang, or its process die.
 const PROBE: Duration = Duration::from_secs(30);
-const PROBE_ALONE: Duration = Duration::from_secs(5);
+const PROBE_ALONE: Duration = Duration::from_secs(2);
 
 impl Breaker {
     /// The pause after so many openings.

@@ -14,6 +14,8 @@ use reqwest::{
 use super::{ChatEvent, ChatStream, ErrorClass, Meter, ProviderError, sse::SseParser};
 use crate::{clock, settings::Ai};
 
+/// How long a silent connection is believed, and how long its answer is waited for.
+const LINK: Duration = Duration::from_secs(10);
 /// A whole answer is not longer than this.
 const BODY_MAX: usize = 16 << 20;
 
@@ -23,6 +25,11 @@ pub fn client(settings: &Ai) -> Result<reqwest::Client, reqwest::Error> {
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(512)
         .tcp_nodelay(true)
+        // A link that broke without a word: HTTP/2 asks whether the other end is there, for HTTP/1.1 the kernel does.
+        .http2_keep_alive_interval(LINK)
+        .http2_keep_alive_timeout(LINK)
+        .tcp_keepalive(LINK)
+        .tcp_user_timeout(LINK * 2)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .user_agent(concat!("rapport/", env!("CARGO_PKG_VERSION")))

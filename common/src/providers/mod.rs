@@ -17,6 +17,7 @@ mod rates;
 mod registry;
 pub mod router;
 pub mod sse;
+mod usual;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ use super::{
     mock::{self, Mock},
     models::Models,
     openai::OpenAi,
+    usual::Usual,
 };
 use crate::{domain::message::Usage, redis_link::RedisLink, settings::Ai};
 
@@ -21,6 +22,7 @@ pub struct Providers {
     order: Vec<String>,
     pub models: Arc<Models>,
     pub health: Health,
+    pub(super) usual: Usual,
 }
 
 struct Known {
@@ -61,6 +63,7 @@ impl Providers {
             order: settings.order.clone(),
             models: Arc::new(Models::new(&settings.models)),
             health: Health::new(breaker, shared),
+            usual: Usual::new(settings.silence_timeout),
         })
     }
 

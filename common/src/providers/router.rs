@@ -25,6 +25,8 @@ use crate::{chat::tokens, domain::message::Usage, telemetry::metrics::METRICS};
 const RETRIES: usize = 2;
 /// A provider that asks for a longer rest gets it from the ledger, not from a waiting worker.
 const LONGEST_REST: Duration = Duration::from_secs(2);
+/// How often an answer is asked for anew because nothing is heard for far longer than usual. After that it is waited for.
+const SILENCES: u32 = 3;
 /// A key whose rate is used up rests so long when the provider does not say.
 const KEY_REST: Duration = Duration::from_secs(10);
 /// A key that is not accepted is tried again after so long.
@@ -201,6 +203,7 @@ impl Providers {
                 let mut key = keys.next().unwrap_or_default();
                 let mut pauses = pauses();
                 let mut failed;
+                let mut silences = 0;
                 loop {
                     let started = Instant::now();
                     if !own {
@@ -208,9 +211,23 @@ impl Providers {
                     }
                     let mut said = false;
                     request.meter.begin(&name, &model, estimate);
-                    let mut error = match provider.chat(&request, key).await {
+                    // A whole answer may take as long as it takes.
+                    let silence = (request.stream && silences < SILENCES).then(|| self.usual.silence(&name, &model));
+                    let mut lost = false;
+                    let opened = match silence.flatten() {
+                        None => provider.chat(&request, key).await,
+                        Some(silence) => tokio::time::timeout(silence, provider.chat(&request, key)).await.unwrap_or_else(|_| {
+                            lost = true;
+                            silences += 1;
+                            Err(ProviderError::new(&name, ErrorClass::Timeout, "silent for far longer than usual"))
+                        }),
+                    };
+                    let mut error = match opened {
                         Err(error) => error,
                         Ok(Opened { mut events, limits }) => {
+                            if request.stream {
+                                self.usual.note(&name, &model, started.elapsed());
+                            }
                             if !own {
                                 self.health.note(&name, key, limits);
                             }
@@ -265,6 +282,8 @@ impl Providers {
                     let others = place + 1 < count;
                     let then = match self.then(&*provider, &error, said, own, key, others, &mut pauses) {
                         Then::SameKey(_) if is_open => Then::NextProvider,
+                        // On another connection: dropping the answer has closed this one.
+                        Then::NextProvider if lost && !others && !is_open => Then::SameKey(Duration::ZERO),
                         then => then,
                     };
                     if said && !matches!(then, Then::GiveUp) && (others || !matches!(then, Then::NextProvider)) {

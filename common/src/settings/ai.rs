@@ -31,6 +31,8 @@ pub struct Ai {
     pub breaker_rest: Duration,
     pub connect_timeout: Duration,
     pub first_byte_timeout: Duration,
+    /// No shorter silence of a streaming model is taken for a lost request; zero: none is.
+    pub silence_timeout: Duration,
     pub idle_timeout: Duration,
     /// Between two words of the in-process mock provider.
     pub mock_delay: Duration,
@@ -92,6 +94,7 @@ pub fn ai(env: &mut Env) -> Ai {
         breaker_rest: env.seconds("AI_SERVICES__BREAKER_REST", 10.0, 0.1..=600.0),
         connect_timeout: env.seconds("AI_SERVICES__CONNECT_TIMEOUT", 5.0, 0.1..=60.0),
         first_byte_timeout: env.seconds("AI_SERVICES__FIRST_BYTE_TIMEOUT", 60.0, 0.1..=600.0),
+        silence_timeout: env.seconds("AI_SERVICES__SILENCE_TIMEOUT", 10.0, 0.0..=600.0),
         idle_timeout: env.seconds("AI_SERVICES__IDLE_TIMEOUT", 30.0, 0.1..=600.0),
         mock_delay: Duration::from_millis(env.number("AI_SERVICES__MOCK_TOKEN_DELAY_MS", 15, 0..=60_000)),
     }

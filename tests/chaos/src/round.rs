@@ -270,7 +270,8 @@ impl Rounds {
     async fn back_to_normal(&mut self, logged: &mut Logged) -> Vec<Violation> {
         let mut found = Vec::new();
         self.look(logged).await;
-        let deadline = Instant::now() + Duration::from_secs(30);
+        // Connections to the provider are kept for a minute, in case they are needed again.
+        let deadline = Instant::now() + Duration::from_secs(75);
         loop {
             let (start, mut calm) = (Instant::now(), Logged::default());
             nemeses::sleep(2.0).await;

@@ -1,6 +1,9 @@
 //! The provider is gone for a while: messages wait for it, and those who watch are told; nothing fails that need not.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -13,7 +16,7 @@ use crate::{
         servers::free_port,
         sse::{Event, text_of},
     },
-    providers::formats::ANTHROPIC,
+    providers::formats::{ANTHROPIC, OPENAI},
 };
 
 both_stacks!(
@@ -23,6 +26,7 @@ both_stacks!(
     a_waiting_message_is_handed_back_by_a_worker_that_stops,
     waiting_messages_do_not_stand_before_those_of_other_providers,
     a_window_waits_for_its_reader_as_long_as_it_takes,
+    a_request_that_was_lost_on_the_way_is_made_again,
 );
 
 /// The numbers of one attempt's events have no gap. The final one may have been made from the ledger: it has its own.
@@ -303,4 +307,35 @@ async fn the_first_success_closes_the_breaker_of_all_processes() {
     })
     .await;
     eventually("the API knows", Duration::from_secs(20), || async { available().await.then_some(()) }).await;
+}
+
+/// A provider known to be quick says nothing at all, twice: long before the first-byte timeout it is asked anew.
+async fn a_request_that_was_lost_on_the_way_is_made_again(stack: Stack) {
+    let lost = AtomicUsize::new(0);
+    let provider = Replay::start(move |seen, _| {
+        let silent = seen.text.contains("the lost one") && lost.fetch_add(1, Ordering::SeqCst) < 2;
+        Reply { hangs_before: silent, ..Reply::sse(OPENAI.streamed) }
+    });
+    let provider = provider.await;
+    let app = App::builder(stack)
+        .env("AI_SERVICES__OPENAI_BASE_URL", format!("{}/v1", provider.url))
+        .env("AI_SERVICES__OPENAI_API_KEY", "sk-test-canary")
+        .env("AI_SERVICES__SILENCE_TIMEOUT", "1")
+        .env("MEMORY__PROVIDER", "mock")
+        .start()
+        .await;
+    let user = app.user().await;
+    for number in 0..16 {
+        user.chat(&format!("number {number}")).await;
+    }
+    let job = user.submit("the lost one").await["id"].as_str().unwrap().to_owned();
+    // The first-byte timeout is a minute.
+    let job = user.finished(&job, Duration::from_secs(40)).await;
+    assert_eq!((job["status"].as_str(), job["attempt"].as_u64()), (Some("succeeded"), Some(1)));
+    let tries = job["tries"].as_array().unwrap();
+    assert_eq!(tries.len(), 2, "{tries:?}");
+    assert!(
+        tries.iter().all(|one| one["error"] == "timeout" && one["ms"].as_u64() < Some(30_000)),
+        "{tries:?}"
+    );
 }
