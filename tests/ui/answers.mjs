@@ -1,14 +1,14 @@
 // T1 and T3, wherever the pages are mounted: no token is lost or doubled, and stopping stops.
 import assert from 'node:assert/strict';
-import { CUT, Proxy, answered, growing, promise, say, status, tokens, until, visit } from './harness.mjs';
+import { CUT, INSECURE, Proxy, answered, growing, promise, say, status, tokens, until, visit } from './harness.mjs';
 
 const LONG = '/delay 12 /tokens 160';
 const WHOLE = tokens(160);
 
 /** A person, a proxy to the server, and a page on a new chat. */
-async function scene(it, prefix, open) {
+async function scene(it, { prefix, host }, open) {
   const person = await it.server.account();
-  const proxy = await new Proxy(it.server.url, prefix).start();
+  const proxy = await new Proxy(it.server.url, prefix, host).start();
   const context = await open(it.browser, { url: proxy.url, as: person, record: true });
   return { person, proxy, context, page: await visit(context, proxy.url) };
 }
@@ -38,20 +38,25 @@ async function endsWhole(it, person, page, whole, { questions = 1 } = {}) {
   assert.equal(messages.at(-1).content, whole, "the server's reply");
 }
 
-export function wholeAnswers(it, prefix = '/') {
-  promise('a reload in mid-answer loses no token and doubles none', {}, async ({ open }) => {
-    const { person, page } = await scene(it, prefix, open);
+export function wholeAnswers(it, { prefix = '/', host } = {}) {
+  const where = { prefix, host };
+  const PLAIN = host ? INSECURE : [];
+  promise('a reload in mid-answer loses no token and doubles none', { allow: PLAIN }, async ({ open }) => {
+    const { person, page } = await scene(it, where, open);
     await say(page, LONG);
-    await growing(page, 30);
-    await page.reload();
-    await growing(page, 60);
-    await page.reload();
+    let seen = 0;
+    for (const words of [30, 60]) {
+      await growing(page, words);
+      seen += (await onlyBeginnings(page, WHOLE, { atLeast: 0 })).length;
+      await page.reload();
+    }
     await endsWhole(it, person, page, WHOLE);
-    await onlyBeginnings(page, WHOLE);
+    seen += (await onlyBeginnings(page, WHOLE, { atLeast: 0 })).length;
+    assert.ok(seen >= 5, `seen growing ${seen} times`);
   });
 
-  promise('a network cut in mid-answer, in the middle of an event, loses no token and doubles none', { allow: CUT }, async ({ open }) => {
-    const { person, page, proxy } = await scene(it, prefix, open);
+  promise('a network cut in mid-answer, in the middle of an event, loses no token and doubles none', { allow: [...PLAIN, ...CUT] }, async ({ open }) => {
+    const { person, page, proxy } = await scene(it, where, open);
     await say(page, LONG);
     await growing(page, 30);
     await proxy.cut({ torn: true });
@@ -64,8 +69,8 @@ export function wholeAnswers(it, prefix = '/') {
     await proxy.stop();
   });
 
-  promise('kill -9 of the server in mid-answer: the answer is whole once it is back', { allow: [...CUT, ...status(502, 503)] }, async ({ open }) => {
-    const { person, page } = await scene(it, prefix, open);
+  promise('kill -9 of the server in mid-answer: the answer is whole once it is back', { allow: [...PLAIN, ...CUT, ...status(502, 503)] }, async ({ open }) => {
+    const { person, page } = await scene(it, where, open);
     await say(page, LONG);
     await growing(page, 30);
     await it.server.kill9();
@@ -74,8 +79,8 @@ export function wholeAnswers(it, prefix = '/') {
     await onlyBeginnings(page, WHOLE);
   });
 
-  promise('a message whose answer is lost on the way is stored once, and answered once', { allow: CUT }, async ({ open }) => {
-    const { person, page, proxy } = await scene(it, prefix, open);
+  promise('a message whose answer is lost on the way is stored once, and answered once', { allow: [...PLAIN, ...CUT] }, async ({ open }) => {
+    const { person, page, proxy } = await scene(it, where, open);
     const lost = proxy.lose(/chat\/stream/);
     await say(page, '/echo only once');
     await lost;
@@ -83,8 +88,8 @@ export function wholeAnswers(it, prefix = '/') {
     assert.equal(proxy.requests.filter((one) => one.includes('/chat/stream')).length, 2, 'sent again');
   });
 
-  promise('a message sent into a dead network goes out once the network is back, even after a reload', { allow: CUT }, async ({ open }) => {
-    const { person, page, proxy, context } = await scene(it, prefix, open);
+  promise('a message sent into a dead network goes out once the network is back, even after a reload', { allow: [...PLAIN, ...CUT] }, async ({ open }) => {
+    const { person, page, proxy, context } = await scene(it, where, open);
     await proxy.cut();
     await say(page, '/echo I waited');
     await page.waitForSelector('.outgoing');
@@ -95,10 +100,12 @@ export function wholeAnswers(it, prefix = '/') {
   });
 }
 
-export function stopping(it, prefix = '/') {
+export function stopping(it, { prefix = '/', host } = {}) {
+  const where = { prefix, host };
+  const PLAIN = host ? INSECURE : [];
   for (const [how, stop] of [['the button', (page) => page.getByRole('button', { name: 'Stop' }).click()], ['Esc', (page) => page.press('#composer', 'Escape')]]) {
-    promise(`stop by ${how}: the job is cancelled within a second, its words are kept, and the next message goes`, {}, async ({ open }) => {
-      const { person, page } = await scene(it, prefix, open);
+    promise(`stop by ${how}: the job is cancelled within a second, its words are kept, and the next message goes`, { allow: PLAIN }, async ({ open }) => {
+      const { person, page } = await scene(it, where, open);
       await say(page, '/delay 25 /tokens 4000');
       await growing(page, 20);
       const { items: [job] } = await it.server.call('GET', '/jobs?kind=chat', person);

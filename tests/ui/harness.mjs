@@ -20,6 +20,11 @@ export const CUT = [/^console: Failed to load resource: net::ERR_/, /^failed req
 /** Chromium says this of every answer that is not good; a spec names the ones it provokes. */
 export const status = (...codes) => codes.map((code) => new RegExp(`^console: Failed to load resource: the server responded with a status of ${code} `));
 
+/** A name of this machine as one in a local network has: no secure context. For `world`, and what browsers say of each page there. */
+export const PLAIN_HOST = 'plain.test';
+export const PLAIN = { args: [`--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`] };
+export const INSECURE = [/Cross-Origin-Opener-Policy header has been ignored/];
+
 /** A deadline for anything a spec waits for: long, because it is met at once unless something is broken. */
 export const LIMIT = Number(process.env.UI_LIMIT ?? 40_000);
 
@@ -85,6 +90,14 @@ async function openContext(browser, { url, as = null, record = false, width = 13
   await context.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', (event) => globalThis.__violation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
   });
+  // A module of ours by its path, the page's own: in the binary those of the first screen are inside main.js.
+  await context.addInitScript(() => {
+    globalThis.__module = async (name) => {
+      const root = document.querySelector('link[rel=stylesheet]').href.replace(/style\/.*/, '');
+      const main = await import(`${root}main.js`);
+      return main[`$${name.replace(/\.js$/, '').replace(/\W/g, '_')}`] ?? import(`${root}${name}`);
+    };
+  });
   // What each growing answer looked like at every change, for who asks whether a token was lost or doubled.
   if (record) await context.addInitScript(() => {
     globalThis.__live = [];
@@ -95,8 +108,11 @@ async function openContext(browser, { url, as = null, record = false, width = 13
   });
   if (as) {
     // The cookie a browser gets when somebody signs in.
-    const answer = await context.request.post(`${url}api/v1/auth/login`, { headers: { 'X-Rapport-Session': 'cookie' }, data: { username: as.name, password: as.password } });
+    const here = url.replace(PLAIN_HOST, '127.0.0.1');
+    const answer = await context.request.post(`${here}api/v1/auth/login`, { headers: { 'X-Rapport-Session': 'cookie' }, data: { username: as.name, password: as.password } });
     assert.ok(answer.ok(), `sign-in: ${answer.status()} ${await answer.text()}`);
+    // Only the browser knows that name.
+    if (here !== url) await context.addCookies((await context.cookies()).map((cookie) => ({ ...cookie, domain: PLAIN_HOST })));
   }
   return context;
 }

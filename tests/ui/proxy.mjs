@@ -3,8 +3,10 @@ import http from 'node:http';
 import { freePort } from './server.mjs';
 
 export class Proxy {
-  constructor(target, prefix = '/') {
+  /** `host`: another name of this machine, by which the browser calls. */
+  constructor(target, prefix = '/', host = '127.0.0.1') {
     this.target = new URL(target);
+    this.host = host;
     this.prefix = prefix;
     this.tearing = null;
     this.losing = null;
@@ -13,7 +15,7 @@ export class Proxy {
 
   async start() {
     this.port ??= await freePort();
-    this.url = `http://127.0.0.1:${this.port}${this.prefix}`;
+    this.url = `http://${this.host}:${this.port}${this.prefix}`;
     this.server = http.createServer((request, response) => this.pass(request, response));
     await new Promise((resolve, reject) => { this.server.once('error', reject); this.server.listen(this.port, '127.0.0.1', resolve); });
     this.server.unref();

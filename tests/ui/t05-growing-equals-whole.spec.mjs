@@ -7,8 +7,7 @@ const it = world();
 
 /** In the page: for each text the ways of cutting it that give other nodes than the whole. */
 async function compare({ texts, ways, paint }) {
-  const root = document.querySelector('link[rel=modulepreload]').href.replace(/main\.js$/, '');
-  const [{ Growing }, { draw }] = await Promise.all([import(`${root}text/stream.js`), import(`${root}text/render.js`)]);
+  const [{ Growing }, { draw }] = await Promise.all([__module('text/stream.js'), __module('text/render.js')]);
   const shape = (node) => {
     if (node.nodeType === 3) return node.data;
     const attributes = [...node.attributes].map((one) => `${one.name}=${one.value}`).sort().join(' ');

@@ -1,22 +1,12 @@
 // T15: an admin pauses and resumes, and runs again all that match; the row under the pointer does not move.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import path from 'node:path';
-import { BINARY, promise, until, visit, world } from './harness.mjs';
+import { promise, until, visit, world } from './harness.mjs';
+import { admin } from './screens.mjs';
 
 const it = world({ env: { QUEUE__MAX_ATTEMPTS: '1' } });
 
-/** An account that is an admin from its next sign-in on. */
-async function admin() {
-  const person = await it.server.account();
-  const env = { PATH: process.env.PATH, HOME: it.server.dir, DATA_DIR: path.join(it.server.dir, 'data') };
-  execFileSync(BINARY, ['admin', 'promote', person.name, '--yes'], { cwd: it.server.dir, env, stdio: 'ignore' });
-  const { access_token: token } = await it.server.call('POST', '/auth/login', { body: { username: person.name, password: person.password } });
-  return { ...person, token };
-}
-
 promise('a queue is paused and runs again, and the figures stand still on Hold', {}, async ({ open }) => {
-  const chief = await admin();
+  const chief = await admin(it);
   const page = await visit(await open(it.browser, { url: it.server.url, as: chief }), it.server.url, 'operations/queues');
   const row = page.locator('tr', { hasText: 'chat' }).first();
   await row.getByRole('button', { name: /Pause/ }).click();
@@ -34,7 +24,7 @@ promise('a queue is paused and runs again, and the figures stand still on Hold',
 });
 
 promise('the row under the pointer does not move while the figures change', {}, async ({ open }) => {
-  const chief = await admin();
+  const chief = await admin(it);
   const page = await visit(await open(it.browser, { url: it.server.url, as: chief }), it.server.url, 'operations/queues');
   const rows = page.locator('tbody tr');
   await rows.first().waitFor();
@@ -49,7 +39,7 @@ promise('the row under the pointer does not move while the figures change', {}, 
 });
 
 promise('all dead jobs that match run again, more than a page shows', {}, async ({ open }) => {
-  const chief = await admin();
+  const chief = await admin(it);
   const count = 260;
   const talker = await it.server.account();
   for (let at = 0; at < count; at += 20) {
@@ -59,8 +49,11 @@ promise('all dead jobs that match run again, more than a page shows', {}, async 
   await until('all are dead', async () => (await dead()) === count, 60_000);
   const page = await visit(await open(it.browser, { url: it.server.url, as: chief }), it.server.url, 'operations/dead');
   await page.selectOption('#dead-kind', 'chat');
+  const bodies = [];
+  page.on('request', (request) => { if (request.url().endsWith('/dead/retry')) bodies.push(request.postDataJSON()); });
   await page.getByRole('button', { name: `Retry all ${count} that match` }).click();
   await page.getByText(`${count} of ${count} run again.`).first().waitFor();
+  assert.deepEqual(bodies, [{ filter: { kind: 'chat' } }], 'the server takes all that match, not a list that may be old');
   await until('none is dead', async () => (await dead()) === 0, 60_000);
 });
 

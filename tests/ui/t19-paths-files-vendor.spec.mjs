@@ -58,7 +58,7 @@ test('vendored files match their hashes, and all of them are listed', () => {
   assert.ok(fs.existsSync(path.join(UI, 'vendor/LICENSES')));
 });
 
-test('everything of the first screen is preloaded by the page, and everything it names exists', () => {
+test('everything that the page and the modules name exists', () => {
   const page = fs.readFileSync(path.join(UI, 'index.html'), 'utf8');
   for (const [, name] of page.matchAll(/\.\/ui\/\{version\}\/([^"]+)/g)) assert.ok(files.includes(name), name);
   const imports = (name) => [...fs.readFileSync(path.join(UI, name), 'utf8').matchAll(/^(?:import|export)[^'"]*from '([^']+)'|^import '([^']+)'/gm)]

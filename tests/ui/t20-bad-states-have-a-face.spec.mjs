@@ -42,10 +42,11 @@ promise('a message that is too long cannot be sent, and says by how much', {}, a
 promise('an upgraded server is noticed, and the draft is there after loading anew', {}, async ({ open }) => {
   const { page, context } = await here(open);
   await page.fill('#composer', 'not sent yet');
-  await context.route('**/ui/boot', async (route) => { const response = await route.fetch(); await route.fulfill({ response, headers: { ...response.headers(), 'x-rapport-ui': 'newer' } }); });
-  await page.evaluate(async () => { const root = document.querySelector('link[rel=stylesheet]').href.replace(/style\/.*/, ''); await (await import(`${root}api/client.js`)).get('boot'); });
+  let version = { 'x-rapport-ui': 'newer' };
+  await context.route('**/ui/boot', async (route) => { const response = await route.fetch(); await route.fulfill({ response, headers: { ...response.headers(), ...version } }); });
+  await page.evaluate(async () => { await (await __module('api/client.js')).get('boot'); });
   await page.getByText('A new version is here.').waitFor();
-  await context.unroute('**/ui/boot');
+  version = {};
   await page.getByRole('button', { name: 'Reload' }).click();
   await page.waitForSelector('#composer');
   await until('the draft', async () => (await page.inputValue('#composer')) === 'not sent yet');

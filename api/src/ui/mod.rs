@@ -2,6 +2,9 @@
 
 mod assets;
 pub mod boot;
+#[cfg(test)]
+#[path = "../../build/mod.rs"]
+mod bundle;
 pub mod cookie;
 
 use axum::{

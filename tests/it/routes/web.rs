@@ -49,7 +49,7 @@ async fn the_page_and_its_files_are_in_the_binary(stack: Stack) {
         let url = format!("{}/ui/{version}/{name}", app.url(0));
         http.get(url).header("accept-encoding", "gzip").send().await.unwrap()
     };
-    for (name, kind) in [("main.js", "text/javascript"), ("style/tokens.css", "text/css")] {
+    for (name, kind) in [("main.js", "text/javascript"), ("style/first.css", "text/css")] {
         let found = file(version, name).await;
         assert_eq!(found.status(), 200, "{name}");
         assert!(found.headers()["content-type"].to_str().unwrap().starts_with(kind), "{name}");

@@ -3,8 +3,23 @@ import { at } from './paths.js';
 import * as auth from './auth.js';
 import { outdated, signInNeeded } from '../core/store.js';
 
-/** What went wrong, in the API's words; `offline` when nothing came back at all. */
+/**
+ * What went wrong, in the API's words; `offline` when nothing came back at all.
+ * @typedef {{status?: number, code?: string, title?: string, detail?: string, errors?: {field: string, message: string}[], request_id?: string,
+ *   offline?: boolean, retryAfter?: number | null, job?: string | null}} Fields
+ * @typedef {{places?: Record<string, any>, query?: Record<string, any> | null, body?: any, key?: string, signal?: AbortSignal,
+ *   headers?: Record<string, string>, anonymous?: boolean, keepalive?: boolean}} Options
+ */
 export class Problem extends Error {
+  /** @type {number} */ status;
+  /** @type {string} */ code;
+  /** @type {string | undefined} */ detail;
+  /** @type {Fields['errors']} */ errors;
+  /** @type {boolean | undefined} */ offline;
+  /** @type {number | null | undefined} */ retryAfter;
+  /** @type {string | null | undefined} */ job;
+
+  /** @param {Fields} fields */
   constructor(fields) {
     super(fields.detail ?? fields.code);
     Object.assign(this, fields);
@@ -33,8 +48,14 @@ export async function problemOf(response) {
     job: response.headers.get('x-job-id') });
 }
 
-/** A response, whatever its status; throws a Problem with `offline` when there is none. */
-export async function raw(method, name, { places, query, body, key, signal, headers = {}, anonymous, keepalive } = {}) {
+/**
+ * A response, whatever its status; throws a Problem with `offline` when there is none.
+ * @param {string} method
+ * @param {string} name
+ * @param {Options} options
+ */
+export async function raw(method, name, options = {}) {
+  const { places, query, body, key, signal, headers = {}, anonymous, keepalive } = options;
   for (let attempt = 0; ; attempt += 1) {
     const sent = { ...headers };
     let token = null;
@@ -80,7 +101,13 @@ function signInAgain() {
   return waiting;
 }
 
-/** JSON of a good answer (null for none); throws a Problem for all others. */
+/**
+ * JSON of a good answer (null for none); throws a Problem for all others.
+ * @param {string} method
+ * @param {string} name
+ * @param {Options} options
+ * @returns {Promise<any>}
+ */
 export async function call(method, name, options = {}) {
   const response = await raw(method, name, options);
   if (!response.ok) throw await problemOf(response);
@@ -95,7 +122,13 @@ export const patch = (name, places, body) => call('PATCH', name, { places, body 
 export const put = (name, places, body) => call('PUT', name, { places, body });
 export const remove = (name, places, body) => call('DELETE', name, { places, body });
 
-/** Again after a passing failure, with growing pauses, as long as `go()` says so. The key makes it happen once. */
+/**
+ * Again after a passing failure, with growing pauses, as long as `go()` says so. The key makes it happen once.
+ * @template T
+ * @param {() => Promise<T>} act
+ * @param {(problem?: Problem) => boolean} go
+ * @returns {Promise<T>}
+ */
 export async function insistently(act, go = () => true) {
   for (let pause = 500; ; pause = Math.min(pause * 2, 15_000)) {
     try {
@@ -109,7 +142,10 @@ export async function insistently(act, go = () => true) {
   }
 }
 
-/** A pause that ends early when the network comes back. */
+/**
+ * A pause that ends early when the network comes back.
+ * @returns {Promise<void>}
+ */
 export function quiet(millis) {
   return new Promise((resolve) => {
     const done = () => { clearTimeout(timer); removeEventListener('online', done); resolve(); };

@@ -72,7 +72,7 @@ export async function read(response, found, stop) {
  * already open (POST /chat/stream), or null; `last` the event after which to begin. Calls `found({name, data})` for each event once, `cut(true|false)` around a
  * pause. Ends when the job has, or when `stop` is aborted.
  */
-export async function follow(job, { from = null, last = null, found, cut = () => {}, stop }) {
+export async function follow(job, { from = null, last = null, found, cut = (/** @type {boolean} */ _) => {}, stop }) {
   let ended = false;
   let pause = 500;
   const take = (event) => {

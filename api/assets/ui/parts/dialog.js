@@ -5,7 +5,7 @@ import { t } from '../core/i18n.js';
 export function Dialog({ title, onClose, children, wide, fixed }) {
   const ref = useRef(null);
   useEffect(() => {
-    const before = document.activeElement;
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
     ref.current.showModal();
     return () => { before?.isConnected && before.focus?.(); };
   }, []);

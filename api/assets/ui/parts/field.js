@@ -17,5 +17,8 @@ export function Field({ label, help, error, name, type = 'text', value, onInput,
   </div>`;
 }
 
-/** The errors of a Problem by field. */
+/**
+ * The errors of a Problem by field.
+ * @returns {Record<string, string>}
+ */
 export const byField = (problem) => Object.fromEntries((problem?.errors ?? []).map(({ field, message }) => [field, message]));

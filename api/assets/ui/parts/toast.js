@@ -1,25 +1,37 @@
-// A line that says what was done, with the way back.
+// Lines that say what was done, each with its way back.
 import { html, signal } from '../core/dom.js';
 import { t } from '../core/i18n.js';
 import { say } from '../core/store.js';
 
-const shown = signal(null);
-let timer;
+/** The newest last; each goes at its own time. */
+const shown = signal([]);
+/** More than so many would cover what one works on. */
+const MOST = 3;
+let count = 0;
 
+const close = (one) => {
+  clearTimeout(one.timer);
+  shown.value = shown.value.filter((other) => other !== one);
+};
+
+/**
+ * @param {string} text
+ * @param {{action?: string, onAction?: () => void, millis?: number}} options
+ */
 export function toast(text, { action, onAction, millis = 6_000 } = {}) {
-  clearTimeout(timer);
-  shown.value = { text, action, onAction };
+  const one = /** @type {any} */ ({ key: (count += 1), text, action, onAction });
+  one.timer = setTimeout(() => close(one), millis);
+  shown.value = [...shown.value, one];
+  // One that only says something gives way before one that offers a way back.
+  if (shown.value.length > MOST) close(shown.value.find((other) => !other.action) ?? shown.value[0]);
   say(text);
-  timer = setTimeout(() => { shown.value = null; }, millis);
 }
 
-export function Toast() {
-  const { value } = shown;
-  if (!value) return null;
-  const act = () => { shown.value = null; value.onAction(); };
-  return html`<div class="toast" role="region" aria-label=${t('notice')}><span>${value.text}</span>
-    ${value.action && html`<button type="button" onClick=${act}>${value.action}</button>`}
-    <button type="button" class="plain" onClick=${() => { shown.value = null; }}>${t('close')}</button></div>`;
+export function Toasts() {
+  if (!shown.value.length) return null;
+  return html`<div class="toasts" role="region" aria-label=${t('notice')}>${shown.value.map((one) => html`<div class="toast" key=${one.key}><span>${one.text}</span>
+    ${one.action && html`<button type="button" onClick=${() => { close(one); one.onAction(); }}>${one.action}</button>`}
+    <button type="button" class="plain" onClick=${() => close(one)}>${t('close')}</button></div>`)}</div>`;
 }
 
 /**

@@ -7,7 +7,11 @@ const HAVE = new Set(['bash', 'c', 'cpp', 'csharp', 'css', 'diff', 'dockerfile',
 
 /** What highlight.js tells its results to: here, spans with the class of their scope. */
 class Nodes {
-  constructor() { this.root = document.createDocumentFragment(); this.stack = [this.root]; }
+  constructor() {
+    this.root = document.createDocumentFragment();
+    /** @type {(DocumentFragment | HTMLElement)[]} */
+    this.stack = [this.root];
+  }
   get top() { return this.stack[this.stack.length - 1]; }
   addText(text) { if (text) this.top.append(text); }
   startScope(scope) {

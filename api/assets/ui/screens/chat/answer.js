@@ -27,7 +27,7 @@ function facts(message) {
   return parts.join(' · ');
 }
 
-export function Answer({ message, question, chat, last }) {
+export function Answer({ message, question, chat, last, wait }) {
   const [shown, setShown] = useState(null);
   const [problem, setProblem] = useState(null);
   const [rating, setRating] = useState(message.feedback?.rating ?? null);
@@ -47,7 +47,7 @@ export function Answer({ message, question, chat, last }) {
   if (message.status === 'failed' && !message.content) return html`<${Failed} message=${message} chat=${chat} />`;
   return html`<article class="message answer" id=${message.id} tabindex="-1" aria-label=${t('answer')} onKeyDown=${keys}>
     <div class="body"><${Called} tools=${now.tool_calls ?? now.details?.tool_calls} />
-      <${Text} text=${now.content} />
+      <${Text} text=${now.content} wait=${wait} />
       ${message.status === 'cancelled' && html`<p class="quiet">${t('answer.stopped')}</p>`}
       <div class="under">
         ${message.variants > 0 && html`<${Later} load=${variants} message=${message} chat=${chat} onShow=${setShown} />`}

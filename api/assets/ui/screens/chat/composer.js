@@ -57,7 +57,15 @@ export function Composer({ chat, onSent }) {
     send();
   };
   const length = text.length > LIMIT - 2_000 ? [...text].length : 0;
-  return html`<form class="composer" onSubmit=${(event) => { event.preventDefault(); send(); }}>
+  const form = useRef(null);
+  // What gets the focus is scrolled to above the composer, however high it is.
+  useLayoutEffect(() => {
+    const main = form.current.closest('main');
+    const seen = new ResizeObserver(() => { main.style.scrollPaddingBlockEnd = `${form.current.offsetHeight + 16}px`; });
+    seen.observe(form.current);
+    return () => { seen.disconnect(); main.style.scrollPaddingBlockEnd = ''; };
+  }, []);
+  return html`<form class="composer" ref=${form} onSubmit=${(event) => { event.preventDefault(); send(); }}>
     <label class="sr" for="composer">${t('composer.label')}</label>
     <textarea id="composer" ref=${box} dir="auto" rows="1" placeholder=${t('composer.placeholder')} value=${text}
       onInput=${(event) => set(event.target.value)} onKeyDown=${key} enterkeyhint=${touch.matches ? 'enter' : 'send'}></textarea>

@@ -2,11 +2,10 @@
 import { signal } from '../../core/dom.js';
 import { get, newKey, post, problemOf, raw, insistently, Problem } from '../../api/client.js';
 import { watch } from './live.js';
+import { PAGE, newest, older, reach, renew } from './pages.js';
 import * as drafts from '../../core/drafts.js';
 import { user } from '../../core/store.js';
 import { loadChats } from '../../core/session.js';
-
-export const PAGE = 50;
 
 export class Conversation {
   constructor(session) {
@@ -14,6 +13,11 @@ export class Conversation {
     this.session = signal(null);
     /** Oldest first. */
     this.messages = signal([]);
+    /** Which sheet a message came with: 0 for the newest, older ones below. */
+    this.sheetOf = new Map();
+    this.sheets = 0;
+    /** Called once, when what was just put in has been drawn. */
+    this.whenDrawn = null;
     this.cursor = signal(null);
     this.loading = signal(session !== null);
     this.problem = signal(null);
@@ -22,7 +26,7 @@ export class Conversation {
     /** Answers in the making by job: {job, question, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
     /** Called with a session's id when the first message has made one. */
-    this.onNamed = () => {};
+    this.onNamed = (/** @type {string} */ _) => {};
     this.stop = new AbortController();
   }
 
@@ -40,8 +44,7 @@ export class Conversation {
         get('messages', { id: this.id }, { limit: PAGE, order: 'desc' }),
       ]);
       this.session.value = session;
-      this.messages.value = page.messages.reverse();
-      this.cursor.value = page.next_cursor;
+      renew(this, page);
       if (session.active_job_id) this.watch(session.active_job_id);
       this.watchUnanswered();
     } catch (problem) {
@@ -52,10 +55,12 @@ export class Conversation {
     }
   }
 
-  async older() {
-    const page = await get('messages', { id: this.id }, { limit: PAGE, order: 'desc', cursor: this.cursor.value });
-    this.messages.value = [...page.messages.reverse(), ...this.messages.value];
-    this.cursor.value = page.next_cursor;
+  older(around) {
+    return older(this, around);
+  }
+
+  reach(message) {
+    return reach(this, message);
   }
 
   /** Questions at the end without an answer: their jobs are still at work (or failed, which the job says). */
@@ -183,9 +188,7 @@ export class Conversation {
     return this.watch(job.id, question);
   }
 
-  async reload() {
-    const page = await get('messages', { id: this.id }, { limit: Math.min(200, Math.max(PAGE, this.messages.value.length)), order: 'desc' });
-    this.messages.value = page.messages.reverse();
-    this.cursor.value = page.next_cursor;
+  reload() {
+    return newest(this);
   }
 }

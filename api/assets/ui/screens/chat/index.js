@@ -7,14 +7,15 @@ import { onKeys } from '../../core/keys.js';
 import { onEvents } from '../../api/events.js';
 import { get, patch } from '../../api/client.js';
 import { ProblemLine } from '../../parts/problem.js';
-import { Later } from '../../parts/later.js';
 import { Conversation } from './conversation.js';
 import { Composer } from './composer.js';
-import { Question, Outgoing } from './question.js';
-import { Answer, LiveAnswer } from './answer.js';
+import { First } from './first.js';
+import { Outgoing } from './question.js';
+import { LiveAnswer } from './answer.js';
+import { Older } from './older.js';
+import { drawSeen } from './text.js';
+import { Sheets } from './sheets.js';
 import { Follow } from './follow.js';
-
-const first = () => import('./first.js').then((module) => module.First);
 
 export function Chat() {
   const id = route.value.parts[1] ?? null;
@@ -57,11 +58,10 @@ function Open({ chat }) {
   const wanted = route.value.query.get('m');
   useEffect(() => {
     if (chat.loading.value || !wanted) return;
-    requestAnimationFrame(() => document.getElementById(wanted)?.scrollIntoView({ block: 'center' }));
+    chat.reach(wanted).catch(() => {}).then(() => requestAnimationFrame(() => document.getElementById(wanted)?.scrollIntoView({ block: 'center' })));
   }, [chat.loading.value, wanted]);
   const messages = chat.messages.value;
   const live = chat.live.value;
-  const of = (question) => live.filter((one) => one.question === question.id);
   const loose = live.filter((one) => !messages.some((message) => message.id === one.question));
   const empty = !messages.length && !live.length && !chat.outgoing.value.length && !chat.loading.value && !chat.problem.value;
   useOpenAtEnd(list, chat, wanted);
@@ -71,12 +71,8 @@ function Open({ chat }) {
       <${ProblemLine} problem=${chat.problem.value} onRetry=${() => chat.load()} />
       ${chat.loading.value && html`<p class="quiet" role="status">${t('loading')}</p>`}
       ${chat.cursor.value && html`<${Older} chat=${chat} />`}
-      ${empty && html`<${Later} load=${first} chat=${chat} />`}
-      ${messages.map((message, at) => html`<div class="turn" key=${message.id}>
-        ${message.role === 'user' ? html`<${Question} message=${message} chat=${chat} />`
-          : html`<${Answer} message=${message} question=${messages[at - 1]} chat=${chat} last=${at === messages.length - 1} />`}
-        ${message.role === 'user' && of(message).map((one) => html`<${LiveAnswer} key=${one.job} answer=${one} chat=${chat} />`)}
-      </div>`)}
+      ${empty && html`<${First} chat=${chat} />`}
+      <${Sheets} chat=${chat} />
       ${loose.map((one) => html`<div class="turn" key=${one.job}><${LiveAnswer} answer=${one} chat=${chat} /></div>`)}
       ${chat.outgoing.value.map((item) => html`<${Outgoing} key=${item.key} item=${item} chat=${chat} />`)}
       <div class=${talked ? 'room high' : 'room'} aria-hidden="true"></div>
@@ -120,12 +116,9 @@ function useOpenAtEnd(list, chat, wanted) {
     if (done.current || chat.loading.value || !chat.messages.value.length || wanted) return;
     done.current = true;
     const main = document.getElementById('main');
-    // What fills the view below a question is room, not words.
-    const turns = list.current.querySelectorAll('.question');
-    const last = turns[turns.length - 1];
-    const room = list.current.querySelector('.room');
-    const end = room ? room.offsetTop : main.scrollHeight;
-    main.scrollTop = last && end - last.offsetTop < main.clientHeight ? end - main.clientHeight + 24 : end - main.clientHeight + 24;
+    const top = (name) => list.current.querySelector(name).getBoundingClientRect().top;
+    // Below the last words is room, and over that the composer.
+    drawSeen(main, [...list.current.querySelectorAll('.turn')].at(-1), () => { main.scrollTop += top('.room') - top('.composer') + 16; });
   });
 }
 
@@ -139,20 +132,6 @@ function useMessageKeys(list) {
     event.preventDefault();
     return true;
   }), []);
-}
-
-function Older({ chat }) {
-  const [busy, setBusy] = useState(false);
-  const more = async () => {
-    setBusy(true);
-    const main = document.getElementById('main');
-    const from = main.scrollHeight - main.scrollTop;
-    try {
-      await chat.older();
-      requestAnimationFrame(() => { main.scrollTop = main.scrollHeight - from; });
-    } finally { setBusy(false); }
-  };
-  return html`<p class="more"><button type="button" disabled=${busy} onClick=${more}>${t('chat.older')}</button></p>`;
 }
 
 function Actions({ chat }) {

@@ -3,6 +3,7 @@ import { get, insistently, Problem } from '../../api/client.js';
 import { follow } from '../../api/sse.js';
 import { chats } from '../../core/store.js';
 import { loadChats } from '../../core/session.js';
+import { PAGE, answerTo, renew } from './pages.js';
 
 /** Puts what an event says into an answer. Gives whether what stands around the text has changed. */
 function take(answer, name, data) {
@@ -65,13 +66,11 @@ export async function watch(chat, job, question, { response = null, item = null,
 
 /** Takes what the server has stored in the place of what was watched. */
 async function settle(chat, answer) {
-  const page = await insistently(() => get('messages', { id: chat.id }, { limit: 50, order: 'desc' })).catch(() => null);
+  const page = await insistently(() => get('messages', { id: chat.id }, { limit: PAGE, order: 'desc' })).catch(() => null);
   if (!page || chat.stop.signal.aborted) return;
-  const fresh = page.messages.reverse();
-  const oldest = fresh[0]?.created_at ?? '';
-  const earlier = chat.messages.value.filter((message) => message.created_at < oldest && !fresh.some((other) => other.id === message.id));
-  const isStored = fresh.some((message) => message.job_id === answer.job && message.role === 'assistant');
-  chat.messages.value = [...earlier, ...fresh];
+  const isStored = page.messages.some((message) => message.job_id === answer.job && message.role === 'assistant');
+  renew(chat, page);
+  if (!isStored && answer.question && !answer.problem) await answerTo(chat, answer.question).catch(() => {});
   chat.live.value = chat.live.value.filter((one) => one !== answer || (answer.problem && !isStored));
   if (chats.value.some((one) => one.id === chat.id)) loadChats();
 }

@@ -52,7 +52,7 @@ function drop(chats, { failed }) {
     const ends = await Promise.allSettled(ids.map((id) => call('DELETE', 'session', { places: { id }, keepalive: left })));
     const not = ids.filter((_, at) => ends[at].status === 'rejected' && ends[at].reason.status !== 404);
     leave(not, false);
-    if (not.length) failed(ends.find(({ reason }) => reason && reason.status !== 404).reason);
+    if (not.length) failed(ends.flatMap((end) => (end.status === 'rejected' && end.reason.status !== 404 ? [end.reason] : []))[0]);
     loadChats();
   }, () => { leave(ids, false); loadChats(); });
 }

@@ -68,7 +68,7 @@ export function Review() {
   useLayoutEffect(() => onKeys((name) => {
     if (name === 'j') return move(1);
     if (name === 'k') return move(-1);
-    const here = document.activeElement.closest?.('.memory-card');
+    const here = /** @type {HTMLElement | null} */ (document.activeElement.closest?.('.memory-card'));
     const memory = here && items.find((one) => one.id === here.dataset.id);
     if (!memory || editing) return false;
     const open = !decided[memory.id];

@@ -7,7 +7,7 @@ import { Confirm } from '../../parts/dialog.js';
 import { Empty, Loaded, More, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
-import { act, firstPage, MOST, rest } from './all-dead.js';
+import { act, actOnAll, count, firstPage, MOST } from './all-dead.js';
 import { DeadRow } from './dead-row.js';
 import { loadNames } from './names.js';
 
@@ -32,7 +32,7 @@ function useAll(list, filter) {
     setProblem(null);
     if (!list) return undefined;
     let here = true;
-    rest(list, filter, (n) => { if (here) setCounted(n); }, () => here).then((found) => { if (here) setAll(found); },
+    count(list, filter, (n) => { if (here) setCounted(n); }, () => here).then((found) => { if (here) setAll(found); },
       (error) => { if (!(error instanceof Problem)) throw error; if (here) setProblem(error); });
     return () => { here = false; };
   }, [list]);
@@ -54,26 +54,30 @@ export function Dead() {
   useEffect(loadNames, []);
   useEffect(() => { setMarked(new Set()); setAnswer(''); }, [kind, queue]);
   const mark = (id) => setMarked((old) => { const next = new Set(old); if (!next.delete(id)) next.add(id); return next; });
-  const run = async (verb, ids) => {
+  /** `which`: {ids}, or {n, whole} of all that match. */
+  const run = async (verb, { ids, n: known }) => {
     setProblem(null);
-    setBusy(t('ops.dead.busy', { n: 0, m: ids.length }));
+    const most = ids?.length ?? known;
+    const told = (n) => setBusy(t('ops.dead.busy', { n, m: Math.max(n, most) }));
+    told(0);
     try {
-      const count = await act(ROUTES[verb], ids, (n) => setBusy(t('ops.dead.busy', { n, m: ids.length })));
-      const text = t(`ops.dead.${verb}.done`, { n: count, m: ids.length });
+      const done = await (ids ? act(ROUTES[verb], ids, told) : actOnAll(ROUTES[verb], filter, told));
+      const text = t(`ops.dead.${verb}.done`, { n: done, m: Math.max(done, most) });
       setAnswer(text);
-      if (ids.length === 1) toast(text); else say(text);
+      if (ids?.length === 1) toast(text); else say(text);
     } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); }
     setBusy('');
     setMarked(new Set());
     list.reload();
   };
-  const ask = (verb, ids) => (verb === 'discard' ? setAsking({ verb, ids }) : run(verb, ids));
+  const ask = (verb, which) => (verb === 'discard' ? setAsking(which) : run(verb, which));
   const more = async () => {
     const next = await get('dead', {}, { ...filter, limit: 200, cursor: list.data.next_cursor });
     list.set((old) => ({ items: [...old.items, ...next.items], next_cursor: next.next_cursor }));
   };
   const many = [...marked];
-  const total = all?.ids.length ?? 0;
+  const some = { ids: many };
+  const asked = asking && { n: asking.ids?.length ?? asking.n };
   return html`<div class="row filters"><${Pick} name="kind" label=${t('ops.kind')} value=${kind} onPick=${setKind} group="job" choices=${KINDS} />
       <${Pick} name="queue" label=${t('ops.queue')} value=${queue} onPick=${setQueue} group="queue" choices=${QUEUES} />
       <button type="button" onClick=${() => { setAnswer(''); list.reload(); }}>${t('ops.refresh')}</button></div>
@@ -81,17 +85,17 @@ export function Dead() {
     <${ProblemLine} problem=${problem ?? uncounted} />
     <${Loaded} of=${list}>${({ items, next_cursor: next }) => (items.length ? html`
       <div class="row many">${many.length ? html`
-          <button type="button" class="act" disabled=${!!busy} onClick=${() => ask('retry', many)}>${t('ops.retry.marked', { n: many.length })}</button>
-          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', many)}>${t('ops.discard.marked', { n: many.length })}</button>
+          <button type="button" class="act" disabled=${!!busy} onClick=${() => ask('retry', some)}>${t('ops.retry.marked', { n: many.length })}</button>
+          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', some)}>${t('ops.discard.marked', { n: many.length })}</button>
           <button type="button" class="plain" onClick=${() => setMarked(new Set())}>${t('ops.unmark')}</button>`
-        : all ? html`<button type="button" disabled=${!!busy} onClick=${() => ask('retry', all.ids)}>${t(all.whole ? 'ops.retry.all' : 'ops.retry.newest', { n: total })}</button>
-          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', all.ids)}>${t(all.whole ? 'ops.discard.all' : 'ops.discard.newest', { n: total })}</button>
+        : all ? html`<button type="button" disabled=${!!busy} onClick=${() => ask('retry', all)}>${t(all.whole ? 'ops.retry.all' : 'ops.retry.every', { n: all.n })}</button>
+          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', all)}>${t(all.whole ? 'ops.discard.all' : 'ops.discard.every', { n: all.n })}</button>
           ${!all.whole && html`<span class="quiet">${t('ops.dead.most', { n: MOST })}</span>`}`
           : html`<button type="button" disabled>${t('ops.counting', { n: counted || items.length })}</button>`}
         <span class="grow"></span><button type="button" class="plain" onClick=${() => setMarked(new Set(items.map((job) => job.id)))}>${t('ops.mark.shown', { n: items.length })}</button></div>
       <ul class="dead-list">${items.map((job) => html`<${DeadRow} key=${job.id} job=${job} marked=${marked.has(job.id)} busy=${!!busy}
-        onMark=${() => mark(job.id)} onAct=${(verb) => ask(verb, [job.id])} />`)}</ul>
+        onMark=${() => mark(job.id)} onAct=${(verb) => ask(verb, { ids: [job.id] })} />`)}</ul>
       <${More} shown=${!!next} onMore=${more} />` : html`<${Empty} text=${t(kind || queue ? 'ops.dead.none.match' : 'ops.dead.none')} />`)}<//>
-    ${asking && html`<${Confirm} title=${t('ops.discard.title', { n: asking.ids.length })} text=${t('ops.discard.text')} verb=${t('ops.discard.n', { n: asking.ids.length })}
-      onYes=${() => run(asking.verb, asking.ids)} onClose=${() => setAsking(null)} />`}`;
+    ${asking && html`<${Confirm} title=${t(asking.whole === false ? 'ops.discard.every.title' : 'ops.discard.title', asked)} text=${t('ops.discard.text')}
+      verb=${t(asking.whole === false ? 'ops.discard.every' : 'ops.discard.n', asked)} onYes=${() => run('discard', asking)} onClose=${() => setAsking(null)} />`}`;
 }

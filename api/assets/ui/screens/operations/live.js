@@ -6,7 +6,7 @@ import { get, Problem } from '../../api/client.js';
 const EVERY = 2_000;
 
 /** {data, problem, loading, held, hold, reload}: asks while the page is shown, one request after the other. */
-export function useLive(name, took = () => {}) {
+export function useLive(name, took = (/** @type {any} */ _) => {}) {
   const [state, set] = useState({ data: null, problem: null, loading: true });
   const [held, hold] = useState(false);
   const now = useRef(false);

@@ -7,7 +7,7 @@ import { Hold, useLive, useOrder } from './live.js';
 
 /** Seconds without a heartbeat after which a worker is called silent; the API drops it at 30. */
 const SILENT = 15;
-const silence = (worker) => (Date.now() - new Date(worker.seen_at)) / 1000;
+const silence = (worker) => (Date.now() - new Date(worker.seen_at).getTime()) / 1000;
 
 export function Workers() {
   const live = useLive('queues');

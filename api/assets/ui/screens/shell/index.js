@@ -7,7 +7,7 @@ import { heading, pending, said } from '../../core/store.js';
 import { Boundary } from '../../parts/boundary.js';
 import { Dialog } from '../../parts/dialog.js';
 import { Later } from '../../parts/later.js';
-import { Toast } from '../../parts/toast.js';
+import { Toasts } from '../../parts/toast.js';
 import { Line } from './line.js';
 import { Place, Side } from './side.js';
 import { Chat } from '../chat/index.js';
@@ -97,6 +97,6 @@ export function Shell() {
     </div>
     ${drawer && html`<${Dialog} title="Rapport" onClose=${close}><div class="drawer"><${Side} onGo=${close} /></div><//>`}
     ${help && html`<${Later} load=${helpCard} onClose=${() => setHelp(false)} />`}
-    <${Toast} />
+    <${Toasts} />
     <div class="sr" aria-live="polite">${said.value}</div>`;
 }

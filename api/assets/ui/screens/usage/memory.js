@@ -5,7 +5,10 @@ import { href } from '../../core/router.js';
 import { byDay, Chart, Shares } from '../../parts/chart.js';
 import { Empty } from '../../parts/list.js';
 
-/** Each part of the health: how much it counts at most, and where it is improved. */
+/**
+ * Each part of the health: how much it counts at most, and where it is improved.
+ * @type {Record<string, [number, string]>}
+ */
 const PARTS = { verified: [40, '#/memory/review'], confidence: [30, '#/memory/all'], diversity: [15, '#/chat'], recency: [15, '#/memory/all'] };
 const PLACES = { open_conflicts: '#/memory/conflicts', pending_verification: '#/memory/review', merge_suggestions: '#/memory/duplicates',
   expiring_soon: '#/memory/all', low_confidence: '#/memory/all', nothing_yet: '#/chat' };

@@ -19,7 +19,7 @@ export function useForm(act) {
     try { await act(); } catch (error) {
       if (!('status' in error)) throw error;
       setProblem(error);
-      requestAnimationFrame(() => document.querySelector('[aria-invalid=true]')?.focus());
+      requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector('[aria-invalid=true]'))?.focus());
     } finally { setBusy(false); }
   };
   return { problem, busy, submit };

@@ -23,7 +23,7 @@ export const work = {
   'ops.dead.busy': 'চলছে: {m}টির মধ্যে {n}টি', 'ops.dead.retry.done': { one: '{m}টির মধ্যে {n}টি আবার চলছে।', other: '{m}টির মধ্যে {n}টি আবার চলছে।' }, 'ops.dead.discard.done': { one: '{m}টির মধ্যে {n}টি বাদ দেওয়া হয়েছে।', other: '{m}টির মধ্যে {n}টি বাদ দেওয়া হয়েছে।' },
   'ops.retry': 'আবার চালান', 'ops.discard': 'বাদ দিন', 'ops.why': 'কেন', 'ops.retry.marked': 'চিহ্নিত {n}টি আবার চালান', 'ops.discard.marked': 'চিহ্নিত {n}টি বাদ দিন', 'ops.unmark': 'চিহ্ন তুলে নিন',
   'ops.retry.all': { one: 'মিলছে এমন {n}টি আবার চালান', other: 'মিলছে এমন {n}টির সবই আবার চালান' }, 'ops.discard.all': { one: 'মিলছে এমন {n}টি বাদ দিন', other: 'মিলছে এমন {n}টির সবই বাদ দিন' },
-  'ops.retry.newest': 'সবচেয়ে নতুন {n}টি আবার চালান', 'ops.discard.newest': 'সবচেয়ে নতুন {n}টি বাদ দিন', 'ops.dead.most': 'আরও আছে: একবারে {n}টি নেওয়া হয়।', 'ops.counting': 'গোনা হচ্ছে: এ পর্যন্ত {n}টি …',
+  'ops.retry.every': 'মিলছে এমন সবই আবার চালান', 'ops.discard.every': 'মিলছে এমন সবই বাদ দিন', 'ops.discard.every.title': 'মিলছে এমন সব ব্যর্থ কাজ বাদ দেবেন?', 'ops.dead.most': '{n}টির বেশি।', 'ops.counting': 'গোনা হচ্ছে: এ পর্যন্ত {n}টি …',
   'ops.mark.shown': 'দেখানো {n}টি চিহ্নিত করুন', 'ops.mark.one': 'চিহ্নিত করুন: {name}, {id}', 'ops.discard.title': { one: '{n}টি ব্যর্থ কাজ বাদ দেবেন?', other: '{n}টি ব্যর্থ কাজ বাদ দেবেন?' },
   'ops.discard.text': 'এগুলো তালিকা থেকে চলে যাবে, এখান থেকে আর চালানো যাবে না। আলাপে ব্যর্থ উত্তরটি থেকে যাবে।', 'ops.discard.n': '{n}টি বাদ দিন',
   'ops.error': 'ত্রুটি', 'ops.user': 'কার', 'ops.job': 'কাজ', 'ops.request': 'অনুরোধ', 'ops.made': 'তৈরি', 'ops.ended': 'ব্যর্থ', 'ops.tries': 'চেষ্টা', 'ops.chat': 'আলাপ খুলুন',

@@ -23,7 +23,7 @@ export const work = {
   'ops.dead.busy': 'Working: {n} of {m}', 'ops.dead.retry.done': { one: '{n} of {m} runs again.', other: '{n} of {m} run again.' }, 'ops.dead.discard.done': { one: '{n} of {m} discarded.', other: '{n} of {m} discarded.' },
   'ops.retry': 'Retry', 'ops.discard': 'Discard', 'ops.why': 'Why', 'ops.retry.marked': 'Retry {n} marked', 'ops.discard.marked': 'Discard {n} marked', 'ops.unmark': 'Mark none',
   'ops.retry.all': { one: 'Retry the {n} that matches', other: 'Retry all {n} that match' }, 'ops.discard.all': { one: 'Discard the {n} that matches', other: 'Discard all {n} that match' },
-  'ops.retry.newest': 'Retry the newest {n}', 'ops.discard.newest': 'Discard the newest {n}', 'ops.dead.most': 'There are more: {n} are taken at once.', 'ops.counting': 'Counting: {n} so far …',
+  'ops.retry.every': 'Retry all that match', 'ops.discard.every': 'Discard all that match', 'ops.discard.every.title': 'Discard all dead jobs that match?', 'ops.dead.most': 'More than {n}.', 'ops.counting': 'Counting: {n} so far …',
   'ops.mark.shown': 'Mark the {n} shown', 'ops.mark.one': 'Mark {name}, {id}', 'ops.discard.title': { one: 'Discard {n} dead job?', other: 'Discard {n} dead jobs?' },
   'ops.discard.text': 'They leave this list and cannot be run again from here. A chat keeps its failed answer.', 'ops.discard.n': 'Discard {n}',
   'ops.error': 'Error', 'ops.user': 'Whose', 'ops.job': 'Job', 'ops.request': 'Request', 'ops.made': 'Made', 'ops.ended': 'Failed', 'ops.tries': 'Tries', 'ops.chat': 'open the chat',
