@@ -65,13 +65,26 @@ impl Letter {
     }
 }
 
+async fn in_time<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+) -> Result<T, MailError> {
+    let answered = tokio::time::timeout(limit, asked).await;
+    let answered = answered.map_err(|_| MailError::Away("the server did not answer in time".to_owned()))?;
+    answered.map_err(|error| {
+        let text = error.to_string();
+        if error.is_permanent() { MailError::Refused(text) } else { MailError::Away(text) }
+    })
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-const CONNECT: Duration = Duration::from_secs(20);
-/// From connecting to the server's last word.
-const WHOLE: Duration = Duration::from_secs(45);
+/// How long a server may take until it has greeted us and taken our name and password.
+const GREETING: Duration = Duration::from_secs(10);
+/// And for a letter: some look through it before they say that they have it.
+const LETTER: Duration = Duration::from_secs(45);
 
 impl Mailer {
     pub fn new(settings: &settings::Settings) -> Result<Self, String> {
@@ -94,7 +107,7 @@ impl Mailer {
                 mail.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
             smtp = smtp.credentials(Credentials::new(username.clone(), password));
         }
-        Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(CONNECT)).build()) })
+        Ok(Self { from, way: Way::Smtp(smtp.timeout(Some(GREETING)).build()) })
     }
 
     /// Sends a letter. The job's id is the mail's, so that one sent twice after a crash can be told by its reader.
@@ -109,14 +122,12 @@ impl Mailer {
             .multipart(MultiPart::alternative_plain_html(letter.text(), letter.html()))
             .map_err(|error| MailError::Address(error.to_string()))?;
         match &self.way {
-            // The library's timeout is for connecting alone: a server that takes connections and says nothing is left here.
-            Way::Smtp(smtp) => match tokio::time::timeout(WHOLE, smtp.send(message)).await {
-                Ok(sent) => sent.map(drop).map_err(|error| {
-                    let text = error.to_string();
-                    if error.is_permanent() { MailError::Refused(text) } else { MailError::Away(text) }
-                }),
-                Err(_) => Err(MailError::Away("the server did not answer in time".to_owned())),
-            },
+            Way::Smtp(smtp) => {
+                // The library's timeout is for connecting alone: a server that takes connections and says nothing is left
+                // here. It is asked first whether it is there, so that it need not be waited for as long as for a letter.
+                in_time(GREETING, smtp.test_connection()).await?;
+                in_time(LETTER, smtp.send(message)).await.map(drop)
+            }
             Way::Folder(folder) => {
                 let away = |error: std::io::Error| MailError::Away(error.to_string());
                 let (folder, name) = (folder.clone(), format!("{user}-{job}.eml"));

@@ -13,6 +13,7 @@ use rapport_common::{
     },
     error::Code,
     store::{self, Querier},
+    usecase,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,24 +110,6 @@ pub async fn use_variant(
 ) -> Result<StatusCode> {
     let id: MessageId = id.parse().map_err(|_| Error::not_found("message"))?;
     let variant: MessageId = variant.parse().map_err(|_| Error::not_found("variant"))?;
-    let mut tx = state.ctx.db.begin().await?;
-    let place = store::branches::place(&mut tx, caller.user, id).await?;
-    let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
-    if role != "assistant" {
-        return Err(Error::not_found("answer").into());
-    }
-    // The session's row first (docs/jobs.md, "Locks"): an answer that is being stored waits for us, or we for it.
-    store::sessions::count_message(&mut tx, session, 0, rapport_common::clock::now()).await?;
-    if store::jobs::open_chat(&mut tx, caller.user, session).await?.is_some() {
-        return Err(Error::new(
-            Code::SessionBusy,
-            "The session is being answered. Wait for it, or cancel it.",
-        )
-        .into());
-    }
-    if !store::branches::use_variant(&mut tx, caller.user, session, seq, variant).await? {
-        return Err(Error::not_found("variant").into());
-    }
-    tx.commit().await?;
+    usecase::use_variant::use_variant(&state.ctx, caller.user, id, variant).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,8 +19,11 @@ const FAR: u32 = 10;
 pub struct Usual {
     /// No silence shorter than this means anything; zero: none does.
     shortest: Duration,
-    begun: Arc<Mutex<HashMap<(String, String), VecDeque<Duration>>>>,
+    begun: Arc<Mutex<Begun>>,
 }
+
+/// By provider and model.
+type Begun = HashMap<(String, String), VecDeque<Duration>>;
 
 impl Usual {
     pub fn new(shortest: Duration) -> Self {

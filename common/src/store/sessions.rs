@@ -35,14 +35,14 @@ const HEARD: &str = "update sessions set pending_tokens = pending_tokens + $3, p
     where id = $1 and user_id = $2";
 const IMPORTED: &str = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
         extract_after = $7 where id = $1 and user_id = $2";
-const SET_TITLE: &str = "update sessions set title = $3, title_source = $4, updated_at = $5
+const SET_TITLE: &str = "update sessions set title = $3, title_source = $4
     where id = $1 and user_id = $2 and status <> 'deleted'";
 const TITLE_FROM_WORDS: &str =
     "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
 const TITLE_FROM_MODEL: &str = "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
-const SET_STATUS: &str = "update sessions set status = $3, updated_at = $4
+const SET_STATUS: &str = "update sessions set status = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
-const SET_PINNED: &str = "update sessions set is_pinned = $3, updated_at = $4
+const SET_PINNED: &str = "update sessions set is_pinned = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
 const LIST: &str = concat!(
     "select ",
@@ -180,17 +180,17 @@ pub struct Change {
 }
 
 /// `false` when the user has no such session.
+/// When it was last talked in stays as it is: lists go by that.
 pub async fn change(tx: &mut Tx, user: UserId, id: SessionId, change: &Change) -> Result<bool, sqlx::Error> {
-    let now = clock::now();
     let mut found = get(tx, user, id).await?.is_some();
     if let Some(title) = &change.title {
-        found &= execute!(tx, SET_TITLE, id, user, title, "user", now)? == 1;
+        found &= execute!(tx, SET_TITLE, id, user, title, "user")? == 1;
     }
     if let Some(is_pinned) = change.is_pinned {
-        found &= execute!(tx, SET_PINNED, id, user, is_pinned, now)? == 1;
+        found &= execute!(tx, SET_PINNED, id, user, is_pinned)? == 1;
     }
     if let Some(status) = &change.status {
-        found &= execute!(tx, SET_STATUS, id, user, status, now)? == 1;
+        found &= execute!(tx, SET_STATUS, id, user, status)? == 1;
     }
     Ok(found)
 }

@@ -23,4 +23,5 @@ pub mod sessions;
 pub mod settings;
 pub mod take_back;
 mod throttle;
+pub mod use_variant;
 pub mod webhooks;

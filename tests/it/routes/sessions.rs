@@ -23,9 +23,11 @@ async fn sessions_are_listed_changed_and_deleted(stack: Stack) {
     let list = user.get("/chat/sessions").await.expect(200);
     assert_eq!((list["total"].as_i64(), ids(&list)[0]), (Some(3), made[2].as_str()));
     let path = format!("/chat/sessions/{}", made[0]);
+    let before = user.get(&path).await.expect(200);
     let changed =
         user.send(Method::PATCH, &path, &json!({"title": " Tea ", "is_pinned": true})).await.expect(200);
     assert_eq!((changed["title"].as_str(), changed["is_pinned"].as_bool()), (Some("Tea"), Some(true)));
+    assert_eq!(changed["updated_at"], before["updated_at"], "nothing was said in it");
     assert_eq!(ids(&user.get("/chat/sessions").await.expect(200))[0], made[0], "pinned ones come first");
     user.send(Method::PUT, &format!("/chat/sessions/{}", made[1]), &json!({"status": "archived"}))
         .await
@@ -37,8 +39,8 @@ async fn sessions_are_listed_changed_and_deleted(stack: Stack) {
     assert_eq!(user.get("/chat/sessions?q=%25").await.expect(200)["total"], 0, "a percent sign is itself");
     let history = user.get("/history?page=1&per_page=2").await.expect(200);
     assert_eq!((history["total"].as_i64(), history["items"].as_array().unwrap().len()), (Some(3), 2));
-    assert_eq!(history["items"][0]["session_id"], made[1]);
-    assert_eq!(history["items"][0]["last_message"], "tea number 1");
+    assert_eq!(history["items"][0]["session_id"], made[2]);
+    assert_eq!(history["items"][0]["last_message"], "tea number 2");
     let same = user.get(&format!("/chat/history?session_id={}", made[0])).await.expect(200);
     assert_eq!((same["total"].as_i64(), same["session_id"].as_str()), (Some(2), Some(made[0].as_str())));
 
