@@ -57,8 +57,6 @@ enum Command {
     Doctor,
     /// Rebuild the vector index from the database.
     Reindex(commands::reindex::Arguments),
-    /// Measure this build on this machine.
-    Bench(commands::bench::Arguments),
     /// Serve the mock model over HTTP, in OpenAI's form, with faults on demand.
     MockProvider(commands::mock_provider::Arguments),
     /// Print the API's OpenAPI description.
@@ -100,7 +98,6 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
     // These need no configuration of the service, and doctor must not make any.
     let command = match command {
         Command::MockProvider(arguments) => return commands::mock_provider::run(arguments).await,
-        Command::Bench(arguments) => return commands::bench::run(arguments).await,
         Command::Doctor => return commands::doctor::run(configured(flags, settings::inspect)?).await,
         other => other,
     };
@@ -118,11 +115,7 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Admin(arguments) => commands::admin::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
-        Command::Bench(_)
-        | Command::Completions { .. }
-        | Command::Doctor
-        | Command::MockProvider(_)
-        | Command::Openapi => Ok(()),
+        Command::Completions { .. } | Command::Doctor | Command::MockProvider(_) | Command::Openapi => Ok(()),
     }
 }
 

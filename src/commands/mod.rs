@@ -2,7 +2,6 @@
 
 pub mod admin;
 pub mod api;
-pub mod bench;
 pub mod doctor;
 pub mod isolated_job;
 pub mod migrate;

@@ -37,7 +37,7 @@ pub enum JobKind {
     AccountExport,
     /// Tell a webhook what happened.
     Webhook,
-    /// Does nothing, waits, or aborts the process, as its payload says. Made by `rapport bench` and the fault tests;
+    /// Does nothing, waits, or aborts the process, as its payload says. Made by `rapport-bench` and the fault tests;
     /// no route makes one.
     Probe,
 }

@@ -2,7 +2,7 @@
 //!
 //! Reciprocal ranks are not used: with arms of unequal strength they drag the better one down (NOTES, "Memory facts").
 //! Either arm may bring a candidate in alone. The weights were chosen on LoCoMo's development half
-//! (`rapport bench memory`, docs/benchmarks.md).
+//! (`rapport-bench memory`, docs/benchmarks.md).
 
 use std::collections::HashMap;
 

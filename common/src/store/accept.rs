@@ -1,6 +1,6 @@
 //! Storing a question with its job, and an answer with its job's end.
 //!
-//! On PostgreSQL each is one statement with data-modifying CTEs instead of five: on two cores this took `rapport bench
+//! On PostgreSQL each is one statement with data-modifying CTEs instead of five: on two cores this took `rapport-bench
 //! chat` from 520 to over 800 answers a second (docs/benchmarks.md). SQLite has no such CTEs and no round trips to save:
 //! there the single steps run one after another. Both happen inside the caller's transaction.
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     cluster::{client, command, resident_kib, start, until_ready},
     report::{Latencies, Report},
 };

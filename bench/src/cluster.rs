@@ -1,4 +1,4 @@
-//! The processes under measurement, started from this very binary.
+//! The processes under measurement.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -34,8 +34,19 @@ pub fn production() -> Option<(String, String)> {
     get("DATABASE_URL").zip(get("REDIS_URL"))
 }
 
+/// The `rapport` that is measured: the one cargo puts beside this program, or the one that RAPPORT_BIN names.
+fn program() -> Result<PathBuf, String> {
+    let beside = || std::env::current_exe().map(|bench| bench.with_file_name("rapport"));
+    let named = std::env::var_os("RAPPORT_BIN").map(PathBuf::from);
+    let program = named.map_or_else(beside, Ok).map_err(|error| error.to_string())?;
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(format!("there is no {}: `cargo build --release` makes it", program.display()))
+}
+
 pub fn command(arguments: &[&str]) -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let program = program()?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -44,6 +55,12 @@ pub fn command(arguments: &[&str]) -> Result<Command, String> {
         .stderr(Stdio::inherit())
         .kill_on_drop(true);
     Ok(command)
+}
+
+/// Which build is measured: its version, its commit, and where it is.
+pub async fn build() -> Result<String, String> {
+    let said = command(&["--version"])?.output().await.map_err(|error| error.to_string())?;
+    Ok(format!("{}, {}", String::from_utf8_lossy(&said.stdout).trim(), program()?.display()))
 }
 
 /// Starts a process and waits for the first of its lines that contains `sign`.

@@ -20,7 +20,7 @@ use rapport_common::{
 };
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     cluster::{Cluster, Options, production},
     report::{Latencies, Report},
 };
@@ -45,7 +45,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
     let (database, redis) =
-        production().ok_or("`bench queue` needs DATABASE_URL (PostgreSQL) and REDIS_URL")?;
+        production().ok_or("`rapport-bench queue` needs DATABASE_URL (PostgreSQL) and REDIS_URL")?;
     // Nothing but the announcements under measurement may bring a job out.
     let env = vec![("QUEUE__SWEEP_SECONDS".to_owned(), "600".to_owned())];
     let mut cluster = Cluster::start(Options { workers: 0, concurrency: 64, mock: Vec::new(), env }).await?;

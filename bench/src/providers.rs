@@ -10,7 +10,7 @@ use rapport_common::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     cluster::{client, command, start},
     report::{Latencies, Report},
 };

@@ -6,12 +6,10 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{
-    super::{
-        cluster::{self, Cluster},
-        report::{Latencies, Report},
-    },
-    Account, accounts,
+use super::{Account, accounts};
+use crate::{
+    cluster::{self, Cluster},
+    report::{Latencies, Report},
 };
 
 const THINGS: [&str; 40] = [

@@ -12,10 +12,14 @@ mod report;
 mod start;
 mod streams;
 
-use std::path::PathBuf;
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-#[derive(clap::Args)]
-pub struct Arguments {
+use clap::{Parser, Subcommand};
+
+/// Measures the `rapport` beside it (in `target/release`, or wherever RAPPORT_BIN says) on this machine.
+#[derive(Parser)]
+#[command(name = "rapport-bench", version)]
+struct Cli {
     #[command(subcommand)]
     what: What,
     /// Also write the figures here, as JSON.
@@ -23,7 +27,7 @@ pub struct Arguments {
     json: Option<PathBuf>,
 }
 
-#[derive(clap::Subcommand)]
+#[derive(Subcommand)]
 enum What {
     /// Chats from end to end, beside the same load on the provider directly.
     Chat(chat::Arguments),
@@ -39,9 +43,32 @@ enum What {
     Start(start::Arguments),
 }
 
-pub async fn run(arguments: Arguments) -> Result<(), String> {
-    let mut report = report::Report::new()?;
-    match arguments.what {
+fn main() -> ExitCode {
+    match measure(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // Nothing can be done if even this cannot be written.
+            let _closed = writeln!(std::io::stderr(), "rapport-bench: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(cli: Cli) -> Result<(), String> {
+    // What is measured reads `.env`, and both must have the same stack in mind. A missing one is normal.
+    let _optional = dotenvy::dotenv();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("the TLS provider was installed twice".to_owned());
+    }
+    // Every open stream is a descriptor; the usual soft limit of 1024 is for shells.
+    rlimit::increase_nofile_limit(1 << 17).map_err(|error| format!("the limit of open files: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(run(cli))
+}
+
+async fn run(cli: Cli) -> Result<(), String> {
+    let mut report = report::Report::new().await?;
+    match cli.what {
         What::Chat(arguments) => chat::run(arguments, &mut report).await?,
         What::Queue(arguments) => queue::run(arguments, &mut report).await?,
         What::Streams(arguments) => streams::run(arguments, &mut report).await?,
@@ -49,5 +76,5 @@ pub async fn run(arguments: Arguments) -> Result<(), String> {
         What::Providers(arguments) => providers::run(arguments, &mut report).await?,
         What::Start(arguments) => start::run(arguments, &mut report).await?,
     }
-    report.finish(arguments.json.as_deref())
+    report.finish(cli.json.as_deref())
 }

@@ -1,12 +1,17 @@
 //! Figures as a table for people and as JSON for files.
 
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    path::Path,
+    time::Duration,
+};
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::commands;
+use crate::cluster;
 
 /// Latencies in microseconds, to three digits.
 pub struct Latencies(Histogram<u64>);
@@ -41,15 +46,14 @@ pub struct Report {
 
 impl Report {
     /// Opens with the machine, the build and what one durable commit costs on this disk.
-    pub fn new() -> Result<Self, String> {
+    pub async fn new() -> Result<Self, String> {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpu = read("/proc/cpuinfo");
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
         let mut report = Self { figures: Map::new() };
-        let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         report.text("machine", &format!("{cores} cores,{}", cpu.trim_start_matches([' ', '\t', ':'])))?;
-        report.text("build", &format!("rapport {} {build}", env!("CARGO_PKG_VERSION")))?;
+        report.text("build", &cluster::build().await?)?;
         report.text("command", &std::env::args().skip(1).collect::<Vec<_>>().join(" "))?;
         let commits = commit_times(60)?;
         report.latencies("durable commit (write + fdatasync)", &commits)?;
@@ -58,22 +62,19 @@ impl Report {
 
     pub fn text(&mut self, name: &str, value: &str) -> Result<(), String> {
         self.figures.insert(name.to_owned(), json!(value));
-        commands::print(&format!("{name:<52}{value}\n"))
+        print(&format!("{name:<52}{value}\n"))
     }
 
     pub fn number(&mut self, name: &str, value: f64, unit: &str) -> Result<(), String> {
         self.figures.insert(format!("{name} [{unit}]"), json!(value));
-        commands::print(&format!("{name:<52}{value:.2} {unit}\n"))
+        print(&format!("{name:<52}{value:.2} {unit}\n"))
     }
 
     pub fn latencies(&mut self, name: &str, of: &Latencies) -> Result<(), String> {
         let (p50, p90, p99) = (of.ms(0.5), of.ms(0.9), of.ms(0.99));
         let value = json!({"count": of.count(), "p50_ms": p50, "p90_ms": p90, "p99_ms": p99});
         self.figures.insert(name.to_owned(), value);
-        commands::print(&format!(
-            "{name:<52}p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2} ms  (n={})\n",
-            of.count()
-        ))
+        print(&format!("{name:<52}p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2} ms  (n={})\n", of.count()))
     }
 
     pub fn finish(self, path: Option<&Path>) -> Result<(), String> {
@@ -100,4 +101,13 @@ fn commit_times(count: usize) -> Result<Latencies, String> {
     let measured = measure().map_err(|error| error.to_string());
     let _temporary = std::fs::remove_file(path);
     measured.map(|()| latencies)
+}
+
+/// One who has read enough (`head`) misses nothing.
+fn print(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
+    }
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-use super::{
-    cluster::{Cluster, Options},
+use crate::{
+    cluster::{self, Cluster, Options},
     report::Report,
 };
 
@@ -44,7 +44,7 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     ];
     let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
     let cluster = Cluster::start(Options { workers: 1, concurrency: 64, mock: Vec::new(), env }).await?;
-    let stack = if super::cluster::production().is_some() { "PostgreSQL + Redis" } else { "embedded" };
+    let stack = if cluster::production().is_some() { "PostgreSQL + Redis" } else { "embedded" };
     let qdrant = std::env::var_os("QDRANT_URL").is_some();
     report.text("stack", &format!("{stack}{}", if qdrant { " + Qdrant" } else { ", exact search" }))?;
     if let Some(file) = &arguments.file {

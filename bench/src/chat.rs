@@ -13,7 +13,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
+use crate::{
     cluster::{Cluster, Options, client},
     report::{Latencies, Report},
 };

@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
+use crate::{
     cluster::{Cluster, Options, client, resident_kib},
     report::{Latencies, Report},
 };

@@ -7,12 +7,10 @@ use chrono::{NaiveDateTime, TimeDelta};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        cluster::{self, Cluster},
-        report::Report,
-    },
-    Account, accounts,
+use super::{Account, accounts};
+use crate::{
+    cluster::{self, Cluster},
+    report::Report,
 };
 
 #[derive(Deserialize)]

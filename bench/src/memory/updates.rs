@@ -4,12 +4,10 @@
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        cluster::{self, Cluster},
-        report::Report,
-    },
-    Account, accounts,
+use super::{Account, accounts};
+use crate::{
+    cluster::{self, Cluster},
+    report::Report,
 };
 
 /// (how it is said, the question, the values)
