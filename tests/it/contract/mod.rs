@@ -123,9 +123,9 @@ fn every_operation_says_what_it_is_and_how_it_fails() {
     assert_eq!(operations, named);
 }
 
-/// `cargo test` without arguments tests everything, and what the end-to-end tests start is what stands in the source.
+/// `cargo test` without arguments leaves out these tests and no others, and what the end-to-end tests start is what stands in the source.
 #[test]
-fn the_tests_are_of_everything_and_of_this_source() {
+fn only_these_tests_are_left_to_the_whole_run_and_they_are_of_this_source() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let metadata = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
