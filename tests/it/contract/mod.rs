@@ -5,9 +5,14 @@ mod fuzz;
 mod generators;
 mod readme;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
+use rapport_api::policy::{self, Policy};
 use rapport_common::{error::Code, telemetry::metrics::METRICS};
+use serde_json::Value;
 
 fn compare(path: &str, now: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
@@ -25,6 +30,33 @@ fn compare(path: &str, now: &str) {
 #[test]
 fn the_openapi_description_is_the_kept_one() {
     compare("docs/openapi.json", &(serde_json::to_string_pretty(&rapport_api::document()).unwrap() + "\n"));
+}
+
+/// One line an operation: what a reviewer of a change of the API reads instead of the whole description.
+#[test]
+fn docs_routes_txt_lists_every_operation() {
+    let document = rapport_api::document();
+    let mut text = "# Every operation below /api/v1, who may use it, and what it is. `key:chat` is whoever signed in, or an API key\n\
+                    # with that scope; `password` no key; `admin` an admin, or an admin's key with the scope `admin`. Generated:\n\
+                    # UPDATE=1 cargo test -p rapport-tests contract\n\n"
+        .to_owned();
+    let paths: BTreeMap<&String, &Value> = document["paths"].as_object().unwrap().iter().collect();
+    for (path, item) in paths {
+        let path = path.strip_prefix("/api/v1").unwrap();
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase();
+            let who = match policy::of(&method, path).unwrap() {
+                Policy::Public => "anybody".to_owned(),
+                Policy::User(scope) => format!("key:{scope}"),
+                Policy::Both => "key:chat|memory".to_owned(),
+                Policy::Login => "password".to_owned(),
+                Policy::Admin => "admin".to_owned(),
+            };
+            let summary = operation["summary"].as_str().unwrap().trim_end_matches('.');
+            text += &format!("{method:<6} {path:<51} {who:<16} {summary}\n");
+        }
+    }
+    compare("docs/routes.txt", &text);
 }
 
 #[test]
@@ -133,12 +165,10 @@ fn only_these_tests_are_left_to_the_whole_run_and_they_are_of_this_source() {
         .output()
         .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    let sorted = |field: &str| {
-        let mut members: Vec<String> = serde_json::from_value(metadata[field].clone()).unwrap();
-        members.sort();
-        members
-    };
-    assert_eq!(sorted("workspace_default_members"), sorted("workspace_members"));
+    let members =
+        |field: &str| -> BTreeSet<String> { serde_json::from_value(metadata[field].clone()).unwrap() };
+    let left = &members("workspace_members") - &members("workspace_default_members");
+    assert!(left.len() == 1 && left.iter().all(|member| member.contains("rapport-tests")), "{left:?}");
     let binary = crate::harness::app::binary();
     let changed = |path: &std::path::Path| path.metadata().unwrap().modified().unwrap();
     let sources = std::fs::read_to_string(binary.with_extension("d")).unwrap();
