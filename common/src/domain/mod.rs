@@ -7,3 +7,4 @@ pub mod memory;
 pub mod message;
 pub mod session;
 pub mod user;
+mod words;

@@ -292,7 +292,7 @@ pub async fn answer(
     let deadline = tx.deadline();
     if let Raw::Pg(c) = tx.raw() {
         type Next = (Option<JobId>, Option<bool>, Option<i64>, Option<DateTime<Utc>>);
-        let query = sqlx::query_as::<_, Next>(ANSWER).bind(job.id).bind(attempt).bind(status.as_str());
+        let query = sqlx::query_as::<_, Next>(ANSWER).bind(job.id).bind(attempt).bind(status);
         let query =
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);

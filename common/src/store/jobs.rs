@@ -6,12 +6,9 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional};
-use crate::{
-    domain::{
-        ids::{JobId, SessionId, UserId},
-        job::{Job, JobKind, JobStatus, Lane},
-    },
-    error::Result,
+use crate::domain::{
+    ids::{JobId, SessionId, UserId},
+    job::{Job, JobKind, JobStatus, Lane, Queue},
 };
 
 macro_rules! columns {
@@ -82,58 +79,6 @@ pub(super) const SQL: &[&str] = &[
     OPEN_IN_SESSION,
 ];
 
-#[derive(sqlx::FromRow)]
-pub(super) struct Row {
-    id: JobId,
-    kind: String,
-    queue: String,
-    user_id: Option<UserId>,
-    session_id: Option<SessionId>,
-    payload: Json<Value>,
-    status: String,
-    attempt: i64,
-    max_attempts: i64,
-    quarantine: bool,
-    crashes: i64,
-    cancel_requested: bool,
-    run_at: DateTime<Utc>,
-    progress: Option<Json<Value>>,
-    result: Option<Json<Value>>,
-    error: Option<Json<Value>>,
-    trace: Option<String>,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-}
-
-impl Row {
-    pub(super) fn job(self) -> Result<Job, sqlx::Error> {
-        let bad = |error: String| sqlx::Error::Decode(error.into());
-        Ok(Job {
-            id: self.id,
-            kind: self.kind.parse().map_err(bad)?,
-            queue: self.queue.parse().map_err(bad)?,
-            user_id: self.user_id,
-            session_id: self.session_id,
-            payload: self.payload.0,
-            status: self.status.parse().map_err(bad)?,
-            attempt: self.attempt as u32,
-            max_attempts: self.max_attempts as u32,
-            quarantine: self.quarantine,
-            crashes: self.crashes as u32,
-            cancel_requested: self.cancel_requested,
-            run_at: self.run_at,
-            progress: self.progress.map(|json| json.0),
-            result: self.result.map(|json| json.0),
-            error: self.error.map(|json| json.0),
-            trace: self.trace,
-            created_at: self.created_at,
-            started_at: self.started_at,
-            finished_at: self.finished_at,
-        })
-    }
-}
-
 /// A job about to be put into the ledger.
 pub struct NewJob {
     pub id: JobId,
@@ -174,8 +119,8 @@ pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Er
         tx,
         INSERT,
         job.id,
-        job.kind.as_str(),
-        job.kind.queue().as_str(),
+        job.kind,
+        job.kind.queue(),
         job.user,
         job.session,
         job.session_order,
@@ -194,7 +139,7 @@ pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Er
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option<Job>, sqlx::Error> {
-    fetch_optional!(Row, q, GET, id, user)?.map(Row::job).transpose()
+    fetch_optional!(Job, q, GET, id, user)
 }
 
 pub async fn list(
@@ -207,8 +152,7 @@ pub async fn list(
     skip: i64,
 ) -> Result<Vec<Job>, sqlx::Error> {
     let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
-    let (status, kind) = (status.map(JobStatus::as_str), kind.map(JobKind::as_str));
-    fetch_all!(Row, q, LIST, user, status, kind, before, limit, skip)?.into_iter().map(Row::job).collect()
+    fetch_all!(Job, q, LIST, user, status, kind, before, limit, skip)
 }
 
 /// Asks the worker of a running job to stop. `false` when it is not running.
@@ -253,24 +197,25 @@ pub struct Partial {
 
 /// For readers that were already shown to own the job.
 pub async fn partial(q: &mut impl Querier, id: JobId) -> Result<Option<Partial>, sqlx::Error> {
-    type Columns = (Option<String>, Option<i64>, i64, String);
+    type Columns = (Option<String>, Option<i64>, i64, JobStatus);
     Ok(fetch_optional!(Columns, q, PARTIAL, id)?.map(|(text, n, attempt, status)| Partial {
         text: text.unwrap_or_default(),
         n: n.unwrap_or(0) as u32,
         attempt: attempt as u32,
-        is_final: status.parse().is_ok_and(JobStatus::is_final),
+        is_final: status.is_final(),
     }))
 }
 
 /// The next job of a session that waits for its turn.
 pub async fn next_in_session(q: &mut impl Querier, session: SessionId) -> Result<Option<Ready>, sqlx::Error> {
-    type Columns = (JobId, bool, String, i64, DateTime<Utc>);
-    fetch_optional!(Columns, q, NEXT_IN_SESSION, session)?
-        .map(|(id, quarantine, queue, priority, run_at)| {
-            let queue = queue.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))?;
-            Ok(Ready { id, lane: Lane { queue, quarantine }, priority, run_at })
-        })
-        .transpose()
+    type Columns = (JobId, bool, Queue, i64, DateTime<Utc>);
+    let next = fetch_optional!(Columns, q, NEXT_IN_SESSION, session)?;
+    Ok(next.map(|(id, quarantine, queue, priority, run_at)| Ready {
+        id,
+        lane: Lane { queue, quarantine },
+        priority,
+        run_at,
+    }))
 }
 
 /// The jobs that answer, or wait to answer, in a session.
@@ -293,7 +238,7 @@ pub async fn open_by_key(
 
 /// An open job of nobody's, by its key.
 pub async fn any_by_key(q: &mut impl Querier, key: &str) -> Result<Option<Job>, sqlx::Error> {
-    fetch_optional!(Row, q, ANY_BY_KEY, key)?.map(Row::job).transpose()
+    fetch_optional!(Job, q, ANY_BY_KEY, key)
 }
 
 /// The user's jobs that changed since a moment, or are open, in order.
@@ -302,8 +247,9 @@ pub async fn changed(
     user: UserId,
     since: DateTime<Utc>,
 ) -> Result<Vec<Job>, sqlx::Error> {
-    let rows = fetch_all!(Row, q, CHANGED, user, since)?;
-    rows.into_iter().rev().map(Row::job).collect()
+    let mut jobs = fetch_all!(Job, q, CHANGED, user, since)?;
+    jobs.reverse();
+    Ok(jobs)
 }
 
 /// The chat job that a session works on, or will next.

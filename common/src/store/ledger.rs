@@ -17,7 +17,7 @@ use sqlx::types::Json;
 
 use super::{
     db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids},
-    jobs::{Ready, Row, columns},
+    jobs::{Ready, columns},
 };
 use crate::{
     domain::{
@@ -168,11 +168,10 @@ pub async fn claim(
     now: DateTime<Utc>,
 ) -> Result<Option<Job>, sqlx::Error> {
     let sql = CLAIM.of(conn);
-    match fetch_optional!(Row, conn, sql, id, now + lease, worker, now, now + EARLY) {
-        Ok(row) => row.map(Row::job).transpose(),
+    match fetch_optional!(Job, conn, sql, id, now + lease, worker, now, now + EARLY) {
         // Another job of the session was claimed in the same instant: the index let one through.
         Err(error) if super::violated(&error).is_some() => Ok(None),
-        Err(error) => Err(error),
+        claimed => claimed,
     }
 }
 
@@ -191,8 +190,7 @@ pub async fn renew(
 
 /// A job as it is while this attempt of it runs; `None` when it does not.
 pub async fn running(q: &mut impl Querier, id: JobId, attempt: u32) -> Result<Option<Job>, sqlx::Error> {
-    let row = fetch_optional!(Row, q, RUNNING, id, i64::from(attempt))?;
-    row.map(Row::job).transpose()
+    fetch_optional!(Job, q, RUNNING, id, i64::from(attempt))
 }
 
 /// The attempts that `worker` holds, as the ledger has it.
@@ -222,17 +220,8 @@ pub async fn settle(
     error: Option<&Value>,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    let changed = execute!(
-        tx,
-        SETTLE,
-        id,
-        i64::from(attempt),
-        status.as_str(),
-        result.map(Json),
-        error.map(Json),
-        now,
-        false
-    )?;
+    let changed =
+        execute!(tx, SETTLE, id, i64::from(attempt), status, result.map(Json), error.map(Json), now, false)?;
     Ok(changed == 1)
 }
 
@@ -302,7 +291,7 @@ pub async fn due(
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Ready>, sqlx::Error> {
-    let rows = fetch_all!(ReadyColumns, q, DUE, queue.as_str(), before, limit)?;
+    let rows = fetch_all!(ReadyColumns, q, DUE, queue, before, limit)?;
     Ok(rows.into_iter().filter_map(ready).collect())
 }
 
@@ -313,7 +302,7 @@ pub async fn due_in_lane(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Ready>, sqlx::Error> {
-    let rows = fetch_all!(ReadyColumns, q, DUE_IN_LANE, lane.queue.as_str(), now, limit, lane.quarantine)?;
+    let rows = fetch_all!(ReadyColumns, q, DUE_IN_LANE, lane.queue, now, limit, lane.quarantine)?;
     Ok(rows.into_iter().filter_map(ready).collect())
 }
 
@@ -326,7 +315,7 @@ pub struct Expired {
 #[derive(sqlx::FromRow)]
 struct ExpiredRow {
     #[sqlx(flatten)]
-    job: Row,
+    job: Job,
     worker: Option<String>,
 }
 
@@ -338,10 +327,8 @@ pub async fn expired(
 ) -> Result<Vec<Expired>, sqlx::Error> {
     let sql = EXPIRED.of(q);
     let rows = fetch_all!(ExpiredRow, q, sql, now, Json(gone))?.into_iter();
-    let expired = rows.map(|ExpiredRow { job, worker }| {
-        Ok(Expired { job: job.job()?, worker: worker.unwrap_or_default() })
-    });
-    expired.collect()
+    let expired = rows.map(|ExpiredRow { job, worker }| Expired { job, worker: worker.unwrap_or_default() });
+    Ok(expired.collect())
 }
 
 /// Fails a job whose lease ended or whose worker is `gone`. `false`: the lease was renewed, or the job ended meanwhile.
