@@ -3,18 +3,113 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{MemoryId, MessageId, SessionId, UserId};
+use super::{
+    ids::{MemoryId, MessageId, SessionId, UserId},
+    words::words,
+};
 
-pub const TYPES: [&str; 6] = ["preference", "fact", "topic", "relationship", "goal", "experience"];
-pub const STATUSES: [&str; 6] = ["pending", "confirmed", "rejected", "superseded", "merged", "expired"];
-pub const RELATIONSHIPS: [&str; 5] = ["relates_to", "contradicts", "supports", "caused_by", "similar_to"];
+words! {
+    MemoryType as "memory type" {
+        Preference = "preference",
+        Fact = "fact",
+        Topic = "topic",
+        Relationship = "relationship",
+        Goal = "goal",
+        Experience = "experience",
+    }
+
+    MemoryStatus as "memory status" {
+        /// It awaits its user's word.
+        Pending = "pending",
+        Confirmed = "confirmed",
+        /// It stays, and keeps what it says from coming back.
+        Rejected = "rejected",
+        /// It was true.
+        Superseded = "superseded",
+        /// It lives on in what it was merged into.
+        Merged = "merged",
+        Expired = "expired",
+    }
+
+    /// What one memory is to another.
+    Relationship as "relationship" {
+        RelatesTo = "relates_to",
+        Contradicts = "contradicts",
+        Supports = "supports",
+        CausedBy = "caused_by",
+        SimilarTo = "similar_to",
+    }
+
+    /// Who changed a memory.
+    Actor as "actor" {
+        User = "user",
+        /// What reads conversations.
+        Extractor = "extractor",
+        /// What looks memories through.
+        Consolidation = "consolidation",
+        /// The clock.
+        System = "system",
+    }
+
+    /// What a change did to a memory.
+    Action as "action" {
+        Created = "created",
+        Extracted = "extracted",
+        Imported = "imported",
+        Edited = "edited",
+        Confirmed = "confirmed",
+        Rejected = "rejected",
+        Corrected = "corrected",
+        Superseded = "superseded",
+        Merged = "merged",
+        MergeMade = "merge_made",
+        Expired = "expired",
+        ExpirySet = "expiry_set",
+        MadePrivate = "made_private",
+        MadePublic = "made_public",
+        Undone = "undone",
+    }
+
+    /// What two memories that are near each other are judged to be.
+    Judgement as "judgement" {
+        Contradicts = "contradicts",
+        Duplicates = "duplicates",
+        Refines = "refines",
+        Unrelated = "unrelated",
+    }
+
+    /// Where the question stands that two memories ask together.
+    ConflictStatus as "conflict status" {
+        Open = "open",
+        Resolved = "resolved",
+        /// Nobody needs to answer it any more, or both may stay.
+        Dismissed = "dismissed",
+    }
+}
 
 /// A memory holds at most this many characters.
 pub const CONTENT_MAX: usize = 2_000;
 
-/// Relationships that say the same in both directions.
-pub fn is_symmetric(relationship: &str) -> bool {
-    matches!(relationship, "relates_to" | "contradicts" | "similar_to")
+impl MemoryStatus {
+    /// Whether it counts as known now: awaiting its user, or confirmed.
+    pub fn is_active(self) -> bool {
+        matches!(self, MemoryStatus::Pending | MemoryStatus::Confirmed)
+    }
+
+    /// Whether its user, or who takes its place, has ended it: it does not change any more.
+    pub fn is_history(self) -> bool {
+        matches!(self, MemoryStatus::Merged | MemoryStatus::Superseded)
+    }
+}
+
+impl Relationship {
+    /// Whether it says the same in both directions.
+    pub fn is_symmetric(self) -> bool {
+        match self {
+            Relationship::RelatesTo | Relationship::Contradicts | Relationship::SimilarTo => true,
+            Relationship::Supports | Relationship::CausedBy => false,
+        }
+    }
 }
 
 /// A memory as it is stored, and as the history keeps it.
@@ -25,7 +120,7 @@ pub struct Memory {
     pub content: String,
     /// `content` in the form that tells duplicates.
     pub norm: String,
-    pub memory_type: String,
+    pub memory_type: MemoryType,
     /// Whom it is about: `user`, or a name.
     pub subject: Option<String>,
     /// What of the subject: `home_city`, `likes`, …
@@ -34,7 +129,7 @@ pub struct Memory {
     pub object: Option<String>,
     pub importance: f64,
     pub confidence: f64,
-    pub status: String,
+    pub status: MemoryStatus,
     /// Said in so many words, as opposed to concluded.
     pub explicit: bool,
     pub sensitive: bool,
@@ -64,14 +159,14 @@ pub struct Memory {
 impl Memory {
     /// Whether it counts as known now: awaiting its user, or confirmed.
     pub fn is_active(&self) -> bool {
-        matches!(self.status.as_str(), "pending" | "confirmed")
+        self.status.is_active()
     }
 
     /// Whether it stays out of prompts until its user confirms it: what is sensitive, and what only a model's tool call
     /// says the user said.
     pub fn awaits_user(&self) -> bool {
         let only_proposed = !self.explicit && self.quote.is_none() && self.extractor_version.is_none();
-        self.status == "pending" && (self.sensitive || only_proposed)
+        self.status == MemoryStatus::Pending && (self.sensitive || only_proposed)
     }
 
     /// Whether it says what somebody said, as opposed to having been made of other memories.
@@ -86,19 +181,25 @@ impl Memory {
     }
 
     /// A new memory of `user`, with nothing but its words.
-    pub fn new(user: UserId, content: &str, memory_type: &str, status: &str, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        user: UserId,
+        content: &str,
+        memory_type: MemoryType,
+        status: MemoryStatus,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: MemoryId::new(),
             user_id: user,
             content: content.to_owned(),
             norm: crate::memory::text::normalise(content),
-            memory_type: memory_type.to_owned(),
+            memory_type,
             subject: None,
             slot: None,
             object: None,
             importance: 0.5,
             confidence: 1.0,
-            status: status.to_owned(),
+            status,
             explicit: true,
             sensitive: false,
             support: 1,
@@ -149,8 +250,8 @@ pub struct MemoryView {
     #[schema(example = "Lives in Dhaka")]
     pub content: String,
     /// `preference`, `fact`, `topic`, `relationship`, `goal` or `experience`.
-    #[schema(example = "fact")]
-    pub memory_type: String,
+    #[schema(value_type = String, example = "fact")]
+    pub memory_type: MemoryType,
     #[schema(example = "user")]
     pub subject: Option<String>,
     #[schema(example = "home_city")]
@@ -162,8 +263,8 @@ pub struct MemoryView {
     /// 0-1.
     pub confidence: f64,
     /// `pending`, `confirmed`, `rejected`, `superseded`, `merged` or `expired`.
-    #[schema(example = "pending")]
-    pub status: String,
+    #[schema(value_type = String, example = "pending")]
+    pub status: MemoryStatus,
     pub explicit: bool,
     pub sensitive: bool,
     /// How many messages said it.

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         ids::{BlobId, DeliveryId, MemoryId, MessageId, SessionId, UserId},
         job::Job,
+        memory::{MemoryStatus, MemoryType},
     },
 };
 
@@ -124,8 +125,8 @@ pub struct ImportPayload {
 pub struct ExportPayload {
     pub format: String,
     pub include_relationships: bool,
-    pub status: Option<String>,
-    pub memory_type: Option<String>,
+    pub status: Option<MemoryStatus>,
+    pub memory_type: Option<MemoryType>,
 }
 
 /// A mail: a code, which is made when it is sent, or news.

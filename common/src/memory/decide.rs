@@ -5,7 +5,10 @@
 //! slot, and never that of a memory its user confirmed: then both stay, and the user is asked.
 
 use super::{clash::Reading, extract::Fact, local::cosine, quote, slots};
-use crate::domain::{ids::MemoryId, memory::Memory};
+use crate::domain::{
+    ids::MemoryId,
+    memory::{Memory, MemoryStatus, Relationship},
+};
 
 /// Cosine from which two texts of equal numbers, names and negation say the same.
 pub const SAME: f32 = 0.95;
@@ -35,7 +38,7 @@ pub enum Decision {
         /// Confirmed ones that say otherwise: the user is asked.
         conflicts: Vec<MemoryId>,
         /// (to which, what)
-        links: Vec<(MemoryId, &'static str)>,
+        links: Vec<(MemoryId, Relationship)>,
     },
 }
 
@@ -52,7 +55,7 @@ fn same_slot(fact: &Fact, memory: &Memory) -> bool {
 
 fn says_the_same(fact: &Fact, candidate: &Candidate) -> bool {
     let memory = &candidate.memory;
-    let least = if memory.status == "rejected" { SAME_AS_REJECTED } else { SAME };
+    let least = if memory.status == MemoryStatus::Rejected { SAME_AS_REJECTED } else { SAME };
     let in_other_words = candidate.nominated.as_deref() == Some("same");
     fact.norm == memory.norm
         || same_slot(fact, memory)
@@ -67,7 +70,7 @@ fn polarity(fact: &Fact) -> bool {
 
 pub fn decide(fact: &Fact, candidates: &[Candidate]) -> Decision {
     if let Some(rejected) =
-        candidates.iter().find(|c| c.memory.status == "rejected" && says_the_same(fact, c))
+        candidates.iter().find(|c| c.memory.status == MemoryStatus::Rejected && says_the_same(fact, c))
     {
         return Decision::Blocked(rejected.memory.id);
     }
@@ -87,7 +90,7 @@ pub fn decide(fact: &Fact, candidates: &[Candidate]) -> Decision {
         let ended = denied && reading.ends_something();
         if one_value || ended {
             let since = memory.valid_from.unwrap_or(memory.created_at);
-            if memory.status == "confirmed" || !fact.explicit {
+            if memory.status == MemoryStatus::Confirmed || !fact.explicit {
                 conflicts.push(memory.id);
             } else if fact.said < since {
                 return Decision::Outdated { by: memory.id };
@@ -96,8 +99,8 @@ pub fn decide(fact: &Fact, candidates: &[Candidate]) -> Decision {
             }
         } else {
             match op {
-                Some("refines") if !denied => links.push((memory.id, "relates_to")),
-                Some("supports") if !denied => links.push((memory.id, "supports")),
+                Some("refines") if !denied => links.push((memory.id, Relationship::RelatesTo)),
+                Some("supports") if !denied => links.push((memory.id, Relationship::Supports)),
                 Some("contradicts" | "replaces") => conflicts.push(memory.id),
                 _ if denied => conflicts.push(memory.id),
                 _ => {}
@@ -117,7 +120,10 @@ mod tests {
     use super::*;
     use crate::{
         clock,
-        domain::ids::{MessageId, UserId},
+        domain::{
+            ids::{MessageId, UserId},
+            memory::MemoryType,
+        },
         memory::text,
     };
     use chrono::TimeDelta;
@@ -126,7 +132,7 @@ mod tests {
         Fact {
             text: words.to_owned(),
             norm: text::normalise(words),
-            memory_type: "fact".to_owned(),
+            memory_type: MemoryType::Fact,
             subject: Some("user".to_owned()),
             slot: Some(slot.to_owned()),
             object: Some(object.to_owned()),
@@ -142,9 +148,9 @@ mod tests {
         }
     }
 
-    fn known(words: &str, slot: &str, object: &str, status: &str) -> Candidate {
+    fn known(words: &str, slot: &str, object: &str, status: MemoryStatus) -> Candidate {
         let long_ago = clock::now() - TimeDelta::days(30);
-        let mut memory = Memory::new(UserId::new(), words, "fact", status, long_ago);
+        let mut memory = Memory::new(UserId::new(), words, MemoryType::Fact, status, long_ago);
         memory.subject = Some("user".to_owned());
         memory.slot = Some(slot.to_owned());
         memory.object = Some(object.to_owned());
@@ -153,12 +159,12 @@ mod tests {
 
     #[test]
     fn a_rejected_fact_stays_away_in_other_words_too() {
-        let rejected = known("Likes tea", "likes", "tea", "rejected");
+        let rejected = known("Likes tea", "likes", "tea", MemoryStatus::Rejected);
         assert_eq!(
             decide(&fact("Is fond of tea", "likes", "tea"), std::slice::from_ref(&rejected)),
             Decision::Blocked(rejected.memory.id)
         );
-        let mut near = known("Enjoys a cup of tea", "x", "y", "rejected");
+        let mut near = known("Enjoys a cup of tea", "x", "y", MemoryStatus::Rejected);
         near.cosine = 0.9;
         let id = near.memory.id;
         assert_eq!(decide(&fact("Enjoys cups of tea", "likes", "tea"), &[near]), Decision::Blocked(id));
@@ -166,12 +172,12 @@ mod tests {
 
     #[test]
     fn known_facts_gain_evidence() {
-        let tea = known("Likes tea", "likes", "tea", "confirmed");
+        let tea = known("Likes tea", "likes", "tea", MemoryStatus::Confirmed);
         assert_eq!(
             decide(&fact("likes tea!", "likes", "tea"), std::slice::from_ref(&tea)),
             Decision::Evidence(tea.memory.id)
         );
-        let mut denied = known("Does not eat fish on 3 days", "x", "y", "pending");
+        let mut denied = known("Does not eat fish on 3 days", "x", "y", MemoryStatus::Pending);
         denied.cosine = 0.99;
         let other = fact("Does not eat fish on 4 days", "likes", "fish");
         assert!(
@@ -182,26 +188,26 @@ mod tests {
 
     #[test]
     fn a_functional_slot_has_one_value_and_confirmed_ones_are_asked_about() {
-        let london = known("Lives in London", "home_city", "london", "pending");
+        let london = known("Lives in London", "home_city", "london", MemoryStatus::Pending);
         let dhaka = fact("Lives in Dhaka", "home_city", "dhaka");
         let superseding =
             Decision::New { supersedes: vec![london.memory.id], conflicts: vec![], links: vec![] };
         assert_eq!(decide(&dhaka, std::slice::from_ref(&london)), superseding);
-        let confirmed = known("Lives in London", "home_city", "london", "confirmed");
+        let confirmed = known("Lives in London", "home_city", "london", MemoryStatus::Confirmed);
         let asking =
             Decision::New { supersedes: vec![], conflicts: vec![confirmed.memory.id], links: vec![] };
         assert_eq!(decide(&dhaka, &[confirmed]), asking);
         let mut old = dhaka.clone();
         old.said = clock::now() - TimeDelta::days(300);
         assert_eq!(decide(&old, std::slice::from_ref(&london)), Decision::Outdated { by: london.memory.id });
-        let additive = known("Likes tea", "likes", "tea", "pending");
+        let additive = known("Likes tea", "likes", "tea", MemoryStatus::Pending);
         let coffee = decide(&fact("Likes coffee", "likes", "coffee"), &[additive]);
         assert_eq!(coffee, Decision::New { supersedes: vec![], conflicts: vec![], links: vec![] });
     }
 
     #[test]
     fn the_opposite_of_what_is_known_is_asked_about() {
-        let cats = known("Likes cats", "likes", "cats", "pending");
+        let cats = known("Likes cats", "likes", "cats", MemoryStatus::Pending);
         let asking = Decision::New { supersedes: vec![], conflicts: vec![cats.memory.id], links: vec![] };
         let hates = fact("Does not like cats", "dislikes", "cats");
         assert_eq!(decide(&hates, std::slice::from_ref(&cats)), asking);
@@ -210,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_denial_ends_what_it_denies() {
-        let tea = known("Likes tea", "likes", "tea", "pending");
+        let tea = known("Likes tea", "likes", "tea", MemoryStatus::Pending);
         let ended = decide(&fact("Does not like tea anymore", "likes", "tea"), std::slice::from_ref(&tea));
         assert_eq!(
             ended,

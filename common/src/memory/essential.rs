@@ -53,12 +53,19 @@ pub fn is_essential(memory: &Memory) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock, domain::ids::UserId};
+    use crate::{
+        clock,
+        domain::{
+            ids::UserId,
+            memory::{MemoryStatus, MemoryType},
+        },
+    };
 
     #[test]
     fn health_and_the_users_name_are_essential_and_tastes_are_not() {
         let memory = |text: &str, slot: Option<&str>, subject: &str| {
-            let mut memory = Memory::new(UserId::new(), text, "fact", "confirmed", clock::now());
+            let mut memory =
+                Memory::new(UserId::new(), text, MemoryType::Fact, MemoryStatus::Confirmed, clock::now());
             memory.slot = slot.map(str::to_owned);
             memory.subject = Some(subject.to_owned());
             is_essential(&memory)

@@ -11,7 +11,7 @@ use super::{quote, slots, text, when};
 use crate::{
     domain::{
         ids::MessageId,
-        memory::{Memory, TYPES},
+        memory::{Memory, MemoryType},
     },
     providers::{ChatMessage, Role},
     store::extraction::Turn,
@@ -39,7 +39,7 @@ pub fn schema() -> Value {
     let rel = json!({"type": "object", "additionalProperties": false, "required": ["m", "op"], "properties": {
         "m": {"type": "integer"}, "op": {"type": "string", "enum": ["same", "refines", "replaces", "contradicts", "supports"]}}});
     let fields = json!({
-        "text": text, "type": {"type": "string", "enum": TYPES}, "subject": text, "slot": maybe, "object": maybe,
+        "text": text, "type": {"type": "string", "enum": MemoryType::ALL}, "subject": text, "slot": maybe, "object": maybe,
         "importance": {"type": "number"}, "confidence": {"type": "number"}, "when": maybe, "src": text, "quote": text,
         "explicit": {"type": "boolean"}, "sensitive": {"type": "boolean"}, "rel": {"type": "array", "items": rel}});
     let required: Vec<&String> = fields.as_object().map(|map| map.keys().collect()).unwrap_or_default();
@@ -147,7 +147,7 @@ pub fn object_in<T: serde::de::DeserializeOwned>(answer: &str) -> Result<T, Stri
 pub struct Fact {
     pub text: String,
     pub norm: String,
-    pub memory_type: String,
+    pub memory_type: MemoryType,
     pub subject: Option<String>,
     pub slot: Option<String>,
     pub object: Option<String>,
@@ -202,14 +202,12 @@ pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'st
         .map(|object| text::normalise(&object))
         .filter(|object| !object.is_empty() && object.len() <= 200);
     let slot = fact.slot.as_deref().and_then(slots::canonical).filter(|_| object.is_some());
-    let memory_type =
-        if TYPES.contains(&fact.memory_type.as_str()) { fact.memory_type } else { "fact".to_owned() };
     let unit = |value: Option<f64>, default: f64| {
         value.filter(|value| value.is_finite()).unwrap_or(default).clamp(0.0, 1.0)
     };
     Ok(Fact {
         norm,
-        memory_type,
+        memory_type: fact.memory_type.parse().unwrap_or(MemoryType::Fact),
         subject: Some(slots::subject(fact.subject.as_deref().unwrap_or("user"))),
         slot,
         object,

@@ -1,7 +1,10 @@
 //! How memories stand in a prompt: quoted data in a fixed frame. Whatever they say, they stay inside it.
 
 use super::text;
-use crate::{chat::tokens, domain::memory::Memory};
+use crate::{
+    chat::tokens,
+    domain::memory::{Memory, MemoryStatus},
+};
 
 pub const OPEN: &str = "<memories>";
 pub const CLOSE: &str = "</memories>";
@@ -10,7 +13,7 @@ pub const CLOSE: &str = "</memories>";
 fn line(memory: &Memory) -> String {
     let quoted = serde_json::Value::String(text::visible(&memory.content)).to_string();
     let safe = quoted.replace('<', "\\u003c").replace('>', "\\u003e").replace(['\u{2028}', '\u{2029}'], " ");
-    let mark = if memory.status == "pending" { " (not confirmed)" } else { "" };
+    let mark = if memory.status == MemoryStatus::Pending { " (not confirmed)" } else { "" };
     format!("- {safe}{mark}")
 }
 
@@ -48,13 +51,16 @@ pub fn frame<'a>(parts: &[(Vec<&'a Memory>, usize)]) -> (String, Vec<&'a Memory>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock, domain::ids::UserId};
+    use crate::{
+        clock,
+        domain::{ids::UserId, memory::MemoryType},
+    };
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn nothing_leaves_the_frame(text in "(\\PC|\n|</memories>|\"|\\\\|\u{202e}){0,80}") {
-            let memory = Memory::new(UserId::new(), &format!("x{text}"), "fact", "confirmed", clock::now());
+            let memory = Memory::new(UserId::new(), &format!("x{text}"), MemoryType::Fact, MemoryStatus::Confirmed, clock::now());
             let (block, used) = frame(&[(vec![&memory], 10_000)]);
             prop_assert_eq!(used.len(), 1);
             let lines: Vec<&str> = block.lines().collect();
@@ -68,7 +74,8 @@ mod tests {
     #[test]
     fn a_budget_is_kept_and_twins_count_once() {
         let now = clock::now();
-        let memory = |text: &str| Memory::new(UserId::new(), text, "fact", "confirmed", now);
+        let memory =
+            |text: &str| Memory::new(UserId::new(), text, MemoryType::Fact, MemoryStatus::Confirmed, now);
         let all = [
             memory("Likes tea"),
             memory("likes tea!"),

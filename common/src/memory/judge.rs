@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::extract::object_in;
 use crate::{
-    domain::memory::Memory,
+    domain::memory::{Judgement, Memory},
     providers::{ChatMessage, Role},
 };
 
@@ -36,11 +36,10 @@ pub fn pairs_prompt(pairs: &[(&Memory, &Memory)]) -> Vec<ChatMessage> {
     ask(PAIRS_INSTRUCTION, pairs.iter().enumerate().map(line).collect())
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub p: usize,
-    pub verdict: String,
-    #[serde(default)]
+    pub verdict: Judgement,
     pub reason: String,
 }
 
@@ -48,17 +47,24 @@ pub struct Verdict {
 pub fn parse_pairs(answer: &str, pairs: usize) -> Result<Vec<Verdict>, String> {
     #[derive(Deserialize)]
     struct Answer {
-        verdicts: Vec<Verdict>,
+        verdicts: Vec<Said>,
     }
-    let answer: Answer = object_in(answer)?;
-    let known = ["contradicts", "duplicates", "refines", "unrelated"];
-    let good = |v: &Verdict| (1..=pairs).contains(&v.p) && known.contains(&v.verdict.as_str());
-    let mut verdicts: Vec<Verdict> = answer.verdicts.into_iter().filter(good).collect();
+    #[derive(Deserialize)]
+    struct Said {
+        p: usize,
+        verdict: String,
+        #[serde(default)]
+        reason: String,
+    }
+    let good = |said: Said| {
+        let reason = super::text::visible(&said.reason).chars().take(300).collect();
+        let verdict = Verdict { p: said.p, verdict: said.verdict.parse().ok()?, reason };
+        (1..=pairs).contains(&verdict.p).then_some(verdict)
+    };
+    let mut verdicts: Vec<Verdict> =
+        object_in::<Answer>(answer)?.verdicts.into_iter().filter_map(good).collect();
     verdicts.sort_by_key(|verdict| verdict.p);
     verdicts.dedup_by_key(|verdict| verdict.p);
-    for verdict in &mut verdicts {
-        verdict.reason = super::text::visible(&verdict.reason).chars().take(300).collect();
-    }
     Ok(verdicts)
 }
 
@@ -130,8 +136,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            verdicts.iter().map(|v| (v.p, v.verdict.as_str())).collect::<Vec<_>>(),
-            [(1, "contradicts"), (2, "refines")]
+            verdicts.iter().map(|v| (v.p, v.verdict)).collect::<Vec<_>>(),
+            [(1, Judgement::Contradicts), (2, Judgement::Refines)]
         );
         assert!(parse_pairs("nope", 2).is_err() && parse_merge("{\"text\":\"  \"}").is_err());
         let expiry = parse_expiry(

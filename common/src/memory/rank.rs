@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::memory::Memory;
+use crate::domain::memory::{Memory, MemoryStatus, MemoryType};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -94,19 +94,21 @@ pub fn fuse(
 
 /// Bounded factors: they order what is about equally relevant, and never lift what is not.
 pub fn judge(explained: &mut Explained, memory: &Memory, in_conflict: bool, now: DateTime<Utc>) {
-    explained.status = match memory.status.as_str() {
+    explained.status = match memory.status {
         _ if in_conflict => 0.85,
-        "confirmed" => 1.05,
-        "pending" => 0.95,
-        _ => 0.9,
+        MemoryStatus::Confirmed => 1.05,
+        MemoryStatus::Pending => 0.95,
+        MemoryStatus::Rejected | MemoryStatus::Superseded | MemoryStatus::Merged | MemoryStatus::Expired => {
+            0.9
+        }
     };
     explained.importance = 1.0 + 0.1 * (memory.importance - 0.5) + 0.05 * (memory.confidence - 0.5);
     let since = memory.valid_from.unwrap_or(memory.created_at).max(memory.created_at);
     let days = (now - since).num_minutes().max(0) as f64 / 1_440.0;
-    let half_life = match memory.memory_type.as_str() {
-        "goal" => 30.0,
-        "experience" | "topic" => 180.0,
-        _ => 365.0,
+    let half_life = match memory.memory_type {
+        MemoryType::Goal => 30.0,
+        MemoryType::Experience | MemoryType::Topic => 180.0,
+        MemoryType::Preference | MemoryType::Fact | MemoryType::Relationship => 365.0,
     };
     explained.recency = 1.0 + 0.1 * ((-days / half_life).exp2() - 0.5);
     explained.support = 1.0 + 0.05 * ((1.0 + memory.support.max(0) as f64).ln() / 10f64.ln()).min(1.0);
@@ -140,7 +142,12 @@ mod tests {
         let now = crate::clock::now();
         let user = crate::domain::ids::UserId::new();
         let mut explained = Explained { relevance: 1.0, ..Explained::default() };
-        judge(&mut explained, &Memory::new(user, "x", "fact", "confirmed", now), false, now);
+        judge(
+            &mut explained,
+            &Memory::new(user, "x", MemoryType::Fact, MemoryStatus::Confirmed, now),
+            false,
+            now,
+        );
         assert!((0.8..1.3).contains(&explained.score), "{explained:?}");
     }
 }

@@ -7,7 +7,7 @@ use super::{slots, text};
 use crate::{
     domain::{
         ids::{MemoryId, UserId},
-        memory::{CONTENT_MAX, Memory, STATUSES, TYPES},
+        memory::{CONTENT_MAX, Memory, MemoryStatus, MemoryType},
     },
     plain::of_row,
 };
@@ -67,10 +67,10 @@ pub struct Row {
 }
 
 fn fact() -> String {
-    "fact".to_owned()
+    MemoryType::Fact.to_string()
 }
 fn confirmed() -> String {
-    "confirmed".to_owned()
+    MemoryStatus::Confirmed.to_string()
 }
 fn half() -> f64 {
     0.5
@@ -91,13 +91,13 @@ impl From<&Memory> for Row {
         Self {
             id: Some(m.id.to_string()),
             content: m.content,
-            memory_type: m.memory_type,
+            memory_type: m.memory_type.to_string(),
             subject: m.subject,
             slot: m.slot,
             object: m.object,
             importance: m.importance,
             confidence: m.confidence,
-            status: m.status,
+            status: m.status.to_string(),
             explicit: m.explicit,
             sensitive: m.sensitive,
             support: m.support,
@@ -137,12 +137,9 @@ impl Row {
         if length > CONTENT_MAX {
             return Err(format!("content must be at most {CONTENT_MAX} characters, and has {length}"));
         }
-        if !TYPES.contains(&self.memory_type.as_str()) {
-            return Err(format!("memory_type must be one of {}", TYPES.join(", ")));
-        }
-        if !STATUSES.contains(&self.status.as_str()) {
-            return Err(format!("status must be one of {}", STATUSES.join(", ")));
-        }
+        let memory_type = self.memory_type.parse();
+        let memory_type = memory_type.map_err(|_| format!("memory_type {}", MemoryType::one_of()))?;
+        let status = self.status.parse().map_err(|_| format!("status {}", MemoryStatus::one_of()))?;
         for (name, value) in [("importance", self.importance), ("confidence", self.confidence)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(format!("{name} must be from 0 to 1"));
@@ -163,7 +160,7 @@ impl Row {
         if self.contexts.len() > 20 || self.contexts.iter().any(|c| c.len() > 100 || c.contains('\0')) {
             return Err("contexts must be at most 20, of up to 100 bytes each".to_owned());
         }
-        let mut memory = Memory::new(user, content, &self.memory_type, &self.status, now);
+        let mut memory = Memory::new(user, content, memory_type, status, now);
         if let Some(id) = &self.id {
             memory.id = local_id(user, id);
         }
@@ -220,7 +217,7 @@ pub fn combine(known: &Memory, from_file: Memory, strategy: &str) -> Memory {
         }
     }
     // A confirmation in either place counts; a rejection here stays one.
-    if merged.status == "pending" && from_file.status == "confirmed" {
+    if merged.status == MemoryStatus::Pending && from_file.status == MemoryStatus::Confirmed {
         merged.status = from_file.status;
         merged.verified_at = merged.verified_at.or(from_file.verified_at);
     }
@@ -350,7 +347,7 @@ mod tests {
         #[test]
         fn csv_and_back_and_no_cell_is_a_formula(content in "['=+@\\-]{0,3}[a-z\",;\n ]{1,20}x", importance in 0.0..=1.0f64) {
             let user = UserId::new();
-            let mut memory = Memory::new(user, &content, "fact", "confirmed", crate::clock::now());
+            let mut memory = Memory::new(user, &content, MemoryType::Fact, MemoryStatus::Confirmed, crate::clock::now());
             memory.importance = importance;
             memory.contexts = vec!["a;b".to_owned(), "c".to_owned()];
             let row = Row::from(&memory);

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use super::db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids};
 use crate::domain::{
     ids::{MemoryId, MessageId, SessionId, UserId},
-    memory::Memory,
+    memory::{Memory, MemoryStatus, MemoryType},
 };
 use crate::memory::essential;
 
@@ -205,13 +205,13 @@ pub async fn insert(tx: &mut Tx, m: &Memory) -> Result<(), sqlx::Error> {
         m.user_id,
         &m.content,
         &m.norm,
-        &m.memory_type,
+        m.memory_type,
         &m.subject,
         &m.slot,
         &m.object,
         m.importance,
         m.confidence,
-        &m.status,
+        m.status,
         m.explicit,
         m.sensitive,
         m.support,
@@ -246,13 +246,13 @@ pub async fn update(tx: &mut Tx, m: &Memory) -> Result<bool, sqlx::Error> {
         m.user_id,
         &m.content,
         &m.norm,
-        &m.memory_type,
+        m.memory_type,
         &m.subject,
         &m.slot,
         &m.object,
         m.importance,
         m.confidence,
-        &m.status,
+        m.status,
         m.explicit,
         m.sensitive,
         m.support,
@@ -349,12 +349,30 @@ pub async fn without_expiry(
     fetch_all!(Memory, q, EXPIRING_TYPES, user, limit)
 }
 
+/// Of which status.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted {
+    /// Pending and confirmed ones.
+    Live,
+    All,
+    Only(MemoryStatus),
+}
+
+impl Wanted {
+    fn as_str(self) -> &'static str {
+        match self {
+            Wanted::Live => "live",
+            Wanted::All => "all",
+            Wanted::Only(status) => status.as_str(),
+        }
+    }
+}
+
 /// Which memories a list wants.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// A status, `all`, or `live`.
-    pub status: String,
-    pub memory_type: Option<String>,
+    pub status: Wanted,
+    pub memory_type: Option<MemoryType>,
     pub q: Option<String>,
     pub include_expired: bool,
 }
@@ -385,11 +403,11 @@ pub async fn list(
         Sort::Confidence => LIST_CONFIDENCE,
         Sort::Access => LIST_ACCESS,
     };
-    let Filter { status, memory_type, include_expired, .. } = filter;
+    let (status, memory_type, include_expired) =
+        (filter.status.as_str(), filter.memory_type, filter.include_expired);
     let pattern = filter.q.as_deref().map(super::contains_pattern);
-    let page =
-        fetch_all!(Memory, q, sql, user, status, memory_type, &pattern, *include_expired, limit, skip)?;
-    let total = fetch_one!((i64,), q, COUNT, user, status, memory_type, &pattern, *include_expired)?.0;
+    let page = fetch_all!(Memory, q, sql, user, status, memory_type, &pattern, include_expired, limit, skip)?;
+    let total = fetch_one!((i64,), q, COUNT, user, status, memory_type, &pattern, include_expired)?.0;
     Ok((page, total))
 }
 
@@ -530,8 +548,8 @@ pub async fn is_forgotten(q: &mut impl Querier, user: UserId, hash: &[u8]) -> Re
 /// What a bulk deletion names.
 #[derive(Debug, Clone, Default)]
 pub struct Criteria {
-    pub status: Option<String>,
-    pub memory_type: Option<String>,
+    pub status: Option<MemoryStatus>,
+    pub memory_type: Option<MemoryType>,
     pub importance_lt: Option<f64>,
     pub created_before: Option<DateTime<Utc>>,
 }
@@ -551,8 +569,8 @@ pub async fn matching(
         MATCHING,
         user,
         after,
-        status,
-        memory_type,
+        *status,
+        *memory_type,
         *importance_lt,
         *created_before,
         limit

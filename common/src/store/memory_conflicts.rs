@@ -5,7 +5,10 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_optional, ids};
-use crate::domain::ids::{ChangeId, ConflictId, MemoryId, UserId};
+use crate::domain::{
+    ids::{ChangeId, ConflictId, MemoryId, UserId},
+    memory::{Actor, ConflictStatus, Judgement},
+};
 
 const INSERT: &str =
     "insert into memory_conflicts (id, user_id, a, b, kind, reason, proposed, status, created_at)
@@ -62,14 +65,12 @@ pub struct Conflict {
     /// The earlier memory.
     pub a: MemoryId,
     pub b: MemoryId,
-    /// `contradicts`, `duplicates` or `refines`.
-    pub kind: String,
+    pub kind: Judgement,
     pub reason: String,
     /// What to do about it, for people.
     pub proposed: String,
-    /// `open`, `resolved` or `dismissed`.
-    pub status: String,
-    pub resolved_by: Option<String>,
+    pub status: ConflictStatus,
+    pub resolved_by: Option<Actor>,
     pub created_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
 }
@@ -77,7 +78,7 @@ pub struct Conflict {
 /// `false`: these two have a record already, answered or not.
 pub async fn insert(tx: &mut Tx, user: UserId, conflict: &Conflict) -> Result<bool, sqlx::Error> {
     let Conflict { id, a, b, kind, reason, proposed, created_at, .. } = conflict;
-    Ok(execute!(tx, INSERT, *id, user, *a, *b, kind, reason, proposed, *created_at)? == 1)
+    Ok(execute!(tx, INSERT, *id, user, *a, *b, *kind, reason, proposed, *created_at)? == 1)
 }
 
 pub async fn get(
@@ -91,7 +92,7 @@ pub async fn get(
 pub async fn list(
     q: &mut impl Querier,
     user: UserId,
-    status: Option<&str>,
+    status: Option<ConflictStatus>,
     limit: i64,
     skip: i64,
 ) -> Result<Vec<Conflict>, sqlx::Error> {
@@ -112,8 +113,8 @@ pub async fn resolve(
     tx: &mut Tx,
     user: UserId,
     id: ConflictId,
-    status: &str,
-    by: &str,
+    status: ConflictStatus,
+    by: Actor,
     set: ChangeId,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
@@ -130,7 +131,7 @@ pub async fn dismiss_of(
     tx: &mut Tx,
     user: UserId,
     memory: MemoryId,
-    by: &str,
+    by: Actor,
     set: ChangeId,
     now: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {

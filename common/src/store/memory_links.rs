@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids};
-use crate::domain::ids::{MemoryId, UserId};
+use crate::domain::{
+    ids::{MemoryId, UserId},
+    memory::{Actor, Relationship},
+};
 
 const INSERT: &str = "insert into memory_links (source, target, relationship, user_id, actor, created_at)
     values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
@@ -45,8 +48,8 @@ pub struct Link {
     #[schema(value_type = String)]
     pub target: MemoryId,
     #[serde(rename = "type")]
-    #[schema(example = "supports")]
-    pub relationship: String,
+    #[schema(value_type = String, example = "supports")]
+    pub relationship: Relationship,
 }
 
 /// `false`: it was there.
@@ -54,10 +57,10 @@ pub async fn insert(
     tx: &mut Tx,
     user: UserId,
     link: &Link,
-    actor: &str,
+    actor: Actor,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, INSERT, link.source, link.target, &link.relationship, user, actor, now)? == 1)
+    Ok(execute!(tx, INSERT, link.source, link.target, link.relationship, user, actor, now)? == 1)
 }
 
 /// When a link was made.
@@ -67,7 +70,7 @@ pub async fn made_at(
     link: &Link,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     let Link { source, target, relationship } = link;
-    Ok(fetch_optional!((DateTime<Utc>,), q, MADE_AT, source, target, relationship, user)?.map(|row| row.0))
+    Ok(fetch_optional!((DateTime<Utc>,), q, MADE_AT, *source, *target, *relationship, user)?.map(|row| row.0))
 }
 
 /// Of one kind, or of any. How many.
@@ -76,7 +79,7 @@ pub async fn delete(
     user: UserId,
     source: MemoryId,
     target: MemoryId,
-    relationship: Option<&str>,
+    relationship: Option<Relationship>,
 ) -> Result<u64, sqlx::Error> {
     execute!(tx, DELETE, source, target, relationship, user)
 }
@@ -87,7 +90,7 @@ pub async fn related(
     user: UserId,
     from: MemoryId,
     depth: i32,
-    relationship: Option<&str>,
+    relationship: Option<Relationship>,
     limit: i64,
 ) -> Result<Vec<(MemoryId, i32)>, sqlx::Error> {
     fetch_all!((MemoryId, i32), q, RELATED, user, from, depth, relationship, limit)

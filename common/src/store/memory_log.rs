@@ -11,7 +11,7 @@ use crate::{
     clock,
     domain::{
         ids::{ChangeId, MemoryId, UserId},
-        memory::Memory,
+        memory::{Action, Actor, Memory},
     },
 };
 
@@ -99,9 +99,8 @@ pub struct Change {
     /// Changes that were made, and are undone, together.
     pub change_set: ChangeId,
     pub memory_id: MemoryId,
-    /// `user`, `extractor`, `consolidation` or `system`.
-    pub actor: String,
-    pub action: String,
+    pub actor: Actor,
+    pub action: Action,
     #[sqlx(json(nullable))]
     pub before: Option<Memory>,
     #[sqlx(json(nullable))]
@@ -119,8 +118,8 @@ pub async fn insert_change(tx: &mut Tx, user: UserId, change: &Change) -> Result
         *change_set,
         *memory_id,
         user,
-        actor,
-        action,
+        *actor,
+        *action,
         before.as_ref().map(Json),
         after.as_ref().map(Json),
         *created_at

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Caller, Tool, ToolError, read, spec};
 use crate::{
-    domain::memory::TYPES,
+    domain::memory::MemoryType,
     memory::rank::Mode,
     providers::ToolSpec,
     usecase::{
@@ -113,9 +113,9 @@ impl Tool for SaveMemory {
 
     async fn call(&self, caller: &Caller<'_>, arguments: Value) -> Result<Value, ToolError> {
         let SaveArguments { content, memory_type, importance } = read(arguments)?;
-        let memory_type = memory_type.unwrap_or_else(|| "fact".to_owned());
-        if !TYPES.contains(&memory_type.as_str()) {
-            return Err(ToolError(format!("memory_type must be one of {}", TYPES.join(", "))));
+        let memory_type = memory_type.unwrap_or_else(|| MemoryType::Fact.to_string());
+        if memory_type.parse::<MemoryType>().is_err() {
+            return Err(ToolError(format!("memory_type {}", MemoryType::one_of())));
         }
         let draft = edit::Draft {
             content: Some(content),

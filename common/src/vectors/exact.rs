@@ -94,8 +94,8 @@ impl Vectors {
 }
 
 fn passes(row: &Row, filter: &VectorFilter) -> bool {
-    filter.memory_type.as_ref().is_none_or(|kind| *kind == row.kind)
-        && (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+    filter.memory_type.is_none_or(|kind| kind.as_str() == row.kind)
+        && (filter.statuses.is_empty() || filter.statuses.iter().any(|status| status.as_str() == row.status))
         && filter.min_importance.is_none_or(|least| row.importance >= least)
 }
 

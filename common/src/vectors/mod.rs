@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::{
-    domain::ids::UserId,
+    domain::{
+        ids::UserId,
+        memory::{MemoryStatus, MemoryType},
+    },
     store::{terms::Corpus, vectors::Point},
 };
 
@@ -30,9 +33,9 @@ impl From<sqlx::Error> for VectorError {
 /// What is filtered before the nearest are chosen.
 #[derive(Debug, Clone, Default)]
 pub struct VectorFilter {
-    pub memory_type: Option<String>,
+    pub memory_type: Option<MemoryType>,
     /// Any of these; empty is any.
-    pub statuses: Vec<String>,
+    pub statuses: Vec<MemoryStatus>,
     pub min_importance: Option<f64>,
 }
 

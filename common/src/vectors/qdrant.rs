@@ -186,11 +186,14 @@ impl VectorIndex for Qdrant {
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
         self.ready().await?;
         let mut conditions = owner(user, corpus);
-        if let Some(kind) = &filter.memory_type {
-            conditions.push(Condition::matches("kind", kind.clone()));
+        if let Some(kind) = filter.memory_type {
+            conditions.push(Condition::matches("kind", kind.to_string()));
         }
         if !filter.statuses.is_empty() {
-            conditions.push(Condition::matches("status", filter.statuses.clone()));
+            conditions.push(Condition::matches(
+                "status",
+                filter.statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ));
         }
         if let Some(least) = filter.min_importance {
             conditions.push(Condition::range("importance", Range { gte: Some(least), ..Range::default() }));

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use rapport_common::{
     clock,
-    domain::{ids::UserId, memory::Memory},
+    domain::{
+        ids::UserId,
+        memory::{Memory, MemoryStatus, MemoryType},
+    },
     embeddings::Embedder,
     memory::local,
     settings::QdrantAt,
@@ -16,7 +19,7 @@ use uuid::Uuid;
 
 use crate::harness::servers::{folder, unique};
 
-const TYPES: [&str; 3] = ["preference", "fact", "goal"];
+const TYPES: [MemoryType; 3] = [MemoryType::Preference, MemoryType::Fact, MemoryType::Goal];
 
 async fn qdrant(model: &str) -> (Qdrant, Option<StandIn>) {
     let (url, stand_in) = match std::env::var_os("TEST_QDRANT_URL") {
@@ -55,7 +58,7 @@ async fn user(db: &Db) -> UserId {
 async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
     let words = ["tea", "chess", "rain", "music", "bread", "trains"];
     let content = format!("Note {n} about {} and {} {}", words[n % 6], words[(n / 6 + 1) % 6], n * n % 97);
-    let status = if n.is_multiple_of(5) { "confirmed" } else { "pending" };
+    let status = if n.is_multiple_of(5) { MemoryStatus::Confirmed } else { MemoryStatus::Pending };
     let mut memory = Memory::new(user, &content, TYPES[n % 3], status, clock::now());
     memory.importance = (n % 11) as f64 / 10.0;
     let mut tx = db.begin().await.unwrap();
@@ -89,14 +92,14 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
     assert_eq!(qdrant.count().await.unwrap(), 300);
     let filters = [
         VectorFilter::default(),
-        VectorFilter { memory_type: Some("goal".to_owned()), ..VectorFilter::default() },
-        VectorFilter { statuses: vec!["confirmed".to_owned()], ..VectorFilter::default() },
+        VectorFilter { memory_type: Some(MemoryType::Goal), ..VectorFilter::default() },
+        VectorFilter { statuses: vec![MemoryStatus::Confirmed], ..VectorFilter::default() },
         VectorFilter {
-            statuses: vec!["confirmed".to_owned(), "pending".to_owned()],
+            statuses: vec![MemoryStatus::Confirmed, MemoryStatus::Pending],
             min_importance: Some(0.55),
             ..VectorFilter::default()
         },
-        VectorFilter { statuses: vec!["rejected".to_owned()], ..VectorFilter::default() },
+        VectorFilter { statuses: vec![MemoryStatus::Rejected], ..VectorFilter::default() },
     ];
     for query in ["tea and chess", "what about the rain", "music note 12"] {
         let vector = local::embed(query);

@@ -6,6 +6,7 @@ use rapport_common::{
     domain::{
         ids::{SessionId, UserId},
         job::Job,
+        memory::Actor,
     },
     jobs::payload::{self, BackfillPayload},
     store::extraction as rows,
@@ -157,7 +158,7 @@ async fn read_session(
                     .await?;
             }
             Some(read) => {
-                let mut changes = Changes::open(ctx, user, "extractor").await?;
+                let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
                 let counts =
                     extraction::store_read(ctx, &mut changes, job, (session, from, to), &read, settings)
                         .await?;

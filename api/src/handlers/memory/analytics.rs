@@ -4,10 +4,10 @@ use axum::{Json as Answer, extract::State};
 use chrono::TimeDelta;
 use rapport_common::{
     Error, clock,
-    domain::memory::{MemoryView, TYPES},
+    domain::memory::{MemoryType, MemoryView},
     error::Code,
     store::{
-        memories::{self, Filter, Sort},
+        memories::{self, Filter, Sort, Wanted},
         memory_stats::{self, Overview},
     },
     usecase::memory::edit,
@@ -106,7 +106,7 @@ fn health(of: &Overview) -> MemoryHealth {
     let confirmed = of.confirmed as f64;
     let verified = 40.0 * confirmed / active;
     let confidence = 30.0 * of.active_confidence * some;
-    let diversity = 15.0 * of.active_types as f64 / TYPES.len() as f64;
+    let diversity = 15.0 * of.active_types as f64 / MemoryType::ALL.len() as f64;
     let recency = 15.0 * of.fresh as f64 / active;
     let score = rounded(verified + confidence + diversity + recency);
     MemoryHealth {
@@ -244,7 +244,7 @@ pub async fn top(
     if !(1..=100).contains(&limit) {
         return Err(Error::new(Code::BadQuery, "`limit` must be from 1 to 100.").into());
     }
-    let filter = Filter { status: "live".to_owned(), memory_type: None, q: None, include_expired: false };
+    let filter = Filter { status: Wanted::Live, memory_type: None, q: None, include_expired: false };
     let mut conn = state.ctx.db.read().await?;
     let (found, _) = memories::list(&mut conn, caller.user, &filter, sort, limit, 0).await?;
     Ok(Answer(edit::views(&mut conn, caller.user, found).await?))

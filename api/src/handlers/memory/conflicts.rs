@@ -6,7 +6,7 @@ use rapport_common::{
     Error, clock,
     domain::{
         ids::{ConflictId, MemoryId},
-        memory::MemoryView,
+        memory::{Actor, ConflictStatus, Judgement, MemoryView},
     },
     error::Code,
     jobs::payload::ConsolidationPayload,
@@ -87,12 +87,15 @@ pub struct ConflictView {
     /// The earlier and the later one.
     memories: Vec<MemoryView>,
     /// `contradicts`, `duplicates` or `refines`.
-    kind: String,
+    #[schema(value_type = String)]
+    kind: Judgement,
     reason: String,
     proposed: String,
     /// `open`, `resolved` or `dismissed`.
-    status: String,
-    resolved_by: Option<String>,
+    #[schema(value_type = String)]
+    status: ConflictStatus,
+    #[schema(value_type = Option<String>)]
+    resolved_by: Option<Actor>,
     #[serde(with = "clock::rfc3339_millis")]
     created_at: DateTime<Utc>,
     #[serde(serialize_with = "clock::rfc3339_millis::option::serialize")]
@@ -141,16 +144,12 @@ pub async fn list(
     Query(filter): Query<ConflictFilter>,
     Query(page): Query<Skips>,
 ) -> Result<Answer<Vec<ConflictView>>> {
-    if filter
-        .status
-        .as_ref()
-        .is_some_and(|status| !["open", "resolved", "dismissed"].contains(&status.as_str()))
-    {
-        return Err(Error::new(Code::BadQuery, "`status` must be open, resolved or dismissed.").into());
-    }
+    let status = filter.status.map(|word| word.parse::<ConflictStatus>()).transpose();
+    let status =
+        status.map_err(|_| Error::new(Code::BadQuery, "`status` must be open, resolved or dismissed."))?;
     let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
-    let all = memory_conflicts::list(&mut conn, caller.user, filter.status.as_deref(), limit, skip).await?;
+    let all = memory_conflicts::list(&mut conn, caller.user, status, limit, skip).await?;
     drop(conn);
     Ok(Answer(views(&state, caller.user, all).await?))
 }

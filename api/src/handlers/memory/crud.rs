@@ -11,13 +11,13 @@ use rapport_common::{
     Error, clock,
     domain::{
         ids::{ChangeId, MemoryId, UserId},
-        memory::{Memory, MemoryView, STATUSES, TYPES},
+        memory::{Action, Actor, Memory, MemoryStatus, MemoryType, MemoryView},
     },
     error::Code,
     memory::local::from_bytes,
     store::{
         Querier,
-        memories::{self, Filter, Sort},
+        memories::{self, Filter, Sort, Wanted},
         memory_log::{self, Change},
         terms::Corpus,
         vectors,
@@ -63,14 +63,18 @@ pub struct MemoryFilter {
     include: Option<String>,
 }
 
-pub fn check_type(memory_type: Option<&String>) -> Result<()> {
-    match memory_type {
-        Some(other) if !TYPES.contains(&other.as_str()) => {
-            Err(Error::new(Code::BadQuery, format!("`memory_type` must be one of {}.", TYPES.join(", ")))
-                .into())
-        }
-        _ => Ok(()),
-    }
+pub fn type_of(word: Option<&str>) -> Result<Option<MemoryType>> {
+    let detail = || format!("`memory_type` {}.", MemoryType::one_of());
+    Ok(word.map(str::parse).transpose().map_err(|_| Error::new(Code::BadQuery, detail()))?)
+}
+
+fn wanted(status: Option<&str>) -> Result<Wanted> {
+    let detail = || format!("`status` must be all or one of {}.", MemoryStatus::names());
+    Ok(match status {
+        None | Some("live") => Wanted::Live,
+        Some("all") => Wanted::All,
+        Some(word) => Wanted::Only(word.parse().map_err(|_| Error::new(Code::BadQuery, detail()))?),
+    })
 }
 
 fn sort_of(name: Option<&str>) -> Result<Sort> {
@@ -100,18 +104,13 @@ async fn with_vectors(q: &mut impl Querier, user: UserId, views: &mut [MemoryVie
 }
 
 async fn page_of(state: &AppState, user: UserId, filter: MemoryFilter, page: &Page) -> Result<MemoryList> {
-    check_type(filter.memory_type.as_ref())?;
-    let status = filter.status.unwrap_or_else(|| "live".to_owned());
-    if status != "live" && status != "all" && !STATUSES.contains(&status.as_str()) {
-        let detail = format!("`status` must be all or one of {}.", STATUSES.join(", "));
-        return Err(Error::new(Code::BadQuery, detail).into());
-    }
+    let memory_type = type_of(filter.memory_type.as_deref())?;
+    let status = wanted(filter.status.as_deref())?;
     let sort = sort_of(filter.sort.as_deref())?;
     let (limit, skip, cursor) = page.check()?;
     let skip = decode_cursor::<i64>(cursor)?.map_or(skip, |place| place.clamp(0, 10_000_000));
     let q = filter.q.filter(|q| !q.trim().is_empty());
-    let wanted =
-        Filter { status, memory_type: filter.memory_type, q, include_expired: filter.include_expired };
+    let wanted = Filter { status, memory_type, q, include_expired: filter.include_expired };
     let mut conn = state.ctx.db.read().await?;
     let (found, total) = memories::list(&mut conn, user, &wanted, sort, limit, skip).await?;
     let read = skip + found.len() as i64;
@@ -149,7 +148,7 @@ pub async fn pending(
 ) -> Result<Answer<MemoryList>> {
     let filter = MemoryFilter {
         memory_type: None,
-        status: Some("pending".to_owned()),
+        status: Some(MemoryStatus::Pending.to_string()),
         q: None,
         include_expired: false,
         sort: None,
@@ -328,10 +327,12 @@ pub struct ChangeView {
     #[schema(value_type = String)]
     change_set: ChangeId,
     /// `user`, `extractor`, `consolidation` or `system`.
-    actor: String,
+    #[schema(value_type = String)]
+    actor: Actor,
     /// `created`, `extracted`, `imported`, `edited`, `confirmed`, `rejected`, `corrected`, `superseded`, `merged`,
     /// `merge_made`, `expired`, `expiry_set`, `made_private`, `made_public` or `undone`.
-    action: String,
+    #[schema(value_type = String)]
+    action: Action,
     before: Option<MemoryView>,
     after: Option<MemoryView>,
     #[serde(with = "clock::rfc3339_millis")]

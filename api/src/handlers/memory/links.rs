@@ -6,7 +6,7 @@ use rapport_common::{
     Error, clock,
     domain::{
         ids::{MemoryId, UserId},
-        memory::{Memory, MemoryView},
+        memory::{Memory, MemoryStatus, MemoryType, MemoryView, Relationship},
     },
     error::Code,
     store::{
@@ -40,6 +40,11 @@ pub struct LinkBody {
     relationship_type: Option<String>,
 }
 
+fn relationship(word: Option<&str>) -> std::result::Result<Option<Relationship>, Error> {
+    let parsed = word.map(str::parse).transpose();
+    parsed.map_err(|_| Error::field("relationship_type", Relationship::one_of()))
+}
+
 /// A link that was made. `source_id` and `target_id` are as they were sent; `source` and `target` as graphs show them: a
 /// link that says the same in both directions goes from the older to the newer memory.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -50,8 +55,8 @@ pub struct LinkMade {
     source_id: MemoryId,
     #[schema(value_type = String)]
     target_id: MemoryId,
-    #[schema(example = "supports")]
-    relationship_type: String,
+    #[schema(value_type = String, example = "supports")]
+    relationship_type: Relationship,
     #[serde(with = "clock::rfc3339_millis")]
     created_at: DateTime<Utc>,
 }
@@ -68,12 +73,12 @@ pub async fn link(
     Json(body): Json<LinkBody>,
 ) -> Result<(StatusCode, Answer<LinkMade>)> {
     let (source, target) = (memory_id(&body.source_id)?, memory_id(&body.target_id)?);
-    let relationship = body.relationship_type.as_deref().unwrap_or("relates_to");
+    let relationship = relationship(body.relationship_type.as_deref())?.unwrap_or(Relationship::RelatesTo);
     let (link, created_at, made) = graph::link(&state.ctx, caller.user, source, target, relationship).await?;
     let answer = LinkMade {
         source_id: source,
         target_id: target,
-        relationship_type: link.relationship.clone(),
+        relationship_type: link.relationship,
         created_at,
         link,
     };
@@ -97,7 +102,7 @@ pub async fn unlink(
     Json(body): Json<LinkBody>,
 ) -> Result<Answer<Unlinked>> {
     let (source, target) = (memory_id(&body.source_id)?, memory_id(&body.target_id)?);
-    let relationship = body.relationship_type.as_deref();
+    let relationship = relationship(body.relationship_type.as_deref())?;
     let deleted = graph::unlink(&state.ctx, caller.user, source, target, relationship).await?;
     Ok(Answer(Unlinked { deleted }))
 }
@@ -115,8 +120,8 @@ pub struct RelatedQuery {
 pub struct Related {
     memory: MemoryView,
     /// Of the last link on the way to it.
-    #[schema(example = "supports")]
-    relationship: String,
+    #[schema(value_type = String, example = "supports")]
+    relationship: Relationship,
     /// Links on the way.
     distance: i32,
 }
@@ -145,11 +150,8 @@ pub async fn related(
     Query(query): Query<RelatedQuery>,
 ) -> Result<Answer<Vec<Related>>> {
     let depth = depth_of(query.depth, "depth", 1)?;
-    let kind = query.relationship_type.as_deref();
-    if let Some(kind) = kind {
-        let bad = |error: Error| Error::new(Code::BadQuery, error.detail);
-        graph::check_relationship(kind).map_err(bad)?;
-    }
+    let bad = |error: Error| Error::new(Code::BadQuery, error.detail);
+    let kind = relationship(query.relationship_type.as_deref()).map_err(bad)?;
     let mut conn = state.ctx.db.read().await?;
     own(&mut conn, caller.user, id).await?;
     let found = memory_links::related(&mut conn, caller.user, id, depth, kind, NODES as i64).await?;
@@ -182,9 +184,10 @@ pub struct Node {
     id: MemoryId,
     content: String,
     #[serde(rename = "type")]
-    #[schema(example = "fact")]
-    memory_type: String,
-    status: String,
+    #[schema(value_type = String, example = "fact")]
+    memory_type: MemoryType,
+    #[schema(value_type = String)]
+    status: MemoryStatus,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State};
 use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
-    domain::memory::{STATUSES, TYPES},
+    domain::memory::{MemoryStatus, MemoryType},
     store::memories::Criteria,
     usecase::memory::edit::{self, Doomed},
 };
@@ -102,26 +102,18 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
             {
                 return Err(Error::field("filter_criteria", "must have at least one criterion").into());
             }
-            if memory_type.as_ref().is_some_and(|kind| !TYPES.contains(&kind.as_str())) {
-                return Err(Error::field(
-                    "filter_criteria.memory_type",
-                    format!("must be one of {}", TYPES.join(", ")),
-                )
-                .into());
-            }
-            if status.as_ref().is_some_and(|status| !STATUSES.contains(&status.as_str())) {
-                return Err(Error::field(
-                    "filter_criteria.status",
-                    format!("must be one of {}", STATUSES.join(", ")),
-                )
-                .into());
-            }
+            let memory_type = memory_type.as_deref().map(str::parse).transpose();
+            let memory_type =
+                memory_type.map_err(|_| Error::field("filter_criteria.memory_type", MemoryType::one_of()))?;
+            let status = status.as_deref().map(str::parse).transpose();
+            let status =
+                status.map_err(|_| Error::field("filter_criteria.status", MemoryStatus::one_of()))?;
             if importance_lt.is_some_and(|most| !(0.0..=1.0).contains(&most)) {
                 return Err(Error::field("filter_criteria.importance_lt", "must be from 0 to 1").into());
             }
             Ok(Doomed::Matching(Criteria {
-                status: status.clone(),
-                memory_type: memory_type.clone(),
+                status,
+                memory_type,
                 importance_lt: *importance_lt,
                 created_before: *created_before,
             }))

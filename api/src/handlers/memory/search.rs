@@ -6,7 +6,7 @@ use rapport_common::{
     Error, clock,
     domain::{
         ids::{MessageId, SessionId},
-        memory::{MemoryView, STATUSES, TYPES},
+        memory::{MemoryStatus, MemoryType, MemoryView},
     },
     error::FieldError,
     memory::rank::{Explained, Mode},
@@ -101,11 +101,13 @@ impl SearchBody {
                 Mode::Hybrid
             }
         };
-        if self.memory_type.as_ref().is_some_and(|kind| !TYPES.contains(&kind.as_str())) {
-            problem("memory_type", format!("must be one of {}", TYPES.join(", ")));
+        let memory_type = self.memory_type.map(|word| word.parse::<MemoryType>()).transpose();
+        if memory_type.is_err() {
+            problem("memory_type", MemoryType::one_of());
         }
-        if self.status.as_ref().is_some_and(|status| !STATUSES.contains(&status.as_str())) {
-            problem("status", format!("must be one of {}", STATUSES.join(", ")));
+        let status = self.status.map(|word| word.parse::<MemoryStatus>()).transpose();
+        if status.is_err() {
+            problem("status", MemoryStatus::one_of());
         }
         if self.min_importance.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
             problem("min_importance", "must be from 0 to 1".to_owned());
@@ -126,9 +128,9 @@ impl SearchBody {
             mode,
             memories: sources.iter().any(|source| source == "memories"),
             messages: sources.iter().any(|source| source == "messages"),
-            memory_type: self.memory_type,
+            memory_type: memory_type.unwrap_or_default(),
             min_importance: self.min_importance,
-            status: self.status,
+            status: status.unwrap_or_default(),
             contexts: self.contexts,
             as_of: self.as_of,
             without_private: false,

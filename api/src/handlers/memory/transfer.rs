@@ -13,6 +13,7 @@ use rapport_common::{
     domain::{
         ids::{BlobId, UserId},
         job::{JobKind, JobStatus},
+        memory::{MemoryStatus, MemoryType},
     },
     error::Code,
     jobs::payload::{self, ExportPayload, ImportPayload},
@@ -70,11 +71,13 @@ pub async fn export(
     prefer: Prefer,
     Json(body): Json<ExportBody>,
 ) -> Result<Response> {
+    let status = body.filter_by_status.map(|word| word.parse()).transpose();
+    let memory_type = body.filter_by_type.map(|word| word.parse()).transpose();
     let spec = ExportPayload {
         format: body.format.unwrap_or_else(|| "json".to_owned()),
         include_relationships: body.include_relationships,
-        status: body.filter_by_status,
-        memory_type: body.filter_by_type,
+        status: status.map_err(|_| Error::field("filter_by_status", MemoryStatus::one_of()))?,
+        memory_type: memory_type.map_err(|_| Error::field("filter_by_type", MemoryType::one_of()))?,
     };
     export::check(&spec)?;
     if prefer.respond_async {

@@ -11,7 +11,7 @@ use crate::{
     Context, Result,
     domain::{
         ids::{MemoryId, UserId},
-        memory::Memory,
+        memory::{Judgement, Memory},
     },
     memory::{
         clash::{self, Reading},
@@ -50,7 +50,7 @@ pub async fn ask(changes: &mut Changes, memory: &Memory) -> Result<()> {
     let reading = Reading::of_memory(memory);
     for other in others.iter().filter(|other| other.id != memory.id && other.is_active()) {
         if let Some(clash) = reading.clash(&Reading::of_memory(other)) {
-            open_conflict(changes, other, memory, "contradicts", Some(clash.reason())).await?;
+            open_conflict(changes, other, memory, Some(clash.reason())).await?;
         }
     }
     Ok(())
@@ -100,7 +100,7 @@ pub async fn among(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<
         let of = |id: MemoryId| vectors.get(&id).map(Vec::as_slice);
         let cosine = likeness(of(a.id), of(b.id));
         let (a, b) = if (a.created_at, a.id) <= (b.created_at, b.id) { (a, b) } else { (b, a) };
-        Judged { pair: Pair { a, b, cosine }, verdict: "contradicts".to_owned(), reason: clash.reason() }
+        Judged { pair: Pair { a, b, cosine }, verdict: Judgement::Contradicts, reason: clash.reason() }
     });
     Ok(judged.collect())
 }

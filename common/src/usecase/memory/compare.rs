@@ -164,5 +164,5 @@ async fn ask(changes: &mut Changes, memory: &Memory, other: MemoryId, clash: &Cl
     let other = changes.get(other).await?;
     let in_order = (other.created_at, other.id) <= (memory.created_at, memory.id);
     let (older, newer) = if in_order { (&other, memory) } else { (memory, &other) };
-    open_conflict(changes, older, newer, "contradicts", Some(clash.reason())).await
+    open_conflict(changes, older, newer, Some(clash.reason())).await
 }

@@ -7,7 +7,7 @@ use crate::{
     Context, Error, Result,
     domain::{
         ids::{ConflictId, MemoryId, UserId},
-        memory::Memory,
+        memory::{Action, Actor, ConflictStatus, Memory, MemoryStatus},
     },
     error::Code,
     store::memory_conflicts::{self, Conflict},
@@ -36,11 +36,11 @@ pub async fn resolve(
             return Err(Error::field("correct_content", message));
         }
     }
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let conflict = memory_conflicts::get(&mut changes.tx, user, id)
         .await?
         .ok_or_else(|| Error::not_found("conflict"))?;
-    if conflict.status != "open" {
+    if conflict.status != ConflictStatus::Open {
         return Err(Error::new(Code::WrongState, format!("This conflict is {} already.", conflict.status)));
     }
     let (a, b) = (changes.get(conflict.a).await?, changes.get(conflict.b).await?);
@@ -52,18 +52,18 @@ pub async fn resolve(
         }
         Keep::Both => {
             for memory in [&a, &b] {
-                set_status(&mut changes, memory, "confirmed", "confirmed").await?;
+                set_status(&mut changes, memory, MemoryStatus::Confirmed, Action::Confirmed).await?;
             }
         }
         Keep::Neither => {
             for memory in [&a, &b] {
-                set_status(&mut changes, memory, "rejected", "rejected").await?;
+                set_status(&mut changes, memory, MemoryStatus::Rejected, Action::Rejected).await?;
             }
         }
     }
-    let status = if *keep == Keep::Both { "dismissed" } else { "resolved" };
+    let status = if *keep == Keep::Both { ConflictStatus::Dismissed } else { ConflictStatus::Resolved };
     let (set, now) = (changes.set, changes.now);
-    memory_conflicts::resolve(&mut changes.tx, user, id, status, "user", set, now).await?;
+    memory_conflicts::resolve(&mut changes.tx, user, id, status, Actor::User, set, now).await?;
     changes
         .event("memory_changed", json!({"action": "conflict_resolved", "conflict_id": id, "status": status}))
         .await?;
@@ -74,12 +74,17 @@ pub async fn resolve(
     Ok(resolved)
 }
 
-async fn set_status(changes: &mut Changes, memory: &Memory, status: &str, action: &str) -> Result<()> {
+async fn set_status(
+    changes: &mut Changes,
+    memory: &Memory,
+    status: MemoryStatus,
+    action: Action,
+) -> Result<()> {
     if !memory.is_active() {
         return Ok(()); // what is history stays history
     }
     let mut after = memory.clone();
-    after.status = status.to_owned();
+    after.status = status;
     after.verified_at = Some(changes.now);
     changes.update(memory, after, action).await.map(drop)
 }
@@ -90,18 +95,21 @@ async fn keep_one(changes: &mut Changes, kept: &Memory, other: &Memory, content:
     }
     if other.is_active() {
         let mut ended = other.clone();
-        ended.status = "superseded".to_owned();
+        ended.status = MemoryStatus::Superseded;
         let ends = kept.valid_from.unwrap_or(kept.created_at);
         // Never before it began: an older fact that is kept ends a newer one at once.
         ended.valid_to = Some(ends.max(other.valid_from.unwrap_or(other.created_at)));
-        changes.update(other, ended, "superseded").await?;
+        changes.update(other, ended, Action::Superseded).await?;
     }
     let mut after = kept.clone();
-    after.status = "confirmed".to_owned();
+    after.status = MemoryStatus::Confirmed;
     after.verified_at = Some(changes.now);
     if let Some(content) = content {
         after.content = content.trim().to_owned();
         after.object = None;
     }
-    changes.update(kept, after, if content.is_some() { "corrected" } else { "confirmed" }).await.map(drop)
+    changes
+        .update(kept, after, if content.is_some() { Action::Corrected } else { Action::Confirmed })
+        .await
+        .map(drop)
 }

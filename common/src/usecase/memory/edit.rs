@@ -7,7 +7,7 @@ use crate::{
     Context, Error, Result,
     domain::{
         ids::{MemoryId, MessageId, SessionId, UserId},
-        memory::{CONTENT_MAX, Memory, MemoryView, TYPES},
+        memory::{self, Actor, CONTENT_MAX, Memory, MemoryStatus, MemoryType, MemoryView},
         user::normalise_login,
     },
     error::{Code, FieldError},
@@ -46,9 +46,9 @@ impl Draft {
             problem("content", message);
         }
         if let Some(memory_type) = &self.memory_type
-            && !TYPES.contains(&memory_type.as_str())
+            && memory_type.parse::<MemoryType>().is_err()
         {
-            problem("memory_type", format!("must be one of {}", TYPES.join(", ")));
+            problem("memory_type", MemoryType::one_of());
         }
         for (field, value) in [("importance", self.importance), ("confidence", self.confidence)] {
             if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
@@ -97,9 +97,7 @@ impl Draft {
         if let Some(content) = content {
             memory.content = content.trim().to_owned();
         }
-        if let Some(memory_type) = memory_type {
-            memory.memory_type = memory_type;
-        }
+        memory.memory_type = memory_type.and_then(|word| word.parse().ok()).unwrap_or(memory.memory_type);
         if let Some(subject) = subject {
             memory.subject = Some(slots::subject(&subject));
         }
@@ -157,8 +155,9 @@ pub async fn add(
 ) -> Result<(Memory, Added)> {
     draft.check()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
-    let mut changes = Changes::open(ctx, user, "user").await?;
-    let mut memory = Memory::new(user, content.trim(), "fact", "confirmed", changes.now);
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
+    let mut memory =
+        Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
     let target = memory.id.to_string();
     if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", idempotency, &target).await? {
         let id = first.parse().map_err(|_| Error::not_found("memory"))?;
@@ -167,13 +166,13 @@ pub async fn add(
     let hash = forgotten_hash(ctx, &text::normalise(&content));
     memories::no_longer_forgotten(&mut changes.tx, user, &hash).await?;
     let known = memories::by_norm(&mut changes.tx, user, &text::normalise(&content)).await?;
-    if let Some(known) = known.filter(|known| known.is_active() || known.status == "rejected") {
+    if let Some(known) = known.filter(|known| known.is_active() || known.status == MemoryStatus::Rejected) {
         let mut after = known.clone();
         draft.apply(&mut after);
         after.content.clone_from(&known.content);
-        after.status = "confirmed".to_owned();
+        after.status = MemoryStatus::Confirmed;
         after.verified_at = Some(changes.now);
-        let memory = changes.update(&known, after, "confirmed").await?;
+        let memory = changes.update(&known, after, memory::Action::Confirmed).await?;
         clashes::ask(&mut changes, &memory).await?;
         changes.commit(ctx).await?;
         return Ok((memory, Added::Known));
@@ -185,7 +184,7 @@ pub async fn add(
         memory.importance = essential::IMPORTANCE;
     }
     memory.verified_at = Some(changes.now);
-    changes.insert(&memory, "created", None).await?;
+    changes.insert(&memory, memory::Action::Created, None).await?;
     clashes::ask(&mut changes, &memory).await?;
     changes.commit(ctx).await?;
     Ok((memory, Added::New))
@@ -202,20 +201,20 @@ pub async fn propose(
     draft.check()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
     let norm = text::normalise(&content);
-    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     if memories::is_forgotten(&mut changes.tx, user, &forgotten_hash(ctx, &norm)).await? {
         return Ok((false, "the user does not want this remembered"));
     }
     if let Some(known) = memories::by_norm(&mut changes.tx, user, &norm).await? {
-        let rejected = known.status == "rejected";
+        let rejected = known.status == MemoryStatus::Rejected;
         return Ok((false, if rejected { "the user does not want this remembered" } else { "it is known" }));
     }
-    let mut memory = Memory::new(user, content.trim(), "fact", "pending", changes.now);
+    let mut memory = Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Pending, changes.now);
     draft.apply(&mut memory);
     // A model's word: neither quoted nor explicit.
     (memory.session_id, memory.message_id) = (Some(source.0), Some(source.1));
     (memory.explicit, memory.confidence) = (false, 0.5);
-    changes.insert(&memory, "created", None).await?;
+    changes.insert(&memory, memory::Action::Created, None).await?;
     changes.commit(ctx).await?;
     Ok((true, "it awaits the user's confirmation"))
 }
@@ -223,7 +222,7 @@ pub async fn propose(
 /// Changes what a memory says of its fact. What was merged or superseded is history and stays.
 pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> Result<Memory> {
     draft.check()?;
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let before = changes.get(id).await?;
     refuse_history(&before)?;
     let mut after = before.clone();
@@ -232,7 +231,7 @@ pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> 
     if after == before {
         return Ok(before);
     }
-    let memory = changes.update(&before, after, "edited").await?;
+    let memory = changes.update(&before, after, memory::Action::Edited).await?;
     if memory.is_active() && memory.content != before.content {
         clashes::ask(&mut changes, &memory).await?;
     }
@@ -241,7 +240,7 @@ pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> 
 }
 
 fn refuse_history(memory: &Memory) -> Result<()> {
-    if ["merged", "superseded"].contains(&memory.status.as_str()) {
+    if memory.status.is_history() {
         let detail =
             format!("This memory is {}: it is history, and does not change any more.", memory.status);
         return Err(Error::new(Code::WrongState, detail));
@@ -250,7 +249,7 @@ fn refuse_history(memory: &Memory) -> Result<()> {
 }
 
 pub async fn delete(ctx: &Context, user: UserId, id: MemoryId) -> Result<()> {
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let memory = changes.get(id).await?;
     forget(ctx, &mut changes, &memory).await?;
     changes.delete(&memory).await?;
@@ -308,7 +307,7 @@ impl Verdict {
 /// Confirms, rejects or corrects. A rejected memory stays, and blocks its return.
 pub async fn verify(ctx: &Context, user: UserId, id: MemoryId, verdict: &Verdict) -> Result<Memory> {
     verdict.check()?;
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let memory = apply_verdict(ctx, &mut changes, id, verdict).await?;
     changes.commit(ctx).await?;
     Ok(memory)
@@ -319,7 +318,7 @@ pub async fn verify_many(ctx: &Context, user: UserId, all: &[(MemoryId, Verdict)
     for (_, verdict) in all {
         verdict.check()?;
     }
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let mut verified = Vec::with_capacity(all.len());
     for (id, verdict) in all {
         changes.next_set();
@@ -342,15 +341,15 @@ async fn apply_verdict(
     after.importance = verdict.corrected_importance.unwrap_or(after.importance);
     let action = match verdict.action {
         Action::Confirm => {
-            after.status = "confirmed".to_owned();
-            "confirmed"
+            after.status = MemoryStatus::Confirmed;
+            memory::Action::Confirmed
         }
         Action::Reject => {
-            after.status = "rejected".to_owned();
-            "rejected"
+            after.status = MemoryStatus::Rejected;
+            memory::Action::Rejected
         }
         Action::Correct => {
-            after.status = "confirmed".to_owned();
+            after.status = MemoryStatus::Confirmed;
             if let Some(content) = &verdict.corrected_content {
                 // What was said first must not come back beside its correction when the conversation is read again.
                 forget(ctx, changes, &before).await?;
@@ -358,19 +357,19 @@ async fn apply_verdict(
                 after.object = None;
                 clashes::infer_slot_again(&before, &mut after);
             }
-            "corrected"
+            memory::Action::Corrected
         }
     };
     if after == before && before.verified_at.is_some() {
         return Ok(before); // said before: nothing changes
     }
     after.verified_at = Some(changes.now);
-    if after.status == "confirmed" {
+    if after.status == MemoryStatus::Confirmed {
         after.confidence = after.confidence.max(0.95);
     }
     let memory = changes.update(&before, after, action).await?;
-    if memory.status == "rejected" {
-        changes.dismiss_conflicts(memory.id, "user").await?;
+    if memory.status == MemoryStatus::Rejected {
+        changes.dismiss_conflicts(memory.id, Actor::User).await?;
     } else if memory.content != before.content {
         clashes::ask(changes, &memory).await?;
     }
@@ -385,14 +384,20 @@ pub async fn set_privacy(
     is_private: bool,
     shared_with: Option<&[String]>,
 ) -> Result<usize> {
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let with = readers(&mut changes, shared_with.unwrap_or_default()).await?;
     for id in ids {
         let before = changes.get(*id).await?;
         let mut after = before.clone();
         after.is_private = is_private;
         if after.is_private != before.is_private {
-            changes.update(&before, after, if is_private { "made_private" } else { "made_public" }).await?;
+            changes
+                .update(
+                    &before,
+                    after,
+                    if is_private { memory::Action::MadePrivate } else { memory::Action::MadePublic },
+                )
+                .await?;
         }
         if shared_with.is_some() {
             memories::share(&mut changes.tx, *id, &with).await?;
@@ -436,7 +441,7 @@ pub async fn delete_many(ctx: &Context, user: UserId, doomed: &Doomed, dry_run: 
     let mut deleted = 0;
     match doomed {
         Doomed::Ids(ids) => {
-            let mut changes = Changes::open(ctx, user, "user").await?;
+            let mut changes = Changes::open(ctx, user, Actor::User).await?;
             let found = memories::get_many(&mut changes.tx, user, ids).await?;
             deleted += found.len() as u64;
             if !dry_run {
@@ -450,7 +455,7 @@ pub async fn delete_many(ctx: &Context, user: UserId, doomed: &Doomed, dry_run: 
         Doomed::Matching(criteria) => {
             let mut after = MemoryId(uuid::Uuid::nil());
             loop {
-                let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+                let mut changes = Changes::open(ctx, user, Actor::User).await?.quietly();
                 let ids = memories::matching(&mut changes.tx, user, after, criteria, BATCH).await?;
                 let Some(last) = ids.last() else { break };
                 after = *last;

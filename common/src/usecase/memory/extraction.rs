@@ -18,7 +18,7 @@ use crate::{
     domain::{
         ids::{MemoryId, SessionId, UserId},
         job::{Job, JobKind, JobStatus},
-        memory::Memory,
+        memory::{Actor, Memory},
     },
     jobs::payload::{self, ExtractionPayload},
     memory::{extract, rank::Mode},
@@ -236,7 +236,7 @@ pub async fn finish(
     settings: &MemorySettings,
 ) -> Result<Option<Value>> {
     let ExtractionPayload { session_id: session, from_seq: from, to_seq: to } = *payload;
-    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     // Takes the session's row: a message that is being stored now is seen below, or sees the cursor.
     let is_there = extraction::advance(&mut changes.tx, user, session, to).await?;
     let read = read.filter(|_| is_there); // what was said in a deleted session is nobody's
@@ -381,7 +381,7 @@ pub async fn add_difference(
     settings: &MemorySettings,
     difference: &mut Difference,
 ) -> Result<()> {
-    let mut changes = Changes::open(ctx, user, "extractor").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     let mut ended_before = 0;
     for one in &read.prepared {
         let became =

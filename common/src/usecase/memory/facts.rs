@@ -8,7 +8,7 @@ use crate::{
     Context, Result,
     domain::{
         ids::{ConflictId, MemoryId, SessionId, UserId},
-        memory::Memory,
+        memory::{Action, Actor, ConflictStatus, Judgement, Memory, MemoryStatus, Relationship},
     },
     memory::{
         clash::Reading,
@@ -166,7 +166,11 @@ async fn store_one(
 ) -> Result<Became> {
     let fact = &one.fact;
     if let Some(memory) = told_by_this_message(changes, fact).await? {
-        return Ok(if memory.status == "rejected" { Became::Blocked } else { Became::Known(memory.id) });
+        return Ok(if memory.status == MemoryStatus::Rejected {
+            Became::Blocked
+        } else {
+            Became::Known(memory.id)
+        });
     }
     if is_unwanted(ctx, changes, fact).await? {
         return Ok(Became::Blocked);
@@ -177,7 +181,7 @@ async fn store_one(
     let candidates = candidates(changes, one, known, stored).await?;
     // What was merged lives on in what it was merged into.
     if let Some(merged) =
-        candidates.iter().find(|c| c.memory.status == "merged" && c.memory.norm == fact.norm)
+        candidates.iter().find(|c| c.memory.status == MemoryStatus::Merged && c.memory.norm == fact.norm)
         && let Some(into) = merged.memory.merged_into
     {
         let memory = changes.get(into).await?;
@@ -192,7 +196,7 @@ async fn store_one(
         Decision::Outdated { by } => {
             let later = changes.get(by).await?;
             let mut memory = memory_of(changes, session, fact);
-            memory.status = "superseded".to_owned();
+            memory.status = MemoryStatus::Superseded;
             memory.valid_to = Some(later.valid_from.unwrap_or(later.created_at));
             create(changes, &memory, one).await
         }
@@ -200,26 +204,26 @@ async fn store_one(
             let mut memory = memory_of(changes, session, fact);
             let trusted = fact.explicit && !fact.sensitive && conflicts.is_empty();
             if trusted && settings.auto_confirm_threshold.is_some_and(|least| fact.confidence >= least) {
-                memory.status = "confirmed".to_owned();
+                memory.status = MemoryStatus::Confirmed;
             }
             let became = create(changes, &memory, one).await?;
             for id in supersedes {
                 changes.next_set();
                 let before = changes.get(id).await?;
                 let after = Memory {
-                    status: "superseded".to_owned(),
+                    status: MemoryStatus::Superseded,
                     // Never before it began: people tell late when things changed.
                     valid_to: Some(fact.valid_from.max(before.valid_from.unwrap_or(before.created_at))),
                     ..before.clone()
                 };
-                changes.update(&before, after, "superseded").await?;
-                link(changes, memory.id, id, "contradicts").await?;
+                changes.update(&before, after, Action::Superseded).await?;
+                link(changes, memory.id, id, Relationship::Contradicts).await?;
             }
             for id in conflicts {
                 let other = changes.get(id).await?;
                 let clash = Reading::of_memory(&memory).clash(&Reading::of_memory(&other));
                 let reason = clash.map(|clash| clash.reason());
-                open_conflict(changes, &other, &memory, "contradicts", reason).await?;
+                open_conflict(changes, &other, &memory, reason).await?;
             }
             for (id, relationship) in links {
                 link(changes, memory.id, id, relationship).await?;
@@ -230,7 +234,8 @@ async fn store_one(
 }
 
 fn memory_of(changes: &Changes, session: SessionId, fact: &Fact) -> Memory {
-    let mut memory = Memory::new(changes.user, &fact.text, &fact.memory_type, "pending", changes.now);
+    let mut memory =
+        Memory::new(changes.user, &fact.text, fact.memory_type, MemoryStatus::Pending, changes.now);
     memory.subject.clone_from(&fact.subject);
     memory.slot.clone_from(&fact.slot);
     memory.object.clone_from(&fact.object);
@@ -250,7 +255,7 @@ fn memory_of(changes: &Changes, session: SessionId, fact: &Fact) -> Memory {
 async fn create(changes: &mut Changes, memory: &Memory, one: &Prepared) -> Result<Became> {
     changes.next_set();
     let vector = (!one.vector.is_empty()).then_some(one.vector.as_slice());
-    changes.insert(memory, "extracted", vector).await?;
+    changes.insert(memory, Action::Extracted, vector).await?;
     let (user, now) = (changes.user, changes.now);
     memories::add_evidence(&mut changes.tx, user, memory.id, one.fact.message, &one.fact.quote, now).await?;
     Ok(Became::Created(memory.id))
@@ -277,11 +282,11 @@ pub async fn link(
     changes: &mut Changes,
     source: MemoryId,
     target: MemoryId,
-    relationship: &str,
+    relationship: Relationship,
 ) -> Result<()> {
     let link = super::graph::in_order(source, target, relationship);
     let (user, now) = (changes.user, changes.now);
-    memory_links::insert(&mut changes.tx, user, &link, "extractor", now).await?;
+    memory_links::insert(&mut changes.tx, user, &link, Actor::Extractor, now).await?;
     Ok(())
 }
 
@@ -290,7 +295,6 @@ pub async fn open_conflict(
     changes: &mut Changes,
     older: &Memory,
     newer: &Memory,
-    kind: &str,
     reason: Option<String>,
 ) -> Result<bool> {
     let user = changes.user;
@@ -303,19 +307,14 @@ pub async fn open_conflict(
         }
         _ => "These two do not seem to be true together.".to_owned(),
     });
-    let proposed = match kind {
-        "duplicates" => "Merge them.".to_owned(),
-        "refines" => "Keep the more detailed one.".to_owned(),
-        _ => format!("Keep the newer one: {}", newer.content),
-    };
     let conflict = Conflict {
         id: ConflictId::new(),
         a: older.id,
         b: newer.id,
-        kind: kind.to_owned(),
+        kind: Judgement::Contradicts,
         reason,
-        proposed,
-        status: "open".to_owned(),
+        proposed: format!("Keep the newer one: {}", newer.content),
+        status: ConflictStatus::Open,
         resolved_by: None,
         created_at: changes.now,
         resolved_at: None,
@@ -323,9 +322,7 @@ pub async fn open_conflict(
     if !memory_conflicts::insert(&mut changes.tx, user, &conflict).await? {
         return Ok(false);
     }
-    if kind == "contradicts" {
-        link(changes, newer.id, older.id, "contradicts").await?;
-    }
+    link(changes, newer.id, older.id, Relationship::Contradicts).await?;
     changes
         .event(
             "conflict_opened",

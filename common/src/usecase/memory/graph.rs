@@ -7,23 +7,16 @@ use crate::{
     Context, Error, Result,
     domain::{
         ids::{MemoryId, UserId},
-        memory::{RELATIONSHIPS, is_symmetric},
+        memory::{Actor, Relationship},
     },
     store::memory_links::{self, Link},
 };
 
 /// A link in its one form: what says the same in both directions goes from the older to the newer memory.
-pub fn in_order(source: MemoryId, target: MemoryId, relationship: &str) -> Link {
+pub fn in_order(source: MemoryId, target: MemoryId, relationship: Relationship) -> Link {
     let (source, target) =
-        if is_symmetric(relationship) && target < source { (target, source) } else { (source, target) };
-    Link { source, target, relationship: relationship.to_owned() }
-}
-
-pub fn check_relationship(relationship: &str) -> Result<()> {
-    if RELATIONSHIPS.contains(&relationship) {
-        return Ok(());
-    }
-    Err(Error::field("relationship_type", format!("must be one of {}", RELATIONSHIPS.join(", "))))
+        if relationship.is_symmetric() && target < source { (target, source) } else { (source, target) };
+    Link { source, target, relationship }
 }
 
 /// Links two memories of one user; gives when that was. `false`: they were linked so already.
@@ -32,18 +25,17 @@ pub async fn link(
     user: UserId,
     source: MemoryId,
     target: MemoryId,
-    relationship: &str,
+    relationship: Relationship,
 ) -> Result<(Link, DateTime<Utc>, bool)> {
-    check_relationship(relationship)?;
     if source == target {
         return Err(Error::field("target_id", "must not be the memory itself"));
     }
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     changes.get(source).await?;
     changes.get(target).await?;
     let link = in_order(source, target, relationship);
     let now = changes.now;
-    let made = memory_links::insert(&mut changes.tx, user, &link, "user", now).await?;
+    let made = memory_links::insert(&mut changes.tx, user, &link, Actor::User, now).await?;
     let at = memory_links::made_at(&mut changes.tx, user, &link).await?.unwrap_or(now);
     changes.commit(ctx).await?;
     Ok((link, at, made))
@@ -55,17 +47,13 @@ pub async fn unlink(
     user: UserId,
     source: MemoryId,
     target: MemoryId,
-    relationship: Option<&str>,
+    relationship: Option<Relationship>,
 ) -> Result<u64> {
-    if let Some(relationship) = relationship {
-        check_relationship(relationship)?;
-    }
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let mut gone = memory_links::delete(&mut changes.tx, user, source, target, relationship).await?;
     // In the other direction too, for those that have none.
-    for symmetric in
-        RELATIONSHIPS.into_iter().filter(|name| is_symmetric(name) && relationship.is_none_or(|r| r == *name))
-    {
+    let asked = |other: &Relationship| relationship.is_none_or(|one| one == *other);
+    for symmetric in Relationship::ALL.into_iter().filter(|other| other.is_symmetric() && asked(other)) {
         gone += memory_links::delete(&mut changes.tx, user, target, source, Some(symmetric)).await?;
     }
     if gone == 0 {

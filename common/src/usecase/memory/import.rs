@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::{BlobId, UserId},
         job::{Job, JobKind, JobStatus},
-        memory::{Memory, RELATIONSHIPS},
+        memory::{Action, Actor, Memory, MemoryStatus, Relationship},
     },
     jobs::payload::{self, ImportPayload},
     memory::transfer::{Row, combine, local_id},
@@ -82,7 +82,7 @@ pub async fn store_rows(
     rows: Vec<Result<Row, String>>,
     tally: &mut Tally,
 ) -> Result<bool> {
-    let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+    let mut changes = Changes::open(ctx, user, Actor::User).await?.quietly();
     let (mut now_tally, before) = (tally.clone(), tally.imported + tally.merged);
     let mut written = Vec::new();
     for row in rows {
@@ -119,14 +119,14 @@ async fn store_row(
     row: i64,
 ) -> Result<Option<Memory>> {
     let user = changes.user;
-    let counts = |memory: &Memory| ["pending", "confirmed", "rejected"].contains(&memory.status.as_str());
+    let counts = |memory: &Memory| memory.is_active() || memory.status == MemoryStatus::Rejected;
     let mut known = memories::get(&mut changes.tx, user, memory.id).await?;
     if known.is_none() && counts(&memory) {
         known = memories::by_norm(&mut changes.tx, user, &memory.norm).await?.filter(counts);
     }
     changes.next_set();
     let Some(known) = known else {
-        changes.insert(&memory, "imported", None).await?;
+        changes.insert(&memory, Action::Imported, None).await?;
         tally.imported += 1;
         return Ok(Some(memory));
     };
@@ -144,7 +144,7 @@ async fn store_row(
         tally.skipped += 1;
     } else {
         tally.merged += 1;
-        return Ok(Some(changes.update(&known, after, "imported").await?));
+        return Ok(Some(changes.update(&known, after, Action::Imported).await?));
     }
     Ok(None)
 }
@@ -166,16 +166,16 @@ pub async fn store_relations(
     merges: &[(String, String)],
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut changes = Changes::open(ctx, user, "user").await?.quietly();
+    let mut changes = Changes::open(ctx, user, Actor::User).await?.quietly();
     let now = changes.now;
-    for relation in
-        relations.iter().filter(|relation| RELATIONSHIPS.contains(&relation.relationship.as_str()))
-    {
+    for relation in relations {
+        let Ok(relationship) = relation.relationship.parse::<Relationship>() else { continue };
         let (source, target) = (local_id(user, &relation.source), local_id(user, &relation.target));
         let both = memories::get_many(&mut changes.tx, user, &[source, target]).await?.len() == 2;
         if both && source != target {
-            let link = in_order(source, target, &relation.relationship);
-            tally.links += i64::from(memory_links::insert(&mut changes.tx, user, &link, "user", now).await?);
+            let link = in_order(source, target, relationship);
+            tally.links +=
+                i64::from(memory_links::insert(&mut changes.tx, user, &link, Actor::User, now).await?);
         }
     }
     for (from, into) in merges {

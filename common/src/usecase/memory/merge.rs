@@ -6,7 +6,7 @@ use crate::{
     Context, Error, Result,
     domain::{
         ids::{MemoryId, UserId},
-        memory::Memory,
+        memory::{Action, Actor, Memory, MemoryStatus, MemoryType},
     },
     error::Code,
     store::{memories, memory_links},
@@ -52,25 +52,25 @@ pub async fn merge(changes: &mut Changes, ids: &[MemoryId], content: &str) -> Re
     let merged = merged_of(&originals, content, changes);
     for original in &originals {
         let after = Memory {
-            status: "merged".to_owned(),
+            status: MemoryStatus::Merged,
             // Set after the row it points to is there.
             merged_into: None,
             ..original.clone()
         };
         memories::update(&mut changes.tx, &after).await?;
     }
-    changes.insert(&merged, "merge_made", None).await?;
+    changes.insert(&merged, Action::MergeMade, None).await?;
     for original in &originals {
-        let after = Memory { status: "merged".to_owned(), merged_into: Some(merged.id), ..original.clone() };
-        changes.update(original, after, "merged").await?;
-        changes.dismiss_conflicts(original.id, "consolidation").await?;
+        let after = Memory { status: MemoryStatus::Merged, merged_into: Some(merged.id), ..original.clone() };
+        changes.update(original, after, Action::Merged).await?;
+        changes.dismiss_conflicts(original.id, Actor::Consolidation).await?;
         memories::copy_evidence(&mut changes.tx, user, original.id, merged.id).await?;
         for link in memory_links::touching(&mut changes.tx, user, original.id).await? {
             let replaced = |end: MemoryId| if ids.contains(&end) { merged.id } else { end };
             let (source, target) = (replaced(link.source), replaced(link.target));
             if source != target {
-                let link = in_order(source, target, &link.relationship);
-                memory_links::insert(&mut changes.tx, user, &link, "consolidation", changes.now).await?;
+                let link = in_order(source, target, link.relationship);
+                memory_links::insert(&mut changes.tx, user, &link, Actor::Consolidation, changes.now).await?;
             }
         }
     }
@@ -84,12 +84,10 @@ fn merged_of(originals: &[Memory], content: &str, changes: &Changes) -> Memory {
         let first = originals.first().and_then(value);
         first.filter(|first| originals.iter().all(|memory| value(memory) == Some(*first))).cloned()
     };
-    let confirmed = originals.iter().all(|memory| memory.status == "confirmed");
-    let status = if confirmed { "confirmed" } else { "pending" };
-    let mut merged = Memory::new(changes.user, content, "fact", status, changes.now);
-    merged.memory_type = shared(|m| Some(&m.memory_type))
-        .or_else(|| originals.first().map(|memory| memory.memory_type.clone()))
-        .unwrap_or_else(|| "fact".to_owned());
+    let confirmed = originals.iter().all(|memory| memory.status == MemoryStatus::Confirmed);
+    let status = if confirmed { MemoryStatus::Confirmed } else { MemoryStatus::Pending };
+    let mut merged = Memory::new(changes.user, content, MemoryType::Fact, status, changes.now);
+    merged.memory_type = originals.first().map_or(MemoryType::Fact, |memory| memory.memory_type);
     merged.subject = shared(|m| m.subject.as_ref());
     merged.slot = shared(|m| m.slot.as_ref());
     merged.object = shared(|m| m.object.as_ref());

@@ -34,7 +34,7 @@ use crate::{
     domain::{
         ids::{ChangeId, JobId, MemoryId, UserId},
         job::{Job, JobKind},
-        memory::Memory,
+        memory::{Action, Actor, Memory},
     },
     embeddings::Embedder,
     error::Code,
@@ -55,7 +55,7 @@ pub struct Changes {
     pub now: DateTime<Utc>,
     /// What is changed together is undone together.
     pub set: ChangeId,
-    actor: &'static str,
+    actor: Actor,
     version: i64,
     embedder: Embedder,
     /// Whether there is an index outside the database that must hear of changes.
@@ -67,12 +67,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub async fn open(ctx: &Context, user: UserId, actor: &'static str) -> Result<Self> {
+    pub async fn open(ctx: &Context, user: UserId, actor: Actor) -> Result<Self> {
         Self::within(ctx, ctx.db.begin().await?, user, actor).await
     }
 
     /// On a transaction that is open already.
-    pub async fn within(ctx: &Context, mut tx: Tx, user: UserId, actor: &'static str) -> Result<Self> {
+    pub async fn within(ctx: &Context, mut tx: Tx, user: UserId, actor: Actor) -> Result<Self> {
         let version = memory_log::take_version(&mut tx, user).await?;
         Ok(Self {
             tx,
@@ -99,14 +99,14 @@ impl Changes {
         self.set = ChangeId::new();
     }
 
-    async fn log(&mut self, action: &str, before: Option<&Memory>, after: Option<&Memory>) -> Result<()> {
+    async fn log(&mut self, action: Action, before: Option<&Memory>, after: Option<&Memory>) -> Result<()> {
         let Some(id) = after.or(before).map(|memory| memory.id) else { return Ok(()) };
         let change = Change {
             id: ChangeId::new(),
             change_set: self.set,
             memory_id: id,
-            actor: self.actor.to_owned(),
-            action: action.to_owned(),
+            actor: self.actor,
+            action,
             before: before.cloned(),
             after: after.cloned(),
             created_at: self.now,
@@ -143,7 +143,7 @@ impl Changes {
     }
 
     /// Puts a new memory in; with its vector, when that is known.
-    pub async fn insert(&mut self, memory: &Memory, action: &str, vector: Option<&[f32]>) -> Result<()> {
+    pub async fn insert(&mut self, memory: &Memory, action: Action, vector: Option<&[f32]>) -> Result<()> {
         store::memories::insert(&mut self.tx, memory).await.map_err(known_already)?;
         terms::insert(&mut self.tx, self.user, Corpus::Memories, memory.id.0, &search_terms(memory)).await?;
         self.embed(memory, vector).await?;
@@ -156,7 +156,7 @@ impl Changes {
     }
 
     /// Writes a memory anew and gives it as it is now.
-    pub async fn update(&mut self, before: &Memory, mut after: Memory, action: &str) -> Result<Memory> {
+    pub async fn update(&mut self, before: &Memory, mut after: Memory, action: Action) -> Result<Memory> {
         after.updated_at = self.now;
         let rewritten = after.content != before.content;
         if rewritten {
@@ -203,7 +203,7 @@ impl Changes {
     }
 
     /// Closes the open conflicts of a memory that does not count any more, until this set is undone.
-    pub async fn dismiss_conflicts(&mut self, id: MemoryId, by: &str) -> Result<()> {
+    pub async fn dismiss_conflicts(&mut self, id: MemoryId, by: Actor) -> Result<()> {
         let (user, set, now) = (self.user, self.set, self.now);
         memory_conflicts::dismiss_of(&mut self.tx, user, id, by, set, now).await?;
         Ok(())

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         ids::{MemoryId, UserId},
         job::{Job, JobStatus},
-        memory::Memory,
+        memory::{Action, Actor, Judgement, Memory, MemoryStatus},
     },
     memory::{judge, local::cosine, quote},
     store::{
@@ -65,7 +65,7 @@ pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<
     let ids: Vec<MemoryId> = looked_at.iter().map(|memory| memory.id).collect();
     let vectors = vectors_of(ctx, user, &ids).await?;
     let filter = VectorFilter {
-        statuses: vec!["pending".to_owned(), "confirmed".to_owned()],
+        statuses: vec![MemoryStatus::Pending, MemoryStatus::Confirmed],
         ..VectorFilter::default()
     };
     for (id, vector) in &vectors {
@@ -113,7 +113,7 @@ pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<
 /// A pair with what the model said of it.
 pub struct Judged {
     pub pair: Pair,
-    pub verdict: String,
+    pub verdict: Judgement,
     pub reason: String,
 }
 
@@ -123,7 +123,7 @@ pub fn judged(pairs: Vec<Pair>, verdicts: &[judge::Verdict]) -> Vec<Judged> {
         .enumerate()
         .filter_map(|(index, pair)| {
             let verdict = verdicts.iter().find(|verdict| verdict.p == index + 1)?;
-            Some(Judged { pair, verdict: verdict.verdict.clone(), reason: verdict.reason.clone() })
+            Some(Judged { pair, verdict: verdict.verdict, reason: verdict.reason.clone() })
         })
         .collect()
 }
@@ -133,7 +133,7 @@ struct Conflicting {
     id: MemoryId,
     content: String,
     similarity_score: f32,
-    conflict_type: String,
+    conflict_type: Judgement,
     reason: String,
     /// The other of the two, when all of a user's memories were looked at.
     other_id: MemoryId,
@@ -147,18 +147,11 @@ pub async fn finish_detection(
     of: Option<MemoryId>,
     judged: &[Judged],
 ) -> Result<Option<Value>> {
-    let mut changes = Changes::open(ctx, user, "consolidation").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut conflicting = Vec::new();
-    for one in judged.iter().filter(|one| one.verdict != "unrelated") {
-        if one.verdict == "contradicts" {
-            facts::open_conflict(
-                &mut changes,
-                &one.pair.a,
-                &one.pair.b,
-                "contradicts",
-                Some(one.reason.clone()),
-            )
-            .await?;
+    for one in judged.iter().filter(|one| one.verdict != Judgement::Unrelated) {
+        if one.verdict == Judgement::Contradicts {
+            facts::open_conflict(&mut changes, &one.pair.a, &one.pair.b, Some(one.reason.clone())).await?;
         }
         let (other, this) =
             if of == Some(one.pair.b.id) { (&one.pair.a, &one.pair.b) } else { (&one.pair.b, &one.pair.a) };
@@ -166,7 +159,7 @@ pub async fn finish_detection(
             id: other.id,
             content: other.content.clone(),
             similarity_score: one.pair.cosine,
-            conflict_type: one.verdict.clone(),
+            conflict_type: one.verdict,
             reason: one.reason.clone(),
             other_id: this.id,
         });
@@ -199,9 +192,9 @@ pub fn clusters(judged: &[Judged]) -> Vec<(Vec<Memory>, String, f64)> {
     let mergeable = |one: &&Judged| {
         // What denies the other, or tells other numbers, is not the same, whatever the model says.
         let (a, b) = (&one.pair.a.content, &one.pair.b.content);
-        ["duplicates", "refines"].contains(&one.verdict.as_str())
+        matches!(one.verdict, Judgement::Duplicates | Judgement::Refines)
             && quote::is_negated(a) == quote::is_negated(b)
-            && (one.verdict == "refines" || quote::numbers(a) == quote::numbers(b))
+            && (one.verdict == Judgement::Refines || quote::numbers(a) == quote::numbers(b))
             // A merged memory is not merged again: no fact drifts through many hands.
             && one.pair.a.source_is_direct() && one.pair.b.source_is_direct()
     };
@@ -239,17 +232,11 @@ pub async fn finish_review(
     judged: &[Judged],
     suggestions: &[Suggestion],
 ) -> Result<Option<Value>> {
-    let mut changes = Changes::open(ctx, user, "consolidation").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut conflicts = 0;
-    for one in judged.iter().filter(|one| one.verdict == "contradicts") {
-        let opened = facts::open_conflict(
-            &mut changes,
-            &one.pair.a,
-            &one.pair.b,
-            "contradicts",
-            Some(one.reason.clone()),
-        )
-        .await?;
+    for one in judged.iter().filter(|one| one.verdict == Judgement::Contradicts) {
+        let opened =
+            facts::open_conflict(&mut changes, &one.pair.a, &one.pair.b, Some(one.reason.clone())).await?;
         conflicts += i64::from(opened);
     }
     let now = changes.now;
@@ -267,7 +254,7 @@ pub async fn finish_merge(
     ids: &[MemoryId],
     content: &str,
 ) -> Result<Option<Value>> {
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let merged = merge::merge(&mut changes, ids, content).await?;
     let result = json!({"consolidated_memory": {"id": merged.id, "content": merged.content, "merged_from": ids,
         "status": merged.status}});
@@ -292,7 +279,7 @@ pub async fn finish_expiration(
     looked_at: &[Memory],
     verdicts: &[judge::Expiry],
 ) -> Result<Option<Value>> {
-    let mut changes = Changes::open(ctx, user, "consolidation").await?;
+    let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut classified = Vec::new();
     for (index, memory) in looked_at.iter().enumerate() {
         let verdict = verdicts.iter().find(|verdict| verdict.m == index + 1);
@@ -305,7 +292,7 @@ pub async fn finish_expiration(
                 memories::get(&mut changes.tx, user, memory.id).await?.filter(Memory::is_active)
             {
                 let after = Memory { expires_at: Some(date), ..before.clone() };
-                changes.update(&before, after, "expiry_set").await?;
+                changes.update(&before, after, Action::ExpirySet).await?;
             }
         }
         classified.push(Classified {
@@ -333,13 +320,13 @@ pub async fn expire_due(ctx: &Context) -> Result<usize> {
 }
 
 async fn expire(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result<()> {
-    let mut changes = Changes::open(ctx, user, "system").await?;
+    let mut changes = Changes::open(ctx, user, Actor::System).await?;
     for before in memories::get_many(&mut changes.tx, user, ids).await? {
         let is_due = before.expires_at.is_some_and(|at| at <= changes.now);
         if before.is_active() && is_due {
             changes.next_set();
-            let after = Memory { status: "expired".to_owned(), ..before.clone() };
-            changes.update(&before, after, "expired").await?;
+            let after = Memory { status: MemoryStatus::Expired, ..before.clone() };
+            changes.update(&before, after, Action::Expired).await?;
         }
     }
     changes.commit(ctx).await

@@ -12,7 +12,7 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MemoryId, UserId},
-        memory::Memory,
+        memory::{Memory, MemoryStatus, MemoryType},
     },
     memory::{
         concepts,
@@ -44,9 +44,9 @@ pub struct Query {
     pub mode: Mode,
     pub memories: bool,
     pub messages: bool,
-    pub memory_type: Option<String>,
+    pub memory_type: Option<MemoryType>,
     pub min_importance: Option<f64>,
-    pub status: Option<String>,
+    pub status: Option<MemoryStatus>,
     pub contexts: Vec<String>,
     /// What was true then, as opposed to now.
     pub as_of: Option<DateTime<Utc>>,
@@ -72,25 +72,25 @@ impl Query {
         }
     }
 
-    fn statuses(&self) -> Vec<String> {
-        let statuses: &[&str] = match (&self.status, self.as_of) {
-            (Some(status), _) => return vec![status.clone()],
-            (None, None) => &["pending", "confirmed"],
-            (None, Some(_)) => &["pending", "confirmed", "superseded", "expired"],
-        };
-        statuses.iter().map(|&status| status.to_owned()).collect()
+    fn statuses(&self) -> Vec<MemoryStatus> {
+        use MemoryStatus::{Confirmed, Expired, Pending, Superseded};
+        match (self.status, self.as_of) {
+            (Some(status), _) => vec![status],
+            (None, None) => vec![Pending, Confirmed],
+            (None, Some(_)) => vec![Pending, Confirmed, Superseded, Expired],
+        }
     }
 
     fn wants(&self, memory: &Memory, now: DateTime<Utc>) -> bool {
         let at = self.as_of.unwrap_or(now);
-        let current = match (&self.status, self.as_of) {
+        let current = match (self.status, self.as_of) {
             (_, Some(_)) => memory.held_at(at),
             (None, None) => memory.valid_to.is_none_or(|to| now < to),
             (Some(_), None) => true,
         };
         current
             && self.statuses().contains(&memory.status)
-            && self.memory_type.as_ref().is_none_or(|kind| *kind == memory.memory_type)
+            && self.memory_type.is_none_or(|kind| kind == memory.memory_type)
             && self.min_importance.is_none_or(|least| memory.importance >= least)
             && (self.contexts.is_empty()
                 || self.contexts.iter().any(|context| memory.contexts.contains(context)))
@@ -283,7 +283,7 @@ async fn search_memories(
 ) -> Result<Vec<Hit>> {
     let now = clock::now();
     let filter = VectorFilter {
-        memory_type: query.memory_type.clone(),
+        memory_type: query.memory_type,
         statuses: query.statuses(),
         min_importance: query.min_importance,
     };

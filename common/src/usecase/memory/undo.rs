@@ -7,7 +7,7 @@ use crate::{
     Context, Error, Result,
     domain::{
         ids::{ChangeId, MemoryId, UserId},
-        memory::Memory,
+        memory::{Action, Actor, Memory},
     },
     error::Code,
     store::{memories, memory_conflicts, memory_log},
@@ -19,7 +19,7 @@ fn refused(detail: &str) -> Error {
 
 /// Undoes the latest change of a memory, with all that was changed together with it. Gives the memories as they are now.
 pub async fn undo(ctx: &Context, user: UserId, id: MemoryId) -> Result<Vec<Memory>> {
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     changes.get(id).await?;
     let set = memory_log::latest_undoable(&mut changes.tx, user, id).await?;
     let set = set.ok_or_else(|| refused("There is nothing left to undo."))?;
@@ -30,7 +30,7 @@ pub async fn undo(ctx: &Context, user: UserId, id: MemoryId) -> Result<Vec<Memor
 
 /// Takes a merge apart: the originals are as they were, the merged memory is gone.
 pub async fn unmerge(ctx: &Context, user: UserId, id: MemoryId) -> Result<Vec<Memory>> {
-    let mut changes = Changes::open(ctx, user, "user").await?;
+    let mut changes = Changes::open(ctx, user, Actor::User).await?;
     changes.get(id).await?;
     let set = memory_log::merge_that_made(&mut changes.tx, user, id).await?;
     let set = set.ok_or_else(|| refused("This memory was not made by a merge."))?;
@@ -56,7 +56,7 @@ async fn undo_parts(
         if latest != Some(set) && may_have_changed != Some(part.memory_id) {
             return Err(refused("A memory of this change has changed since: undo that first."));
         }
-        if part.before.is_none() && part.actor == "extractor" {
+        if part.before.is_none() && part.actor == Actor::Extractor {
             return Err(refused(
                 "This memory was extracted from a conversation: reject or delete it instead.",
             ));
@@ -79,7 +79,7 @@ async fn undo_parts(
             support: current.support.max(before.support),
             ..before
         };
-        let memory = changes.update(&current, image, "undone").await?;
+        let memory = changes.update(&current, image, Action::Undone).await?;
         restored.retain(|other: &Memory| other.id != memory.id);
         restored.push(memory);
     }
