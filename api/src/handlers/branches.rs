@@ -12,7 +12,7 @@ use rapport_common::{
     Context, Error,
     domain::{
         ids::{MessageId, SessionId, UserId},
-        message::Message,
+        message::{Message, Role},
         session::Session,
     },
     error::Code,
@@ -202,7 +202,7 @@ pub async fn variants(
     let place = store::branches::place(&mut conn, caller.user, id).await?;
     let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
     // Asked of the question or of the answer.
-    let seq = if role == "user" { seq + 1 } else { seq };
+    let seq = if role == Role::User { seq + 1 } else { seq };
     Ok(Answer(VariantList { items: store::branches::variants(&mut conn, caller.user, session, seq).await? }))
 }
 

@@ -8,7 +8,10 @@ use axum::{
 };
 use rapport_common::{
     Error, auth,
-    domain::ids::{MessageId, SessionId},
+    domain::{
+        ids::{MessageId, SessionId},
+        message::{Message, Role},
+    },
     events::follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
     usecase::{
@@ -206,9 +209,12 @@ pub async fn messages(
         return Err(Error::not_found("conversation").into());
     }
     let (messages, _) = store::messages::page(&mut conn, caller.user, id, 0, limit, skip).await?;
-    let line = |message: rapport_common::domain::message::Message| ConversationMessage {
+    let line = |message: Message| ConversationMessage {
         id: message.id,
-        sender: if message.role == "user" { "user" } else { "ai" },
+        sender: match message.role {
+            Role::User => "user",
+            Role::Assistant => "ai",
+        },
         content: message.content,
     };
     Ok(Answer(messages.into_iter().map(line).collect()))

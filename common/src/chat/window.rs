@@ -2,6 +2,7 @@
 
 use super::tokens;
 use crate::{
+    domain::message::MessageStatus,
     providers::{ChatMessage, Role},
     store::messages::Turn,
 };
@@ -15,7 +16,7 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
     let mut left = budget.saturating_sub(tokens::estimate(system) + OVERHEAD);
     let mut chosen: Vec<ChatMessage> = Vec::new();
     for turn in newest_first {
-        if turn.status == "failed" || turn.content.is_empty() {
+        if turn.status == MessageStatus::Failed || turn.content.is_empty() {
             continue;
         }
         let cost = tokens::estimate(&turn.content) + OVERHEAD;
@@ -23,8 +24,7 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
             break;
         }
         left = left.saturating_sub(cost);
-        let role = if turn.role == "assistant" { Role::Assistant } else { Role::User };
-        chosen.push(ChatMessage::new(role, turn.content.clone()));
+        chosen.push(ChatMessage::new(turn.role.into(), turn.content.clone()));
     }
     chosen.push(ChatMessage::new(Role::System, system.to_owned()));
     chosen.reverse();
@@ -34,20 +34,25 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::message::{
+        self,
+        MessageStatus::{Complete, Failed},
+        Role::{Assistant, User},
+    };
     use proptest::prelude::*;
 
-    fn turn(role: &str, content: &str, status: &str) -> Turn {
-        Turn { role: role.to_owned(), content: content.to_owned(), status: status.to_owned(), seq: 0 }
+    fn turn(role: message::Role, content: &str, status: MessageStatus) -> Turn {
+        Turn { role, content: content.to_owned(), status, seq: 0 }
     }
 
     #[test]
     fn the_newest_turns_that_fit_stay() {
         let turns = [
-            turn("user", "question", "complete"),
-            turn("assistant", "", "failed"),
-            turn("user", "earlier", "complete"),
-            turn("assistant", &"long ".repeat(100), "complete"),
-            turn("user", "oldest", "complete"),
+            turn(User, "question", Complete),
+            turn(Assistant, "", Failed),
+            turn(User, "earlier", Complete),
+            turn(Assistant, &"long ".repeat(100), Complete),
+            turn(User, "oldest", Complete),
         ];
         let texts: Vec<String> =
             build("system", &turns, 40).into_iter().map(|message| message.content).collect();
@@ -60,7 +65,7 @@ mod tests {
             lengths in proptest::collection::vec(1usize..400, 1..20),
             budget in 0usize..500,
         ) {
-            let turns: Vec<Turn> = lengths.iter().map(|n| turn("user", &"x".repeat(*n), "complete")).collect();
+            let turns: Vec<Turn> = lengths.iter().map(|n| turn(User, &"x".repeat(*n), Complete)).collect();
             let messages = build("s", &turns, budget);
             prop_assert_eq!(&messages[messages.len() - 1].content, &turns[0].content);
             let cost = |m: &ChatMessage| tokens::estimate(&m.content) + OVERHEAD;

@@ -70,6 +70,15 @@ words! {
         Undone = "undone",
     }
 
+    /// What reading one window of a conversation came to.
+    RunOutcome as "outcome" {
+        Facts = "facts",
+        NoFacts = "no_facts",
+        /// The model's answer could not be read.
+        InvalidOutput = "invalid_output",
+        ProviderError = "provider_error",
+    }
+
     /// What two memories that are near each other are judged to be.
     Judgement as "judgement" {
         Contradicts = "contradicts",

@@ -3,7 +3,26 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{JobId, MemoryId, MessageId};
+use super::{
+    ids::{JobId, MemoryId, MessageId},
+    words::words,
+};
+
+words! {
+    /// Whose words a message holds.
+    Role as "role" {
+        User = "user",
+        Assistant = "assistant",
+    }
+
+    MessageStatus as "message status" {
+        Complete = "complete",
+        /// The words until it was cancelled are kept.
+        Cancelled = "cancelled",
+        /// There is no answer, or the deployment's fallback message, which no model is shown.
+        Failed = "failed",
+    }
+}
 
 /// Tokens as the provider counted them, or as we estimated when it gave no figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -42,8 +61,8 @@ pub struct Message {
     #[schema(value_type = String, example = "msg_01jd3kq7g0e5r8x2y4z6a8b0cm")]
     pub id: MessageId,
     /// `user` or `assistant`.
-    #[schema(example = "assistant")]
-    pub role: String,
+    #[schema(value_type = String, example = "assistant")]
+    pub role: Role,
     pub content: String,
     pub model: Option<String>,
     pub provider: Option<String>,
@@ -52,8 +71,8 @@ pub struct Message {
     pub job_id: Option<JobId>,
     /// `complete`, `cancelled` (the words so far are kept) or `failed` (see the job's error; `content` is empty or the
     /// deployment's fallback message, which no model is shown).
-    #[schema(example = "complete")]
-    pub status: String,
+    #[schema(value_type = String, example = "complete")]
+    pub status: MessageStatus,
     #[schema(value_type = Option<Object>)]
     pub feedback: Option<serde_json::Value>,
     /// Other answers there were to the same question (`GET /chat/messages/{id}/variants`).

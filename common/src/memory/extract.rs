@@ -12,6 +12,7 @@ use crate::{
     domain::{
         ids::MessageId,
         memory::{Memory, MemoryType},
+        message,
     },
     providers::{ChatMessage, Role},
     store::extraction::Turn,
@@ -64,7 +65,8 @@ pub fn prompt(known: &[Memory], earlier: &[Turn], turns: &[Turn]) -> Vec<ChatMes
     for (index, turn) in turns.iter().enumerate() {
         let said = turn.created_at.format("%Y-%m-%d (%A)").to_string();
         // Only a user's words are evidence, so only they are needed whole.
-        let content = if turn.role == "user" { turn.content.clone() } else { clipped(&turn.content, 600) };
+        let content =
+            if turn.role == message::Role::User { turn.content.clone() } else { clipped(&turn.content, 600) };
         lines.push(
             json!({"t": index + 1, "role": turn.role, "name": turn.name, "at": said, "text": content})
                 .to_string(),
@@ -174,7 +176,7 @@ pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'st
     };
     let turn =
         source.and_then(|n| n.checked_sub(1)).and_then(|index| turns.get(index)).ok_or("it names no turn")?;
-    if turn.role != "user" {
+    if turn.role != message::Role::User {
         return Err("its source is not the user");
     }
     if !quote::is_in(&fact.quote, &turn.content) {
@@ -237,17 +239,23 @@ pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock, domain::ids::MessageId};
+    use crate::{
+        clock,
+        domain::{
+            ids::MessageId,
+            message::Role::{Assistant, User},
+        },
+    };
     use proptest::prelude::*;
 
-    fn turn(role: &str, content: &str) -> Turn {
+    fn turn(role: message::Role, content: &str) -> Turn {
         let (id, content) = (MessageId::new(), content.to_owned());
-        Turn { id, role: role.to_owned(), content, name: None, seq: 1, created_at: clock::now() }
+        Turn { id, role, content, name: None, seq: 1, created_at: clock::now() }
     }
 
     #[test]
     fn only_the_users_own_words_are_evidence() {
-        let turns = [turn("user", "I moved to Dhaka in 2019."), turn("assistant", "You love tea.")];
+        let turns = [turn(User, "I moved to Dhaka in 2019."), turn(Assistant, "You love tea.")];
         let facts = parse(
             r#"Sure! ```json
             {"facts":[{"text":"Lives in Dhaka","src":"t1","quote":"I moved to Dhaka","type":"fact","slot":"city","object":"Dhaka","when":"2019"},
@@ -283,7 +291,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_panics(answer in "(\\PC|[{}\\[\\]\":,]|\"facts\"|\"src\"){0,60}") {
-            let turns = [turn("user", "I like tea")];
+            let turns = [turn(User, "I like tea")];
             for fact in parse(&answer).unwrap_or_default() {
                 let _ = check(fact, &turns, 3);
             }

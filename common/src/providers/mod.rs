@@ -26,7 +26,10 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{domain::message::Usage, secret::Secret};
+use crate::{
+    domain::message::{self, Usage},
+    secret::Secret,
+};
 
 pub use error::{ErrorClass, ProviderError};
 pub use meter::{Call, Meter};
@@ -50,6 +53,15 @@ impl Role {
             Role::User => "user",
             Role::Assistant => "assistant",
             Role::Tool => "tool",
+        }
+    }
+}
+
+impl From<message::Role> for Role {
+    fn from(role: message::Role) -> Self {
+        match role {
+            message::Role::User => Role::User,
+            message::Role::Assistant => Role::Assistant,
         }
     }
 }

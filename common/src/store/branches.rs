@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         ids::{MessageId, ProjectId, SessionId, UserId},
-        message::{Details, Usage},
+        message::{Details, Role, Usage},
     },
     error::Result,
 };
@@ -115,7 +115,7 @@ pub struct Place {
     /// The session it stands in, which may be an ancestor.
     pub session_id: SessionId,
     pub seq: i64,
-    pub role: String,
+    pub role: Role,
     pub content: String,
 }
 
@@ -232,7 +232,7 @@ pub async fn use_variant(
     Ok(true)
 }
 
-type PlaceRow = (SessionId, i64, String, Option<crate::domain::ids::JobId>);
+type PlaceRow = (SessionId, i64, Role, Option<crate::domain::ids::JobId>);
 
 /// (session, place, role, job) of a message.
 pub async fn place(

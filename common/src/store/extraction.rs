@@ -6,7 +6,8 @@ use sqlx::types::Json;
 use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::domain::{
     ids::{ChangeId, JobId, MessageId, SessionId, UserId},
-    message::Usage,
+    memory::RunOutcome,
+    message::{Role, Usage},
 };
 
 const DUE: &str = "select s.id, s.user_id from sessions s where s.extract_after <= $1 and s.extract_after is not null
@@ -114,7 +115,7 @@ pub async fn user_turns(
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Turn {
     pub id: MessageId,
-    pub role: String,
+    pub role: Role,
     pub content: String,
     pub name: Option<String>,
     pub seq: i64,
@@ -152,8 +153,7 @@ pub struct Run {
     pub from_seq: i64,
     pub to_seq: i64,
     pub extractor_version: String,
-    /// `facts`, `no_facts`, `invalid_output` or `provider_error`.
-    pub outcome: String,
+    pub outcome: RunOutcome,
     pub facts: i64,
     pub created: i64,
     pub blocked: i64,
@@ -179,7 +179,7 @@ pub async fn insert_run(tx: &mut Tx, user: UserId, job: JobId, run: &Run) -> Res
         run.from_seq,
         run.to_seq,
         &run.extractor_version,
-        &run.outcome,
+        run.outcome,
         run.facts,
         run.created,
         run.blocked,

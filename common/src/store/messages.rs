@@ -8,7 +8,7 @@ use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
-        message::{Details, Message, Usage},
+        message::{Details, Message, MessageStatus, Role, Usage},
     },
     error::Result,
 };
@@ -68,13 +68,13 @@ pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
 #[derive(sqlx::FromRow)]
 struct Row {
     id: MessageId,
-    role: String,
+    role: Role,
     content: String,
     model: Option<String>,
     provider: Option<String>,
     usage: Option<Json<Usage>>,
     job_id: Option<JobId>,
-    status: String,
+    status: MessageStatus,
     feedback: Option<Json<serde_json::Value>>,
     details: Option<Json<Details>>,
     created_at: DateTime<Utc>,
@@ -107,9 +107,9 @@ pub struct NewMessage<'a> {
     pub user: UserId,
     pub job: Option<JobId>,
     pub seq: i64,
-    pub role: &'a str,
+    pub role: Role,
     pub content: &'a str,
-    pub status: &'a str,
+    pub status: MessageStatus,
     pub provider: Option<&'a str>,
     pub model: Option<&'a str>,
     pub usage: Option<Usage>,
@@ -161,7 +161,7 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         remember,
         details.map(Json)
     )?;
-    if remember && (role == "user" || job.is_none()) {
+    if remember && (role == Role::User || job.is_none()) {
         let terms = crate::memory::text::terms(content);
         super::terms::insert(tx, user, super::terms::Corpus::Messages, id.0, &terms).await?;
     }
@@ -204,7 +204,7 @@ pub async fn of_job(
     q: &mut impl Querier,
     user: UserId,
     job: JobId,
-    role: &str,
+    role: Role,
 ) -> Result<Option<(Message, i64)>, sqlx::Error> {
     let row = fetch_optional!(Row, q, OF_JOB, job, user, role)?;
     Ok(row.map(|row| {
@@ -221,9 +221,9 @@ pub async fn delete_failed_answer(tx: &mut Tx, user: UserId, job: JobId) -> Resu
 /// A turn as the model sees it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Turn {
-    pub role: String,
+    pub role: Role,
     pub content: String,
-    pub status: String,
+    pub status: MessageStatus,
     pub seq: i64,
 }
 
@@ -247,7 +247,7 @@ pub async fn exists(q: &mut impl Querier, user: UserId, id: uuid::Uuid) -> Resul
 pub struct Found {
     pub id: MessageId,
     pub session_id: SessionId,
-    pub role: String,
+    pub role: Role,
     pub content: String,
     pub name: Option<String>,
     pub created_at: DateTime<Utc>,

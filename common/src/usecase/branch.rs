@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
         job::{Job, JobKind},
+        message::Role,
     },
     error::Code,
     jobs::payload::{self, ChatPayload},
@@ -46,7 +47,7 @@ pub async fn branch(
     }
     let place =
         branches::find(&mut tx, user, session, from).await?.ok_or_else(|| Error::not_found("message"))?;
-    let seq = if place.role == "user" && chat.is_some() { place.seq - 1 } else { place.seq };
+    let seq = if place.role == Role::User && chat.is_some() { place.seq - 1 } else { place.seq };
     let count = branches::count_upto(&mut tx, user, session, seq).await?;
     let mut id = SessionId::new();
     let first = repeated(ctx, &mut tx, user, "branch", idempotency, &id.to_string()).await?;
@@ -121,7 +122,7 @@ pub async fn regenerate(
     let message = message.ok_or_else(|| Error::not_found("message"))?;
     let place =
         branches::find(&mut tx, user, session, message).await?.ok_or_else(|| Error::not_found("message"))?;
-    if place.role != "user" {
+    if place.role != Role::User {
         return Err(Error::field("message_id", "must be a user's message"));
     }
     if place.session_id != session {

@@ -7,7 +7,7 @@ use crate::{
         event::{Event, EventId},
         ids::{JobId, UserId},
         job::{Job, JobKind},
-        message::Usage,
+        message::{MessageStatus, Usage},
     },
     error::Code,
     events::follow,
@@ -61,7 +61,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             project: None,
         };
         if !payload.again {
-            insert_answer(&mut tx, job, &payload, "cancelled", &nothing).await?;
+            insert_answer(&mut tx, job, &payload, MessageStatus::Cancelled, &nothing).await?;
         }
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;
         next = store::jobs::next_in_session(&mut tx, session).await?;

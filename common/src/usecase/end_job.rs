@@ -12,7 +12,8 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         job::{Job, JobKind, JobStatus},
-        message::Usage,
+        memory::RunOutcome,
+        message::{MessageStatus, Usage},
     },
     events::follow::final_name_and_data,
     jobs::payload::{self, ChatPayload, ExtractionPayload},
@@ -114,19 +115,20 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said
     if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
         && let Ok(payload) = payload::read::<ExtractionPayload>(job)
     {
-        give_up(ctx, tx, job, user, &payload, "provider_error", None, None).await?;
+        give_up(ctx, tx, job, user, &payload, RunOutcome::ProviderError, None, None).await?;
         return Ok(None);
     }
     if job.kind != JobKind::Chat {
         return Ok(None);
     }
     if let Some((payload, answer, _)) = said {
-        insert_answer(tx, job, payload, "failed", answer).await?;
+        insert_answer(tx, job, payload, MessageStatus::Failed, answer).await?;
     } else if let Ok(payload) = payload::read::<ChatPayload>(job)
         && !payload.again
     {
         // A payload nobody can read has no place for an answer.
-        insert_answer(tx, job, &payload, "failed", &nothing(String::new(), String::new())).await?;
+        insert_answer(tx, job, &payload, MessageStatus::Failed, &nothing(String::new(), String::new()))
+            .await?;
     }
     match job.session_id {
         Some(session) => Ok(store::jobs::next_in_session(tx, session).await?),

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::{JobId, ProjectId, SessionId, UserId},
         job::{Job, JobKind, JobStatus},
-        message::{Details, Usage, Used},
+        message::{Details, MessageStatus, Role, Usage, Used},
     },
     jobs::payload::{self, ChatPayload, TitlePayload},
     store::{
@@ -73,7 +73,7 @@ pub async fn finish_chat(
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     let mut tx = ctx.db.begin().await?;
-    let message_status = if answer.cancelled { "cancelled" } else { "complete" };
+    let message_status = if answer.cancelled { MessageStatus::Cancelled } else { MessageStatus::Complete };
     let details = details(job, answer);
     let message = message(job, payload, message_status, answer, &details)?;
     if payload.again {
@@ -124,7 +124,7 @@ fn details(job: &Job, answer: &Answer) -> Details {
 fn message<'a>(
     job: &Job,
     payload: &ChatPayload,
-    status: &'a str,
+    status: MessageStatus,
     answer: &'a Answer,
     details: &'a Details,
 ) -> Result<NewMessage<'a>> {
@@ -136,14 +136,14 @@ fn message<'a>(
         user,
         job: Some(job.id),
         seq: payload.seq + 1,
-        role: "assistant",
+        role: Role::Assistant,
         content: &answer.content,
         status,
         provider: known.then_some(answer.provider.as_str()),
         model: known.then_some(answer.model.as_str()),
         usage: known.then_some(answer.usage),
         name: None,
-        remember: payload.enable_memory != Some(false) && status != "failed",
+        remember: payload.enable_memory != Some(false) && status != MessageStatus::Failed,
         details: Some(details),
         created_at: clock::now(),
     })
@@ -154,7 +154,7 @@ pub(super) async fn insert_answer(
     tx: &mut Tx,
     job: &Job,
     payload: &ChatPayload,
-    status: &str,
+    status: MessageStatus,
     answer: &Answer,
 ) -> Result<()> {
     let details = details(job, answer);

@@ -7,7 +7,7 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MessageId, SessionId, UserId},
-        message::MESSAGE_MAX,
+        message::{MESSAGE_MAX, MessageStatus, Role},
         session::{Session, first_words},
     },
     error::FieldError,
@@ -25,11 +25,12 @@ pub struct NewTurn {
     pub created_at: Option<DateTime<Utc>>,
 }
 
-fn check(turns: &[NewTurn]) -> Result<()> {
+/// Whose words the turns are, if nothing is wrong with any of them.
+fn check(turns: &[NewTurn]) -> Result<Vec<Role>> {
     if turns.is_empty() || turns.len() > MOST {
         return Err(Error::field("messages", format!("must be 1 to {MOST}")));
     }
-    let mut errors = Vec::new();
+    let (mut errors, mut roles) = (Vec::new(), Vec::with_capacity(turns.len()));
     for (index, turn) in turns.iter().enumerate() {
         let mut problem = |field: &str, message: &str| {
             errors.push(FieldError {
@@ -37,8 +38,9 @@ fn check(turns: &[NewTurn]) -> Result<()> {
                 message: message.to_owned(),
             });
         };
-        if !["user", "assistant"].contains(&turn.role.as_str()) {
-            problem("role", "must be user or assistant");
+        match turn.role.parse() {
+            Ok(role) => roles.push(role),
+            Err(_) => problem("role", "must be user or assistant"),
         }
         let length = turn.content.chars().count();
         if turn.content.trim().is_empty() || length > MESSAGE_MAX || turn.content.contains('\0') {
@@ -54,7 +56,7 @@ fn check(turns: &[NewTurn]) -> Result<()> {
             break;
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    if errors.is_empty() { Ok(roles) } else { Err(Error::fields(errors)) }
 }
 
 /// Stores a conversation. `true`: an earlier request with the same key did.
@@ -65,7 +67,8 @@ pub async fn import_session(
     turns: &[NewTurn],
     idempotency: &Idempotency,
 ) -> Result<(Session, Vec<MessageId>, bool)> {
-    check(turns)?;
+    let roles = check(turns)?;
+    let by_user = roles.iter().position(|role| *role == Role::User);
     if let Some(title) = title {
         super::sessions::check_title(title)?;
     }
@@ -78,19 +81,15 @@ pub async fn import_session(
             store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
         return Ok((session, store::messages::ids_in_order(&mut tx, user, id).await?, true));
     }
-    let words = turns
-        .iter()
-        .find(|turn| turn.role == "user")
-        .map(|turn| first_words(&turn.content))
-        .unwrap_or_default();
+    let words = by_user.and_then(|index| turns.get(index)).map(|turn| first_words(&turn.content));
     let (title, source) = match title {
         Some(title) => (title.trim().to_owned(), "user"),
-        None => (words, "words"),
+        None => (words.unwrap_or_default(), "words"),
     };
     store::sessions::insert(&mut tx, id, user, &title, source, None, now).await?;
     let mut ids = Vec::with_capacity(turns.len());
     let (mut first, mut last) = (now, DateTime::<Utc>::MIN_UTC);
-    for (index, turn) in turns.iter().enumerate() {
+    for (index, (turn, role)) in turns.iter().zip(roles).enumerate() {
         // Without times of their own, turns keep their order by microseconds.
         let at = turn.created_at.unwrap_or(now + TimeDelta::microseconds(index as i64));
         (first, last) = (first.min(at), last.max(at));
@@ -101,9 +100,9 @@ pub async fn import_session(
             user,
             job: None,
             seq: index as i64 + 1,
-            role: &turn.role,
+            role,
             content: turn.content.trim(),
-            status: "complete",
+            status: MessageStatus::Complete,
             provider: None,
             model: None,
             usage: None,
@@ -115,7 +114,7 @@ pub async fn import_session(
         store::messages::insert(&mut tx, new).await?;
         ids.push(message);
     }
-    let due = turns.iter().any(|turn| turn.role == "user").then_some(now);
+    let due = by_user.map(|_| now);
     store::sessions::imported(&mut tx, user, id, turns.len() as i64, (first, last), due).await?;
     let session =
         store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;

@@ -2,7 +2,10 @@
 
 use crate::{
     Context, Error, Result,
-    domain::ids::{MessageId, UserId},
+    domain::{
+        ids::{MessageId, UserId},
+        message::Role,
+    },
     error::Code,
     store,
 };
@@ -12,7 +15,7 @@ pub async fn use_variant(ctx: &Context, user: UserId, answer: MessageId, variant
     let mut tx = ctx.db.begin().await?;
     let place = store::branches::place(&mut tx, user, answer).await?;
     let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
-    if role != "assistant" {
+    if role != Role::Assistant {
         return Err(Error::not_found("answer"));
     }
     // The session's row first (docs/jobs.md, "Locks"): an answer that is being stored waits for us, or we for it.
@@ -24,5 +27,5 @@ pub async fn use_variant(ctx: &Context, user: UserId, answer: MessageId, variant
     if !store::branches::use_variant(&mut tx, user, session, seq, variant).await? {
         return Err(Error::not_found("variant"));
     }
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rapport_common::{
     Context, Error,
-    domain::{ids::UserId, job::Job},
+    domain::{ids::UserId, job::Job, memory::RunOutcome, message::Role},
     error::Code,
     jobs::payload::{self, ExtractionPayload},
     memory::extract,
@@ -66,12 +66,12 @@ pub async fn run(ctx: &Context, job: &Job) -> Outcome {
             Outcome::Retry(error.public(), error.retry_after)
         }
         Err(Unread::Provider(error)) => {
-            give_up(ctx, job, user, &payload, "provider_error", &error.public(), None).await
+            give_up(ctx, job, user, &payload, RunOutcome::ProviderError, &error.public(), None).await
         }
         Err(Unread::Unreadable(answer, problem)) => {
             let detail = "The model's answer about this part of the conversation could not be read.";
             let error = Error::new(Code::ExtractionFailed, detail).because(problem);
-            give_up(ctx, job, user, &payload, "invalid_output", &error, Some(&answer)).await
+            give_up(ctx, job, user, &payload, RunOutcome::InvalidOutput, &error, Some(&answer)).await
         }
     }
 }
@@ -99,15 +99,15 @@ async fn give_up(
     job: &Job,
     user: UserId,
     payload: &ExtractionPayload,
-    outcome: &str,
+    outcome: RunOutcome,
     error: &Error,
     answer: Option<&Completion>,
 ) -> Outcome {
-    tracing::warn!(%error, outcome, "a window was given up");
+    tracing::warn!(%error, %outcome, "a window was given up");
     let failed = persist(|| extraction::fail(ctx, job, user, payload, outcome, error, answer));
     match failed.await.flatten() {
         Some(problem) => {
-            METRICS.windows.with_label_values(&[outcome]).inc();
+            METRICS.windows.with_label_values(&[outcome.as_str()]).inc();
             Outcome::Dead(problem)
         }
         None => Outcome::Lost,
@@ -128,7 +128,7 @@ async fn read_and_store(
         }
         let window = extraction::load(ctx, user, session_id, from_seq, payload.to_seq).await?;
         let places: Vec<i64> =
-            window.turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.seq).collect();
+            window.turns.iter().filter(|turn| turn.role == Role::User).map(|turn| turn.seq).collect();
         if places.is_empty() {
             break None; // deleted, or not to be remembered
         }

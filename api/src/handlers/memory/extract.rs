@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
-    domain::{ids::SessionId, message::Usage},
+    domain::{ids::SessionId, memory::RunOutcome, message::Usage},
     store::extraction,
     usecase::memory::extraction::read_again,
 };
@@ -67,7 +67,8 @@ pub struct RunView {
     to_seq: i64,
     extractor_version: String,
     /// `facts`, `no_facts`, `invalid_output` or `provider_error`.
-    outcome: String,
+    #[schema(value_type = String)]
+    outcome: RunOutcome,
     facts: i64,
     created: i64,
     /// Kept out by decisions of the user.

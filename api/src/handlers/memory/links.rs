@@ -171,7 +171,7 @@ pub async fn related(
                     (link.source == memory.id || link.target == memory.id) && distance(other) == Some(at - 1)
                 },
             )?;
-            Some(Related { relationship: last.relationship.clone(), memory: memory.into(), distance: at })
+            Some(Related { relationship: last.relationship, memory: memory.into(), distance: at })
         })
         .collect();
     related.sort_by_key(|one| (one.distance, one.memory.id));

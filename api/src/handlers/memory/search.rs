@@ -7,6 +7,7 @@ use rapport_common::{
     domain::{
         ids::{MessageId, SessionId},
         memory::{MemoryStatus, MemoryType, MemoryView},
+        message::Role,
     },
     error::FieldError,
     memory::rank::{Explained, Mode},
@@ -55,7 +56,8 @@ pub struct MessageHit {
     id: MessageId,
     #[schema(value_type = String)]
     session_id: SessionId,
-    role: String,
+    #[schema(value_type = String)]
+    role: Role,
     name: Option<String>,
     content: String,
     #[serde(with = "clock::rfc3339_millis")]

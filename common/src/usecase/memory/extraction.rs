@@ -18,7 +18,8 @@ use crate::{
     domain::{
         ids::{MemoryId, SessionId, UserId},
         job::{Job, JobKind, JobStatus},
-        memory::{Actor, Memory},
+        memory::{Actor, Memory, RunOutcome},
+        message::Role,
     },
     jobs::payload::{self, ExtractionPayload},
     memory::{extract, rank::Mode},
@@ -109,7 +110,7 @@ pub async fn load(ctx: &Context, user: UserId, session: SessionId, from: i64, to
     let (earlier, turns) = extraction::turns(&mut conn, user, session, from, to, EARLIER).await?;
     drop(conn);
     let said: Vec<&str> =
-        turns.iter().filter(|turn| turn.role == "user").map(|turn| turn.content.as_str()).collect();
+        turns.iter().filter(|turn| turn.role == Role::User).map(|turn| turn.content.as_str()).collect();
     let said: String = said.join("\n").chars().take(2_000).collect();
     let mut query = search::Query::memories(&said, KNOWN, Mode::Hybrid);
     query.without_private = !may_show_private(ctx, user).await?;
@@ -181,7 +182,7 @@ fn run_row(
     ctx: &Context,
     session: SessionId,
     (from, to): (i64, i64),
-    outcome: &str,
+    outcome: RunOutcome,
     completion: Option<&Completion>,
 ) -> Run {
     Run {
@@ -189,7 +190,7 @@ fn run_row(
         from_seq: from,
         to_seq: to,
         extractor_version: extract::VERSION.to_owned(),
-        outcome: outcome.to_owned(),
+        outcome,
         facts: 0,
         created: 0,
         blocked: 0,
@@ -214,7 +215,7 @@ pub async fn store_read(
 ) -> Result<Counts> {
     let became = facts::store(ctx, changes, session, &read.prepared, &read.known, settings).await?;
     let counts = Counts::of(&became);
-    let outcome = if read.prepared.is_empty() { "no_facts" } else { "facts" };
+    let outcome = if read.prepared.is_empty() { RunOutcome::NoFacts } else { RunOutcome::Facts };
     let mut run = run_row(ctx, session, (from, to), outcome, Some(&read.completion));
     run.facts = read.prepared.len() as i64;
     run.created = counts.created;
@@ -246,7 +247,8 @@ pub async fn finish(
         }
         None => (Counts::default(), 0),
     };
-    let outcome = if read.is_some_and(|read| !read.prepared.is_empty()) { "facts" } else { "no_facts" };
+    let found = read.is_some_and(|read| !read.prepared.is_empty());
+    let outcome = if found { RunOutcome::Facts } else { RunOutcome::NoFacts };
     let usage = read.map(|read| read.completion.usage);
     let result = json!({
         "session_id": session, "from_seq": from, "to_seq": to, "outcome": outcome, "created": counts.created,
@@ -284,7 +286,7 @@ pub async fn fail(
     job: &Job,
     user: UserId,
     payload: &ExtractionPayload,
-    outcome: &str,
+    outcome: RunOutcome,
     error: &Error,
     completion: Option<&Completion>,
 ) -> Result<Option<Value>> {
@@ -322,7 +324,7 @@ pub async fn give_up(
     job: &Job,
     user: UserId,
     payload: &ExtractionPayload,
-    outcome: &str,
+    outcome: RunOutcome,
     completion: Option<&Completion>,
     raw: Option<String>,
 ) -> Result<()> {
