@@ -14,6 +14,7 @@ use rapport_common::{
         ids::{MessageId, SessionId, UserId},
         message::{Message, Role},
         session::Session,
+        texts,
     },
     error::Code,
     store::{self, branches::Variant},
@@ -170,7 +171,7 @@ pub async fn feedback(
     if !["up", "down"].contains(&body.rating.as_str()) {
         return Err(Error::field("rating", "must be up or down").into());
     }
-    if body.comment.as_ref().is_some_and(|text| text.chars().count() > 2_000 || text.contains('\0')) {
+    if body.comment.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
         return Err(Error::field("comment", "must be at most 2000 characters, without NUL").into());
     }
     let at = rapport_common::clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);

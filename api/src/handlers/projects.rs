@@ -9,16 +9,16 @@ use axum::{
 use chrono::{DateTime, Utc};
 use rapport_common::{
     Error,
-    domain::ids::{ProjectId, PromptId},
+    domain::{
+        ids::{ProjectId, PromptId},
+        patch::Patch,
+    },
     error::Code,
     store::{
         self,
         projects::{Project, Prompt, PromptVersion},
     },
-    usecase::{
-        projects::{self, ProjectDraft, PromptDraft},
-        settings::given,
-    },
+    usecase::projects::{self, ProjectDraft, PromptDraft},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,16 +66,16 @@ pub struct ProjectBody {
     #[schema(example = "Help desk")]
     name: Option<String>,
     description: Option<String>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    default_provider: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    default_provider: Patch<String>,
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    default_model: Option<Option<String>>,
+    default_model: Patch<String>,
     /// 0-2.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
-    temperature: Option<Option<f64>>,
+    temperature: Patch<f64>,
     /// Whether another provider may answer when the default one cannot. Default: no.
     fallback: Option<bool>,
 }

@@ -5,6 +5,8 @@ pub mod ids;
 pub mod job;
 pub mod memory;
 pub mod message;
+pub mod patch;
 pub mod session;
+pub mod texts;
 pub mod user;
 mod words;

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::{MemoryId, UserId},
         memory::{CONTENT_MAX, Memory, MemoryStatus, MemoryType},
+        texts,
     },
     plain::of_row,
 };
@@ -145,7 +146,7 @@ impl Row {
                 return Err(format!("{name} must be from 0 to 1"));
             }
         }
-        let texts = [
+        let all = [
             &self.subject,
             &self.slot,
             &self.object,
@@ -154,7 +155,7 @@ impl Row {
             &self.extractor_version,
             &self.id,
         ];
-        if texts.into_iter().flatten().any(|text| text.chars().count() > 2_000 || text.contains('\0')) {
+        if all.into_iter().flatten().any(|text| !texts::fits(text, 2_000)) {
             return Err("a text is longer than 2000 characters or holds a NUL".to_owned());
         }
         if self.contexts.len() > 20 || self.contexts.iter().any(|c| c.len() > 100 || c.contains('\0')) {

@@ -9,6 +9,7 @@ use crate::{
         ids::{MessageId, SessionId, UserId},
         message::{MESSAGE_MAX, MessageStatus, Role},
         session::{Session, first_words},
+        texts,
     },
     error::FieldError,
     store::{self, messages::NewMessage},
@@ -42,8 +43,7 @@ fn check(turns: &[NewTurn]) -> Result<Vec<Role>> {
             Ok(role) => roles.push(role),
             Err(_) => problem("role", "must be user or assistant"),
         }
-        let length = turn.content.chars().count();
-        if turn.content.trim().is_empty() || length > MESSAGE_MAX || turn.content.contains('\0') {
+        if turn.content.trim().is_empty() || !texts::fits(&turn.content, MESSAGE_MAX) {
             problem("content", "must be 1 to 32000 characters, without NUL");
         }
         let name_ok = |name: &String| {

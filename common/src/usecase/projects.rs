@@ -11,7 +11,11 @@ use crate::{
     Context, Error, Result,
     chat::template,
     clock,
-    domain::ids::{ProjectId, PromptId, UserId},
+    domain::{
+        ids::{ProjectId, PromptId, UserId},
+        patch::Patch,
+        texts,
+    },
     error::{Code, FieldError},
     providers::NAMES,
     secret::Secret,
@@ -28,9 +32,9 @@ const PROMPTS_MAX: usize = 100;
 pub struct ProjectDraft {
     pub name: Option<String>,
     pub description: Option<String>,
-    pub default_provider: Option<Option<String>>,
-    pub default_model: Option<Option<String>>,
-    pub temperature: Option<Option<f64>>,
+    pub default_provider: Patch<String>,
+    pub default_model: Patch<String>,
+    pub temperature: Patch<f64>,
     pub fallback: Option<bool>,
 }
 
@@ -44,15 +48,13 @@ impl ProjectDraft {
         {
             problem("name", message);
         }
-        if self.description.as_ref().is_some_and(|text| text.chars().count() > 2_000 || text.contains('\0')) {
+        if self.description.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
             problem("description", "must be at most 2000 characters, without NUL".to_owned());
         }
-        let model_ok =
-            |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
-        if self.default_model.iter().flatten().any(|model| !model_ok(model)) {
+        if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
             problem("default_model", "must be 1 to 200 characters".to_owned());
         }
-        if self.temperature.flatten().is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+        if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
             problem("temperature", "must be between 0 and 2".to_owned());
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
@@ -60,16 +62,13 @@ impl ProjectDraft {
 
     /// Refuses a default that could not answer: `own` are the providers that the project has keys for.
     fn check_choice(&self, ctx: &Context, project: Option<&Project>, own: &[String]) -> Result<()> {
-        if self.default_provider.iter().flatten().next().is_none()
-            && self.default_model.iter().flatten().next().is_none()
-        {
+        if self.default_provider.new_value().is_none() && self.default_model.new_value().is_none() {
             return Ok(());
         }
-        let now = |given: &Option<Option<String>>, stored: Option<&Option<String>>| {
-            given.clone().unwrap_or_else(|| stored.cloned().flatten())
-        };
-        let provider = now(&self.default_provider, project.map(|project| &project.default_provider));
-        let model = now(&self.default_model, project.map(|project| &project.default_model));
+        let provider = project.and_then(|project| project.default_provider.clone());
+        let provider = self.default_provider.clone().over(provider);
+        let model = project.and_then(|project| project.default_model.clone());
+        let model = self.default_model.clone().over(model);
         match ctx.providers.refusal(provider.as_deref().unwrap_or("auto"), model.as_deref(), own) {
             None => Ok(()),
             Some(("provider", message)) => {
@@ -85,9 +84,9 @@ impl ProjectDraft {
             project.name = name.trim().to_owned();
         }
         project.description = self.description.unwrap_or_else(|| project.description.clone());
-        project.default_provider = self.default_provider.unwrap_or_else(|| project.default_provider.clone());
-        project.default_model = self.default_model.unwrap_or_else(|| project.default_model.clone());
-        project.temperature = self.temperature.unwrap_or(project.temperature);
+        self.default_provider.apply(&mut project.default_provider);
+        self.default_model.apply(&mut project.default_model);
+        self.temperature.apply(&mut project.temperature);
         project.fallback = self.fallback.unwrap_or(project.fallback);
     }
 }
@@ -209,8 +208,7 @@ pub struct PromptDraft {
 }
 
 async fn check_template(content: &str, variables: &Value) -> Result<()> {
-    if content.trim().is_empty() || content.chars().count() > template::TEMPLATE_MAX || content.contains('\0')
-    {
+    if content.trim().is_empty() || !texts::fits(content, template::TEMPLATE_MAX) {
         let message = format!("must be 1 to {} characters, without NUL", template::TEMPLATE_MAX);
         return Err(Error::field("content", message));
     }

@@ -7,7 +7,7 @@ use crate::{
     Context, Error, Result,
     chat::language,
     clock,
-    domain::ids::UserId,
+    domain::{ids::UserId, patch::Patch, texts},
     error::FieldError,
     store::{self, Querier},
 };
@@ -88,21 +88,21 @@ pub struct SettingsChange {
 /// `null` is a value: the default.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 pub struct ChatSettingsChange {
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub default_provider: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    pub default_provider: Patch<String>,
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub default_model: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    pub default_model: Patch<String>,
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
-    pub temperature: Option<Option<f64>>,
-    #[serde(default, deserialize_with = "given")]
+    pub temperature: Patch<f64>,
+    #[serde(default)]
     #[schema(value_type = Option<i64>)]
-    pub max_tokens: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "given")]
+    pub max_tokens: Patch<i64>,
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub system_prompt: Option<Option<String>>,
+    pub system_prompt: Patch<String>,
     pub language: Option<String>,
 }
 
@@ -111,29 +111,22 @@ impl ChatSettingsChange {
         let mut problem = |field: &str, message: String| {
             errors.push(FieldError { field: format!("chat_settings.{field}"), message });
         };
-        if self.default_provider.iter().flatten().any(|name| !ctx.providers.offers(name)) {
+        if self.default_provider.new_value().is_some_and(|name| !ctx.providers.offers(name)) {
             problem(
                 "default_provider",
                 format!("must be one of {}", ctx.providers.offered_names().join(", ")),
             );
         }
-        let model_ok =
-            |model: &String| !model.trim().is_empty() && model.len() <= 200 && !model.contains('\0');
-        if self.default_model.iter().flatten().any(|model| !model_ok(model)) {
+        if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
             problem("default_model", "must be 1 to 200 characters".to_owned());
         }
-        if self.temperature.flatten().is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+        if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
             problem("temperature", "must be between 0 and 2".to_owned());
         }
-        if self.max_tokens.flatten().is_some_and(|max| !(1..=1_000_000).contains(&max)) {
+        if self.max_tokens.new_value().is_some_and(|max| !(1..=1_000_000).contains(max)) {
             problem("max_tokens", "must be between 1 and 1000000".to_owned());
         }
-        if self
-            .system_prompt
-            .iter()
-            .flatten()
-            .any(|text| text.chars().count() > 20_000 || text.contains('\0'))
-        {
+        if self.system_prompt.new_value().is_some_and(|text| !texts::fits(text, 20_000)) {
             problem("system_prompt", "must be at most 20000 characters, without NUL".to_owned());
         }
         if self.language.as_ref().is_some_and(|code| !language::is_known(code)) {
@@ -143,11 +136,11 @@ impl ChatSettingsChange {
     }
 
     fn apply(self, now: &mut ChatSettings) {
-        now.default_provider = self.default_provider.unwrap_or_else(|| now.default_provider.take());
-        now.default_model = self.default_model.unwrap_or_else(|| now.default_model.take());
-        now.temperature = self.temperature.unwrap_or(now.temperature);
-        now.max_tokens = self.max_tokens.map_or(now.max_tokens, |max| max.map(|max| max as u32));
-        now.system_prompt = self.system_prompt.unwrap_or_else(|| now.system_prompt.take());
+        self.default_provider.apply(&mut now.default_provider);
+        self.default_model.apply(&mut now.default_model);
+        self.temperature.apply(&mut now.temperature);
+        now.max_tokens = self.max_tokens.over(now.max_tokens.map(i64::from)).map(|max| max as u32);
+        self.system_prompt.apply(&mut now.system_prompt);
         now.language = self.language.unwrap_or_else(|| now.language.clone());
     }
 }
@@ -157,17 +150,10 @@ pub struct MemorySettingsChange {
     pub auto_memory_extraction: Option<bool>,
     pub memory_importance_threshold: Option<f64>,
     pub enable_semantic_search: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
-    pub auto_confirm_threshold: Option<Option<f64>>,
+    pub auto_confirm_threshold: Patch<f64>,
     pub allow_private_in_context: Option<bool>,
-}
-
-/// Tells `null` from absent.
-pub fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId) -> Result<UserSettings> {
@@ -186,7 +172,7 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     let mut errors = Vec::new();
     let thresholds = [
         ("memory_settings.memory_importance_threshold", memory.memory_importance_threshold),
-        ("memory_settings.auto_confirm_threshold", memory.auto_confirm_threshold.flatten()),
+        ("memory_settings.auto_confirm_threshold", memory.auto_confirm_threshold.new_value().copied()),
     ];
     for (field, value) in thresholds {
         if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
@@ -207,9 +193,9 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     now.memory_importance_threshold =
         memory.memory_importance_threshold.unwrap_or(now.memory_importance_threshold);
     now.enable_semantic_search = memory.enable_semantic_search.unwrap_or(now.enable_semantic_search);
-    now.auto_confirm_threshold = memory.auto_confirm_threshold.unwrap_or(now.auto_confirm_threshold);
+    memory.auto_confirm_threshold.apply(&mut now.auto_confirm_threshold);
     now.allow_private_in_context = memory.allow_private_in_context.unwrap_or(now.allow_private_in_context);
-    let names_model = chat.default_model.iter().flatten().next().is_some();
+    let names_model = chat.default_model.new_value().is_some();
     chat.apply(&mut settings.chat_settings);
     let set = &settings.chat_settings;
     let provider =

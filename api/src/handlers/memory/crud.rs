@@ -12,6 +12,7 @@ use rapport_common::{
     domain::{
         ids::{ChangeId, MemoryId, UserId},
         memory::{Action, Actor, Memory, MemoryStatus, MemoryType, MemoryView},
+        patch::Patch,
     },
     error::Code,
     memory::local::from_bytes,
@@ -183,9 +184,9 @@ fn for_readers(memory: Memory) -> MemoryView {
     view
 }
 
-/// Tells `null` from absent.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
-    clock::moment::deserialize(deserializer).map(Some)
+/// A time that is named, or `null`.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Patch<DateTime<Utc>>, D::Error> {
+    clock::moment::deserialize(deserializer).map(Patch::from)
 }
 
 /// A memory by hand, or changes to one; what is not named stays.
@@ -206,15 +207,15 @@ pub struct MemoryBody {
     confidence: Option<f64>,
     contexts: Option<Vec<String>>,
     is_private: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "moment")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    valid_from: Option<Option<DateTime<Utc>>>,
-    #[serde(default, deserialize_with = "given")]
+    valid_from: Patch<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "moment")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    valid_to: Option<Option<DateTime<Utc>>>,
-    #[serde(default, deserialize_with = "given")]
+    valid_to: Patch<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "moment")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Option<DateTime<Utc>>>,
+    expires_at: Patch<DateTime<Utc>>,
 }
 
 impl From<MemoryBody> for Draft {

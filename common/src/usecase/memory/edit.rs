@@ -8,6 +8,8 @@ use crate::{
     domain::{
         ids::{MemoryId, MessageId, SessionId, UserId},
         memory::{self, Actor, CONTENT_MAX, Memory, MemoryStatus, MemoryType, MemoryView},
+        patch::Patch,
+        texts,
         user::normalise_login,
     },
     error::{Code, FieldError},
@@ -30,9 +32,9 @@ pub struct Draft {
     pub confidence: Option<f64>,
     pub contexts: Option<Vec<String>>,
     pub is_private: Option<bool>,
-    pub valid_from: Option<Option<DateTime<Utc>>>,
-    pub valid_to: Option<Option<DateTime<Utc>>>,
-    pub expires_at: Option<Option<DateTime<Utc>>>,
+    pub valid_from: Patch<DateTime<Utc>>,
+    pub valid_to: Patch<DateTime<Utc>>,
+    pub expires_at: Patch<DateTime<Utc>>,
 }
 
 impl Draft {
@@ -71,7 +73,7 @@ impl Draft {
         {
             problem("contexts", "must be at most 20 words or phrases of up to 100 bytes".to_owned());
         }
-        if let (Some(Some(from)), Some(Some(to))) = (self.valid_from, self.valid_to)
+        if let (Patch::Set(from), Patch::Set(to)) = (self.valid_from, self.valid_to)
             && to < from
         {
             problem("valid_to", "must not be before `valid_from`".to_owned());
@@ -116,9 +118,9 @@ impl Draft {
             memory.contexts = contexts.iter().map(|context| context.trim().to_owned()).collect();
         }
         memory.is_private = is_private.unwrap_or(memory.is_private);
-        memory.valid_from = valid_from.unwrap_or(memory.valid_from);
-        memory.valid_to = valid_to.unwrap_or(memory.valid_to);
-        memory.expires_at = expires_at.unwrap_or(memory.expires_at);
+        valid_from.apply(&mut memory.valid_from);
+        valid_to.apply(&mut memory.valid_to);
+        expires_at.apply(&mut memory.expires_at);
     }
 }
 
@@ -297,7 +299,7 @@ impl Verdict {
         if self.corrected_importance.is_some_and(|importance| !(0.0..=1.0).contains(&importance)) {
             return Err(Error::field("corrected_importance", "must be from 0 to 1"));
         }
-        if self.feedback.as_ref().is_some_and(|text| text.chars().count() > 1_000 || text.contains('\0')) {
+        if self.feedback.as_ref().is_some_and(|text| !texts::fits(text, 1_000)) {
             return Err(Error::field("feedback", "must be at most 1000 characters"));
         }
         Ok(())
