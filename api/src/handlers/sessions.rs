@@ -57,7 +57,7 @@ pub struct SessionFilter {
 
 /// List sessions
 ///
-/// Pinned ones first, then by their last change. Filter by status, project and text.
+/// Pinned ones first, then by when something was last said in them. Filter by status, project and text.
 #[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, Page),
     responses((status = 200, description = "Sessions", body = SessionList)))]
 pub async fn list(

@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 mod breaker;
+mod complete;
 pub mod error;
 pub mod gemini;
 pub mod health;
@@ -31,11 +32,12 @@ use crate::{
     secret::Secret,
 };
 
+pub use complete::Completion;
 pub use error::{ErrorClass, ProviderError};
 pub use meter::{Call, Meter};
 pub use rates::RateHeaders;
 pub use registry::{NAMES, Offered, Providers};
-pub use router::{Completion, Said, Try};
+pub use router::{Said, Try};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

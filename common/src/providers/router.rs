@@ -18,8 +18,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_retry::strategy::ExponentialBackoff;
 
-use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, Providers, ToolCall};
-use crate::{chat::tokens, domain::message::Usage, telemetry::metrics::METRICS};
+use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, Providers};
+use crate::telemetry::metrics::METRICS;
 
 /// How often opening an answer is tried again with one provider. The ledger's attempts come on top.
 const RETRIES: usize = 2;
@@ -211,7 +211,6 @@ impl Providers {
                     }
                     let mut said = false;
                     request.meter.begin(&name, &model, estimate);
-                    // A whole answer may take as long as it takes.
                     let silence = (request.stream && silences < SILENCES).then(|| self.usual.silence(&name, &model));
                     let mut lost = false;
                     let opened = match silence.flatten() {
@@ -356,45 +355,4 @@ impl Providers {
             },
         }
     }
-
-    /// Asks and waits for the whole answer, for at most `within`: for jobs that read it as data.
-    pub async fn complete(
-        &self,
-        choice: &str,
-        mut request: ChatRequest,
-        within: Duration,
-    ) -> Result<Completion, ProviderError> {
-        request.within = Some(within);
-        let prompt = request.prompt_tokens();
-        let mut whole = Completion::default();
-        let asking = async {
-            let mut said = self.ask(choice, request);
-            let mut usage = None;
-            while let Some(said) = said.next().await {
-                match said? {
-                    Said::Started { provider, model } => (whole.provider, whole.model) = (provider, model),
-                    Said::Event(ChatEvent::Delta(delta)) => whole.text.push_str(&delta),
-                    Said::Event(ChatEvent::Usage(counted)) => usage = Some(counted),
-                    Said::Event(ChatEvent::ToolCall(call)) => whole.calls.push(call),
-                    Said::Event(ChatEvent::Finish(_)) | Said::Failed(_) => {}
-                    Said::Restart(_) => whole = Completion::default(),
-                }
-            }
-            let estimated = || Usage::new(prompt as i64, tokens::estimate(&whole.text) as i64);
-            whole.usage = usage.unwrap_or_else(estimated);
-            Ok(whole)
-        };
-        let late = || ProviderError::new(choice, ErrorClass::Timeout, "no whole answer in time");
-        tokio::time::timeout(within, asking).await.map_err(|_| late())?
-    }
-}
-
-/// A whole answer.
-#[derive(Debug, Clone, Default)]
-pub struct Completion {
-    pub text: String,
-    pub calls: Vec<ToolCall>,
-    pub usage: Usage,
-    pub provider: String,
-    pub model: String,
 }
