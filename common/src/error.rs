@@ -261,7 +261,12 @@ pub fn storage_is_full(error: &sqlx::Error) -> bool {
     // PostgreSQL's disk_full; SQLite's SQLITE_FULL, or a write that failed for lack of room (SQLITE_IOERR_WRITE and
     // SQLITE_IOERR_SHMSIZE are how a full disk shows beside the file itself).
     let sqlx::Error::Database(error) = error else { return false };
-    error.code().is_some_and(|code| matches!(code.as_ref(), "53100" | "13" | "778" | "4874"))
+    let code = error.code();
+    let is = |wanted: &str| code.as_deref() == Some(wanted);
+    // A new connection to PostgreSQL wants to write down what it learned of the tables; it says neither why it cannot, nor
+    // in another language.
+    let cannot_begin = is("XX000") && error.message().starts_with("could not write init file");
+    ["53100", "13", "778", "4874"].into_iter().any(is) || cannot_begin
 }
 
 /// Whether the database itself was out of reach, as opposed to refusing a statement.

@@ -155,7 +155,7 @@ mod tests {
     fn the_pause_doubles_and_is_short_for_who_has_nobody_else() {
         let pauses = |alone| [1, 2, 3, 4, 5, 40].map(|openings| BREAKER.pause(openings, alone).as_secs());
         assert_eq!(pauses(false), [10, 20, 40, 80, 80, 80]);
-        assert_eq!(pauses(true), [1, 2, 4, 4, 4, 4]);
+        assert_eq!(pauses(true), [1, 2, 2, 2, 2, 2]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -94,6 +94,32 @@ async fn sqlite_goes_on_by_itself_when_there_is_room_again() {
     drop(app);
 }
 
+/// A new connection writes a file of its own, and ends when it cannot: no bare 500 comes of that either.
+async fn new_connections_while_it_is_full(app: &App, user: &User, disk: &Small<'_>) {
+    use sqlx::Connection;
+    disk.fill();
+    let found =
+        Command::new("find").arg(disk.0).args(["-name", "pg_internal.init", "-print", "-delete"]).output();
+    assert!(!found.unwrap().stdout.is_empty());
+    disk.fill();
+    let (server, database) = app.database_url().rsplit_once('/').unwrap();
+    let mut elsewhere = sqlx::PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1";
+    let (cut,): (i64,) = sqlx::query_as(cut).bind(database).fetch_one(&mut elsewhere).await.unwrap();
+    assert!(cut > 0);
+    eventually("it is said that the disk is full", Duration::from_secs(20), || async {
+        let answer = user.post("/chat", &json!({"message": "/echo no room"})).await;
+        assert!([503, 507].contains(&answer.status), "{} {}", answer.status, answer.body);
+        (answer.status == 507).then_some(())
+    })
+    .await;
+    disk.free();
+    eventually("it goes on", Duration::from_secs(20), || async {
+        (user.post("/chat", &json!({"message": "/echo room"})).await.status == 200).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_goes_on_by_itself_when_there_is_room_again() {
     let folder = crate::harness::servers::folder().join("smallpg");
@@ -113,5 +139,6 @@ async fn postgres_goes_on_by_itself_when_there_is_room_again() {
     let app = App::builder(Stack::Production).postgres(url).start().await;
     let user = app.user().await;
     full_and_free(&user, &disk).await;
+    new_connections_while_it_is_full(&app, &user, &disk).await;
     drop((app, postgres));
 }
