@@ -23,6 +23,8 @@ pub async fn finish_title(
 ) -> Result<bool> {
     let result = json!({"session_id": session, "title": title});
     let mut tx = ctx.db.begin().await?;
+    // The session's row before the job's (docs/jobs.md, "Locks").
+    store::sessions::lock(&mut tx, session).await?;
     let settled = store::ledger::settle(
         &mut tx,
         job.id,

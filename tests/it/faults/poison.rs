@@ -141,6 +141,13 @@ async fn until_isolated(app: &App) -> u32 {
     .await
 }
 
+async fn until_none_is_isolated(app: &App) {
+    eventually("its process ends with the worker's", Duration::from_secs(20), || async {
+        isolated(app).is_empty().then_some(())
+    })
+    .await;
+}
+
 async fn a_worker_that_is_killed_blames_no_job_however_often(stack: Stack) {
     let mut app = App::builder(stack).env("QUEUE__LEASE_SECONDS", "2").start().await;
     let user = app.user().await;
@@ -151,10 +158,7 @@ async fn a_worker_that_is_killed_blames_no_job_however_often(stack: Stack) {
         app.start_runner();
         until_isolated(&app).await;
         app.kill_runner();
-        eventually("its process ends with the worker's", Duration::from_secs(20), || async {
-            isolated(&app).is_empty().then_some(())
-        })
-        .await;
+        until_none_is_isolated(&app).await;
     }
     app.start_runner();
     let ended = user.finished(&job, Duration::from_secs(60)).await;
@@ -182,7 +186,7 @@ async fn a_suspect_streams_and_is_cancelled_and_handed_back_as_any_job(stack: St
     let process = if stack == Stack::Embedded { &app.apis[0] } else { &app.workers[0] };
     process.signal("TERM");
     assert_eq!(process.wait(Duration::from_secs(20)).code(), Some(0), "{}", process.output());
-    assert!(isolated(&app).is_empty());
+    until_none_is_isolated(&app).await;
     app.start_runner();
     let mut stream = user.events(&jobs[1], None).await;
     let mut events = Vec::new();

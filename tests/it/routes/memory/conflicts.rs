@@ -115,7 +115,9 @@ async fn an_import_is_compared_as_it_comes_in(stack: Stack) {
     // It may take longer than a request waits.
     let many = user.post("/memory/import", &json!({"memories": rows})).await;
     let many = match many.status {
-        202 => user.finished(many.body["id"].as_str().unwrap(), Duration::from_secs(90)).await["result"].clone(),
+        202 => {
+            user.finished(many.body["id"].as_str().unwrap(), Duration::from_secs(90)).await["result"].clone()
+        }
         _ => many.expect(200),
     };
     assert_eq!((many["imported"].as_i64(), many["conflicts"].as_i64()), (Some(2_010), Some(1_000)), "{many}");
