@@ -94,11 +94,19 @@ async fn upload(user: &User, bomb: &Bomb) -> Answer {
     let times = SIZE / bomb.piece.len();
     let some = (4_096 / bomb.piece.len()).max(1);
     let chunk = bomb.piece.repeat(some);
-    let pieces = (0..times / some).map(move |_| chunk.clone());
-    let all = std::iter::once(bomb.head.to_owned()).chain(pieces).chain([bomb.tail.to_owned()]);
-    let body = reqwest::Body::wrap_stream(stream::iter(all.map(Ok::<_, std::io::Error>)));
-    let request = user.request(Method::POST, "/memory/import").header("content-type", bomb.kind);
-    Answer::of(request.header("prefer", "wait=110").body(body).send().await.unwrap()).await
+    // A refusal that comes before the end of the upload may be lost with the connection, as anywhere in HTTP/1.1.
+    for tries in 1.. {
+        let chunk = chunk.clone();
+        let pieces = (0..times / some).map(move |_| chunk.clone());
+        let all = std::iter::once(bomb.head.to_owned()).chain(pieces).chain([bomb.tail.to_owned()]);
+        let body = reqwest::Body::wrap_stream(stream::iter(all.map(Ok::<_, std::io::Error>)));
+        let request = user.request(Method::POST, "/memory/import").header("content-type", bomb.kind);
+        match request.header("prefer", "wait=110").body(body).send().await {
+            Ok(answer) => return Answer::of(answer).await,
+            Err(error) => assert!(tries < 4, "{}: {error:?}", bomb.name),
+        }
+    }
+    unreachable!()
 }
 
 /// A figure of `/proc/<pid>/status`, in bytes.
