@@ -39,7 +39,7 @@ promise('20,000 words that stream cost a fifteenth of parsing and replacing all 
   assert.ok(ours <= usual / 15, `${ours} against ${usual}`);
 });
 
-promise('of 2,000 messages the newest is seen in a fifth of the time that drawing all takes, its requests included', { timeout: 240_000 }, async ({ open }) => {
+promise('of 2,000 messages the newest is seen in a third of the time that drawing all takes, its requests included', { timeout: 240_000 }, async ({ open }) => {
   const person = await it.server.account();
   const body = 'Some **words** with `code`, a [link](https://example.com) and a list:\n\n- one\n- two\n\n```js\nlet x = 1;\n```\n\n';
   const messages = Array.from({ length: 2_000 }, (_, n) => ({ role: n % 2 ? 'assistant' : 'user', content: `${n}: ${n % 2 ? body.repeat(3) : 'a question'}` }));

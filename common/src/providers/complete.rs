@@ -8,7 +8,7 @@ use super::{ChatEvent, ChatRequest, ErrorClass, ProviderError, Providers, ToolCa
 use crate::{chat::tokens, domain::message::Usage};
 
 impl Providers {
-    /// Asks and waits for the whole answer, for at most `within`: for jobs that read it as data.
+    /// Asks and waits for the whole answer, for at most `within`.
     pub async fn complete(
         &self,
         choice: &str,
