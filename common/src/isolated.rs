@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
@@ -69,6 +70,8 @@ impl From<Numbered> for Event {
 pub struct Errand {
     pub job: JobId,
     pub attempt: u32,
+    /// What time it is: embedded, time may go on from before this machine's clock was set back.
+    pub now: DateTime<Utc>,
 }
 
 /// The way out of the process that runs one job.

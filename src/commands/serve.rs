@@ -2,10 +2,17 @@
 
 use std::{fs::File, net::SocketAddr, time::Duration};
 
+use chrono::TimeDelta;
 use rapport_common::{
-    Context, clock, domain::job::Queue, files, presence, secret::redact_url, settings::Settings, store,
+    Context, clock,
+    domain::job::Queue,
+    files, presence,
+    secret::redact_url,
+    settings::Settings,
+    store::{self, Conn},
 };
 use rapport_worker::Options;
+use tokio::time::Instant;
 
 use crate::{commands, wiring};
 
@@ -39,15 +46,36 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// A clock that was set back by more than this is believed, and time runs backwards once.
+const SET_BACK: TimeDelta = TimeDelta::days(1);
+
 /// The lock on the data folder proves that no other process works with it: what one before was doing is nobody's now, and
 /// its leases need not be waited for.
 async fn take_over(ctx: &Context) -> Result<(), String> {
     if let store::Db::Lite(_) = ctx.db {
-        let end = async { store::ledger::end_leases(&mut ctx.db.relaxed().await?, clock::now()).await };
-        let ended = end.await.map_err(|error| format!("the database: {error}"))?;
+        let ended = async {
+            let mut conn = ctx.db.relaxed().await?;
+            go_on_from(&mut conn).await?;
+            store::ledger::end_leases(&mut conn, clock::now()).await
+        };
+        let ended = ended.await.map_err(|error| format!("the database: {error}"))?;
         if ended > 0 {
             tracing::warn!(jobs = ended, "taken over from a process that died");
         }
+    }
+    Ok(())
+}
+
+/// Time goes on from where the process before left it, though this machine's clock was set back meanwhile: what was put in
+/// by then would wait for as long as it was set back.
+async fn go_on_from(conn: &mut Conn) -> Result<(), sqlx::Error> {
+    let now = clock::now();
+    let Some(last) = store::ledger::last_seen(conn).await?.filter(|last| *last > now) else { return Ok(()) };
+    tracing::warn!(%last, %now, "this machine's clock was set back");
+    if last - now <= SET_BACK {
+        clock::learn(Instant::now(), last);
+    } else {
+        store::ledger::run_none_later(conn, now).await?;
     }
     Ok(())
 }

@@ -9,11 +9,12 @@ use std::{borrow::Cow, process::Stdio, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use rapport_common::{
-    Context, Error, Result,
+    Context, Error, Result, clock,
     domain::{event::Event, job::Job},
     error::Code,
     isolated::{Errand, LONGEST_LINE, Message, Pipe},
     store,
+    usecase::model_pace,
 };
 use tokio::{
     io::Stdin,
@@ -107,7 +108,7 @@ async fn start(runtime: &Runtime, job: &Job) -> std::io::Result<Attempt> {
         return Err(std::io::Error::other("the process has no standard input or output"));
     };
     let mut to = FramedWrite::new(to, LinesCodec::new());
-    let errand = serde_json::to_string(&Errand { job: job.id, attempt: job.attempt })?;
+    let errand = serde_json::to_string(&Errand { job: job.id, attempt: job.attempt, now: clock::now() })?;
     to.send(errand).await.map_err(std::io::Error::other)?;
     Ok(Attempt { child, to, from: FramedRead::new(from, LinesCodec::new_with_max_length(LONGEST_LINE)) })
 }
@@ -201,8 +202,10 @@ pub async fn serve(ctx: Context, pipe: Pipe) -> std::result::Result<(), String> 
     let mut from = FramedRead::new(tokio::io::stdin(), LinesCodec::new_with_max_length(1_000));
     let errand = from.next().await.ok_or("nobody says which job")?.map_err(|error| error.to_string())?;
     let errand: Errand = serde_json::from_str(&errand).map_err(|error| error.to_string())?;
+    clock::learn(Instant::now(), errand.now);
     let job = find(&ctx, &errand).await.map_err(|error| error.to_string())?;
     let Some(job) = job else { return say(&pipe, Message::Ended("lost".to_owned())).await };
+    model_pace::recall(&ctx).await;
     say(&pipe, Message::Begun).await?;
     let (stop, signal) = watch::channel(None);
     let stopping = CancellationToken::new();

@@ -29,6 +29,7 @@ use rapport_common::{
     Context, clock,
     domain::job::{Lane, Queue},
     presence, store,
+    usecase::model_pace,
 };
 use tokio::{
     sync::{Mutex, Semaphore},
@@ -108,6 +109,7 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     attending.spawn(cancels::run(Arc::clone(&runtime), attendants.clone()));
     attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
 
+    model_pace::recall(&runtime.ctx).await;
     presence::entered().await;
     let mut lanes = JoinSet::new();
     for &queue in &options.queues {

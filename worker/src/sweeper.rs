@@ -25,7 +25,7 @@ use rapport_common::{
     Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
-    usecase::{memory, webhooks},
+    usecase::{memory, model_pace, webhooks},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,7 @@ async fn sweep(runtime: &Runtime, deferral: &mut Deferral, absentees: &mut Absen
         memory::embed::schedule(&runtime.ctx).await?;
     }
     webhooks::schedule(&runtime.ctx).await?;
+    model_pace::keep(&runtime.ctx).await?;
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;
     }
@@ -203,6 +204,7 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::usage::prune(&mut conn, &store::usage::day(now - TimeDelta::days(40))).await?;
     store::webhooks::prune(&mut conn, now - TimeDelta::days(30)).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
+    store::model_pace::prune(&mut conn, now - model_pace::BELIEVED).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;

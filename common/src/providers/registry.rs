@@ -67,6 +67,15 @@ impl Providers {
         })
     }
 
+    /// What other processes should know of how slowly models begin: provider, model, slowest beginning. Each change once.
+    pub fn pace_to_keep(&self) -> Vec<(String, String, Duration)> {
+        self.usual.to_keep()
+    }
+
+    pub fn pace_was(&self, provider: &str, model: &str, slowest: Duration) {
+        self.usual.was(provider, model, slowest);
+    }
+
     fn known(&self, name: &str) -> Option<&Known> {
         self.all.iter().find(|known| known.provider.name() == name)
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
-    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids},
+    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids},
     jobs::{Ready, columns},
 };
 use crate::{
@@ -135,6 +135,11 @@ const BURY: Pair = forsaken_pair!(
     3 4 [""]
 );
 /// At the start of an embedded process: every other that had jobs is dead.
+/// The last moment that the database knows of.
+const LAST_SEEN: &str = "select max(at) from (select max(seen_at) as at from workers
+    union all select created_at from (select created_at from jobs order by id desc limit 1) j) t";
+const NOT_LATER: &str =
+    "update jobs set run_at = $1 where status = 'queued' and run_at > $1 and created_at > $1";
 const END_LEASES: &str = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
 const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
 const OPEN: Pair = any_id!(["select id from jobs where id in "] 1 [" and status in ('queued', 'running')"]);
@@ -143,6 +148,8 @@ pub(super) const SQL: &[&str] = &[
     RUNNING,
     HELD,
     END_LEASES,
+    LAST_SEEN,
+    NOT_LATER,
     CANCELLED,
     SETTLE,
     RETRY_LATER,
@@ -202,6 +209,16 @@ pub async fn held(conn: &mut Conn, worker: &str) -> Result<HashMap<JobId, u32>, 
 /// Ends all leases: their holders are known to be dead.
 pub async fn end_leases(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     execute!(conn, END_LEASES, now - TimeDelta::milliseconds(1))
+}
+
+/// The last moment that anything of the ledger was written at, about.
+pub async fn last_seen(conn: &mut Conn) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    Ok(fetch_one!((Option<DateTime<Utc>>,), conn, LAST_SEEN)?.0)
+}
+
+/// Lets jobs that were put in after `now`, by a clock that has been set back since, run now.
+pub async fn run_none_later(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(conn, NOT_LATER, now)
 }
 
 /// Which of `worker`'s running jobs somebody asked to stop.

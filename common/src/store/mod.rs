@@ -23,6 +23,7 @@ pub mod memory_links;
 pub mod memory_log;
 pub mod memory_stats;
 pub mod messages;
+pub mod model_pace;
 pub mod presence;
 pub mod projects;
 pub mod sessions;
@@ -60,6 +61,7 @@ pub const ALL_SQL: &[(&str, &[&str])] = &[
     ("memory_log", memory_log::SQL),
     ("memory_stats", memory_stats::SQL),
     ("messages", messages::SQL),
+    ("model_pace", model_pace::SQL),
     ("presence", presence::BOTH),
     ("sessions", sessions::SQL),
     ("settings", settings::SQL),

@@ -15,6 +15,7 @@ pub mod import_session;
 pub mod keys;
 mod look_alike;
 pub mod memory;
+pub mod model_pace;
 pub mod profile;
 pub mod projects;
 pub mod retry_job;

@@ -63,7 +63,7 @@ async fn an_api_with_a_wrong_clock_delays_nothing_and_locks_nobody_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_jumps_back_holds_nothing_up() {
     let mut app = App::builder(Stack::Embedded).start().await;
-    let clock = app.restart_api_with_settable_clock(0);
+    let clock = app.restart_api_with_settable_clock(0, "+0s");
     let user = app.user().await;
     assert_eq!(user.chat("/echo before").await["reply"], "before");
     for off in ["-600s", "+1200s", "-60s"] {
@@ -82,4 +82,33 @@ async fn a_clock_that_jumps_back_holds_nothing_up() {
         .then_some(())
     })
     .await;
+}
+
+/// What waits when the process dies is not kept waiting by a clock that is set back before the next one starts: by less than
+/// a day, time goes on; by more, it is believed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_back_between_two_processes_keeps_no_job_waiting() {
+    for off in ["-600s", "-3d"] {
+        let mut app = App::builder(Stack::Embedded).start().await;
+        let user = app.user().await;
+        assert_eq!(user.chat("/echo before").await["reply"], "before");
+        let mut ids = Vec::new();
+        for text in ["/fail 503 x1 /echo there", "/delay 2000 /echo there"] {
+            ids.push(user.submit(text).await["id"].as_str().unwrap().to_owned());
+        }
+        eventually("both have begun", Duration::from_secs(20), || async {
+            for id in &ids {
+                (user.job(id).await["attempt"].as_u64() >= Some(1)).then_some(())?;
+            }
+            Some(())
+        })
+        .await;
+        app.restart_api_with_settable_clock(0, off);
+        for id in &ids {
+            let job = user.finished(id, Duration::from_secs(30)).await;
+            assert_eq!(job["result"]["reply"], "there", "{off}: {job}");
+        }
+        // What is said now comes after what was said before.
+        assert_eq!(user.chat("/echo after").await["reply"], "after");
+    }
 }

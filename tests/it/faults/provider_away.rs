@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::{
     both_stacks,
     harness::{
-        App, Stack, eventually,
+        App, Stack, User, dump, eventually,
         replay::{Replay, Reply},
         servers::free_port,
         sse::{Event, text_of},
@@ -20,6 +20,7 @@ use crate::{
 };
 
 both_stacks!(
+    a_process_that_has_just_started_knows_how_quick_the_provider_is,
     an_outage_fails_no_message_and_its_end_is_noticed,
     one_that_outlasts_the_patience_fails_each_message_once,
     a_waiting_message_is_cancelled_at_once,
@@ -309,8 +310,40 @@ async fn the_first_success_closes_the_breaker_of_all_processes() {
     eventually("the API knows", Duration::from_secs(20), || async { available().await.then_some(()) }).await;
 }
 
+/// What one process learned of a provider serves the next one: its first request is made anew, too.
+async fn a_process_that_has_just_started_knows_how_quick_the_provider_is(stack: Stack) {
+    let (mut app, _provider) = app_with_a_lossy_provider(stack).await;
+    let user = app.user().await;
+    for number in 0..16 {
+        user.chat(&format!("number {number}")).await;
+    }
+    eventually("it is kept", Duration::from_secs(20), || async {
+        let mut conn = app.db().await.read().await.unwrap();
+        (dump::count(&mut conn, "select count(*) from model_pace").await == 1).then_some(())
+    })
+    .await;
+    match stack {
+        Stack::Embedded => app.restart_api(0),
+        Stack::Production => {
+            app.workers[0].kill();
+            app.add_worker();
+        }
+    }
+    assert_asked_anew(&user).await;
+}
+
 /// A provider known to be quick says nothing at all, twice: long before the first-byte timeout it is asked anew.
 async fn a_request_that_was_lost_on_the_way_is_made_again(stack: Stack) {
+    let (app, _provider) = app_with_a_lossy_provider(stack).await;
+    let user = app.user().await;
+    for number in 0..16 {
+        user.chat(&format!("number {number}")).await;
+    }
+    assert_asked_anew(&user).await;
+}
+
+/// A provider that says nothing at all to the first two requests with "the lost one".
+async fn app_with_a_lossy_provider(stack: Stack) -> (App, Replay) {
     let lost = AtomicUsize::new(0);
     let provider = Replay::start(move |seen, _| {
         let silent = seen.text.contains("the lost one") && lost.fetch_add(1, Ordering::SeqCst) < 2;
@@ -324,10 +357,10 @@ async fn a_request_that_was_lost_on_the_way_is_made_again(stack: Stack) {
         .env("MEMORY__PROVIDER", "mock")
         .start()
         .await;
-    let user = app.user().await;
-    for number in 0..16 {
-        user.chat(&format!("number {number}")).await;
-    }
+    (app, provider)
+}
+
+async fn assert_asked_anew(user: &User) {
     let job = user.submit("the lost one").await["id"].as_str().unwrap().to_owned();
     // The first-byte timeout is a minute.
     let job = user.finished(&job, Duration::from_secs(40)).await;

@@ -280,11 +280,11 @@ impl App {
         self.ports.push(port);
     }
 
-    /// Starts an embedded process again, with a clock that can be set while it runs.
-    pub fn restart_api_with_settable_clock(&mut self, index: usize) -> Clock {
+    /// Starts an embedded process again, with a clock that is so far off, and can be set while it runs.
+    pub fn restart_api_with_settable_clock(&mut self, index: usize, off: &str) -> Clock {
         self.apis[index].kill();
         let clock = Clock(self.folder.join("clock"));
-        clock.set("+0s");
+        clock.set(off);
         let mut env = fake_clock("+0s");
         env.retain(|(key, _)| key != "FAKETIME");
         for (key, value) in
