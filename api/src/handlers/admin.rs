@@ -226,12 +226,18 @@ pub async fn resume(
 pub struct DeadQuery {
     kind: Option<String>,
     queue: Option<String>,
+    /// Whether to count all that match, in `total`.
+    #[serde(default)]
+    count: bool,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct DeadList {
     items: Vec<Dead>,
     next_cursor: Option<String>,
+    /// How many match, on all pages; only with `count=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
 }
 
 /// List jobs that failed for good, newest first
@@ -246,12 +252,16 @@ pub async fn dead(
     Query(page): Query<Cursors>,
 ) -> Result<Answer<DeadList>> {
     let (limit, before): (_, Option<JobId>) = page.check()?;
-    let DeadQuery { kind, queue } = query;
+    let DeadQuery { kind, queue, count } = query;
     let mut conn = state.ctx.db.read().await?;
     let items = rows::dead(&mut conn, before, kind.as_deref(), queue.as_deref(), limit).await?;
     let full = items.len() as i64 == limit;
     let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(DeadList { items, next_cursor }))
+    let total = match count {
+        true => Some(rows::count_dead(&mut conn, kind.as_deref(), queue.as_deref()).await?),
+        false => None,
+    };
+    Ok(Answer(DeadList { items, next_cursor, total }))
 }
 
 /// Which dead jobs: those of `job_ids`, or all that match `filter`.

@@ -3,8 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_stream::stream;
-use axum::{extract::State, http::Uri, response::Response};
-use chrono::TimeDelta;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
     clock,
     domain::{
@@ -19,81 +23,121 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::jobs::caller_or_ticket;
-use crate::{error::Result, extract::Identity, policy::Content, state::AppState, stream::sse};
+use crate::{
+    error::Result,
+    extract::{Identity, after_event},
+    policy::Content,
+    state::AppState,
+    stream::sse,
+};
 
 /// How often the database is asked: two queries by index a stream.
 const PERIOD: Duration = Duration::from_millis(500);
 /// Transactions become visible a little after the times they carry.
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
 
+/// How far back a stream may be resumed. Memory events are kept as long.
+const KEPT: TimeDelta = TimeDelta::days(1);
+
 #[derive(Default, Deserialize)]
 struct Parameters {
+    after: Option<String>,
     token: Option<String>,
+}
+
+/// What a reader has heard: every change of a job up to a moment, and every event of the memory up to a number. Both make
+/// the id of an event, `<seconds>-<number>`.
+#[derive(Clone, Copy)]
+struct Heard {
+    jobs: DateTime<Utc>,
+    memory: i64,
+}
+
+impl Heard {
+    fn id(self) -> EventId {
+        let seconds = u32::try_from(self.jobs.timestamp()).unwrap_or_default();
+        EventId::new(seconds, u32::try_from(self.memory).unwrap_or(u32::MAX))
+    }
+
+    fn of(id: EventId, now: DateTime<Utc>) -> Self {
+        let jobs = DateTime::from_timestamp(i64::from(id.attempt), 0).unwrap_or(now);
+        Self { jobs: jobs.clamp(now - KEPT, now), memory: i64::from(id.n) }
+    }
 }
 
 /// Follow everything that happens to you
 ///
-/// Server-sent events, from now on: `job` (`{job_id, kind, status, session_id}` whenever a job's state changes), `title`
+/// Server-sent events: `job` (`{job_id, kind, status, session_id}` whenever a job's state changes), `title`
 /// (`{session_id, title}`), and what `GET /memory/events` tells. An API key hears of titles with the scope `chat`, and of
 /// memories with `memory`.
+///
+/// Begins with what happens next. `Last-Event-ID` (or `?after=`) resumes after that event, for a day: what happened to the
+/// memory meanwhile is told once each; of each job (the newest 500) the state that it has now, which may be told again.
 #[utoipa::path(get, path = "/events", tag = "jobs",
-    params(("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers")),
+    params(("after" = Option<String>, Query, description = "The last event seen"),
+           ("Last-Event-ID" = Option<String>, Header, description = "The last event seen"),
+           ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers")),
     responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream")))]
 pub async fn events(
     State(state): State<AppState>,
     uri: Uri,
+    headers: HeaderMap,
     axum::Extension(identity): axum::Extension<Identity>,
 ) -> Result<Response> {
     let params =
         axum::extract::Query::<Parameters>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
     let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
     let slot = state.slots.take(caller.user, "sse")?;
+    let resumes = params.after.is_some() || headers.contains_key("last-event-id");
+    let after = after_event(&headers, params.after.as_deref())?;
     let ctx = state.ctx.clone();
     let user = caller.user;
-    let mut since = clock::now();
-    // What is known before is not told again.
-    let mut conn = ctx.db.read().await?;
-    let mut memory = memory_log::last_event(&mut conn, user).await?;
-    let known = store::jobs::changed(&mut conn, user, since - OVERLAP).await?;
-    drop(conn);
-    let mut told: HashMap<JobId, JobStatus> = known.into_iter().map(|job| (job.id, job.status)).collect();
+    let now = clock::now();
+    let mut told: HashMap<JobId, JobStatus> = HashMap::new();
+    let mut heard = if resumes {
+        Heard::of(after, now)
+    } else {
+        // What is known before is not told again.
+        let mut conn = ctx.db.read().await?;
+        let known = store::jobs::changed(&mut conn, user, now - OVERLAP).await?;
+        told.extend(known.into_iter().map(|job| (job.id, job.status)));
+        Heard { jobs: now, memory: memory_log::last_event(&mut conn, user).await? }
+    };
     let events = stream! {
-        let mut n = 0;
-        let mut next = |name: &str, data| {
-            n += 1;
-            Event::new(EventId::new(1, n), name, data)
-        };
         loop {
             let now = clock::now();
             let found = async {
                 let mut conn = ctx.db.read().await?;
-                let jobs = store::jobs::changed(&mut conn, user, since - OVERLAP).await?;
-                let events = memory_log::events_after(&mut conn, user, memory, 200).await?;
+                let jobs = store::jobs::changed(&mut conn, user, heard.jobs - OVERLAP).await?;
+                let events = memory_log::events_after(&mut conn, user, heard.memory, 200).await?;
                 Ok::<_, rapport_common::Error>((jobs, events))
             };
             // A database that is away costs a pause.
             if let Ok((jobs, memories)) = found.await {
-                since = now;
-                let mut still: HashMap<JobId, JobStatus> = HashMap::new();
-                for job in jobs {
-                    still.insert(job.id, job.status);
-                    if told.get(&job.id) == Some(&job.status) {
-                        continue;
+                let still = jobs.iter().map(|job| (job.id, job.status)).collect();
+                let mut news = jobs.into_iter().filter(|job| told.get(&job.id) != Some(&job.status)).peekable();
+                while let Some(job) = news.next() {
+                    // Who is cut off before the last of them hears all of them again.
+                    if news.peek().is_none() {
+                        heard.jobs = now;
                     }
                     let data = json!({"job_id": job.id, "kind": job.kind, "status": job.status, "session_id": job.session_id});
-                    yield next("job", data);
-                    let has_title = Content::Conversations.is_for(&caller);
-                    if has_title && job.kind == JobKind::Title && job.status == JobStatus::Succeeded {
-                        yield next("title", job.result.unwrap_or_default());
+                    let has_title = Content::Conversations.is_for(&caller)
+                        && job.kind == JobKind::Title
+                        && job.status == JobStatus::Succeeded;
+                    if has_title {
+                        yield Event::new(heard.id(), "title", job.result.unwrap_or_default());
                     }
+                    yield Event::new(heard.id(), "job", data);
                 }
+                heard.jobs = now;
                 told = still;
                 for (at, name, data) in memories {
-                    memory = at;
+                    heard.memory = at;
                     if !Content::Memories.is_for(&caller) {
                         continue;
                     }
-                    yield next(&name, data);
+                    yield Event::new(heard.id(), &name, data);
                 }
             }
             tokio::time::sleep(PERIOD).await;
@@ -103,4 +147,20 @@ pub async fn events(
         }
     };
     Ok(sse::response(&state, slot, events))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_its_way_through_an_id() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let heard = Heard { jobs: now - TimeDelta::hours(3), memory: 17 };
+        let read = Heard::of(heard.id().to_string().parse().unwrap(), now);
+        assert_eq!((read.jobs, read.memory), (heard.jobs, heard.memory));
+        let old = Heard::of(EventId::START, now);
+        assert_eq!((old.jobs, old.memory), (now - KEPT, 0), "no further back than a day");
+        assert_eq!(Heard::of(EventId::new(u32::MAX, 0), now).jobs, now, "nobody has heard the future");
+    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
     domain::ids::{JobId, UserId},
     error::Result,
@@ -23,6 +23,8 @@ const PAUSE: &str = "insert into queue_states (queue, is_paused, changed_at) val
     on conflict (queue) do update set is_paused = $2, changed_at = $3";
 const DEAD: &str = "select id, kind, queue, user_id, attempt, error, created_at, finished_at from jobs
     where status = 'failed' and id < $1 and ($2 is null or kind = $2) and ($3 is null or queue = $3) order by id desc limit $4";
+const COUNT_DEAD: &str = "select count(*) from jobs
+    where status = 'failed' and ($1 is null or kind = $1) and ($2 is null or queue = $2)";
 const OWNER: &str = "select user_id from jobs where id = $1 and status = 'failed'";
 const REVIVE: &str = "update jobs set status = 'queued', max_attempts = attempt + $2, run_at = $3, error = null, finished_at = null,
         quarantine = false, crashes = 0 where id = $1 and status = 'failed' and user_id is null";
@@ -31,7 +33,8 @@ const DISCARD: &str = "delete from jobs where id = $1 and status = 'failed' and 
 const DISCARD_CHAT: &str =
     "update jobs set status = 'cancelled' where id = $1 and status = 'failed' and kind = 'chat'";
 
-pub(super) const SQL: &[&str] = &[QUEUES, ENDED, PAUSED, PAUSE, DEAD, OWNER, REVIVE, DISCARD, DISCARD_CHAT];
+pub(super) const SQL: &[&str] =
+    &[QUEUES, ENDED, PAUSED, PAUSE, DEAD, COUNT_DEAD, OWNER, REVIVE, DISCARD, DISCARD_CHAT];
 
 /// (queue, queued, running, when the oldest became due)
 pub async fn queues(
@@ -83,6 +86,14 @@ pub async fn dead(
 ) -> Result<Vec<Dead>, sqlx::Error> {
     let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
     fetch_all!(Dead, q, DEAD, before, kind, queue, limit)
+}
+
+pub async fn count_dead(
+    q: &mut impl Querier,
+    kind: Option<&str>,
+    queue: Option<&str>,
+) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT_DEAD, kind, queue)?.0)
 }
 
 /// Whose a failed job is. `None`: there is none; `Some(None)`: nobody's.

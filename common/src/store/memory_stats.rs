@@ -20,11 +20,21 @@ const OVERVIEW: &str = "select count(*), coalesce(sum(case when status = 'confir
     from memories where user_id = $1 and created_at >= $2";
 const BY_TYPE: &str = "select memory_type, count(*) from memories where user_id = $1 and created_at >= $2 group by memory_type order by 1";
 const BY_STATUS: &str = "select status, count(*) from memories where user_id = $1 and created_at >= $2 group by status order by 1";
+macro_rules! by_day {
+    ($day:literal) => {
+        concat!(
+            "select ",
+            $day,
+            " as date, count(*) as count, sum(case when status = 'confirmed' then 1 else 0 end) as kept,
+            sum(case when status = 'pending' then 1 else 0 end) as waiting,
+            sum(case when status = 'rejected' then 1 else 0 end) as forgotten
+            from memories where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400"
+        )
+    };
+}
 const BY_DAY: Pair = Pair {
-    pg: "select to_char(created_at at time zone 'utc', 'YYYY-MM-DD') as day, count(*) from memories
-        where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400",
-    lite: "select substr(created_at, 1, 10) as day, count(*) from memories
-        where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400",
+    pg: by_day!("to_char(created_at at time zone 'utc', 'YYYY-MM-DD')"),
+    lite: by_day!("substr(created_at, 1, 10)"),
 };
 const CONFLICTS: &str = "select count(*) from memory_conflicts where user_id = $1 and status = 'open'";
 const PENDING: &str = "select count(*) from memories where user_id = $1 and status = 'pending'";
@@ -55,8 +65,19 @@ pub struct Overview {
     pub suggestions: i64,
     pub by_type: Vec<(String, i64)>,
     pub by_status: Vec<(String, i64)>,
-    /// (YYYY-MM-DD, created), the newest first.
-    pub by_day: Vec<(String, i64)>,
+    /// The newest first.
+    pub by_day: Vec<Day>,
+}
+
+/// What was noted on one day, and what it is now. What was merged, replaced or ran out is in `count` alone.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct Day {
+    /// YYYY-MM-DD, in UTC.
+    pub date: String,
+    pub count: i64,
+    pub kept: i64,
+    pub waiting: i64,
+    pub forgotten: i64,
 }
 
 type Columns = (i64, i64, i64, i64, f64, f64, i64, f64, i64, i64, i64, i64, i64, i64);
@@ -89,7 +110,7 @@ pub async fn overview(
         suggestions: fetch_one!((i64,), q, SUGGESTIONS, user)?.0,
         by_type: fetch_all!((String, i64), q, BY_TYPE, user, since)?,
         by_status: fetch_all!((String, i64), q, BY_STATUS, user, since)?,
-        by_day: fetch_all!((String, i64), q, by_day, user, since)?,
+        by_day: fetch_all!(Day, q, by_day, user, since)?,
     })
 }
 

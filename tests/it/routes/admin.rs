@@ -110,6 +110,12 @@ async fn an_admin_operates_the_service(stack: Stack) {
         }
     }
     assert_eq!(dead.len(), 3, "{listed}");
+    assert!(listed.get("total").is_none(), "counted only when asked: {listed}");
+    let all = listed["items"].as_array().unwrap().len();
+    for (filter, total) in [("kind=chat&limit=1&count=true", all), ("kind=probe&count=true", 0)] {
+        let counted = admin.get(&format!("/admin/jobs/dead?{filter}")).await.expect(200);
+        assert_eq!(counted["total"], json!(total), "{filter}: {counted}");
+    }
     let retried = admin
         .post("/admin/jobs/dead/retry", &json!({"job_ids": [dead[0], dead[1], "job_x"]}))
         .await

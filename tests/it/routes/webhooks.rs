@@ -24,7 +24,8 @@ both_stacks!(
     failed_deliveries_do_not_map_the_network,
     receivers_are_told_signed_and_again,
     addresses_inside_are_refused,
-    one_stream_tells_everything
+    one_stream_tells_everything,
+    the_stream_of_everything_resumes
 );
 
 /// Asks the official library of Standard Webhooks.
@@ -185,6 +186,71 @@ async fn one_stream_tells_everything(stack: Stack) {
             "memory_created" => memory = true,
             _ => {}
         }
+    }
+}
+
+/// Who was cut off, anywhere, hears the rest: each event of the memory once, and the state of each job that changed.
+async fn the_stream_of_everything_resumes(stack: Stack) {
+    let mut app = App::start(stack).await;
+    if stack == Stack::Production {
+        app.add_api();
+    }
+    let (user, other) = (app.user().await, app.user().await);
+    let follow = async |who: &crate::harness::User, after: &str| {
+        let request = who.request(Method::GET, "/events").header("last-event-id", after);
+        crate::harness::sse::Events::of(request.send().await.unwrap())
+    };
+    let note = async |content: &str| {
+        let made = user.post("/memory", &json!({"content": content})).await.expect(201);
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let mut stream =
+        crate::harness::sse::Events::of(user.request(Method::GET, "/events").send().await.unwrap());
+    let first = note("Likes tea").await;
+    let heard = loop {
+        let event = stream.next().await.unwrap();
+        if event.name == "memory_created" {
+            assert!(event.data.to_string().contains(&first), "{event:?}");
+            break event.id;
+        }
+    };
+    drop(stream);
+    // Meanwhile:
+    let missed = [note("Likes coffee").await, note("Likes cocoa").await];
+    let chat = user.chat("Please tell me about lamps").await;
+    let others = other.chat("hello").await;
+    let there = user.at(&app.url(app.apis.len() - 1));
+    for after in [heard.as_str(), "0-0"] {
+        let mut stream = follow(&there, after).await;
+        let (mut memories, mut ids) = (Vec::new(), Vec::new());
+        let mut is_done = false;
+        let wanted = if after == "0-0" { 3 } else { 2 };
+        while memories.len() < wanted || !is_done {
+            let event = stream.next().await.unwrap();
+            match event.name.as_str() {
+                "memory_created" => memories.push(event.data.to_string()),
+                "job" => {
+                    assert_ne!(event.data["session_id"], others["session_id"], "{event:?}");
+                    is_done |= event.data["job_id"] == chat["job_id"] && event.data["status"] == "succeeded";
+                }
+                _ => {}
+            }
+            ids.push(event.id.parse::<rapport_common::domain::event::EventId>().unwrap());
+        }
+        assert!(ids.is_sorted(), "{ids:?}");
+        let found = |id: &String| memories.iter().filter(|memory| memory.contains(id.as_str())).count();
+        assert_eq!(missed.iter().map(found).collect::<Vec<_>>(), [1, 1], "{memories:?}");
+        assert_eq!(found(&first), wanted - 2, "{memories:?}");
+    }
+    for wrong in ["x", "1", "1-x", "99999999999-1"] {
+        user.request(Method::GET, "/events")
+            .header("last-event-id", wrong)
+            .send()
+            .await
+            .map(|answer| {
+                assert_eq!(answer.status(), 400, "{wrong}");
+            })
+            .unwrap();
     }
 }
 

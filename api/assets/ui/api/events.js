@@ -31,20 +31,22 @@ export function hush() {
 }
 
 async function hold(signal) {
+  let last = '';
   for (let pause = 1_000; !signal.aborted; pause = Math.min(pause * 2, 30_000)) {
     try {
-      const response = await raw('GET', 'events', { signal });
+      const response = await raw('GET', 'events', { signal, headers: last ? { 'Last-Event-ID': last } : {} });
       if (response.ok) {
         pause = 1_000;
-        // What happened while nobody listened: screens ask anew.
-        tell('connected', {});
+        // What happened while nobody listened: screens ask anew. After a cut the stream goes on where it was.
+        if (!last) tell('connected', {});
         await read(response, (event) => {
+          last = event.id || last;
           let data;
           try { data = JSON.parse(event.data); } catch { return; }
           channel?.postMessage({ name: event.name, data });
           tell(event.name, data);
         }, signal);
-      }
+      } else if (response.status === 400) last = '';
     } catch { /* a pause, and again */ }
     if (!signal.aborted) await quiet(pause);
   }

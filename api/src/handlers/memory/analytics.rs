@@ -8,7 +8,7 @@ use rapport_common::{
     error::Code,
     store::{
         memories::{self, Filter, Sort, Wanted},
-        memory_stats::{self, Overview},
+        memory_stats::{self, Day, Overview},
     },
     usecase::memory::edit,
 };
@@ -80,7 +80,20 @@ pub struct Insight {
 pub struct MemoryDay {
     #[schema(example = "2026-11-20")]
     date: String,
+    /// Noted on that day. What was merged, replaced or ran out since is in here alone.
     count: i64,
+    /// Of these: confirmed now.
+    kept: i64,
+    /// Of these: to be reviewed.
+    waiting: i64,
+    /// Of these: rejected.
+    forgotten: i64,
+}
+
+impl From<Day> for MemoryDay {
+    fn from(Day { date, count, kept, waiting, forgotten }: Day) -> Self {
+        Self { date, count, kept, waiting, forgotten }
+    }
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -206,7 +219,7 @@ pub async fn dashboard(
         },
         by_type: of.by_type.into_iter().collect(),
         by_status: of.by_status.into_iter().collect(),
-        by_day: of.by_day.into_iter().rev().map(|(date, count)| MemoryDay { date, count }).collect(),
+        by_day: of.by_day.into_iter().rev().map(MemoryDay::from).collect(),
     }))
 }
 

@@ -1,4 +1,4 @@
-// How many dead jobs match a filter, and what is done with some of them, or by the server with all that match.
+// Dead jobs by a filter, and what is done with some of them, or by the server with all that match.
 import { get, insistently, newKey, post } from '../../api/client.js';
 
 const PAGE = 200;
@@ -6,24 +6,9 @@ const PAGE = 200;
 const PIECE = 500;
 /** With a filter it does so many at a time. */
 const AT_ONCE = 10_000;
-/** Nobody needs to know exactly how many more there are. */
-export const MOST = 5_000;
 
-export const firstPage = (filter) => get('dead', {}, { ...filter, limit: PAGE });
-
-/** Counts on from `list`, the first page: {n, whole}. Calls `counted(n)` after each page; ends when `go()` is false. */
-export async function count(list, filter, counted, go) {
-  let n = list.items.length;
-  let cursor = list.next_cursor;
-  while (cursor && n < MOST && go()) {
-    const at = cursor;
-    const next = await insistently(() => get('dead', {}, { ...filter, limit: PAGE, cursor: at }), go);
-    n += next.items.length;
-    cursor = next.next_cursor;
-    counted(n);
-  }
-  return { n, whole: !cursor };
-}
+/** The first page, with `total`: how many match on all pages. */
+export const firstPage = (filter) => get('dead', {}, { ...filter, limit: PAGE, count: true });
 
 const ask = (route, body) => {
   const key = newKey();

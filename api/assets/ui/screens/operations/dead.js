@@ -7,7 +7,7 @@ import { Confirm } from '../../parts/dialog.js';
 import { Empty, Loaded, More, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
-import { act, actOnAll, count, firstPage, MOST } from './all-dead.js';
+import { act, actOnAll, firstPage } from './all-dead.js';
 import { DeadRow } from './dead-row.js';
 import { loadNames } from './names.js';
 
@@ -21,31 +21,11 @@ function Pick({ name, label, value, onPick, group, choices }) {
       ${choices.map((one) => html`<option key=${one} value=${one}>${word(group, one)}</option>`)}</select></div>`;
 }
 
-/** Counts all that match, beyond the first page: null while it does. */
-function useAll(list, filter) {
-  const [all, setAll] = useState(null);
-  const [counted, setCounted] = useState(0);
-  const [problem, setProblem] = useState(null);
-  useEffect(() => {
-    setAll(null);
-    setCounted(0);
-    setProblem(null);
-    if (!list) return undefined;
-    let here = true;
-    count(list, filter, (n) => { if (here) setCounted(n); }, () => here).then((found) => { if (here) setAll(found); },
-      (error) => { if (!(error instanceof Problem)) throw error; if (here) setProblem(error); });
-    return () => { here = false; };
-  }, [list]);
-  return { all, counted, problem };
-}
-
 export function Dead() {
   const [kind, setKind] = useState('');
   const [queue, setQueue] = useState('');
   const filter = { kind, queue };
-  const [first, setFirst] = useState(null);
-  const list = useLoad(async () => { const page = await firstPage(filter); setFirst(page); return page; }, [kind, queue]);
-  const { all, counted, problem: uncounted } = useAll(first, filter);
+  const list = useLoad(() => firstPage(filter), [kind, queue]);
   const [marked, setMarked] = useState(() => new Set());
   const [asking, setAsking] = useState(null);
   const [busy, setBusy] = useState('');
@@ -54,7 +34,7 @@ export function Dead() {
   useEffect(loadNames, []);
   useEffect(() => { setMarked(new Set()); setAnswer(''); }, [kind, queue]);
   const mark = (id) => setMarked((old) => { const next = new Set(old); if (!next.delete(id)) next.add(id); return next; });
-  /** `which`: {ids}, or {n, whole} of all that match. */
+  /** `which`: {ids}, or {n} of all that match. */
   const run = async (verb, { ids, n: known }) => {
     setProblem(null);
     const most = ids?.length ?? known;
@@ -73,7 +53,7 @@ export function Dead() {
   const ask = (verb, which) => (verb === 'discard' ? setAsking(which) : run(verb, which));
   const more = async () => {
     const next = await get('dead', {}, { ...filter, limit: 200, cursor: list.data.next_cursor });
-    list.set((old) => ({ items: [...old.items, ...next.items], next_cursor: next.next_cursor }));
+    list.set((old) => ({ ...old, items: [...old.items, ...next.items], next_cursor: next.next_cursor }));
   };
   const many = [...marked];
   const some = { ids: many };
@@ -82,20 +62,18 @@ export function Dead() {
       <${Pick} name="queue" label=${t('ops.queue')} value=${queue} onPick=${setQueue} group="queue" choices=${QUEUES} />
       <button type="button" onClick=${() => { setAnswer(''); list.reload(); }}>${t('ops.refresh')}</button></div>
     <p role="status" class="answer-line">${busy || answer}</p>
-    <${ProblemLine} problem=${problem ?? uncounted} />
-    <${Loaded} of=${list}>${({ items, next_cursor: next }) => (items.length ? html`
+    <${ProblemLine} problem=${problem} />
+    <${Loaded} of=${list}>${({ items, total, next_cursor: next }) => (items.length ? html`
       <div class="row many">${many.length ? html`
           <button type="button" class="act" disabled=${!!busy} onClick=${() => ask('retry', some)}>${t('ops.retry.marked', { n: many.length })}</button>
           <button type="button" disabled=${!!busy} onClick=${() => ask('discard', some)}>${t('ops.discard.marked', { n: many.length })}</button>
           <button type="button" class="plain" onClick=${() => setMarked(new Set())}>${t('ops.unmark')}</button>`
-        : all ? html`<button type="button" disabled=${!!busy} onClick=${() => ask('retry', all)}>${t(all.whole ? 'ops.retry.all' : 'ops.retry.every', { n: all.n })}</button>
-          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', all)}>${t(all.whole ? 'ops.discard.all' : 'ops.discard.every', { n: all.n })}</button>
-          ${!all.whole && html`<span class="quiet">${t('ops.dead.most', { n: MOST })}</span>`}`
-          : html`<button type="button" disabled>${t('ops.counting', { n: counted || items.length })}</button>`}
+        : html`<button type="button" disabled=${!!busy} onClick=${() => ask('retry', { n: total })}>${t('ops.retry.all', { n: total })}</button>
+          <button type="button" disabled=${!!busy} onClick=${() => ask('discard', { n: total })}>${t('ops.discard.all', { n: total })}</button>`}
         <span class="grow"></span><button type="button" class="plain" onClick=${() => setMarked(new Set(items.map((job) => job.id)))}>${t('ops.mark.shown', { n: items.length })}</button></div>
       <ul class="dead-list">${items.map((job) => html`<${DeadRow} key=${job.id} job=${job} marked=${marked.has(job.id)} busy=${!!busy}
         onMark=${() => mark(job.id)} onAct=${(verb) => ask(verb, { ids: [job.id] })} />`)}</ul>
       <${More} shown=${!!next} onMore=${more} />` : html`<${Empty} text=${t(kind || queue ? 'ops.dead.none.match' : 'ops.dead.none')} />`)}<//>
-    ${asking && html`<${Confirm} title=${t(asking.whole === false ? 'ops.discard.every.title' : 'ops.discard.title', asked)} text=${t('ops.discard.text')}
-      verb=${t(asking.whole === false ? 'ops.discard.every' : 'ops.discard.n', asked)} onYes=${() => run('discard', asking)} onClose=${() => setAsking(null)} />`}`;
+    ${asking && html`<${Confirm} title=${t('ops.discard.title', asked)} text=${t('ops.discard.text')}
+      verb=${t('ops.discard.n', asked)} onYes=${() => run('discard', asking)} onClose=${() => setAsking(null)} />`}`;
 }

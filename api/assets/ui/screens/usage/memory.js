@@ -33,13 +33,18 @@ function Insights({ insights }) {
   })}</ul>`;
 }
 
+const SERIES = ['kept', 'waiting', 'forgotten', 'replaced'];
+
+/** A day's memories by what they are now; what is left over was merged, corrected or ran out. */
+const becameOf = ({ date, count, kept, waiting, forgotten }) => ({ date, kept, waiting, forgotten, replaced: count - kept - waiting - forgotten });
+
 export function MemoryFigures({ dashboard, top, days }) {
   const shares = (group, counts) => Object.entries(counts).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]).map(([key, value]) => ({ key, name: word(group, key), value }));
   const used = top.filter((memory) => memory.access_count > 0).map((memory) => ({ key: memory.id, name: memory.content, value: memory.access_count, href: href('memory', memory.id) }));
   const { overview } = dashboard;
   if (!overview.total_memories) return html`<${Empty} text=${t('usage.memory.none')}><a href="#/chat">${t('chat.new')}</a><//>`;
   return html`<${Health} health=${dashboard.health} /><${Insights} insights=${dashboard.insights} />
-    <${Chart} title=${t('usage.memory.new')} rows=${byDay(dashboard.by_day, days)} series=${[{ key: 'count', name: t('usage.memories') }]} />
+    <${Chart} title=${t('usage.memory.new')} rows=${byDay(dashboard.by_day.map(becameOf), days)} series=${SERIES.map((key) => ({ key, name: t(`usage.became.${key}`) }))} />
     <div class="two-wide"><${Shares} title=${t('usage.by.status')} items=${shares('status', dashboard.by_status)} />
       <${Shares} title=${t('usage.by.kind')} items=${shares('type', dashboard.by_type)} /></div>
     ${used.length > 0 && html`<${Shares} title=${t('usage.most.used')} items=${used} format=${(n) => t('usage.times', { n })} />`}`;

@@ -2,7 +2,6 @@
 export const work = {
   'work.daily.tokens': 'দিনে টোকেন', 'work.daily.cost': 'দিনে মার্কিন ডলার', 'work.no.limit.help': '০ মানে কোনো সীমা নেই। খালি রাখলে এই সার্ভারের সাধারণ সীমা খাটে।', 'work.search': 'খুঁজুন',
   'chart.table': 'সারণিতে দেখান', 'chart.hide': 'সারণি সরান', 'chart.day': 'দিন (UTC)', 'chart.none': 'এই সময়ে কিছু নেই।', 'chart.desc': 'মোট {total}। সবচেয়ে বেশি {day}: {most}।',
-
   'ops.admins': 'এই পাতা সার্ভারের অ্যাডমিনদের জন্য। আপনার অ্যাকাউন্ট অ্যাডমিন নয়।',
   'ops.queues': 'সারি', 'ops.dead': 'ব্যর্থ কাজ', 'ops.workers': 'কর্মী', 'ops.providers': 'সেবাদাতা', 'ops.people': 'ব্যবহারকারী', 'ops.audit': 'নিরীক্ষা',
   'ops.hold': 'থামিয়ে রাখুন', 'ops.held': 'থামানো আছে: আবার না চাপা পর্যন্ত সংখ্যা বদলাবে না।', 'ops.live': 'সরাসরি, প্রতি ২ সেকেন্ডে। মাউস ওপরে থাকলে সারিগুলো নিজের জায়গায় থাকে।',
@@ -23,7 +22,6 @@ export const work = {
   'ops.dead.busy': 'চলছে: {m}টির মধ্যে {n}টি', 'ops.dead.retry.done': { one: '{m}টির মধ্যে {n}টি আবার চলছে।', other: '{m}টির মধ্যে {n}টি আবার চলছে।' }, 'ops.dead.discard.done': { one: '{m}টির মধ্যে {n}টি বাদ দেওয়া হয়েছে।', other: '{m}টির মধ্যে {n}টি বাদ দেওয়া হয়েছে।' },
   'ops.retry': 'আবার চালান', 'ops.discard': 'বাদ দিন', 'ops.why': 'কেন', 'ops.retry.marked': 'চিহ্নিত {n}টি আবার চালান', 'ops.discard.marked': 'চিহ্নিত {n}টি বাদ দিন', 'ops.unmark': 'চিহ্ন তুলে নিন',
   'ops.retry.all': { one: 'মিলছে এমন {n}টি আবার চালান', other: 'মিলছে এমন {n}টির সবই আবার চালান' }, 'ops.discard.all': { one: 'মিলছে এমন {n}টি বাদ দিন', other: 'মিলছে এমন {n}টির সবই বাদ দিন' },
-  'ops.retry.every': 'মিলছে এমন সবই আবার চালান', 'ops.discard.every': 'মিলছে এমন সবই বাদ দিন', 'ops.discard.every.title': 'মিলছে এমন সব ব্যর্থ কাজ বাদ দেবেন?', 'ops.dead.most': '{n}টির বেশি।', 'ops.counting': 'গোনা হচ্ছে: এ পর্যন্ত {n}টি …',
   'ops.mark.shown': 'দেখানো {n}টি চিহ্নিত করুন', 'ops.mark.one': 'চিহ্নিত করুন: {name}, {id}', 'ops.discard.title': { one: '{n}টি ব্যর্থ কাজ বাদ দেবেন?', other: '{n}টি ব্যর্থ কাজ বাদ দেবেন?' },
   'ops.discard.text': 'এগুলো তালিকা থেকে চলে যাবে, এখান থেকে আর চালানো যাবে না। আলাপে ব্যর্থ উত্তরটি থেকে যাবে।', 'ops.discard.n': '{n}টি বাদ দিন',
   'ops.error': 'ত্রুটি', 'ops.user': 'কার', 'ops.job': 'কাজ', 'ops.request': 'অনুরোধ', 'ops.made': 'তৈরি', 'ops.ended': 'ব্যর্থ', 'ops.tries': 'চেষ্টা', 'ops.chat': 'আলাপ খুলুন',
@@ -37,7 +35,6 @@ export const work = {
   'audit.email_changed': 'ইমেইল বদল', 'audit.profile_changed': 'পরিচয় বদল', 'audit.password_changed': 'পাসওয়ার্ড বদল', 'audit.password_reset': 'নতুন পাসওয়ার্ড', 'audit.password_reset_by_admin': 'অ্যাডমিন নতুন পাসওয়ার্ড দিয়েছেন', 'audit.email_verified': 'ইমেইল যাচাই',
   'audit.api_key_made': 'API কী তৈরি', 'audit.api_key_deleted': 'API কী মোছা', 'audit.provider_key_set': 'সেবাদাতার কী রাখা', 'audit.quota_set': 'কোটা ঠিক করা', 'audit.queue_paused': 'সারি থামানো', 'audit.queue_resumed': 'সারি চালু',
   'audit.dead_jobs_retried': 'ব্যর্থ কাজ আবার চালানো', 'audit.dead_jobs_discarded': 'ব্যর্থ কাজ বাদ',
-
   'project.new': 'নতুন প্রকল্প', 'project.edit': 'প্রকল্প বদলান', 'project.made': 'প্রকল্প তৈরি হয়েছে।', 'project.count': { one: '{n}টি প্রকল্প', other: '{n}টি প্রকল্প' }, 'project.changed': 'বদল {when}', 'project.all': 'সব প্রকল্প', 'project.parts': 'প্রকল্পের অংশ',
   'project.empty': 'এখনো কোনো প্রকল্প নেই। প্রকল্প তার আলাপগুলোকে নিজের প্রম্পট, মডেল, কী ও বাজেট দেয়।',
   'project.name': 'নাম', 'project.description': 'বিবরণ', 'project.provider': 'সেবাদাতা', 'project.provider.any': 'এই সার্ভারের সেবাদাতা', 'project.model': 'মডেল', 'project.model.help': 'খালি রাখলে সেবাদাতার মডেল নেওয়া হয়।',
@@ -50,7 +47,6 @@ export const work = {
   'project.keys.help': 'এই প্রকল্পের আলাপ সার্ভারের কী-র বদলে এগুলো ব্যবহার করে। কী এখানে লেখা হয়, আর কখনো দেখানো হয় না।', 'project.keys.none': 'এখনো কোনো কী নেই: সার্ভারের কী ব্যবহার হচ্ছে।',
   'project.key': 'কী', 'project.key.add': 'কী দিন', 'project.key.help': 'সেবাদাতা যেমন দিয়েছে। আগেরটির জায়গা নেবে।', 'project.key.save': 'কী রাখুন', 'project.key.kept': '{name}-এর কী রাখা হয়েছে।',
   'project.key.since': '{when} থেকে', 'project.key.delete': '{name}-এর কী মুছবেন?', 'project.key.delete.text': 'সার্ভারের কী থাকলে এই প্রকল্পের আলাপ আবার সেটি ব্যবহার করবে।',
-
   'prompt.new': 'নতুন প্রম্পট', 'prompt.new.help': 'লেখাটি এর পরে।', 'prompt.make': 'প্রম্পট তৈরি করুন', 'prompt.name': 'প্রম্পটের নাম', 'prompt.text': 'লেখা', 'prompt.start': 'আপনি {{ user.name }}-কে সাহায্য করেন। তাঁর সম্পর্কে যা জানা:\n{{ memories }}',
   'prompt.empty': 'এখনো কোনো প্রম্পট নেই। সক্রিয় প্রম্পট এই প্রকল্পের সব আলাপকে বলে দেয় কীভাবে উত্তর দিতে হবে।', 'prompt.active': 'সক্রিয়', 'prompt.activate': 'সক্রিয় করুন', 'prompt.activated': 'এখন থেকে এই প্রম্পট ব্যবহার হবে।',
   'prompt.stop': 'প্রম্পট ছাড়া চলুক', 'prompt.stopped': 'এই প্রকল্পের আলাপ সাধারণ প্রম্পট ব্যবহার করছে।',
@@ -58,7 +54,6 @@ export const work = {
   'prompt.variables': 'চলক', 'prompt.variables.help': 'তালিকা হলে প্রতি লাইনে একটি।', 'prompt.preview': 'যেমন হবে', 'prompt.preview.old': 'ভুলের আগে যেমন ছিল।', 'prompt.length': { one: '{n}টি অক্ষর', other: '{n}টি অক্ষর' },
   'prompt.save': 'নতুন সংস্করণ হিসেবে রাখুন', 'prompt.unsaved': 'এখনো রাখা হয়নি', 'prompt.version': 'সংস্করণ {n}', 'prompt.versions': 'সংস্করণ', 'prompt.in.use': 'ব্যবহারে', 'prompt.use': 'এই সংস্করণ ব্যবহার করুন', 'prompt.used': 'সংস্করণ {n} ব্যবহার হচ্ছে।',
   'prompt.compare': 'মেলান', 'prompt.with': 'এর সঙ্গে', 'prompt.compared': 'যা আলাদা', 'prompt.same': 'দুটো একই।', 'prompt.draft': 'ওপরের লেখা', 'prompt.delete': '{name} প্রম্পট মুছবেন?', 'prompt.delete.text': 'এর সব সংস্করণ মুছে যাবে। এটি সক্রিয় হলে আলাপ সাধারণ প্রম্পট ব্যবহার করবে।',
-
   'usage.today': 'আজ', 'usage.tokens': 'টোকেন', 'usage.cost': 'খরচ', 'usage.used': '{limit}-এর মধ্যে {used} খরচ, {left} বাকি', 'usage.used.free': '{used} খরচ, কোনো সীমা নেই', 'usage.ends': '{when}-এ আবার নতুন করে শুরু।', 'usage.ends.free': '{when}-এ আবার শূন্য থেকে গোনা শুরু।',
   'usage.range': 'সময়', 'usage.range.7d': '৭ দিন', 'usage.range.30d': '৩০ দিন', 'usage.range.90d': '৯০ দিন', 'usage.range.all': 'সব',
   'usage.memory': 'স্মৃতি', 'usage.memory.none': 'এই সময়ে কোনো স্মৃতি নেই। আলাপে নিজের সম্পর্কে যা বলবেন, তা এখানে গোনা হবে।', 'usage.health.of': '{n}-এর মধ্যে: আপনার স্মৃতির স্বাস্থ্য', 'usage.of': '{m}-এর মধ্যে {n}', 'usage.health.full': 'এর চেয়ে ভালো হয় না।',
@@ -68,7 +63,7 @@ export const work = {
   'insight.open_conflicts': { one: 'দুটি স্মৃতি একে অন্যের বিপরীত।', other: '{n} জোড়া স্মৃতি একে অন্যের বিপরীত।' }, 'insight.open_conflicts.go': 'ঠিক করুন', 'insight.pending_verification': { one: '{n}টি স্মৃতি আপনার সিদ্ধান্তের অপেক্ষায়।', other: '{n}টি স্মৃতি আপনার সিদ্ধান্তের অপেক্ষায়।' }, 'insight.pending_verification.go': 'পর্যালোচনা',
   'insight.merge_suggestions': { one: '{n} দল স্মৃতি এক করা যায়।', other: '{n} দল স্মৃতি এক করা যায়।' }, 'insight.merge_suggestions.go': 'এক করুন', 'insight.expiring_soon': { one: '{n}টি স্মৃতির মেয়াদ এক সপ্তাহে শেষ।', other: '{n}টি স্মৃতির মেয়াদ এক সপ্তাহে শেষ।' }, 'insight.expiring_soon.go': 'দেখুন',
   'insight.low_confidence': 'যা মনে আছে, তার অনেকটাই অনিশ্চিত।', 'insight.low_confidence.go': 'দেখুন', 'insight.nothing_yet': 'এখনো কিছু মনে রাখা হয়নি। নিজের সম্পর্কে কিছু বলুন।', 'insight.nothing_yet.go': 'আলাপ',
-  'usage.memory.new': 'দিনে নতুন স্মৃতি', 'usage.memories': 'স্মৃতি', 'usage.by.status': 'কোনটির কী হয়েছে', 'usage.by.kind': 'ধরন অনুযায়ী', 'usage.most.used': 'সবচেয়ে বেশি কাজে লাগা', 'usage.times': { one: '{n} বার', other: '{n} বার' },
+  'usage.memory.new': 'দিনে নতুন স্মৃতি', 'usage.became.kept': 'রাখা হয়েছে', 'usage.became.waiting': 'পর্যালোচনার অপেক্ষায়', 'usage.became.forgotten': 'ভুলে যাওয়া', 'usage.became.replaced': 'একত্র, সংশোধিত বা মেয়াদ শেষ', 'usage.by.status': 'কোনটির কী হয়েছে', 'usage.by.kind': 'ধরন অনুযায়ী', 'usage.most.used': 'সবচেয়ে বেশি কাজে লাগা', 'usage.times': { one: '{n} বার', other: '{n} বার' },
   'usage.activity': 'বার্তা', 'usage.messages': 'দিনে বার্তা', 'usage.messages.word': 'বার্তা', 'usage.messages.sum': { one: '{n}টি বার্তা', other: '{n}টি বার্তা' }, 'usage.chats.sum': { one: '{n}টি আলাপে', other: '{n}টি আলাপে' }, 'usage.days.sum': { one: '{n} দিনে', other: '{n} দিনে' },
   'usage.spent': 'টোকেন ও খরচ', 'usage.tokens.sum': { one: '{n}টি টোকেন', other: '{n}টি টোকেন' }, 'usage.tokens.parts': '{read} পড়া, {written} লেখা', 'usage.tokens.day': 'দিন ও মডেল অনুযায়ী টোকেন', 'usage.cost.day': 'দিন ও মডেল অনুযায়ী খরচ',
   'usage.by.model': 'মডেল অনুযায়ী', 'usage.by.work': 'কাজের ধরন অনুযায়ী', 'usage.work': 'কাজ', 'usage.requests': 'অনুরোধ', 'usage.others': 'অন্য মডেল',

@@ -2,7 +2,6 @@
 export const work = {
   'work.daily.tokens': 'Tokens a day', 'work.daily.cost': 'US dollars a day', 'work.no.limit.help': '0 is no limit. Left empty, the default of this server counts.', 'work.search': 'Search',
   'chart.table': 'Show as table', 'chart.hide': 'Hide the table', 'chart.day': 'Day (UTC)', 'chart.none': 'Nothing in this time.', 'chart.desc': '{total} in all. Most on {day}: {most}.',
-
   'ops.admins': 'This page is for the admins of this server. Your account is not one of them.',
   'ops.queues': 'Queues', 'ops.dead': 'Dead jobs', 'ops.workers': 'Workers', 'ops.providers': 'Providers', 'ops.people': 'People', 'ops.audit': 'Audit',
   'ops.hold': 'Hold', 'ops.held': 'Held: the figures stand still until you press Hold again.', 'ops.live': 'Live, every 2 seconds. Rows keep their places while you point at them.',
@@ -23,7 +22,6 @@ export const work = {
   'ops.dead.busy': 'Working: {n} of {m}', 'ops.dead.retry.done': { one: '{n} of {m} runs again.', other: '{n} of {m} run again.' }, 'ops.dead.discard.done': { one: '{n} of {m} discarded.', other: '{n} of {m} discarded.' },
   'ops.retry': 'Retry', 'ops.discard': 'Discard', 'ops.why': 'Why', 'ops.retry.marked': 'Retry {n} marked', 'ops.discard.marked': 'Discard {n} marked', 'ops.unmark': 'Mark none',
   'ops.retry.all': { one: 'Retry the {n} that matches', other: 'Retry all {n} that match' }, 'ops.discard.all': { one: 'Discard the {n} that matches', other: 'Discard all {n} that match' },
-  'ops.retry.every': 'Retry all that match', 'ops.discard.every': 'Discard all that match', 'ops.discard.every.title': 'Discard all dead jobs that match?', 'ops.dead.most': 'More than {n}.', 'ops.counting': 'Counting: {n} so far …',
   'ops.mark.shown': 'Mark the {n} shown', 'ops.mark.one': 'Mark {name}, {id}', 'ops.discard.title': { one: 'Discard {n} dead job?', other: 'Discard {n} dead jobs?' },
   'ops.discard.text': 'They leave this list and cannot be run again from here. A chat keeps its failed answer.', 'ops.discard.n': 'Discard {n}',
   'ops.error': 'Error', 'ops.user': 'Whose', 'ops.job': 'Job', 'ops.request': 'Request', 'ops.made': 'Made', 'ops.ended': 'Failed', 'ops.tries': 'Tries', 'ops.chat': 'open the chat',
@@ -37,7 +35,6 @@ export const work = {
   'audit.email_changed': 'Email changed', 'audit.profile_changed': 'Profile changed', 'audit.password_changed': 'Password changed', 'audit.password_reset': 'Password reset', 'audit.password_reset_by_admin': 'Password reset by an admin', 'audit.email_verified': 'Email verified',
   'audit.api_key_made': 'API key made', 'audit.api_key_deleted': 'API key deleted', 'audit.provider_key_set': 'Provider key set', 'audit.quota_set': 'Quota set', 'audit.queue_paused': 'Queue paused', 'audit.queue_resumed': 'Queue resumed',
   'audit.dead_jobs_retried': 'Dead jobs retried', 'audit.dead_jobs_discarded': 'Dead jobs discarded',
-
   'project.new': 'New project', 'project.edit': 'Change the project', 'project.made': 'The project is made.', 'project.count': { one: '{n} project', other: '{n} projects' }, 'project.changed': 'changed {when}', 'project.all': 'All projects', 'project.parts': 'Parts of the project',
   'project.empty': 'No projects yet. A project gives its chats a prompt, a model, keys and a budget of their own.',
   'project.name': 'Name', 'project.description': 'Description', 'project.provider': 'Provider', 'project.provider.any': 'the provider of this server', 'project.model': 'Model', 'project.model.help': 'Left empty, the model of the provider is taken.',
@@ -50,7 +47,6 @@ export const work = {
   'project.keys.help': 'Chats of this project use these keys in place of the ones of this server. A key is written here and never shown again.', 'project.keys.none': 'No keys yet: the keys of this server are used.',
   'project.key': 'Key', 'project.key.add': 'Set a key', 'project.key.help': 'As the provider gave it to you. It takes the place of an earlier one.', 'project.key.save': 'Keep the key', 'project.key.kept': 'The key for {name} is kept.',
   'project.key.since': 'since {when}', 'project.key.delete': 'Delete the key for {name}?', 'project.key.delete.text': 'Chats of this project use the key of this server again, if there is one.',
-
   'prompt.new': 'New prompt', 'prompt.new.help': 'The text comes next.', 'prompt.make': 'Make the prompt', 'prompt.name': 'Name of the prompt', 'prompt.text': 'Text', 'prompt.start': 'You help {{ user.name }}. What is known of them:\n{{ memories }}',
   'prompt.empty': 'No prompts yet. The active prompt says to every chat of this project how to answer.', 'prompt.active': 'active', 'prompt.activate': 'Make active', 'prompt.activated': 'This prompt is used from now on.',
   'prompt.stop': 'Use no prompt', 'prompt.stopped': 'Chats of this project use the default prompt.',
@@ -58,7 +54,6 @@ export const work = {
   'prompt.variables': 'Variables', 'prompt.variables.help': 'Lists: one to a line.', 'prompt.preview': 'Preview', 'prompt.preview.old': 'As it was before the error.', 'prompt.length': { one: '{n} character', other: '{n} characters' },
   'prompt.save': 'Save as a new version', 'prompt.unsaved': 'not saved yet', 'prompt.version': 'Version {n}', 'prompt.versions': 'Versions', 'prompt.in.use': 'in use', 'prompt.use': 'Use this version', 'prompt.used': 'Version {n} is in use.',
   'prompt.compare': 'Compare', 'prompt.with': 'with', 'prompt.compared': 'What differs', 'prompt.same': 'Both are the same.', 'prompt.draft': 'the text above', 'prompt.delete': 'Delete the prompt {name}?', 'prompt.delete.text': 'All its versions are deleted. If it is active, chats use the default prompt.',
-
   'usage.today': 'Today', 'usage.tokens': 'Tokens', 'usage.cost': 'Cost', 'usage.used': '{used} of {limit} used, {left} left', 'usage.used.free': '{used} used, no limit', 'usage.ends': 'It begins anew at {when}.', 'usage.ends.free': 'The count begins anew at {when}.',
   'usage.range': 'Time', 'usage.range.7d': '7 days', 'usage.range.30d': '30 days', 'usage.range.90d': '90 days', 'usage.range.all': 'All',
   'usage.memory': 'Memory', 'usage.memory.none': 'No memories in this time. What you say about yourself in a chat will be counted here.', 'usage.health.of': 'of {n}: the health of your memory', 'usage.of': '{n} of {m}', 'usage.health.full': 'As good as it can be.',
@@ -68,7 +63,7 @@ export const work = {
   'insight.open_conflicts': { one: 'Two memories contradict each other.', other: '{n} pairs of memories contradict each other.' }, 'insight.open_conflicts.go': 'Decide', 'insight.pending_verification': { one: '{n} memory waits for your verdict.', other: '{n} memories wait for your verdict.' }, 'insight.pending_verification.go': 'Review',
   'insight.merge_suggestions': { one: '{n} group of memories could be merged.', other: '{n} groups of memories could be merged.' }, 'insight.merge_suggestions.go': 'Merge', 'insight.expiring_soon': { one: '{n} memory expires within a week.', other: '{n} memories expire within a week.' }, 'insight.expiring_soon.go': 'Look at them',
   'insight.low_confidence': 'Much of what is remembered is uncertain.', 'insight.low_confidence.go': 'Look through it', 'insight.nothing_yet': 'Nothing is remembered yet. Say something about yourself.', 'insight.nothing_yet.go': 'Chat',
-  'usage.memory.new': 'New memories by day', 'usage.memories': 'Memories', 'usage.by.status': 'By what became of them', 'usage.by.kind': 'By kind', 'usage.most.used': 'Used most', 'usage.times': { one: '{n} time', other: '{n} times' },
+  'usage.memory.new': 'New memories by day', 'usage.became.kept': 'kept', 'usage.became.waiting': 'to review', 'usage.became.forgotten': 'forgotten', 'usage.became.replaced': 'merged, corrected or run out', 'usage.by.status': 'By what became of them', 'usage.by.kind': 'By kind', 'usage.most.used': 'Used most', 'usage.times': { one: '{n} time', other: '{n} times' },
   'usage.activity': 'Messages', 'usage.messages': 'Messages by day', 'usage.messages.word': 'Messages', 'usage.messages.sum': { one: '{n} message', other: '{n} messages' }, 'usage.chats.sum': { one: 'in {n} chat', other: 'in {n} chats' }, 'usage.days.sum': { one: 'on {n} day', other: 'on {n} days' },
   'usage.spent': 'Tokens and cost', 'usage.tokens.sum': { one: '{n} token', other: '{n} tokens' }, 'usage.tokens.parts': '{read} read, {written} written', 'usage.tokens.day': 'Tokens by day and model', 'usage.cost.day': 'Cost by day and model',
   'usage.by.model': 'By model', 'usage.by.work': 'By kind of work', 'usage.work': 'Work', 'usage.requests': 'Requests', 'usage.others': 'other models',
