@@ -9,7 +9,7 @@ use rapport_common::{
         ids::JobId,
         job::{JobKind, Lane},
     },
-    jobs::payload::{self, ProbePayload},
+    jobs::payload::ProbePayload,
     redis_link::RedisLink,
     store::{
         self, Db, PoolSizes, Querier,
@@ -93,26 +93,12 @@ async fn raw(link: &RedisLink, rate: f64, count: usize) -> Result<Latencies, Str
 
 async fn insert(db: &Db, count: usize) -> Result<Vec<Ready>, String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
-    let payload = payload::write(&ProbePayload::default()).map_err(|error| failed(&error))?;
+    let payload = ProbePayload::default();
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
         let mut tx = db.begin().await.map_err(|error| failed(&error))?;
         for _ in 0..(count - all.len()).min(1_000) {
-            let now = clock::now();
-            let job = NewJob {
-                id: JobId::new(),
-                kind: JobKind::Probe,
-                user: None,
-                session: None,
-                session_order: None,
-                payload: payload.clone(),
-                max_attempts: 3,
-                priority: 0,
-                run_at: now,
-                dedupe_key: None,
-                trace: None,
-                created_at: now,
-            };
+            let job = NewJob::new(&payload, 3).map_err(|error| failed(&error))?;
             all.extend(store::jobs::enqueue(&mut tx, job).await.map_err(|error| failed(&error))?);
         }
         tx.commit().await.map_err(|error| failed(&error))?;

@@ -4,6 +4,7 @@
 //! renews all leases in one statement, the watcher for cancelled jobs, and the sweeper.
 
 mod answer_log;
+mod attempt;
 mod backend;
 mod cancels;
 mod crashes;

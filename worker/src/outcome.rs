@@ -3,26 +3,52 @@
 use std::time::Duration;
 
 use rand::Rng;
-use rapport_common::{Error, domain::job::Job};
-use serde_json::Value;
+use rapport_common::{Error, domain::job::Job, error::Code, jobs::Ended};
+
+use crate::running::Stop;
 
 pub enum Outcome {
-    /// The handler has ended the job with its effects; this is what the final event says.
-    Done(Value),
+    /// The job is over, with its effects.
+    Done(Ended),
     /// Try again, after at least so long.
     Retry(Error, Option<Duration>),
     /// What it needs is away: try again after so long. The attempt does not count.
     Wait(Error, Duration),
     /// Trying again cannot help.
     Fail(Error),
-    /// The handler has failed the job with its effects; this is the problem.
-    Dead(Value),
+    /// The job is over and has failed, with its effects; what it says is the problem.
+    Dead(Ended),
     /// Stopped on request, with nothing to keep.
     Cancelled,
     /// This process stops: put it back.
     HandBack,
     /// Another worker has it.
     Lost,
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancelled => Outcome::Cancelled,
+            Stop::Lost => Outcome::Lost,
+            Stop::HandBack => Outcome::HandBack,
+        }
+    }
+}
+
+/// An error of ours, or a provider's: tried again if it may pass by itself.
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Self {
+        match error.code {
+            Code::Unavailable
+            | Code::StorageFull
+            | Code::Internal
+            | Code::ProviderFailed
+            | Code::ProviderRateLimited
+            | Code::ProviderTimeout => Outcome::Retry(error, None),
+            _ => Outcome::Fail(error),
+        }
+    }
 }
 
 /// How long a job rests before its next attempt: half a second, doubled each time, a minute at most, with jitter so

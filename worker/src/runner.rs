@@ -24,6 +24,7 @@ use tracing::Instrument;
 
 use crate::{
     Runtime,
+    attempt::Attempt,
     backend::Ticket,
     isolated, jobs,
     outcome::{Outcome, backoff},
@@ -85,7 +86,8 @@ async fn run_claimed(runtime: &Arc<Runtime>, ticket: Ticket, job: Job) {
 
 /// Runs the job's handler in this process, and ends the attempt; gives the metric's word for how.
 async fn run_here(ctx: &Context, job: &Job, signal: StopSignal, slot: &mut Slot) -> &'static str {
-    let ran = AssertUnwindSafe(jobs::run(ctx, job, signal, slot)).catch_unwind().await;
+    let mut attempt = Attempt { ctx, job, signal, slot };
+    let ran = AssertUnwindSafe(jobs::run(&mut attempt)).catch_unwind().await;
     let outcome = ran.unwrap_or_else(|_| Outcome::Retry(Error::internal("the handler panicked"), None));
     end(ctx, job, outcome).await
 }
@@ -98,9 +100,9 @@ pub async fn run_in_span(ctx: &Context, job: &Job, signal: StopSignal, slot: &mu
 /// Ends the attempt in the ledger as the handler chose; gives the metric's word for it.
 pub async fn end(ctx: &Context, job: &Job, outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Done(data) => {
+        Outcome::Done(ended) => {
             if job.kind != JobKind::Chat {
-                tell(ctx, job, "done", &data).await;
+                tell(ctx, job, "done", &ended.data).await;
             }
             "succeeded"
         }
@@ -131,8 +133,8 @@ pub async fn end(ctx: &Context, job: &Job, outcome: Outcome) -> &'static str {
                 None => "lost",
             }
         }
-        Outcome::Dead(problem) => {
-            tell_end(ctx, job, JobStatus::Failed, None, Some(&problem)).await;
+        Outcome::Dead(ended) => {
+            tell_end(ctx, job, JobStatus::Failed, None, Some(&ended.data)).await;
             "failed"
         }
         Outcome::Cancelled => {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error,
     domain::{job::JobKind, user::User},
+    jobs::payload::AccountExportPayload,
     store::{jobs, keys::ApiKey},
     usecase::{
         accounts::SignedIn,
@@ -324,9 +325,8 @@ pub async fn delete_key(
 #[utoipa::path(get, path = "/users/me/export", tag = "accounts",
     responses((status = 202, description = "The job that writes", body = JobView)))]
 pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Result<Response> {
-    let kind = JobKind::AccountExport;
-    let key = format!("account_export:{}", caller.user);
-    let new = memory::job(&state.ctx, caller.user, kind, serde_json::json!({}), Some(key));
+    let new = memory::job(&state.ctx, caller.user, &AccountExportPayload {})?;
+    let new = new.once(format!("account_export:{}", caller.user));
     let (job, _) = memory::put_in(&state.ctx, caller.user, new, "account_export", &None).await?;
     Ok(super::chat::job_response(&caller, job))
 }

@@ -1,17 +1,53 @@
-//! Payloads: a wire format. They hold ids and choices, never text; a field, once released, keeps its meaning, and new
+//! Payloads: a wire format. Each belongs to one kind of job ([`Payload`]). They hold ids and choices, never text; a field, once released, keeps its meaning, and new
 //! ones have defaults. The fixtures in the tests are what released versions wrote.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use crate::{
     Error, Result,
     domain::{
         ids::{BlobId, DeliveryId, MemoryId, MessageId, SessionId, UserId},
-        job::Job,
+        job::{Job, JobKind},
         memory::{MemoryStatus, MemoryType},
     },
 };
+
+/// What jobs of one kind carry. A kind has one payload: no job is put in with another's, or read as another.
+pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
+    const KIND: JobKind;
+    /// Tried so often at least, whatever `QUEUE__MAX_ATTEMPTS` says.
+    const LEAST_ATTEMPTS: u32 = 1;
+}
+
+/// How often a job may be tried that finds what it did before: nobody waits for most of these, each attempt goes on where the
+/// last one stopped, and a worker that dies often must not lose one. What a provider refuses is given up as early as for
+/// other jobs.
+const PATIENT: u32 = 10;
+
+macro_rules! payloads {
+    ($($payload:ident = $kind:ident $(, at least $attempts:expr)?;)*) => {
+        $(impl Payload for $payload {
+            const KIND: JobKind = JobKind::$kind;
+            $(const LEAST_ATTEMPTS: u32 = $attempts;)?
+        })*
+    };
+}
+
+payloads! {
+    ChatPayload = Chat;
+    TitlePayload = Title;
+    ExtractionPayload = MemoryExtraction, at least PATIENT;
+    EmbeddingPayload = Embedding, at least PATIENT;
+    ConsolidationPayload = Consolidation, at least PATIENT;
+    BackfillPayload = Backfill, at least PATIENT;
+    ImportPayload = Import, at least PATIENT;
+    ExportPayload = Export, at least PATIENT;
+    MailPayload = Mail, at least 5;
+    ErasePayload = Erase, at least 20;
+    AccountExportPayload = AccountExport, at least PATIENT;
+    WebhookPayload = Webhook;
+    ProbePayload = Probe;
+}
 
 /// The provider of a request that named none: the project's, the user's, or `auto`.
 pub const UNSPECIFIED: &str = "default";
@@ -83,6 +119,14 @@ pub struct ExtractionPayload {
     pub from_seq: i64,
     pub to_seq: i64,
 }
+
+/// A user's texts without vectors: the rows say which.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingPayload {}
+
+/// All of an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountExportPayload {}
 
 /// Sessions to read again: one, or all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -164,12 +208,11 @@ pub struct ProbePayload {
 }
 
 /// Reads a job's payload. An unreadable one can never run: the job must fail.
-pub fn read<T: DeserializeOwned>(job: &Job) -> Result<T> {
+pub fn read<P: Payload>(job: &Job) -> Result<P> {
+    if job.kind != P::KIND {
+        return Err(Error::internal(format!("a {} job was read as {}", job.kind, P::KIND)));
+    }
     serde_json::from_value(job.payload.clone()).map_err(|error| Error::internal(format!("payload: {error}")))
-}
-
-pub fn write<T: Serialize>(payload: &T) -> Result<Value> {
-    serde_json::to_value(payload).map_err(Error::internal)
 }
 
 #[cfg(test)]
@@ -189,6 +232,8 @@ mod tests {
         );
         reads::<TitlePayload>(r#"{"session_id":"sess_06dqz6ef8swq1bnx1rc6a2k8t4","provider":"mock"}"#);
         reads::<ProbePayload>(r#"{"sleep_ms":5}"#);
+        reads::<EmbeddingPayload>("{}");
+        reads::<AccountExportPayload>("{}");
         let session = "sess_06dqz6ef8swq1bnx1rc6a2k8t4";
         reads::<ExtractionPayload>(&format!(r#"{{"session_id":"{session}","from_seq":1,"to_seq":9}}"#));
         reads::<BackfillPayload>(&format!(r#"{{"session_id":"{session}","dry_run":true}}"#));

@@ -14,7 +14,7 @@ use super::{
     Querier, Tx,
     db::{Raw, within},
     jobs::{self, NewJob, Ready},
-    ledger,
+    ledger::{self, Settled},
     messages::{self, NewMessage},
     sessions, terms, usage,
     usage::Spent,
@@ -26,6 +26,7 @@ use crate::{
         message::{MessageStatus, Role},
     },
     error::Result,
+    jobs::payload::ChatPayload,
     telemetry::metrics::METRICS,
 };
 
@@ -116,8 +117,8 @@ pub struct Question<'a> {
     pub job: JobId,
     pub message: MessageId,
     pub text: &'a str,
-    /// The job's payload; `seq` is put in here, where it is taken.
-    pub payload: Value,
+    /// The job's payload; `seq` is put in where it is taken.
+    pub payload: ChatPayload,
     pub max_attempts: u32,
     pub trace: Option<String>,
     /// Whether memory may know of it.
@@ -218,7 +219,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         job,
         message,
         text,
-        mut payload,
+        payload,
         max_attempts,
         trace,
         remember,
@@ -230,22 +231,10 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
     }
     let Some(seq) = sessions::take_seq(tx, user, session, now).await? else { return Ok(None) };
     sessions::title_from_words(tx, session, title).await?;
-    payload["seq"] = seq.into();
-    let new = NewJob {
-        id: job,
-        kind: JobKind::Chat,
-        user: Some(user),
-        session: Some(session),
-        session_order: Some(seq),
-        payload,
-        max_attempts,
-        priority: 0,
-        run_at: now,
-        dedupe_key: None,
-        trace,
-        created_at: now,
-    };
-    jobs::enqueue(tx, new).await?;
+    let unwritable = |error: crate::Error| sqlx::Error::Encode(error.to_string().into());
+    let mut new = NewJob::new(&ChatPayload { seq, ..payload }, max_attempts).map_err(unwritable)?;
+    (new.id, new.run_at, new.created_at, new.trace) = (job, now, now, trace);
+    jobs::enqueue(tx, new.of_user(user).in_session(session, Some(seq))).await?;
     let question = NewMessage {
         id: message,
         session,
@@ -275,8 +264,8 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
 pub enum Answered {
     /// This attempt has lost the job: nothing was stored.
     Lost,
-    /// Stored; the session's next waiting job, if any.
-    Stored(Option<Ready>),
+    /// Stored, with the job's end; the session's next waiting job, if any.
+    Stored(Settled, Option<Ready>),
 }
 
 /// Ends a running chat job and stores its answer.
@@ -312,24 +301,19 @@ pub async fn answer(
         return Ok(match row {
             None => Answered::Lost,
             Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {
-                Answered::Stored(Some(Ready {
-                    id,
-                    lane: Lane { queue: job.queue, quarantine },
-                    priority,
-                    run_at,
-                }))
+                let lane = Lane { queue: job.queue, quarantine };
+                Answered::Stored(Settled(()), Some(Ready { id, lane, priority, run_at }))
             }
-            Some(_) => Answered::Stored(None),
+            Some(_) => Answered::Stored(Settled(()), None),
         });
     }
-    if !ledger::settle(tx, job.id, job.attempt, status, Some(result), None, now).await? {
-        return Ok(Answered::Lost);
-    }
+    let settled = ledger::settle(tx, job.id, job.attempt, status, Some(result), None, now).await?;
+    let Some(settled) = settled else { return Ok(Answered::Lost) };
     let session = message.session;
     messages::insert(tx, message).await?;
     if let Some(spent) = spent {
         usage::count(tx, spent).await?;
     }
     sessions::count_message(tx, session, 1, now).await?;
-    Ok(Answered::Stored(jobs::next_in_session(tx, session).await?))
+    Ok(Answered::Stored(settled, jobs::next_in_session(tx, session).await?))
 }

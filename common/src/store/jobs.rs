@@ -6,9 +6,13 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional};
-use crate::domain::{
-    ids::{JobId, SessionId, UserId},
-    job::{Job, JobKind, JobStatus, Lane, Queue},
+use crate::{
+    Error, Result, clock,
+    domain::{
+        ids::{JobId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus, Lane, Queue},
+    },
+    jobs::payload::Payload,
 };
 
 macro_rules! columns {
@@ -79,23 +83,66 @@ pub(super) const SQL: &[&str] = &[
     OPEN_IN_SESSION,
 ];
 
-/// A job about to be put into the ledger.
+/// A job about to be put into the ledger: its kind is its payload's.
 pub struct NewJob {
     pub id: JobId,
-    pub kind: JobKind,
+    kind: JobKind,
+    payload: Value,
     pub user: Option<UserId>,
     pub session: Option<SessionId>,
     /// Its place among the session's jobs that run one at a time; `None` for one that waits for no other.
     pub session_order: Option<i64>,
-    pub payload: Value,
     pub max_attempts: u32,
     /// Lower runs first; 0 is ordinary.
     pub priority: i64,
     pub run_at: DateTime<Utc>,
     /// While a job with this key is queued or running, another is not put in.
     pub dedupe_key: Option<String>,
+    /// W3C `traceparent` of what made it.
     pub trace: Option<String>,
     pub created_at: DateTime<Utc>,
+}
+
+impl NewJob {
+    /// A job of nobody's, to run now. `attempts`: how often it may be tried, unless its kind wants more.
+    pub fn new<P: Payload>(payload: &P, attempts: u32) -> Result<Self> {
+        let now = clock::now();
+        Ok(Self {
+            id: JobId::new(),
+            kind: P::KIND,
+            payload: serde_json::to_value(payload).map_err(Error::internal)?,
+            user: None,
+            session: None,
+            session_order: None,
+            max_attempts: attempts.max(P::LEAST_ATTEMPTS),
+            priority: 0,
+            run_at: now,
+            dedupe_key: None,
+            trace: None,
+            created_at: now,
+        })
+    }
+
+    pub fn queue(&self) -> Queue {
+        self.kind.queue()
+    }
+
+    pub fn of_user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// About a session, at its place among those of the session that run one at a time.
+    pub fn in_session(mut self, session: SessionId, order: Option<i64>) -> Self {
+        (self.session, self.session_order) = (Some(session), order);
+        self
+    }
+
+    /// Not put in while another with this key is queued or running.
+    pub fn once(mut self, key: String) -> Self {
+        self.dedupe_key = Some(key);
+        self
+    }
 }
 
 /// What the wire needs to know of a job that became ready.

@@ -227,7 +227,13 @@ pub async fn cancelled(conn: &mut Conn, worker: &str) -> Result<Vec<(JobId, u32)
     Ok(rows.into_iter().map(|(id, attempt)| (id, attempt as u32)).collect())
 }
 
-/// Ends a job. `false`: the attempt is not running any more, and nothing else may commit.
+/// Proof that an attempt's end stands in a transaction: nobody else has ended the job, or taken it. Only SQL that is fenced by
+/// the attempt makes one.
+#[must_use]
+#[derive(Debug)]
+pub struct Settled(pub(super) ());
+
+/// Ends a job. `None`: the attempt is not running any more, and nothing else may commit.
 pub async fn settle(
     tx: &mut Tx,
     id: JobId,
@@ -236,10 +242,10 @@ pub async fn settle(
     result: Option<&Value>,
     error: Option<&Value>,
     now: DateTime<Utc>,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<Settled>, sqlx::Error> {
     let changed =
         execute!(tx, SETTLE, id, i64::from(attempt), status, result.map(Json), error.map(Json), now, false)?;
-    Ok(changed == 1)
+    Ok((changed == 1).then_some(Settled(())))
 }
 
 /// Puts a job back to run again at `run_at`, with the error of this attempt on it.

@@ -153,20 +153,9 @@ pub async fn regenerate(
         api_key: caller.key().map(|key| key.to_string()),
         without_memory: !caller.may("memory"),
     };
-    let new = NewJob {
-        id,
-        kind: JobKind::Chat,
-        user: Some(user),
-        session: Some(session),
-        session_order: Some(order),
-        payload: payload::write(&payload)?,
-        max_attempts: ctx.settings.queue.max_attempts,
-        priority: 0,
-        run_at: now,
-        dedupe_key: None,
-        trace: None,
-        created_at: now,
-    };
+    let mut new = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
+    new.id = id;
+    let new = new.of_user(user).in_session(session, Some(order));
     let ready = store::jobs::enqueue(&mut tx, new).await?;
     let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("job"))?;
     tx.commit().await?;

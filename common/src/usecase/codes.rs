@@ -12,12 +12,11 @@ use crate::{
     auth::random_token,
     clock,
     domain::{
-        ids::{JobId, LoginId, UserId},
-        job::JobKind,
+        ids::{LoginId, UserId},
         user::normalise_email,
     },
     error::{Code, FieldError},
-    jobs::payload::{self, MailPayload},
+    jobs::payload::MailPayload,
     limits::{Limits, Rate},
     secret::Secret,
     store::{
@@ -117,21 +116,8 @@ pub async fn tell_old_address(ctx: &Context, tx: &mut Tx, user: UserId, old: &st
 }
 
 async fn enqueue(ctx: &Context, tx: &mut Tx, payload: &MailPayload) -> Result<Option<Ready>> {
-    let now = clock::now();
-    let job = NewJob {
-        id: JobId::new(),
-        kind: JobKind::Mail,
-        user: None, // nobody's job to look at, or to cancel
-        session: None,
-        session_order: None,
-        payload: payload::write(payload)?,
-        max_attempts: ctx.settings.queue.max_attempts.max(5),
-        priority: 0,
-        run_at: now,
-        dedupe_key: None,
-        trace: None,
-        created_at: now,
-    };
+    // Nobody's job to look at, or to cancel.
+    let job = NewJob::new(payload, ctx.settings.queue.max_attempts)?;
     Ok(store::jobs::enqueue(tx, job).await?)
 }
 

@@ -16,8 +16,11 @@ use crate::{
         message::{MessageStatus, Usage},
     },
     events::follow::final_name_and_data,
-    jobs::payload::{self, ChatPayload, ExtractionPayload},
-    store::{self, Tx, jobs::Ready},
+    jobs::{
+        Ended,
+        payload::{self, ChatPayload, ExtractionPayload},
+    },
+    store::{self, Tx, jobs::Ready, ledger::Settled},
 };
 
 /// The final event of a job: its name and data.
@@ -40,7 +43,7 @@ pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<
         Some(&problem),
         clock::now(),
     );
-    if !settled.await? {
+    if settled.await?.is_none() {
         return Ok(None);
     }
     let next = after_failure(ctx, &mut tx, job, said.as_ref()).await?;
@@ -172,22 +175,27 @@ pub async fn wait(ctx: &Context, job: &Job, wait: Duration, error: &Error) -> Re
     Ok(true)
 }
 
-/// Ends a job that has nothing to store: a probe. `false` when this attempt has lost it.
-pub async fn succeed_job(ctx: &Context, job: &Job, result: &Value) -> Result<bool> {
+/// Ends a job with nothing but its result. `None` when this attempt has lost it.
+pub async fn succeed_job(ctx: &Context, job: &Job, result: &Value) -> Result<Option<Ended>> {
     let mut tx = ctx.db.begin().await?;
-    let status = JobStatus::Succeeded;
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(result), None, clock::now()).await? {
-        return Ok(false);
-    }
+    let Some(settled) = succeed(&mut tx, job, result).await? else { return Ok(None) };
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(Ended::new(settled, result.clone())))
+}
+
+/// The same in a transaction that stores more.
+pub async fn succeed(tx: &mut Tx, job: &Job, result: &Value) -> Result<Option<Settled>, sqlx::Error> {
+    let status = JobStatus::Succeeded;
+    store::ledger::settle(tx, job.id, job.attempt, status, Some(result), None, clock::now()).await
 }
 
 /// Ends a running job that was stopped on request and keeps nothing.
 pub async fn cancel_running(ctx: &Context, job: &Job) -> Result<bool> {
     let mut tx = ctx.db.begin().await?;
     let status = JobStatus::Cancelled;
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, None, None, clock::now()).await? {
+    let settled =
+        store::ledger::settle(&mut tx, job.id, job.attempt, status, None, None, clock::now()).await?;
+    if settled.is_none() {
         return Ok(false);
     }
     tx.commit().await?;

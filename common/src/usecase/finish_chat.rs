@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use crate::{
     Context, Error, Result, clock,
     domain::{
-        ids::{JobId, ProjectId, SessionId, UserId},
-        job::{Job, JobKind, JobStatus},
+        ids::{ProjectId, SessionId, UserId},
+        job::{Job, JobStatus},
         message::{Details, MessageStatus, Role, Usage, Used},
     },
-    jobs::payload::{self, ChatPayload, TitlePayload},
+    jobs::{
+        Ended,
+        payload::{ChatPayload, TitlePayload},
+    },
     store::{
         self, Tx,
         accept::{self, Answered},
@@ -69,7 +72,7 @@ pub async fn finish_chat(
     job: &Job,
     payload: &ChatPayload,
     answer: &Answer,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     let mut tx = ctx.db.begin().await?;
@@ -96,7 +99,9 @@ pub async fn finish_chat(
         cost: answer.cost,
         at: clock::now(),
     });
-    let Answered::Stored(next) = accept::answer(&mut tx, job, status, &result, message, spent).await? else {
+    let Answered::Stored(settled, next) =
+        accept::answer(&mut tx, job, status, &result, message, spent).await?
+    else {
         return Ok(None);
     };
     // The first answer of a session asks for a title.
@@ -107,7 +112,7 @@ pub async fn finish_chat(
     };
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
-    Ok(Some(result))
+    Ok(Some(Ended::new(settled, result)))
 }
 
 /// What is kept beside an answer.
@@ -172,20 +177,9 @@ async fn enqueue_title(
     payload: &ChatPayload,
 ) -> Result<Option<Ready>> {
     let (user, session) = whose(job)?;
-    let now = clock::now();
-    let title = NewJob {
-        id: JobId::new(),
-        kind: JobKind::Title,
-        user: Some(user),
-        session: Some(session),
-        session_order: None,
-        payload: payload::write(&TitlePayload { session_id: session, provider: payload.provider.clone() })?,
-        max_attempts: ctx.settings.queue.max_attempts,
-        priority: 0,
-        run_at: now,
-        dedupe_key: Some(format!("title:{session}")),
-        trace: job.trace.clone(),
-        created_at: now,
-    };
+    let payload = TitlePayload { session_id: session, provider: payload.provider.clone() };
+    let mut title = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
+    title.trace = job.trace.clone();
+    let title = title.of_user(user).in_session(session, None).once(format!("title:{session}"));
     Ok(store::jobs::enqueue(tx, title).await?)
 }

@@ -8,11 +8,12 @@ use crate::{
         ids::{SessionId, UserId},
         job::{Job, JobStatus},
     },
+    jobs::Ended,
     providers::Completion,
     store,
 };
 
-/// `false`: this attempt has lost the job.
+/// `None`: this attempt has lost the job.
 pub async fn finish_title(
     ctx: &Context,
     job: &Job,
@@ -20,7 +21,7 @@ pub async fn finish_title(
     session: SessionId,
     title: Option<&str>,
     answer: Option<&Completion>,
-) -> Result<bool> {
+) -> Result<Option<Ended>> {
     let result = json!({"session_id": session, "title": title});
     let mut tx = ctx.db.begin().await?;
     // The session's row before the job's (docs/jobs.md, "Locks").
@@ -34,9 +35,7 @@ pub async fn finish_title(
         None,
         clock::now(),
     );
-    if !settled.await? {
-        return Ok(false);
-    }
+    let Some(settled) = settled.await? else { return Ok(None) };
     if let Some(answer) = answer {
         super::budget::count(ctx, &mut tx, job, user, answer).await?;
     }
@@ -44,5 +43,5 @@ pub async fn finish_title(
         store::sessions::title_from_model(&mut tx, session, title).await?;
     }
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(Ended::new(settled, result)))
 }

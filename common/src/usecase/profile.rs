@@ -7,12 +7,12 @@ use crate::{
     auth::Caller,
     clock,
     domain::{
-        ids::{JobId, UserId},
-        job::{Job, JobKind},
+        ids::UserId,
+        job::Job,
         user::{User, name_problem, normalise_email, normalise_username},
     },
     error::{Code, FieldError},
-    jobs::payload::{self, ErasePayload},
+    jobs::payload::ErasePayload,
     store::{self, Tx, jobs::NewJob},
     usecase::{
         accounts::{SignedIn, sign_in},
@@ -193,23 +193,9 @@ pub async fn erase(ctx: &Context, caller: &Caller, password: &str, address: Opti
 }
 
 pub async fn enqueue_erasure(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Job> {
-    let now = clock::now();
-    let id = JobId::new();
-    let new = NewJob {
-        id,
-        kind: JobKind::Erase,
-        user: None,
-        session: None,
-        session_order: None,
-        payload: payload::write(&ErasePayload { user_id: user })?,
-        max_attempts: ctx.settings.queue.max_attempts.max(20),
-        priority: 0,
-        run_at: now,
-        dedupe_key: Some(format!("erase:{user}")),
-        trace: None,
-        created_at: now,
-    };
-    store::jobs::enqueue(tx, new).await?;
+    let new = NewJob::new(&ErasePayload { user_id: user }, ctx.settings.queue.max_attempts)?;
+    let id = new.id;
+    store::jobs::enqueue(tx, new.once(format!("erase:{user}"))).await?;
     let found = store::jobs::any_by_key(tx, &format!("erase:{user}")).await?;
     found.ok_or_else(|| Error::internal(format!("an erasure is gone: {}", json!(id))))
 }

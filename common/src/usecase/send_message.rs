@@ -182,7 +182,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         job,
         message,
         text,
-        payload: payload::write(&payload)?,
+        payload,
         max_attempts: ctx.settings.queue.max_attempts,
         trace: chat.trace,
         remember: chat.enable_memory != Some(false),

@@ -19,11 +19,11 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{DeliveryId, JobId, MemoryId, UserId, WebhookId},
-        job::{Job, JobKind},
+        job::Job,
     },
     egress::Request,
     error::Code,
-    jobs::payload::{self, WebhookPayload},
+    jobs::{Ended, payload::WebhookPayload},
     secret::Secret,
     store::{self, jobs::NewJob, webhooks, webhooks::Webhook},
 };
@@ -130,21 +130,9 @@ pub async fn schedule(ctx: &Context) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     let mut ready = Vec::new();
     for (delivery, user) in due {
-        let new = NewJob {
-            id: JobId::new(),
-            kind: JobKind::Webhook,
-            user: Some(user),
-            session: None,
-            session_order: None,
-            payload: payload::write(&WebhookPayload { delivery_id: delivery })?,
-            max_attempts: ctx.settings.queue.max_attempts,
-            priority: 0,
-            run_at: now,
-            dedupe_key: Some(format!("webhook:{delivery}")),
-            trace: None,
-            created_at: now,
-        };
-        ready.extend(store::jobs::enqueue(&mut tx, new).await?);
+        let payload = WebhookPayload { delivery_id: delivery };
+        let new = NewJob::new(&payload, ctx.settings.queue.max_attempts)?.of_user(user);
+        ready.extend(store::jobs::enqueue(&mut tx, new.once(format!("webhook:{delivery}"))).await?);
         webhooks::put_off(&mut tx, delivery, now + TAKEN).await?;
     }
     tx.commit().await?;
@@ -184,7 +172,7 @@ fn signature(secret: &Secret, id: &str, timestamp: i64, body: &str) -> Option<St
 }
 
 /// Tells a receiver, once. What came of it is the row's; the job has done its work either way.
-pub async fn deliver(ctx: &Context, job: &Job, user: UserId, id: DeliveryId) -> Result<Option<Value>> {
+pub async fn deliver(ctx: &Context, job: &Job, user: UserId, id: DeliveryId) -> Result<Option<Ended>> {
     let Some(due) = webhooks::delivery(&mut ctx.db.read().await?, user, id).await? else {
         return finish(ctx, job, user, None).await; // the webhook is gone
     };
@@ -256,14 +244,14 @@ async fn finish(
     job: &Job,
     user: UserId,
     told: Option<(webhooks::Due, Told)>,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let now = clock::now();
     let result = json!({"delivered": told.as_ref().is_some_and(|(_, told)| told.error.is_none())});
     let mut tx = ctx.db.begin().await?;
     let status = crate::domain::job::JobStatus::Succeeded;
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, now).await? {
-        return Ok(None);
-    }
+    let settled =
+        store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, now).await?;
+    let Some(settled) = settled else { return Ok(None) };
     if let Some((due, told)) = told {
         match told.error {
             None => webhooks::done(&mut tx, user, due.id, told.answer.unwrap_or(0), now).await?,
@@ -278,7 +266,7 @@ async fn finish(
         }
     }
     tx.commit().await?;
-    Ok(Some(result))
+    Ok(Some(Ended::new(settled, result)))
 }
 
 #[cfg(test)]

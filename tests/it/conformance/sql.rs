@@ -185,31 +185,15 @@ async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
 async fn the_ledger_tells_open_jobs_from_those_that_are_final_or_gone() {
     use rapport_common::{
         clock,
-        domain::{
-            ids::JobId,
-            job::{JobKind, JobStatus},
-        },
+        domain::{ids::JobId, job::JobStatus},
+        jobs::payload::ProbePayload,
         store::{jobs, jobs::NewJob, ledger},
     };
     for db in [postgres().await, sqlite().await] {
         let mut ids = Vec::new();
         for _ in 0..3 {
-            let now = clock::now();
-            let id = JobId::new();
-            let job = NewJob {
-                id,
-                kind: JobKind::Probe,
-                user: None,
-                session: None,
-                session_order: None,
-                payload: serde_json::json!({}),
-                max_attempts: 3,
-                priority: 0,
-                run_at: now,
-                dedupe_key: None,
-                trace: None,
-                created_at: now,
-            };
+            let job = NewJob::new(&ProbePayload::default(), 3).unwrap();
+            let id = job.id;
             let mut tx = db.begin().await.unwrap();
             jobs::enqueue(&mut tx, job).await.unwrap();
             tx.commit().await.unwrap();
@@ -222,11 +206,10 @@ async fn the_ledger_tells_open_jobs_from_those_that_are_final_or_gone() {
         }
         let mut tx = db.begin().await.unwrap();
         let now = clock::now();
-        assert!(ledger::settle(&mut tx, ids[2], 1, JobStatus::Succeeded, None, None, now).await.unwrap());
-        assert!(
-            !ledger::settle(&mut tx, ids[1], 2, JobStatus::Succeeded, None, None, now).await.unwrap(),
-            "fenced"
-        );
+        let ended = JobStatus::Succeeded;
+        assert!(ledger::settle(&mut tx, ids[2], 1, ended, None, None, now).await.unwrap().is_some());
+        let fenced = ledger::settle(&mut tx, ids[1], 2, ended, None, None, now).await.unwrap();
+        assert!(fenced.is_none());
         tx.commit().await.unwrap();
         let gone = JobId::new();
         let mut open = ledger::which_are_open(&mut db.read().await.unwrap(), &[ids[0], ids[1], ids[2], gone])

@@ -1,9 +1,7 @@
 use std::time::Duration;
 
 use rapport_common::{
-    clock,
-    domain::{ids::JobId, job::JobKind},
-    jobs::payload::{self, ProbePayload},
+    jobs::payload::ProbePayload,
     store::{self, jobs::NewJob},
 };
 
@@ -26,21 +24,8 @@ async fn twenty_thousand_jobs_queued_at_once_drain(stack: Stack) {
     for chunk in 0..JOBS / 500 {
         let mut tx = db.begin().await.unwrap();
         for _ in 0..500 {
-            let now = clock::now();
-            let probe = NewJob {
-                id: JobId::new(),
-                kind: JobKind::Probe,
-                user: None,
-                session: None,
-                session_order: None,
-                payload: payload::write(&ProbePayload::default()).unwrap(),
-                max_attempts: 3,
-                priority: (chunk % 3) as i64,
-                run_at: now,
-                dedupe_key: None,
-                trace: None,
-                created_at: now,
-            };
+            let mut probe = NewJob::new(&ProbePayload::default(), 3).unwrap();
+            probe.priority = (chunk % 3) as i64;
             store::jobs::enqueue(&mut tx, probe).await.unwrap();
         }
         tx.commit().await.unwrap();

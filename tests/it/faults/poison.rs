@@ -1,12 +1,11 @@
 use std::time::Duration;
 
 use rapport_common::{
-    clock,
     domain::{
         ids::JobId,
-        job::{Job, JobKind, JobStatus},
+        job::{Job, JobStatus},
     },
-    jobs::payload::{self, ProbePayload},
+    jobs::payload::ProbePayload,
     store::{self, Db, jobs::NewJob},
 };
 
@@ -24,22 +23,8 @@ both_stacks!(
 
 /// Puts a probe into the ledger, for a user so that it can be seen.
 pub async fn probe(db: &Db, user: &str, payload: ProbePayload, max_attempts: u32) -> JobId {
-    let now = clock::now();
-    let id = JobId::new();
-    let job = NewJob {
-        id,
-        kind: JobKind::Probe,
-        user: Some(user.parse().unwrap()),
-        session: None,
-        session_order: None,
-        payload: payload::write(&payload).unwrap(),
-        max_attempts,
-        priority: 0,
-        run_at: now,
-        dedupe_key: None,
-        trace: None,
-        created_at: now,
-    };
+    let job = NewJob::new(&payload, max_attempts).unwrap().of_user(user.parse().unwrap());
+    let id = job.id;
     let mut tx = db.begin().await.unwrap();
     store::jobs::enqueue(&mut tx, job).await.unwrap();
     tx.commit().await.unwrap();

@@ -14,25 +14,24 @@ use rapport_common::{
         ids::{BlobId, SessionId, UserId},
         job::Job,
     },
-    jobs::payload::ExportPayload,
+    jobs::payload::{AccountExportPayload, ExportPayload},
     store::{self, analytics, blobs, projects, sessions},
-    usecase::{end_job::succeed_job, memory::export, settings},
+    usecase::{memory::export, settings},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions, write::StreamWriter};
 
-use crate::{outcome::Outcome, runner::persist};
+use super::Work;
+use crate::{attempt::Attempt, outcome::Outcome};
 
 const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an export without user")) };
-    match write(ctx, job, user).await {
-        Ok(Some(result)) => Outcome::Done(result),
-        Ok(None) => Outcome::Lost,
-        Err(error) => super::outcome_of(error),
+impl Work for AccountExportPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        let result = write(attempt.ctx, attempt.job, attempt.user()?).await?;
+        Ok(attempt.succeed(result).await)
     }
 }
 
@@ -100,7 +99,7 @@ impl Archive<'_> {
     }
 }
 
-async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> {
+async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     let waiting = Waiting::default();
     let zip = ZipWriter::new_stream(waiting.clone());
     // An attempt after a crash writes the same parts again.
@@ -118,9 +117,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> 
     std::mem::replace(zip, ZipWriter::new_stream(Waiting::default())).finish().map_err(failed)?;
     archive.store(0).await?;
     let download = format!("/api/v1/users/me/exports/{}", job.id);
-    let result = json!({"download": download, "bytes": archive.bytes, "parts": archive.parts});
-    let ended = persist(|| succeed_job(ctx, job, &result)).await;
-    Ok((ended == Some(true)).then_some(result))
+    Ok(json!({"download": download, "bytes": archive.bytes, "parts": archive.parts}))
 }
 
 async fn small_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {

@@ -8,10 +8,9 @@ use rapport_common::{
         job::Job,
         memory::Actor,
     },
-    jobs::payload::{self, BackfillPayload},
+    jobs::payload::BackfillPayload,
     store::extraction as rows,
     usecase::{
-        end_job::succeed_job,
         memory::{
             Changes,
             extraction::{self, Difference},
@@ -22,8 +21,11 @@ use rapport_common::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::extraction::{Unread, read_window, wait, waits};
-use crate::{outcome::Outcome, runner::persist};
+use super::{
+    Work,
+    extraction::{Unread, read_window, wait, waits},
+};
+use crate::{attempt::Attempt, outcome::Outcome};
 
 /// Where the job is: what `progress` shows, and where the next attempt goes on.
 #[derive(Default, Clone, Serialize, Deserialize)]
@@ -49,31 +51,23 @@ struct Place {
     difference: Difference,
 }
 
-enum End {
-    Done(Value),
-    Lost,
-}
-
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: BackfillPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("a backfill without user")) };
-    match read_all(ctx, job, user, &payload).await {
-        Ok(End::Done(result)) => Outcome::Done(result),
-        Ok(End::Lost) => Outcome::Lost,
-        Err(Unread::Ours(error)) => super::outcome_of(error),
-        Err(Unread::Provider(error)) if waits(&error) => wait(job, &error),
-        Err(Unread::Provider(error)) if error.class.is_transient() => {
-            Outcome::Retry(error.public(), error.retry_after)
+impl Work for BackfillPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        match read_all(attempt, &self).await {
+            Ok(outcome) => Ok(outcome),
+            Err(Unread::Ours(error)) => Err(error),
+            Err(Unread::Provider(error)) if waits(&error) => Ok(wait(attempt.job, &error)),
+            Err(Unread::Provider(error)) if error.class.is_transient() => {
+                Ok(Outcome::Retry(error.public(), error.retry_after))
+            }
+            Err(Unread::Provider(error)) => Ok(Outcome::Fail(error.public())),
+            Err(Unread::Unreadable(_, problem)) => Ok(Outcome::Fail(Error::internal(problem))),
         }
-        Err(Unread::Provider(error)) => Outcome::Fail(error.public()),
-        Err(Unread::Unreadable(_, problem)) => Outcome::Fail(Error::internal(problem)),
     }
 }
 
-async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayload) -> Result<End, Unread> {
+async fn read_all(attempt: &Attempt<'_>, payload: &BackfillPayload) -> Result<Outcome, Unread> {
+    let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
     let kept = job.progress.clone().and_then(|progress| serde_json::from_value::<Place>(progress).ok());
     let mut place = kept.unwrap_or_default();
@@ -90,7 +84,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         let Some(session) = session else { break };
         place.session = Some(session);
         if !read_session(ctx, job, user, session, payload.dry_run, &settings, &mut place).await? {
-            return Ok(End::Lost);
+            return Ok(Outcome::Lost);
         }
         if payload.dry_run {
             extraction::add_removed(ctx, user, session, &mut place.difference).await?;
@@ -98,7 +92,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         (place.session, place.after, place.seq, place.gap) = (None, Some(session), 0, false);
         place.done += 1;
         if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(&place)?).await? {
-            return Ok(End::Lost);
+            return Ok(Outcome::Lost);
         }
     }
     let result = if payload.dry_run {
@@ -109,10 +103,7 @@ async fn read_all(ctx: &Context, job: &Job, user: UserId, payload: &BackfillPayl
         json!({"sessions": place.done, "windows": place.windows, "created": place.created, "evidence": place.evidence,
             "blocked": place.blocked, "failed": place.failed})
     };
-    Ok(match persist(|| succeed_job(ctx, job, &result)).await {
-        Some(true) => End::Done(result),
-        _ => End::Lost,
-    })
+    Ok(attempt.succeed(result).await)
 }
 
 /// Sessions in the order they were made, one after the other: those deleted meanwhile move no other.

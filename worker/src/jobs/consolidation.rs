@@ -7,7 +7,7 @@ use rapport_common::{
         job::Job,
     },
     error::Code,
-    jobs::payload::{self, ConsolidationPayload},
+    jobs::payload::ConsolidationPayload,
     memory::judge,
     providers::ChatMessage,
     store::{memories, memory_conflicts::Suggestion},
@@ -16,33 +16,24 @@ use rapport_common::{
         review::{self, Judged, PAIRS, Pair},
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::extraction::ask;
-use crate::{outcome::Outcome, runner::persist};
+use super::{Work, extraction::ask};
+use crate::{attempt::Attempt, outcome::Outcome};
 
 /// Memories dated in one call, and merges worded in one review.
 const DATED: usize = 100;
 const WORDED: usize = 12;
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: ConsolidationPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let Some(user) = job.user_id else {
-        return Outcome::Fail(Error::internal("a consolidation without user"));
-    };
-    let done = match payload {
-        ConsolidationPayload::Review => look_through(ctx, job, user).await,
-        ConsolidationPayload::Merge { memory_ids } => merge_these(ctx, job, user, &memory_ids).await,
-        ConsolidationPayload::Detect { memory_id } => detect(ctx, job, user, memory_id).await,
-        ConsolidationPayload::Expiration { memory_ids } => date(ctx, job, user, &memory_ids).await,
-    };
-    match done {
-        Ok(Some(result)) => Outcome::Done(result),
-        Ok(None) => Outcome::Lost,
-        Err(error) => super::outcome_of(error),
+impl Work for ConsolidationPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        let user = attempt.user()?;
+        match self {
+            ConsolidationPayload::Review => look_through(attempt, user).await,
+            ConsolidationPayload::Merge { memory_ids } => merge_these(attempt, user, &memory_ids).await,
+            ConsolidationPayload::Detect { memory_id } => detect(attempt, user, memory_id).await,
+            ConsolidationPayload::Expiration { memory_ids } => date(attempt, user, &memory_ids).await,
+        }
     }
 }
 
@@ -83,7 +74,8 @@ async fn judge_all(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>)
     Ok(judged)
 }
 
-async fn look_through(ctx: &Context, job: &Job, user: UserId) -> Result<Option<Value>> {
+async fn look_through(attempt: &Attempt<'_>, user: UserId) -> Result<Outcome> {
+    let (ctx, job) = (attempt.ctx, attempt.job);
     let judged = judge_all(ctx, job, user, None).await?;
     let mut suggestions = Vec::new();
     for (index, (memories, reason, score)) in review::clusters(&judged).into_iter().enumerate() {
@@ -101,23 +93,26 @@ async fn look_through(ctx: &Context, job: &Job, user: UserId) -> Result<Option<V
         let memory_ids = memories.iter().map(|memory| memory.id).collect();
         suggestions.push(Suggestion { memory_ids, reason, suggested_content, score });
     }
-    let stored = persist(|| review::finish_review(ctx, job, user, &judged, &suggestions));
-    Ok(stored.await.flatten())
+    Ok(attempt.commit(|| review::finish_review(ctx, job, user, &judged, &suggestions)).await)
 }
 
-async fn merge_these(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -> Result<Option<Value>> {
+async fn merge_these(attempt: &Attempt<'_>, user: UserId, ids: &[MemoryId]) -> Result<Outcome> {
+    let (ctx, job) = (attempt.ctx, attempt.job);
     let originals = merge::check(ctx, user, ids).await?;
     let content = ask_for(ctx, job, judge::merge_prompt(&originals), judge::parse_merge).await?;
-    review::finish_merge(ctx, job, user, ids, &content).await
+    // What was asked for may not be possible any more: that is an error of its own, and not tried again.
+    let ended = review::finish_merge(ctx, job, user, ids, &content).await?;
+    Ok(ended.map_or(Outcome::Lost, Outcome::Done))
 }
 
-async fn detect(ctx: &Context, job: &Job, user: UserId, of: Option<MemoryId>) -> Result<Option<Value>> {
+async fn detect(attempt: &Attempt<'_>, user: UserId, of: Option<MemoryId>) -> Result<Outcome> {
+    let (ctx, job) = (attempt.ctx, attempt.job);
     let judged = judge_all(ctx, job, user, of).await?;
-    let stored = persist(|| review::finish_detection(ctx, job, user, of, &judged));
-    Ok(stored.await.flatten())
+    Ok(attempt.commit(|| review::finish_detection(ctx, job, user, of, &judged)).await)
 }
 
-async fn date(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -> Result<Option<Value>> {
+async fn date(attempt: &Attempt<'_>, user: UserId, ids: &[MemoryId]) -> Result<Outcome> {
+    let (ctx, job) = (attempt.ctx, attempt.job);
     let mut conn = ctx.db.read().await?;
     let mut looked_at = if ids.is_empty() {
         memories::without_expiry(&mut conn, user, DATED as i64).await?
@@ -133,6 +128,5 @@ async fn date(ctx: &Context, job: &Job, user: UserId, ids: &[MemoryId]) -> Resul
         let prompt = judge::expiry_prompt(&looked_at);
         ask_for(ctx, job, prompt, |text| judge::parse_expiry(text, looked_at.len())).await?
     };
-    let stored = persist(|| review::finish_expiration(ctx, job, user, &looked_at, &verdicts));
-    Ok(stored.await.flatten())
+    Ok(attempt.commit(|| review::finish_expiration(ctx, job, user, &looked_at, &verdicts)).await)
 }

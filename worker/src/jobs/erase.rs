@@ -2,45 +2,35 @@
 //! that an attempt cut off anywhere can begin again: while the account's row is there, nothing is forgotten.
 
 use rapport_common::{
-    Context, Error, clock,
-    domain::{
-        ids::JobId,
-        job::{Job, JobStatus},
-    },
-    jobs::payload::{self, ErasePayload},
+    Context, Error, Result,
+    domain::{ids::JobId, job::Job},
+    jobs::{Ended, payload::ErasePayload},
     store,
+    usecase::end_job::succeed,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::outcome_of;
-use crate::{outcome::Outcome, runner::persist};
+use super::Work;
+use crate::{attempt::Attempt, outcome::Outcome};
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: ErasePayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    if let Err(error) = erase(ctx, &payload).await {
-        return outcome_of(error);
+impl Work for ErasePayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        erase(attempt.ctx, &self).await?;
+        Ok(attempt.commit(|| end(attempt.ctx, attempt.job)).await)
     }
-    let result = json!({"erased": true});
-    let ended = persist(|| end(ctx, job, &result));
-    if ended.await == Some(true) { Outcome::Done(result) } else { Outcome::Lost }
 }
 
 /// Ends the job, and takes out of it whom it was about.
-async fn end(ctx: &Context, job: &Job, result: &Value) -> Result<bool, Error> {
+async fn end(ctx: &Context, job: &Job) -> Result<Option<Ended>> {
+    let result = json!({"erased": true});
     let mut tx = ctx.db.begin().await?;
-    let (status, now) = (JobStatus::Succeeded, clock::now());
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(result), None, now).await? {
-        return Ok(false);
-    }
+    let Some(settled) = succeed(&mut tx, job, &result).await? else { return Ok(None) };
     store::erase::forget(&mut tx, job.id).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(Ended::new(settled, result)))
 }
 
-async fn erase(ctx: &Context, payload: &ErasePayload) -> Result<(), Error> {
+async fn erase(ctx: &Context, payload: &ErasePayload) -> Result<()> {
     let user = payload.user_id;
     let away = |what: &'static str| move |error: String| Error::unavailable(what, error);
     let mut after = JobId(uuid::Uuid::nil());

@@ -2,35 +2,30 @@
 
 use futures::StreamExt;
 use rapport_common::{
-    Context, Error, Result, clock,
+    Context, Result, clock,
     domain::{
         ids::{BlobId, UserId},
         job::Job,
     },
-    jobs::payload::{self, ExportPayload},
+    jobs::payload::ExportPayload,
     store::blobs,
-    usecase::{end_job::succeed_job, memory::export},
+    usecase::memory::export,
 };
 use serde_json::{Value, json};
 
-use crate::{outcome::Outcome, runner::persist};
+use super::Work;
+use crate::{attempt::Attempt, outcome::Outcome};
 
 const PART: usize = 512 * 1_024;
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: ExportPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an export without user")) };
-    match write(ctx, job, user, payload).await {
-        Ok(Some(result)) => Outcome::Done(result),
-        Ok(None) => Outcome::Lost,
-        Err(error) => super::outcome_of(error),
+impl Work for ExportPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        let result = write(attempt.ctx, attempt.job, attempt.user()?, self).await?;
+        Ok(attempt.succeed(result).await)
     }
 }
 
-async fn write(ctx: &Context, job: &Job, user: UserId, spec: ExportPayload) -> Result<Option<Value>> {
+async fn write(ctx: &Context, job: &Job, user: UserId, spec: ExportPayload) -> Result<Value> {
     // An attempt after a crash writes the same parts again.
     let blob = BlobId(job.id.0);
     let mut pieces = std::pin::pin!(export::pieces(ctx.clone(), user, spec.clone()));
@@ -52,9 +47,5 @@ async fn write(ctx: &Context, job: &Job, user: UserId, spec: ExportPayload) -> R
         }
     }
     let download = format!("/api/v1/memory/exports/{}", job.id);
-    let result = json!({"download": download, "format": spec.format, "bytes": bytes, "parts": part});
-    Ok(match persist(|| succeed_job(ctx, job, &result)).await {
-        Some(true) => Some(result),
-        _ => None,
-    })
+    Ok(json!({"download": download, "format": spec.format, "bytes": bytes, "parts": part}))
 }

@@ -7,23 +7,22 @@
 use std::time::Duration;
 
 use rapport_common::{
-    Context, Error,
+    Context, Error, Result,
     domain::{ids::UserId, job::Job, memory::RunOutcome, message::Role},
     error::Code,
-    jobs::payload::{self, ExtractionPayload},
+    jobs::payload::ExtractionPayload,
     memory::extract,
     providers::{ChatMessage, ChatRequest, Completion, ErrorClass, ProviderError, mock},
     telemetry::metrics::METRICS,
     usecase::{
-        memory::{
-            extraction::{self, Read, Window},
-            max_attempts,
-        },
+        memory::extraction::{self, Read, Window},
         settings,
     },
 };
 
+use super::{Work, failures};
 use crate::{
+    attempt::Attempt,
     outcome::{Outcome, backoff},
     runner::persist,
 };
@@ -48,31 +47,29 @@ impl<E: Into<Error>> From<E> for Unread {
     }
 }
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
+impl Work for ExtractionPayload {
     // Shrinks while a window cannot be read whole: what is given up is only what could not be read at all.
-    let mut payload: ExtractionPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an extraction without user")) };
-    match read_and_store(ctx, job, user, &mut payload).await {
-        Ok(outcome) => outcome,
-        Err(Unread::Ours(error)) => super::outcome_of(error),
-        // A provider that is away or overrun says nothing about the window, which waits as long as it takes.
-        Err(Unread::Provider(error)) if waits(&error) => wait(job, &error),
-        Err(Unread::Provider(error))
-            if error.class.is_transient() && failures(ctx, job) < ctx.settings.queue.max_attempts =>
-        {
-            Outcome::Retry(error.public(), error.retry_after)
-        }
-        Err(Unread::Provider(error)) => {
-            give_up(ctx, job, user, &payload, RunOutcome::ProviderError, &error.public(), None).await
-        }
-        Err(Unread::Unreadable(answer, problem)) => {
-            let detail = "The model's answer about this part of the conversation could not be read.";
-            let error = Error::new(Code::ExtractionFailed, detail).because(problem);
-            give_up(ctx, job, user, &payload, RunOutcome::InvalidOutput, &error, Some(&answer)).await
-        }
+    async fn run(mut self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        let least = attempt.ctx.settings.queue.max_attempts;
+        Ok(match read_and_store(attempt, &mut self).await {
+            Ok(outcome) => outcome,
+            Err(Unread::Ours(error)) => return Err(error),
+            // A provider that is away or overrun says nothing about the window, which waits as long as it takes.
+            Err(Unread::Provider(error)) if waits(&error) => wait(attempt.job, &error),
+            Err(Unread::Provider(error))
+                if error.class.is_transient() && failures::<Self>(attempt.job, least) < least =>
+            {
+                Outcome::Retry(error.public(), error.retry_after)
+            }
+            Err(Unread::Provider(error)) => {
+                give_up(attempt, &self, RunOutcome::ProviderError, &error.public(), None).await?
+            }
+            Err(Unread::Unreadable(answer, problem)) => {
+                let detail = "The model's answer about this part of the conversation could not be read.";
+                let error = Error::new(Code::ExtractionFailed, detail).because(problem);
+                give_up(attempt, &self, RunOutcome::InvalidOutput, &error, Some(&answer)).await?
+            }
+        })
     }
 }
 
@@ -88,38 +85,30 @@ pub fn wait(job: &Job, error: &ProviderError) -> Outcome {
     Outcome::Wait(error.public(), backoff(job, error.retry_after).min(LONGEST_PAUSE))
 }
 
-/// How often the job has failed, this time included; waits and crashes are no failures.
-pub fn failures(ctx: &Context, job: &Job) -> u32 {
-    let left = job.max_attempts.saturating_sub(job.attempt);
-    max_attempts(ctx).saturating_sub(left).max(1)
-}
-
 async fn give_up(
-    ctx: &Context,
-    job: &Job,
-    user: UserId,
+    attempt: &Attempt<'_>,
     payload: &ExtractionPayload,
     outcome: RunOutcome,
     error: &Error,
     answer: Option<&Completion>,
-) -> Outcome {
+) -> Result<Outcome> {
     tracing::warn!(%error, %outcome, "a window was given up");
+    let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let failed = persist(|| extraction::fail(ctx, job, user, payload, outcome, error, answer));
-    match failed.await.flatten() {
-        Some(problem) => {
+    Ok(match failed.await.flatten() {
+        Some(ended) => {
             METRICS.windows.with_label_values(&[outcome.as_str()]).inc();
-            Outcome::Dead(problem)
+            Outcome::Dead(ended)
         }
         None => Outcome::Lost,
-    }
+    })
 }
 
 async fn read_and_store(
-    ctx: &Context,
-    job: &Job,
-    user: UserId,
+    attempt: &Attempt<'_>,
     payload: &mut ExtractionPayload,
-) -> Result<Outcome, Unread> {
+) -> std::result::Result<Outcome, Unread> {
+    let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let ExtractionPayload { session_id, from_seq, .. } = *payload;
     let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
     let read = loop {
@@ -139,17 +128,25 @@ async fn read_and_store(
         }
     };
     let payload = &*payload;
-    let stored = persist(|| extraction::finish(ctx, job, user, payload, read.as_ref(), &settings));
-    let Some(result) = stored.await.flatten() else { return Ok(Outcome::Lost) };
-    METRICS.windows.with_label_values(&[result["outcome"].as_str().unwrap_or_default()]).inc();
-    for became in ["created", "evidence", "known", "blocked", "ignored", "unsupported"] {
-        METRICS.facts.with_label_values(&[became]).inc_by(result[became].as_u64().unwrap_or(0));
+    let outcome =
+        attempt.commit(|| extraction::finish(ctx, job, user, payload, read.as_ref(), &settings)).await;
+    if let Outcome::Done(ended) = &outcome {
+        let result = &ended.data;
+        METRICS.windows.with_label_values(&[result["outcome"].as_str().unwrap_or_default()]).inc();
+        for became in ["created", "evidence", "known", "blocked", "ignored", "unsupported"] {
+            METRICS.facts.with_label_values(&[became]).inc_by(result[became].as_u64().unwrap_or(0));
+        }
     }
-    Ok(Outcome::Done(result))
+    Ok(outcome)
 }
 
 /// Asks about a window, once more when the answer cannot be read.
-pub async fn read_window(ctx: &Context, job: &Job, user: UserId, window: Window) -> Result<Read, Unread> {
+pub async fn read_window(
+    ctx: &Context,
+    job: &Job,
+    user: UserId,
+    window: Window,
+) -> std::result::Result<Read, Unread> {
     let prompt = extract::prompt(&window.known, &window.earlier, &window.turns);
     let first = ask(ctx, job, prompt.clone(), extract::schema()).await.map_err(Unread::Provider)?;
     let (nominated, completion) = match extract::parse(&first.text) {
@@ -175,7 +172,7 @@ pub async fn ask(
     job: &Job,
     messages: Vec<ChatMessage>,
     schema: serde_json::Value,
-) -> Result<Completion, ProviderError> {
+) -> std::result::Result<Completion, ProviderError> {
     let request = ChatRequest {
         model: ctx.settings.memory.model.clone(),
         messages,

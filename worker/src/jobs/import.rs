@@ -6,7 +6,7 @@ use rapport_common::{
         ids::{BlobId, UserId},
         job::Job,
     },
-    jobs::payload::{self, ImportPayload},
+    jobs::payload::ImportPayload,
     memory::{
         records::{RECORD_MAX, Record, Splitter},
         transfer::Row,
@@ -15,9 +15,9 @@ use rapport_common::{
     store::blobs,
     usecase::memory::import::{self, Relation, Tally},
 };
-use serde_json::Value;
 
-use crate::{outcome::Outcome, runner::persist};
+use super::Work;
+use crate::{attempt::Attempt, outcome::Outcome};
 
 /// Rows in one transaction.
 const BATCH: usize = 200;
@@ -30,16 +30,9 @@ const ID: usize = 64;
 /// Columns of a CSV file.
 const COLUMNS: usize = 100;
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: ImportPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let Some(user) = job.user_id else { return Outcome::Fail(Error::internal("an import without user")) };
-    match take_in(ctx, job, user, &payload).await {
-        Ok(Some(result)) => Outcome::Done(result),
-        Ok(None) => Outcome::Lost,
-        Err(error) => super::outcome_of(error),
+impl Work for ImportPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        take_in(attempt, &self).await
     }
 }
 
@@ -71,7 +64,8 @@ impl Records<'_> {
     }
 }
 
-async fn take_in(ctx: &Context, job: &Job, user: UserId, payload: &ImportPayload) -> Result<Option<Value>> {
+async fn take_in(attempt: &Attempt<'_>, payload: &ImportPayload) -> Result<Outcome> {
+    let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let csv = payload.format == "csv";
     let mut records = Records {
         ctx,
@@ -127,17 +121,16 @@ async fn take_in(ctx: &Context, job: &Job, user: UserId, payload: &ImportPayload
         }
         batch_bytes = 0;
         if !store(ctx, job, user, payload, &mut batch, &mut tally).await? {
-            return Ok(None);
+            return Ok(Outcome::Lost);
         }
     }
     if !batch.is_empty() && !store(ctx, job, user, payload, &mut batch, &mut tally).await? {
-        return Ok(None);
+        return Ok(Outcome::Lost);
     }
     if !relations.is_empty() || !merges.is_empty() {
         import::store_relations(ctx, user, &relations, &merges, &mut tally).await?;
     }
-    let finished = persist(|| import::finish(ctx, job, user, payload.blob_id, &tally));
-    Ok(finished.await.flatten())
+    Ok(attempt.commit(|| import::finish(ctx, job, user, payload.blob_id, &tally)).await)
 }
 
 async fn store(

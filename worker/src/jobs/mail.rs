@@ -1,34 +1,27 @@
 //! Sends a mail: a code, or news. A code is made here, of a nonce and our key: no job and no row holds one.
 
 use rapport_common::{
-    Context, Error, clock,
+    Context, Error, Result, clock,
     domain::{ids::UserId, job::Job},
     error,
-    jobs::payload::{self, MailPayload},
+    jobs::payload::MailPayload,
     mail::{Letter, MailError},
     store::{self, codes::Code},
-    usecase::{codes, end_job},
+    usecase::codes,
 };
 use serde_json::json;
 
-use super::outcome_of;
-use crate::{outcome::Outcome, runner::persist};
+use super::Work;
+use crate::{attempt::Attempt, outcome::Outcome};
 
-pub async fn run(ctx: &Context, job: &Job) -> Outcome {
-    let payload: MailPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    match send(ctx, job, &payload).await {
-        Ok(()) => {}
-        Err(error) => return outcome_of(error),
+impl Work for MailPayload {
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        send(attempt.ctx, attempt.job, &self).await?;
+        Ok(attempt.succeed(json!({"purpose": self.purpose})).await)
     }
-    let result = json!({"purpose": payload.purpose});
-    let ended = persist(|| end_job::succeed_job(ctx, job, &result));
-    if ended.await == Some(true) { Outcome::Done(result) } else { Outcome::Lost }
 }
 
-async fn send(ctx: &Context, job: &Job, payload: &MailPayload) -> Result<(), Error> {
+async fn send(ctx: &Context, job: &Job, payload: &MailPayload) -> Result<()> {
     let Some(user) = payload.user_id else { return Ok(()) };
     let found = match &payload.sealed_to {
         Some(sealed) => news(ctx, user, sealed).await?,
@@ -42,7 +35,7 @@ async fn send(ctx: &Context, job: &Job, payload: &MailPayload) -> Result<(), Err
 }
 
 /// `None`: there is nothing to send any more.
-async fn with_code(ctx: &Context, user: UserId, purpose: &str) -> Result<Option<(String, Letter)>, Error> {
+async fn with_code(ctx: &Context, user: UserId, purpose: &str) -> Result<Option<(String, Letter)>> {
     let mut conn = ctx.db.read().await?;
     let Some(email) = store::users::get(&mut conn, user).await?.and_then(|user| user.email) else {
         return Ok(None); // the account or its address is gone
@@ -56,7 +49,7 @@ async fn with_code(ctx: &Context, user: UserId, purpose: &str) -> Result<Option<
 }
 
 /// To an address that is its account's no longer. It does not say which one is now: whoever reads this may not be meant.
-async fn news(ctx: &Context, user: UserId, sealed: &str) -> Result<Option<(String, Letter)>, Error> {
+async fn news(ctx: &Context, user: UserId, sealed: &str) -> Result<Option<(String, Letter)>> {
     if store::users::get(&mut ctx.db.read().await?, user).await?.is_none() {
         return Ok(None); // erased meanwhile
     }

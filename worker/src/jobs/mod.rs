@@ -1,4 +1,5 @@
-//! One file a kind of job. The match is exhaustive: a new kind does not compile without its handler.
+//! What each kind of job does, one file a kind. The match below is the registry: it is exhaustive, so a new kind does not
+//! compile without its line, and its payload ties the two together.
 
 mod account_export;
 mod backfill;
@@ -15,52 +16,67 @@ mod title;
 mod webhook;
 
 use rapport_common::{
-    Context,
-    domain::job::{Job, JobKind},
+    Result,
+    domain::job::JobKind,
+    jobs::payload::{
+        self, AccountExportPayload, BackfillPayload, ChatPayload, ConsolidationPayload, EmbeddingPayload,
+        ErasePayload, ExportPayload, ExtractionPayload, ImportPayload, MailPayload, Payload, ProbePayload,
+        TitlePayload, WebhookPayload,
+    },
 };
 
-use crate::{
-    outcome::Outcome,
-    running::{Stop, StopSignal, stopped},
-    slot::Slot,
-};
+use crate::{attempt::Attempt, outcome::Outcome, running::stopped};
 
-pub async fn run(ctx: &Context, job: &Job, signal: StopSignal, slot: &mut Slot) -> Outcome {
-    match job.kind {
-        JobKind::Chat => chat::run(ctx, job, signal, slot).await,
-        JobKind::Title => attend(signal, title::run(ctx, job)).await,
-        JobKind::MemoryExtraction => attend(signal, extraction::run(ctx, job)).await,
-        JobKind::Embedding => given_up(ctx, job, attend(signal, embedding::run(ctx, job)).await),
-        JobKind::Consolidation => given_up(ctx, job, attend(signal, consolidation::run(ctx, job)).await),
-        JobKind::Backfill => given_up(ctx, job, attend(signal, backfill::run(ctx, job)).await),
-        JobKind::Import => attend(signal, import::run(ctx, job)).await,
-        JobKind::Export => attend(signal, export::run(ctx, job)).await,
-        JobKind::Mail => attend(signal, mail::run(ctx, job)).await,
-        JobKind::Erase => attend(signal, erase::run(ctx, job)).await,
-        JobKind::AccountExport => attend(signal, account_export::run(ctx, job)).await,
-        JobKind::Webhook => attend(signal, webhook::run(ctx, job)).await,
-        JobKind::Probe => probe::run(ctx, job, signal).await,
+pub async fn run(attempt: &mut Attempt<'_>) -> Outcome {
+    match attempt.job.kind {
+        JobKind::Chat => work::<ChatPayload>(attempt).await,
+        JobKind::Title => work::<TitlePayload>(attempt).await,
+        JobKind::MemoryExtraction => work::<ExtractionPayload>(attempt).await,
+        JobKind::Embedding => work::<EmbeddingPayload>(attempt).await,
+        JobKind::Consolidation => work::<ConsolidationPayload>(attempt).await,
+        JobKind::Backfill => work::<BackfillPayload>(attempt).await,
+        JobKind::Import => work::<ImportPayload>(attempt).await,
+        JobKind::Export => work::<ExportPayload>(attempt).await,
+        JobKind::Mail => work::<MailPayload>(attempt).await,
+        JobKind::Erase => work::<ErasePayload>(attempt).await,
+        JobKind::AccountExport => work::<AccountExportPayload>(attempt).await,
+        JobKind::Webhook => work::<WebhookPayload>(attempt).await,
+        JobKind::Probe => work::<ProbePayload>(attempt).await,
     }
 }
 
-/// Runs a handler that may be dropped anywhere: all it does is repeatable, or commits with the job's end.
-async fn attend(mut signal: StopSignal, handler: impl Future<Output = Outcome>) -> Outcome {
-    tokio::select! {
-        stop = stopped(&mut signal) => match stop {
-            Stop::Cancelled => Outcome::Cancelled,
-            Stop::Lost => Outcome::Lost,
-            Stop::HandBack => Outcome::HandBack,
-        },
-        outcome = handler => outcome,
-    }
+/// What a job with this payload does.
+trait Work: Payload {
+    /// Whether it hears by itself when it must stop. Any other is dropped then, wherever it is: all it does is repeatable, or
+    /// commits with the job's end.
+    const HEARS: bool = false;
+
+    /// An error is tried again if it may pass, and fails the job otherwise.
+    fn run(self, attempt: &mut Attempt<'_>) -> impl Future<Output = Result<Outcome>> + Send;
 }
 
-/// A provider that fails is asked as often as for other jobs, though these may crash more often.
-fn given_up(ctx: &Context, job: &Job, outcome: Outcome) -> Outcome {
-    match outcome {
+async fn work<W: Work>(attempt: &mut Attempt<'_>) -> Outcome {
+    let payload: W = match payload::read(attempt.job) {
+        Ok(payload) => payload,
+        Err(error) => return Outcome::Fail(error),
+    };
+    let job = attempt.job;
+    let least = attempt.ctx.settings.queue.max_attempts;
+    let mut signal = attempt.signal.clone();
+    // On the heap: the future of every kind would be as large as the largest.
+    let run = Box::pin(payload.run(attempt));
+    let outcome = if W::HEARS {
+        run.await
+    } else {
+        tokio::select! {
+            stop = stopped(&mut signal) => return stop.into(),
+            outcome = run => outcome,
+        }
+    };
+    match outcome.unwrap_or_else(Outcome::from) {
+        // A provider that fails is asked as often as for other jobs, though these may be tried more often.
         Outcome::Retry(error, _)
-            if error.code.as_str().starts_with("provider_")
-                && extraction::failures(ctx, job) >= ctx.settings.queue.max_attempts =>
+            if error.code.as_str().starts_with("provider_") && failures::<W>(job, least) >= least =>
         {
             Outcome::Fail(error)
         }
@@ -68,16 +84,8 @@ fn given_up(ctx: &Context, job: &Job, outcome: Outcome) -> Outcome {
     }
 }
 
-/// Whether an error of ours may pass by itself.
-fn outcome_of(error: rapport_common::Error) -> Outcome {
-    use rapport_common::error::Code;
-    match error.code {
-        Code::Unavailable
-        | Code::StorageFull
-        | Code::Internal
-        | Code::ProviderFailed
-        | Code::ProviderRateLimited
-        | Code::ProviderTimeout => Outcome::Retry(error, None),
-        _ => Outcome::Fail(error),
-    }
+/// How often the job has failed, this time included; waits and crashes are no failures. `attempts`: as configured.
+fn failures<P: Payload>(job: &rapport_common::domain::job::Job, attempts: u32) -> u32 {
+    let left = job.max_attempts.saturating_sub(job.attempt);
+    attempts.max(P::LEAST_ATTEMPTS).saturating_sub(left).max(1)
 }

@@ -81,7 +81,7 @@ pub async fn export(
     };
     export::check(&spec)?;
     if prefer.respond_async {
-        let new = job(&state.ctx, caller.user, JobKind::Export, payload::write(&spec)?, None);
+        let new = job(&state.ctx, caller.user, &spec)?;
         let (job, _) = put_in(&state.ctx, caller.user, new, "export", &None).await?;
         return Ok(job_response(&caller, job));
     }

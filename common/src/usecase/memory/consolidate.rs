@@ -3,11 +3,8 @@
 use super::{Idempotency, go_on, job, put_in};
 use crate::{
     Context, Result,
-    domain::{
-        ids::UserId,
-        job::{Job, JobKind},
-    },
-    jobs::payload::{self, ConsolidationPayload},
+    domain::{ids::UserId, job::Job},
+    jobs::payload::ConsolidationPayload,
     store::{self, memory_log},
 };
 
@@ -23,8 +20,7 @@ pub async fn schedule(ctx: &Context) -> Result<()> {
 
 async fn schedule_one(ctx: &Context, user: UserId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
-    let payload = payload::write(&ConsolidationPayload::Review)?;
-    let new = job(ctx, user, JobKind::Consolidation, payload, Some(format!("review:{user}")));
+    let new = job(ctx, user, &ConsolidationPayload::Review)?.once(format!("review:{user}"));
     let ready = store::jobs::enqueue(&mut tx, new).await?;
     tx.commit().await?;
     ctx.announce(ready).await;
@@ -38,6 +34,6 @@ pub async fn ask(
     payload: &ConsolidationPayload,
     idempotency: &Idempotency,
 ) -> Result<(Job, bool)> {
-    let new = job(ctx, user, JobKind::Consolidation, payload::write(payload)?, None);
+    let new = job(ctx, user, payload)?;
     put_in(ctx, user, new, "consolidation", idempotency).await
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{go_on, job};
 use crate::{
     Context, Error, Result,
-    domain::{ids::UserId, job::JobKind},
+    domain::ids::UserId,
+    jobs::payload::EmbeddingPayload,
     memory::{local, text},
     providers::ProviderError,
     store::{
@@ -24,7 +25,7 @@ const BATCH: i64 = 192;
 
 /// Puts in the job that embeds what the user has; one at a time is enough, and the sweep finds what it missed.
 pub async fn enqueue(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Ready>> {
-    let new = job(ctx, user, JobKind::Embedding, serde_json::json!({}), Some(format!("embed:{user}")));
+    let new = job(ctx, user, &EmbeddingPayload {})?.once(format!("embed:{user}"));
     Ok(store::jobs::enqueue(tx, new).await?)
 }
 

@@ -17,11 +17,14 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MemoryId, SessionId, UserId},
-        job::{Job, JobKind, JobStatus},
+        job::{Job, JobStatus},
         memory::{Actor, Memory, RunOutcome},
         message::Role,
     },
-    jobs::payload::{self, ExtractionPayload},
+    jobs::{
+        Ended,
+        payload::{BackfillPayload, ExtractionPayload},
+    },
     memory::{extract, rank::Mode},
     providers::Completion,
     store::{
@@ -30,7 +33,7 @@ use crate::{
         jobs::Ready,
         memories,
     },
-    usecase::settings::MemorySettings,
+    usecase::{end_job::succeed, settings::MemorySettings},
 };
 
 /// The user's turns in one window at most, and their characters (about 2,000 tokens).
@@ -70,9 +73,8 @@ pub async fn enqueue(ctx: &Context, tx: &mut Tx, user: UserId, session: SessionI
         extraction::nothing_due(tx, user, session).await?;
         return Ok(None);
     };
-    let payload = payload::write(&ExtractionPayload { session_id: session, from_seq, to_seq })?;
-    let mut new = job(ctx, user, JobKind::MemoryExtraction, payload, Some(format!("extract:{user}")));
-    new.session = Some(session);
+    let payload = ExtractionPayload { session_id: session, from_seq, to_seq };
+    let new = job(ctx, user, &payload)?.in_session(session, None).once(format!("extract:{user}"));
     let id = new.id;
     let ready = store::jobs::enqueue(tx, new).await?;
     if ready.is_some() {
@@ -235,7 +237,7 @@ pub async fn finish(
     payload: &ExtractionPayload,
     read: Option<&Read>,
     settings: &MemorySettings,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let ExtractionPayload { session_id: session, from_seq: from, to_seq: to } = *payload;
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     // Takes the session's row: a message that is being stored now is seen below, or sees the cursor.
@@ -256,21 +258,10 @@ pub async fn finish(
         "unsupported": unsupported, "usage": usage,
         "cost": read.and_then(|read| ctx.providers.cost(&read.completion.model, read.completion.usage)),
     });
-    let settled = store::ledger::settle(
-        &mut changes.tx,
-        job.id,
-        job.attempt,
-        JobStatus::Succeeded,
-        Some(&result),
-        None,
-        clock::now(),
-    );
-    if !settled.await? {
-        return Ok(None);
-    }
+    let Some(settled) = succeed(&mut changes.tx, job, &result).await? else { return Ok(None) };
     let next = next_due(ctx, &mut changes.tx, user).await?;
     changes.commit_with(ctx, next).await?;
-    Ok(Some(result))
+    Ok(Some(Ended::new(settled, result)))
 }
 
 async fn next_due(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Ready>> {
@@ -289,7 +280,7 @@ pub async fn fail(
     outcome: RunOutcome,
     error: &Error,
     completion: Option<&Completion>,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let mut tx = ctx.db.begin().await?;
     store::memory_log::take_version(&mut tx, user).await?;
     let problem = error.problem(None);
@@ -307,13 +298,11 @@ pub async fn fail(
         Some(&problem),
         clock::now(),
     );
-    if !settled.await? {
-        return Ok(None);
-    }
+    let Some(settled) = settled.await? else { return Ok(None) };
     let next = next_due(ctx, &mut tx, user).await?;
     tx.commit().await?;
     ctx.announce(next).await;
-    Ok(Some(problem))
+    Ok(Some(Ended::new(settled, problem)))
 }
 
 /// Writes down that a window was not read, and goes on behind it.
@@ -351,10 +340,9 @@ pub async fn read_again(
         let found = store::sessions::get(&mut ctx.db.read().await?, user, session).await?;
         found.ok_or_else(|| Error::not_found("session"))?;
     }
-    let payload = payload::write(&payload::BackfillPayload { session_id: session, dry_run })?;
     let scope = session.map_or("all".to_owned(), |session| session.to_string());
-    let mut new =
-        job(ctx, user, JobKind::Backfill, payload, Some(format!("backfill:{user}:{scope}:{dry_run}")));
+    let new = job(ctx, user, &BackfillPayload { session_id: session, dry_run })?;
+    let mut new = new.once(format!("backfill:{user}:{scope}:{dry_run}"));
     new.session = session;
     put_in(ctx, user, new, "extract", idempotency).await
 }

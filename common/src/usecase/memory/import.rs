@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 
 use super::{Changes, compare, graph::in_order};
 use crate::{
-    Context, Error, Result, clock,
+    Context, Error, Result,
     domain::{
         ids::{BlobId, UserId},
-        job::{Job, JobKind, JobStatus},
+        job::Job,
         memory::{Action, Actor, Memory, MemoryStatus, Relationship},
     },
-    jobs::payload::{self, ImportPayload},
+    jobs::{Ended, payload::ImportPayload},
     memory::transfer::{Row, combine, local_id},
     store::{self, extraction, memories, memory_links},
+    usecase::end_job::succeed,
 };
 
 pub const STRATEGIES: [&str; 3] = ["skip_duplicates", "overwrite", "merge"];
@@ -69,7 +70,7 @@ impl Tally {
 
 /// Puts in the job that takes an uploaded file in.
 pub async fn enqueue(ctx: &Context, user: UserId, payload: ImportPayload) -> Result<Job> {
-    let new = super::job(ctx, user, JobKind::Import, payload::write(&payload)?, None);
+    let new = super::job(ctx, user, &payload)?;
     Ok(super::put_in(ctx, user, new, "import", &None).await?.0)
 }
 
@@ -197,15 +198,11 @@ pub async fn finish(
     user: UserId,
     blob: BlobId,
     tally: &Tally,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let result = tally.result();
     let mut tx = ctx.db.begin().await?;
-    let status = JobStatus::Succeeded;
-    if !store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, clock::now()).await?
-    {
-        return Ok(None);
-    }
+    let Some(settled) = succeed(&mut tx, job, &result).await? else { return Ok(None) };
     store::blobs::delete(&mut tx, user, blob).await?;
     tx.commit().await?;
-    Ok(Some(result))
+    Ok(Some(Ended::new(settled, result)))
 }

@@ -32,12 +32,13 @@ pub use touches::Touches;
 use crate::{
     Context, Error, Result, clock,
     domain::{
-        ids::{ChangeId, JobId, MemoryId, UserId},
-        job::{Job, JobKind},
+        ids::{ChangeId, MemoryId, UserId},
+        job::Job,
         memory::{Action, Actor, Memory},
     },
     embeddings::Embedder,
     error::Code,
+    jobs::payload::Payload,
     memory::{local, text},
     store::{
         self, Tx,
@@ -274,31 +275,11 @@ pub async fn may_show_private(ctx: &Context, user: UserId) -> Result<bool> {
     Ok(settings.memory_settings.allow_private_in_context)
 }
 
-/// Nobody waits for most of these, each attempt goes on where the last one stopped, and what crashes runs in quarantine:
-/// a worker that dies often must not lose a window. What a provider refuses is given up as early as for other jobs.
-const ATTEMPTS: u32 = 10;
-
-pub fn max_attempts(ctx: &Context) -> u32 {
-    ctx.settings.queue.max_attempts.max(ATTEMPTS)
-}
-
-/// A job about a user's memory, to run now.
-pub fn job(ctx: &Context, user: UserId, kind: JobKind, payload: Value, dedupe_key: Option<String>) -> NewJob {
-    let now = clock::now();
-    NewJob {
-        id: JobId::new(),
-        kind,
-        user: Some(user),
-        session: None,
-        session_order: None,
-        payload,
-        max_attempts: max_attempts(ctx),
-        priority: 0,
-        run_at: now,
-        dedupe_key,
-        trace: Some(crate::telemetry::trace::TraceContext::root().to_string()),
-        created_at: now,
-    }
+/// A job about what a user has, to run now.
+pub fn job<P: Payload>(ctx: &Context, user: UserId, payload: &P) -> Result<NewJob> {
+    let mut new = NewJob::new(payload, ctx.settings.queue.max_attempts)?.of_user(user);
+    new.trace = Some(crate::telemetry::trace::TraceContext::root().to_string());
+    Ok(new)
 }
 
 /// A caller's `Idempotency-Key` with the request's body.
@@ -330,7 +311,7 @@ pub async fn put_in(
     route: &str,
     idempotency: &Idempotency,
 ) -> Result<(Job, bool)> {
-    ctx.depths.admit(new.kind.queue(), ctx.settings.queue.max_depth)?;
+    ctx.depths.admit(new.queue(), ctx.settings.queue.max_depth)?;
     let mut tx = ctx.db.begin().await?;
     let first = repeated(ctx, &mut tx, user, route, idempotency, &new.id.to_string()).await?;
     let gone = || Error::not_found("job: what the first request made has been deleted");

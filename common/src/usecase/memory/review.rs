@@ -15,16 +15,18 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MemoryId, UserId},
-        job::{Job, JobStatus},
+        job::Job,
         memory::{Action, Actor, Judgement, Memory, MemoryStatus},
     },
+    jobs::Ended,
     memory::{judge, local::cosine, quote},
     store::{
-        self, memories,
+        memories,
         memory_conflicts::{self, Suggestion},
         memory_log,
         terms::Corpus,
     },
+    usecase::end_job::succeed,
     vectors::VectorFilter,
 };
 
@@ -146,7 +148,7 @@ pub async fn finish_detection(
     user: UserId,
     of: Option<MemoryId>,
     judged: &[Judged],
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut conflicting = Vec::new();
     for one in judged.iter().filter(|one| one.verdict != Judgement::Unrelated) {
@@ -169,21 +171,10 @@ pub async fn finish_detection(
     finish(ctx, changes, job, result).await
 }
 
-async fn finish(ctx: &Context, mut changes: Changes, job: &Job, result: Value) -> Result<Option<Value>> {
-    let settled = store::ledger::settle(
-        &mut changes.tx,
-        job.id,
-        job.attempt,
-        JobStatus::Succeeded,
-        Some(&result),
-        None,
-        clock::now(),
-    );
-    if !settled.await? {
-        return Ok(None);
-    }
+async fn finish(ctx: &Context, mut changes: Changes, job: &Job, result: Value) -> Result<Option<Ended>> {
+    let Some(settled) = succeed(&mut changes.tx, job, &result).await? else { return Ok(None) };
     changes.commit(ctx).await?;
-    Ok(Some(result))
+    Ok(Some(Ended::new(settled, result)))
 }
 
 /// Memories that could be one: duplicates and refinements, joined where they share a memory.
@@ -231,7 +222,7 @@ pub async fn finish_review(
     user: UserId,
     judged: &[Judged],
     suggestions: &[Suggestion],
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut conflicts = 0;
     for one in judged.iter().filter(|one| one.verdict == Judgement::Contradicts) {
@@ -253,7 +244,7 @@ pub async fn finish_merge(
     user: UserId,
     ids: &[MemoryId],
     content: &str,
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let merged = merge::merge(&mut changes, ids, content).await?;
     let result = json!({"consolidated_memory": {"id": merged.id, "content": merged.content, "merged_from": ids,
@@ -278,7 +269,7 @@ pub async fn finish_expiration(
     user: UserId,
     looked_at: &[Memory],
     verdicts: &[judge::Expiry],
-) -> Result<Option<Value>> {
+) -> Result<Option<Ended>> {
     let mut changes = Changes::open(ctx, user, Actor::Consolidation).await?;
     let mut classified = Vec::new();
     for (index, memory) in looked_at.iter().enumerate() {

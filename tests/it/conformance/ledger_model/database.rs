@@ -110,7 +110,7 @@ impl Database {
             job,
             message,
             text: "a question",
-            payload: payload::write(&payload).unwrap(),
+            payload,
             max_attempts: MAX_ATTEMPTS,
             trace: None,
             remember: false,

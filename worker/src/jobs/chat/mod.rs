@@ -6,57 +6,49 @@ mod rounds;
 mod tools;
 
 use rapport_common::{
-    Context, Error,
+    Context, Error, Result,
     domain::{
         job::Job,
         memory::Memory,
         message::{Usage, Used},
     },
-    jobs::payload::{self, ChatPayload},
+    jobs::payload::ChatPayload,
     store,
     telemetry::metrics::METRICS,
     usecase::finish_chat::{Answer, finish_chat},
 };
 use serde_json::json;
 
+use super::Work;
 use crate::{
     answer_log::{AnswerLog, Lost},
+    attempt::Attempt,
     outcome::Outcome,
     runner::persist,
-    running::{Stop, StopSignal, stopped},
-    slot::Slot,
+    running::{Stop, stopped},
 };
 use prompt::Prompt;
 use rounds::{Rounds, Stopped};
 
-pub async fn run(ctx: &Context, job: &Job, mut signal: StopSignal, slot: &mut Slot) -> Outcome {
-    let payload: ChatPayload = match payload::read(job) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Fail(error),
-    };
-    let prompt = tokio::select! {
-        biased;
-        stop = stopped(&mut signal) => Err(stop),
-        prompt = prompt::build(ctx, job, &payload) => Ok(prompt),
-    };
-    let answered = match prompt {
-        Ok(Ok(prompt)) => answer(ctx, job, &payload, prompt, signal, slot).await,
-        Ok(Err(error)) => return super::outcome_of(error),
-        Err(Stop::Cancelled) => return Outcome::Cancelled,
-        Err(Stop::HandBack) => return Outcome::HandBack,
-        Err(Stop::Lost) => return Outcome::Lost,
-    };
-    answered.unwrap_or(Outcome::Lost)
+impl Work for ChatPayload {
+    const HEARS: bool = true;
+
+    async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
+        let prompt = tokio::select! {
+            biased;
+            stop = stopped(&mut attempt.signal) => return Ok(stop.into()),
+            prompt = prompt::build(attempt.ctx, attempt.job, &self) => prompt?,
+        };
+        Ok(answer(attempt, &self, prompt).await.unwrap_or(Outcome::Lost))
+    }
 }
 
 async fn answer(
-    ctx: &Context,
-    job: &Job,
+    attempt: &mut Attempt<'_>,
     payload: &ChatPayload,
     prompt: Prompt,
-    signal: StopSignal,
-    slot: &mut Slot,
-) -> Result<Outcome, Lost> {
+) -> std::result::Result<Outcome, Lost> {
+    let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
     if !prompt.recall.used.is_empty() {
         let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
@@ -66,7 +58,7 @@ async fn answer(
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
-    let mut rounds = Rounds::new(ctx, job, payload, prompt, signal, slot);
+    let mut rounds = Rounds::new(ctx, job, payload, prompt, attempt.signal.clone(), attempt.slot);
     let stopped = rounds.run(&mut log).await.unwrap_or(Stopped::By(Stop::Lost));
     keep_tries(ctx, job, &rounds).await;
     let keeps_answer = matches!(stopped, Stopped::Whole | Stopped::By(Stop::Cancelled));
@@ -76,7 +68,7 @@ async fn answer(
         Stopped::By(Stop::Cancelled) => true,
         Stopped::By(Stop::HandBack) => return Ok(Outcome::HandBack),
         Stopped::By(Stop::Lost) => return Ok(Outcome::Lost),
-        Stopped::Spent(error) => return Ok(super::outcome_of(error)),
+        Stopped::Spent(error) => return Ok(error.into()),
         Stopped::Broken(error) => {
             let public = error.public();
             // Waited for, and in vain: trying once more would be waiting once more.
@@ -104,10 +96,10 @@ async fn answer(
         model: rounds.model,
     };
     let stored = persist(|| finish_chat(ctx, job, payload, &answer)).await;
-    let Some(result) = stored.flatten() else { return Err(Lost) };
+    let Some(ended) = stored.flatten() else { return Err(Lost) };
     // After the commit. Readers that miss it are told by the ledger.
-    let _told = log.append("done", result.clone()).await;
-    Ok(Outcome::Done(result))
+    let _told = log.append("done", ended.data.clone()).await;
+    Ok(Outcome::Done(ended))
 }
 
 /// What was asked of models is paid for, though no answer is kept of it: calls that failed or broke off, and the rounds
