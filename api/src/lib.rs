@@ -12,7 +12,9 @@ mod routes;
 mod server;
 mod state;
 mod stream;
+mod table;
 mod ui;
 
 pub use openapi::document;
+pub use routes::rule_of;
 pub use server::{serve, serve_metrics};

@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use crate::routes;
+use crate::{routes, table::Stated};
 
 /// What went wrong (RFC 9457).
 #[derive(Serialize, ToSchema)]
@@ -82,7 +82,7 @@ fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
 }
 
 /// Adds the title, the security scheme, and to each operation the errors that routes of its shape give.
-pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
+pub fn complete(document: &mut OpenApi, stated: &[Stated]) {
     document.info.title = "Rapport".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.info.description = Some(
@@ -107,7 +107,10 @@ pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
     document.tags = Some(TAGS.iter().map(tag).collect());
     for (path, item) in &mut document.paths.paths {
         let short = path.strip_prefix("/api/v1").unwrap_or(path);
-        let is_public = public.iter().any(|(public, _)| *public == short);
+        let is_public = |method: &str| {
+            let mut all = stated.iter().filter(|one| one.path == short);
+            all.any(|one| one.method.as_str().eq_ignore_ascii_case(method) && one.rule.who.is_public())
+        };
         let methods = [
             ("get", &mut item.get),
             ("post", &mut item.post),
@@ -120,7 +123,7 @@ pub fn complete(document: &mut OpenApi, public: &[(&str, &str)]) {
             // Handlers of different modules share their names; a client generator needs them apart.
             let name = short.replace(['{', '}'], "").replace(['/', '-'], "_");
             operation.operation_id = Some(format!("{method}{name}"));
-            complete_operation(operation, path, is_public);
+            complete_operation(operation, path, is_public(method));
         }
     }
 }

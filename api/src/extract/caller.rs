@@ -5,17 +5,7 @@ use std::sync::Arc;
 use axum::{extract::FromRequestParts, http::HeaderMap, http::request::Parts};
 use rapport_common::{Error, auth, error::Code};
 
-use crate::{error::Failure, policy, state::AppState};
-
-/// A path as policies know it, whichever alias it came by.
-pub fn policy_path(path: &str) -> &str {
-    let cut = |path: &'_ str, start: &str| -> Option<usize> {
-        let rest = path.strip_prefix(start)?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(start.len())
-    };
-    let path = &path[cut(path, "/api").unwrap_or(0)..];
-    &path[cut(path, "/v1").unwrap_or(0)..]
-}
+use crate::{error::Failure, policy::Rule, state::AppState};
 
 /// Whether a path came by the canonical routes and not by one of their aliases.
 pub fn is_versioned(path: &str) -> bool {
@@ -29,6 +19,24 @@ pub enum Identity {
     Somebody(auth::Caller),
     /// A token was given and is not good.
     Refused(Arc<Error>),
+}
+
+/// Who asks, and what is stated of the route. Handlers that take a ticket in place of a token look at both.
+#[derive(Clone)]
+pub struct Asked {
+    pub identity: Identity,
+    /// `None`: the route is none of the table's.
+    pub rule: Option<Rule>,
+}
+
+impl Asked {
+    /// Whether `caller` may do what the route does.
+    pub fn check(&self, caller: &auth::Caller) -> Result<(), Error> {
+        match self.rule {
+            Some(rule) => rule.who.check(caller),
+            None => Err(Error::new(Code::Forbidden, "Nobody may do this: the route has no policy.")),
+        }
+    }
 }
 
 /// Somebody with a good access token.
@@ -66,13 +74,13 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
-        match parts.extensions.get::<Identity>() {
-            Some(Identity::Somebody(caller)) => {
-                policy::check(caller, parts.method.as_str(), policy_path(parts.uri.path()))
-                    .map_err(Failure)?;
+        let asked = parts.extensions.get::<Asked>();
+        match asked.map(|asked| (&asked.identity, asked)) {
+            Some((Identity::Somebody(caller), asked)) => {
+                asked.check(caller).map_err(Failure)?;
                 Ok(Self(caller.clone()))
             }
-            Some(Identity::Refused(error)) => {
+            Some((Identity::Refused(error), _)) => {
                 let mut again = Error::new(error.code, error.detail.clone()).because(error.to_string());
                 again.retry_after = error.retry_after;
                 Err(Failure(again))

@@ -9,7 +9,7 @@ mod json;
 mod query;
 
 pub use address::{Address, client, forwarded_https};
-pub use caller::{Caller, Identity, authenticate, is_versioned, policy_path};
+pub use caller::{Asked, Caller, Identity, authenticate, is_versioned};
 pub use headers::{IdempotencyKey, Prefer, Trace, after_event, check_idempotency_key};
 pub use ids::{
     ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,

@@ -27,10 +27,8 @@ use super::{auth::tickets, chat::StreamQuery};
 use crate::{
     content,
     error::{Failure, Result},
-    extract::{
-        Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor, policy_path,
-    },
-    policy::{self, Content},
+    extract::{Asked, Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor},
+    policy::Content,
     state::AppState,
     stream::{self, sse},
 };
@@ -216,11 +214,11 @@ pub async fn job_events(
     headers: HeaderMap,
     path: std::result::Result<JobPath, Failure>,
     Query(query): Query<StreamQuery>,
-    axum::Extension(identity): axum::Extension<Identity>,
+    axum::Extension(asked): axum::Extension<Asked>,
 ) -> Result<Response> {
     let params =
         axum::extract::Query::<AfterQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
+    let caller = caller_or_ticket(&state, asked, params.token.as_deref()).await?;
     let JobPath(id) = path?; // only now: nobody learns what is an id
     let after = after_event(&headers, params.after.as_deref())?;
     let job = load(&state, &caller, id).await?;
@@ -239,13 +237,8 @@ struct AfterQuery {
 }
 
 /// The caller of a stream: by header, or by `?token=` (an access token or a ticket).
-pub async fn caller_or_ticket(
-    state: &AppState,
-    identity: Identity,
-    token: Option<&str>,
-    uri: &Uri,
-) -> Result<auth::Caller> {
-    let caller: Result<auth::Caller> = match (identity, token) {
+pub async fn caller_or_ticket(state: &AppState, asked: Asked, token: Option<&str>) -> Result<auth::Caller> {
+    let caller: Result<auth::Caller> = match (asked.identity.clone(), token) {
         (Identity::Somebody(caller), _) => Ok(caller),
         (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {
             Some(spent) => spent,
@@ -257,7 +250,7 @@ pub async fn caller_or_ticket(
         }
     };
     let caller = caller?;
-    policy::check(&caller, "GET", policy_path(uri.path()))?;
+    asked.check(&caller)?;
     Ok(caller)
 }
 

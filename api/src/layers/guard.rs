@@ -1,13 +1,15 @@
 //! Authenticates once, then counts the request against its rate limit.
 //!
-//! Three classes, each with a count of its own: `auth` (sign-in routes, by address, with a tight rate of its own), `chat`
-//! (sending messages, by user or API key) and `read` (everything else, ten times the rate). Probes, metrics and documents
-//! are not counted.
+//! What is stated of the request's route (who may call it, how it counts) is looked up here, and goes on with the request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderValue, Method},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -22,63 +24,59 @@ use rapport_common::{
 
 use crate::{
     error::Failure,
-    extract::{Identity, authenticate, client, policy_path},
+    extract::{Asked, Identity, authenticate, client},
+    policy::{Class, Rule},
     state::AppState,
+    table::Stated,
 };
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Class {
-    Auth,
-    Chat,
-    Read,
-}
 
 impl Class {
     fn as_str(self) -> &'static str {
         match self {
             Class::Auth => "auth",
             Class::Chat => "chat",
-            Class::Read => "read",
+            Class::Read | Class::Uncounted => "read",
         }
     }
 
     /// `None`: there is no limit.
     fn rate(self, limits: &RateLimit) -> Option<Rate> {
         let (per_minute, burst) = (limits.requests_per_minute, limits.burst);
-        (per_minute > 0).then_some(match self {
+        let rate = match self {
             Class::Auth => Rate::per_minute(limits.sign_ins_per_minute, limits.sign_ins_per_minute),
             Class::Chat => Rate::per_minute(per_minute, burst),
             Class::Read => Rate::per_minute(per_minute * 10, burst * 10),
-        })
+            Class::Uncounted => return None,
+        };
+        (per_minute > 0).then_some(rate)
     }
 }
 
-/// The class of a route; `None` is not counted.
-fn class(method: &Method, path: &str) -> Option<Class> {
-    let path = policy_path(path);
-    let open =
-        ["/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/redoc", "/start", "/ui"];
-    if path == "/" || path.is_empty() || open.iter().any(|open| path.starts_with(open)) {
-        return None;
+/// What is stated of every route, by its whole path as it is mounted.
+#[derive(Default)]
+pub struct Rules(HashMap<String, Vec<(Method, Rule)>>);
+
+impl Rules {
+    pub fn add(&mut self, mount: &str, stated: &[Stated]) {
+        for Stated { method, path, rule } in stated {
+            self.0.entry(format!("{mount}{path}")).or_default().push((method.clone(), *rule));
+        }
     }
-    let signs_in = [
-        "/auth/login",
-        "/auth/token",
-        "/auth/register",
-        "/auth/request-otp",
-        "/auth/verify-otp",
-        "/auth/forgot-password",
-        "/auth/reset-password",
-    ];
-    if method == Method::POST && signs_in.contains(&path) {
-        return Some(Class::Auth);
+
+    fn of(&self, method: &Method, path: &str) -> Option<Rule> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let all = self.0.get(path)?;
+        all.iter().find(|(of, _)| of == method).map(|(_, rule)| *rule)
     }
-    let sends = ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&path)
-        || path.starts_with("/conversations/") && path.ends_with("/messages");
-    if method == Method::POST && sends {
-        return Some(Class::Chat);
+
+    /// What is stated of a request's route, and how it counts: pages and documents are no routes of the API, and are not
+    /// counted; what leads nowhere is.
+    fn of_request(&self, request: &Request) -> (Option<Rule>, Class) {
+        let Some(path) = request.extensions().get::<MatchedPath>() else { return (None, Class::Read) };
+        let rule = self.of(request.method(), path.as_str());
+        let is_ours = self.0.contains_key(path.as_str());
+        (rule, rule.map_or(if is_ours { Class::Read } else { Class::Uncounted }, |rule| rule.class))
     }
-    Some(Class::Read)
 }
 
 fn address(state: &AppState, request: &Request) -> IpAddr {
@@ -86,25 +84,24 @@ fn address(state: &AppState, request: &Request) -> IpAddr {
     client(request.headers(), peer, state.ctx.settings.trusted_proxies)
 }
 
-pub async fn guard(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let class = class(request.method(), request.uri().path());
+pub async fn guard(
+    State((state, rules)): State<(AppState, Arc<Rules>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (rule, class) = rules.of_request(&request);
     let identity = authenticate(&state, request.headers()).await;
-    let decision = match class {
-        Some(class) => {
-            let who = match &identity {
-                Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
-                _ => network(address(&state, &request)),
-            };
-            count(&state, class, &who).await
-        }
-        None => None,
+    let who = match &identity {
+        Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
+        _ => network(address(&state, &request)),
     };
+    let decision = count(&state, class, &who).await;
     if let Some(decision) = decision
         && !decision.allowed
     {
         return with_headers(Failure(too_many(&decision)).into_response(), &decision);
     }
-    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(Asked { identity, rule });
     let response = next.run(request).await;
     match decision {
         Some(decision) => with_headers(response, &decision),
@@ -154,13 +151,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aliases_share_a_class() {
-        for path in ["/chat", "/api/chat", "/api/v1/chat"] {
-            assert!(class(&Method::POST, path) == Some(Class::Chat));
+    fn aliases_share_what_is_stated_and_nothing_else_does() {
+        let mut rules = Rules::default();
+        let stated = crate::table::api().stated;
+        for mount in ["/api/v1", "/api", ""] {
+            rules.add(mount, &stated);
         }
-        assert!(class(&Method::GET, "/api/v1/health").is_none());
-        let path = "/api/conversations/sess_1/messages";
-        assert!(class(&Method::POST, path) == Some(Class::Chat));
-        assert!(class(&Method::GET, path) == Some(Class::Read));
+        let class = |method, path| rules.of(&method, path).map(|rule| rule.class);
+        for path in ["/chat", "/api/chat", "/api/v1/chat"] {
+            assert_eq!(class(Method::POST, path), Some(Class::Chat));
+        }
+        assert_eq!(class(Method::GET, "/api/v1/health"), Some(Class::Uncounted));
+        assert_eq!(class(Method::HEAD, "/health"), Some(Class::Uncounted));
+        let path = "/api/conversations/{id}/messages";
+        assert_eq!(class(Method::POST, path), Some(Class::Chat));
+        assert_eq!(class(Method::GET, path), Some(Class::Read));
+        assert_eq!(class(Method::POST, "/v1/chat"), None, "a mount of its own states its own");
+        assert_eq!(class(Method::DELETE, "/chat"), None);
     }
 }

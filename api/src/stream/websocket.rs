@@ -37,7 +37,7 @@ use tokio::{
 use super::{job_events, new_job_events, slots::Slot};
 use crate::{
     error::Result,
-    extract::{Identity, Trace, check_idempotency_key, is_versioned, parse_file},
+    extract::{Asked, Trace, check_idempotency_key, is_versioned, parse_file},
     handlers::{
         chat::{ChatBody, as_said},
         jobs::{caller_or_ticket, load},
@@ -75,12 +75,12 @@ pub async fn chat_ws(
     State(state): State<AppState>,
     uri: Uri,
     OriginalUri(original): OriginalUri,
-    axum::Extension(identity): axum::Extension<Identity>,
+    axum::Extension(asked): axum::Extension<Asked>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
     let query =
         axum::extract::Query::<TokenQuery>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    let caller = caller_or_ticket(&state, identity, query.token.as_deref(), &uri).await?;
+    let caller = caller_or_ticket(&state, asked, query.token.as_deref()).await?;
     let upgrade = upgrade.map_err(|error| {
         Error::new(Code::Malformed, format!("This route is a WebSocket: {}.", error.body_text()))
     })?;
@@ -103,10 +103,10 @@ pub async fn chat_stream_ws(
     state: State<AppState>,
     uri: Uri,
     original: OriginalUri,
-    identity: axum::Extension<Identity>,
+    asked: axum::Extension<Asked>,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
-    chat_ws(state, uri, original, identity, upgrade).await
+    chat_ws(state, uri, original, asked, upgrade).await
 }
 
 /// What a client may send besides a chat.

@@ -8,7 +8,11 @@ use rapport_common::{
 };
 use serde::Serialize;
 
-use crate::{error::Result, extract::Identity, state::AppState};
+use crate::{
+    error::Result,
+    extract::{Asked, Identity},
+    state::AppState,
+};
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Boot {
@@ -36,10 +40,7 @@ pub struct Boot {
 /// In one request: the service's state, and the account's when signed in.
 #[utoipa::path(get, path = "/ui/boot", tag = "service", security(()),
     responses((status = 200, description = "What is known", body = Boot)))]
-pub async fn boot(
-    State(state): State<AppState>,
-    Extension(identity): Extension<Identity>,
-) -> Result<Answer<Boot>> {
+pub async fn boot(State(state): State<AppState>, Extension(asked): Extension<Asked>) -> Result<Answer<Boot>> {
     let ctx = &state.ctx;
     let mut conn = ctx.db.read().await?;
     let mut boot = Boot {
@@ -53,7 +54,7 @@ pub async fn boot(
         pending_memories: None,
         open_conflicts: None,
     };
-    if let Identity::Somebody(caller) = identity
+    if let Identity::Somebody(caller) = asked.identity
         && caller.may("account")
     {
         boot.user = store::users::get(&mut conn, caller.user).await?;

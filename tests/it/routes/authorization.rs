@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rapport_api::policy::{self, Policy};
+use rapport_api::{policy::Policy, rule_of};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -19,13 +19,13 @@ fn every_route_has_a_policy() {
     for (path, item) in document["paths"].as_object().unwrap() {
         let short = path.strip_prefix("/api/v1").unwrap();
         for (method, operation) in item.as_object().unwrap() {
-            let stated = policy::of(&method.to_uppercase(), short);
-            let stated = stated.unwrap_or_else(|| panic!("{method} {path} has no policy"));
+            let stated = rule_of(&method.to_uppercase(), short);
+            let stated = stated.unwrap_or_else(|| panic!("{method} {path} is not in the table"));
             let open =
                 operation["security"].as_array().is_some_and(|all| all.iter().all(|one| one == &json!({})));
             let is_public = operation.get("security").is_none() || open;
             assert_eq!(
-                stated == Policy::Public,
+                stated.who.is_public(),
                 is_public,
                 "{method} {path}: {stated:?} {}",
                 operation["security"]
@@ -167,8 +167,8 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
         let short = path.strip_prefix("/api/v1").unwrap();
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let policy = policy::of(method.as_str(), short).unwrap();
-            if policy == Policy::Public {
+            let policy = rule_of(method.as_str(), short).unwrap().who;
+            if policy.is_public() {
                 continue;
             }
             let streams = ["/events", "/memory/events"].contains(&short);
@@ -236,7 +236,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
                         "{name} by an admin's key without the scope"
                     );
                 }
-                Policy::Public => {}
+                Policy::Public(_) => {}
             }
             // Whoever it is, admins too: what is another's is not there.
             if policy != Policy::Admin && short.contains('{') && !socket && !streams {
@@ -259,7 +259,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
         paths.flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (path, method)));
     let guarded = guarded.filter(|(path, method)| {
         let short = path.strip_prefix("/api/v1").unwrap();
-        policy::of(&method.to_uppercase(), short) != Some(Policy::Public)
+        !rule_of(&method.to_uppercase(), short).unwrap().who.is_public()
     });
     assert_eq!(checked, guarded.count());
     assert_eq!(snapshot(&owner, &ids).await, before, "somebody changed what is the owner's");

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rapport_api::policy::{self, Content, Policy};
+use rapport_api::{policy::Content, rule_of};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ async fn keys_see_what_their_scopes_say(stack: Stack) {
                 continue;
             }
             if ["/events", "/memory/events"].contains(&short)
-                || policy::of("GET", short) == Some(Policy::Public)
+                || rule_of("GET", short).is_some_and(|rule| rule.who.is_public())
             {
                 continue;
             }

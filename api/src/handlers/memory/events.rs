@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     error::Result,
-    extract::{Identity, after_event},
+    extract::{Asked, after_event},
     handlers::jobs::caller_or_ticket,
     state::AppState,
     stream::sse,
@@ -46,11 +46,11 @@ pub async fn events(
     State(state): State<AppState>,
     uri: Uri,
     headers: HeaderMap,
-    axum::Extension(identity): axum::Extension<Identity>,
+    axum::Extension(asked): axum::Extension<Asked>,
 ) -> Result<Response> {
     let params =
         axum::extract::Query::<Parameters>::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
-    let caller = caller_or_ticket(&state, identity, params.token.as_deref(), &uri).await?;
+    let caller = caller_or_ticket(&state, asked, params.token.as_deref()).await?;
     let slot = state.slots.take(caller.user, "sse")?;
     let resumes = params.after.is_some() || headers.contains_key("last-event-id");
     let after = after_event(&headers, params.after.as_deref())?;
