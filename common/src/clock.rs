@@ -13,6 +13,7 @@ use std::{
 };
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// What is known of the time.
@@ -27,6 +28,10 @@ impl Reading {
     fn now(&self, at: Instant) -> DateTime<Utc> {
         let elapsed = delta(at.saturating_duration_since(self.at));
         self.time + elapsed - (elapsed / 2).min(self.ahead)
+    }
+
+    fn ahead_at(&self, at: Instant) -> TimeDelta {
+        self.ahead - (delta(at.saturating_duration_since(self.at)) / 2).min(self.ahead)
     }
 
     /// Learns that it was between `earliest` and `latest` at `at`. A time between them is left as it is: a slow answer must
@@ -72,6 +77,31 @@ pub fn learn(asked: Instant, time: DateTime<Utc>) {
     match reading.as_mut() {
         Some(reading) => reading.learn(at, time, time + taken),
         None => *reading = Some(Reading { at, time: time + taken / 2, ahead: TimeDelta::zero() }),
+    }
+}
+
+/// This process' clock, for another one that must not go by its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    time: DateTime<Utc>,
+    /// Microseconds that it is ahead of the clock behind it, and will lose again.
+    ahead: i64,
+}
+
+impl Clock {
+    pub fn of_this_process() -> Self {
+        let time = now();
+        let at = Instant::now();
+        let reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead = reading.as_ref().map_or_else(TimeDelta::zero, |reading| reading.ahead_at(at));
+        Self { time, ahead: ahead.num_microseconds().unwrap_or(i64::MAX) }
+    }
+
+    /// From now on this process goes by it. What it took to come here, it is behind.
+    pub fn adopt(self) {
+        let reading =
+            Reading { at: Instant::now(), time: self.time, ahead: TimeDelta::microseconds(self.ahead) };
+        *READING.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
     }
 }
 
@@ -157,6 +187,7 @@ mod tests {
         assert_eq!(reading.now(after(30)), time(625), "but slower");
         assert_eq!(reading.now(after(20 + 1_200)), time(1_220), "until both agree");
         assert_eq!(reading.now(after(20 + 1_300)), time(1_320));
+        assert_eq!(reading.ahead_at(after(30)), TimeDelta::seconds(595));
         // It may be asked again meanwhile.
         reading.learn(after(30), time(30), time(31));
         assert!(reading.now(after(30)) >= time(625));

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
@@ -16,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    clock::Clock,
     domain::{
         event::{Event, EventId},
         ids::JobId,
@@ -70,8 +70,8 @@ impl From<Numbered> for Event {
 pub struct Errand {
     pub job: JobId,
     pub attempt: u32,
-    /// What time it is: embedded, time may go on from before this machine's clock was set back.
-    pub now: DateTime<Utc>,
+    /// The worker's: embedded, it may be ahead of this machine's, and slower.
+    pub clock: Clock,
 }
 
 /// The way out of the process that runs one job.

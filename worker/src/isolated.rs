@@ -9,7 +9,8 @@ use std::{borrow::Cow, process::Stdio, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use rapport_common::{
-    Context, Error, Result, clock,
+    Context, Error, Result,
+    clock::Clock,
     domain::{event::Event, job::Job},
     error::Code,
     isolated::{Errand, LONGEST_LINE, Message, Pipe},
@@ -108,7 +109,11 @@ async fn start(runtime: &Runtime, job: &Job) -> std::io::Result<Attempt> {
         return Err(std::io::Error::other("the process has no standard input or output"));
     };
     let mut to = FramedWrite::new(to, LinesCodec::new());
-    let errand = serde_json::to_string(&Errand { job: job.id, attempt: job.attempt, now: clock::now() })?;
+    let errand = serde_json::to_string(&Errand {
+        job: job.id,
+        attempt: job.attempt,
+        clock: Clock::of_this_process(),
+    })?;
     to.send(errand).await.map_err(std::io::Error::other)?;
     Ok(Attempt { child, to, from: FramedRead::new(from, LinesCodec::new_with_max_length(LONGEST_LINE)) })
 }
@@ -202,7 +207,7 @@ pub async fn serve(ctx: Context, pipe: Pipe) -> std::result::Result<(), String> 
     let mut from = FramedRead::new(tokio::io::stdin(), LinesCodec::new_with_max_length(1_000));
     let errand = from.next().await.ok_or("nobody says which job")?.map_err(|error| error.to_string())?;
     let errand: Errand = serde_json::from_str(&errand).map_err(|error| error.to_string())?;
-    clock::learn(Instant::now(), errand.now);
+    errand.clock.adopt();
     let job = find(&ctx, &errand).await.map_err(|error| error.to_string())?;
     let Some(job) = job else { return say(&pipe, Message::Ended("lost".to_owned())).await };
     model_pace::recall(&ctx).await;

@@ -15,9 +15,12 @@ const MAILS: Pair = Pair {
 const FORGET: &str = "update jobs set payload = '{}', dedupe_key = null where id = $1";
 const USAGE: &str = "delete from usage_log where user_id = $1";
 const VECTORS: &str = "delete from vector_deletions where user_id = $1";
+/// Takes the lock that whoever changes the memory takes first (docs/jobs.md, "Locks").
+const MEMORY: &str = "update memory_state set dirty = 0 where user_id = $1";
 const USER: &str = "delete from users where id = $1";
 
-pub(super) const SQL: &[&str] = &[JOBS, IDEMPOTENCY, REGISTERED, BUDGET, VECTORS, USAGE, USER, FORGET];
+pub(super) const SQL: &[&str] =
+    &[JOBS, IDEMPOTENCY, REGISTERED, BUDGET, VECTORS, USAGE, MEMORY, USER, FORGET];
 pub(super) const PAIRS: &[Pair] = &[MAILS];
 
 /// The user's jobs after one, in order.
@@ -35,6 +38,7 @@ pub async fn account(tx: &mut Tx, user: UserId, scopes: &[String]) -> Result<(),
     }
     let mails = MAILS.of(tx);
     execute!(tx, mails, &name)?;
+    execute!(tx, MEMORY, user)?;
     execute!(tx, USER, user)?;
     execute!(tx, USAGE, user)?;
     // After the account: its triggers write here.
