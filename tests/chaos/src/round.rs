@@ -270,8 +270,9 @@ impl Rounds {
     async fn back_to_normal(&mut self, logged: &mut Logged) -> Vec<Violation> {
         let mut found = Vec::new();
         self.look(logged).await;
-        // Connections to the provider are kept for a minute, in case they are needed again.
-        let deadline = Instant::now() + Duration::from_secs(75);
+        // Connections to the provider are kept for a minute, in case they are needed again, and the client looks for old ones
+        // once a minute: two, and some.
+        let deadline = Instant::now() + Duration::from_secs(135);
         loop {
             let (start, mut calm) = (Instant::now(), Logged::default());
             nemeses::sleep(2.0).await;
@@ -286,7 +287,7 @@ impl Rounds {
             found.clear();
             for (name, after) in &samples {
                 if let Some(before) = self.idle.get(name) {
-                    found.extend(compare(name, *before, *after));
+                    found.extend(compare(name, before, after));
                 }
             }
             if rate > self.idle_lines * 10.0 + 20.0 {

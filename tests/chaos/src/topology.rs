@@ -109,7 +109,7 @@ impl Topology {
         let data = folder.join("data");
         std::fs::create_dir_all(&data).map_err(|error| error.to_string())?;
         let disk_folder = if production { folder.join("disk") } else { data };
-        let disk = SmallDisk::mount(&disk_folder, if production { 500 } else { 300 });
+        let disk = SmallDisk::mount(&disk_folder, if production { 1_000 } else { 300 });
         let (mock_process, mock_port) = mock(bin, folder, "mock", &[]).await?;
         let (broken_mock, broken_mock_port) =
             mock(bin, folder, "broken-mock", &["--error-rate", "1", "--error-status", "500"]).await?;
