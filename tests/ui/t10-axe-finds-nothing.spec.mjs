@@ -1,36 +1,10 @@
 // T10: axe finds nothing on any screen, light and dark, wide and narrow, in English and Bengali.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { answered, promise, require, say, visit, world } from './harness.mjs';
+import { faults, inLooks } from './axe.mjs';
+import { answered, promise, say, visit, world } from './harness.mjs';
 import { WELCOME, everything, goTo, named, screens } from './screens.mjs';
 
 const it = world({ env: { QUEUE__MAX_ATTEMPTS: '1' } });
-const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-
-async function faults(page, where) {
-  await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))));
-  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe);
-  const found = await page.evaluate(async (tags) => (await globalThis.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] })).violations
-    .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 140)} ${(node.any[0] ?? node.all[0] ?? node.none[0])?.message ?? ''}`.slice(0, 320))), TAGS);
-  return found.map((one) => `${where}: ${one}`);
-}
-
-const LOOKS = ['light', 'dark'].flatMap((colorScheme) => [1360, 390].map((width) => ({ colorScheme, width })));
-
-/** One screen in both themes and widths: only its look changes, so that it is opened once. */
-async function everyLook(page, where) {
-  const found = [];
-  for (const { colorScheme, width } of LOOKS) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await page.setViewportSize({ width, height: 860 });
-    // At its end, where the composer lies over nothing.
-    await page.evaluate(() => { const main = document.querySelector('main'); main.scrollTop = main.scrollHeight; });
-    found.push(...await faults(page, `${where} ${colorScheme} ${width}`));
-  }
-  return found;
-}
-
 let full;
 for (const language of ['en', 'bn']) {
   promise(`axe finds nothing on any screen, in both themes and widths (${language})`, { timeout: 300_000 }, async ({ open }) => {
@@ -39,12 +13,12 @@ for (const language of ['en', 'bn']) {
     const welcome = await visit(await open(it.browser, { url: it.server.url, language }), it.server.url, 'welcome/sign-in');
     for (const form of WELCOME) {
       await goTo(welcome, `welcome/${form}`, '.welcome form', language);
-      found.push(...await everyLook(welcome, `welcome/${form} ${language}`));
+      found.push(...await inLooks(welcome, `welcome/${form} ${language}`));
     }
     const page = await visit(await open(it.browser, { url: it.server.url, as: full.person, language }), it.server.url);
     for (const [address, sign] of screens(full.ids)) {
       await goTo(page, address, sign, language);
-      found.push(...await everyLook(page, `${named(address)} ${language}`));
+      found.push(...await inLooks(page, `${named(address)} ${language}`));
     }
     assert.deepEqual([...new Set(found)], []);
   });

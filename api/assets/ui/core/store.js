@@ -19,7 +19,7 @@ export const signInNeeded = signal(false);
 /** What a screen reader is told, politely. */
 export const said = signal('');
 /** The page's title and the buttons beside it. */
-export const heading = signal({ title: '', actions: null });
+export const heading = signal({ title: 'Rapport', actions: null });
 
 addEventListener('online', () => { online.value = true; });
 addEventListener('offline', () => { online.value = false; });

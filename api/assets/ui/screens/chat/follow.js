@@ -12,7 +12,10 @@ export function Follow({ chat }) {
     const end = () => main.querySelector('.live-end')?.getBoundingClientRect().bottom ?? 0;
     let frame;
     const look = () => {
-      const over = end() - main.querySelector('.composer').getBoundingClientRect().top;
+      const composer = main.querySelector('.composer');
+      // The chat was left: an effect ends only after the next frame.
+      if (!composer) return;
+      const over = end() - composer.getBoundingClientRect().top;
       if (following.current && over > 0) main.scrollTop += over;
       setBelow(!following.current && over > 24);
       frame = requestAnimationFrame(look);

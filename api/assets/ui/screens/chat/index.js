@@ -124,7 +124,7 @@ function useOpenAtEnd(list, chat, wanted) {
 
 function useMessageKeys(list) {
   useEffect(() => onKeys((name, event) => {
-    if (name !== 'Alt+ArrowUp' && name !== 'Alt+ArrowDown') return false;
+    if ((name !== 'Alt+ArrowUp' && name !== 'Alt+ArrowDown') || !list.current) return false;
     const all = [...list.current.querySelectorAll('.message')];
     const at = all.indexOf(document.activeElement.closest?.('.message'));
     const next = at < 0 ? all.length - 1 : at + (name === 'Alt+ArrowUp' ? -1 : 1);

@@ -17,7 +17,8 @@ function useNear(box, count) {
     const sheet = new IntersectionObserver((entries) => {
       show(entries);
       turns.disconnect();
-      if (entries.at(-1).isIntersecting) for (const turn of box.current.children) turns.observe(turn);
+      // None when the chat was left: an effect ends only after the next frame.
+      if (entries.at(-1).isIntersecting) for (const turn of box.current?.children ?? []) turns.observe(turn);
     }, { root, rootMargin: `${NEAR.sheet}px` });
     sheet.observe(box.current);
     return () => { sheet.disconnect(); turns.disconnect(); };

@@ -38,6 +38,8 @@ function Fetched({ name }) {
   const [failed, setFailed] = useState(false);
   useEffect(() => {
     if (known[name]) return;
+    // Until it names itself, not by the name of the one before.
+    heading.value = { title: t(name === 'chats' ? 'chats.all' : name), actions: null };
     setFailed(false);
     load(name).then(() => redraw((n) => n + 1), () => setFailed(true));
   }, [name]);
@@ -50,11 +52,16 @@ function Fetched({ name }) {
   return html`<p class="quiet" role="status">${t('loading')}</p>`;
 }
 
+function Nowhere() {
+  useEffect(() => { heading.value = { title: 'Rapport', actions: null }; }, []);
+  return html`<div class="empty"><p>${t('nothing.here')}</p><a href="#/chat">${t('chat.new')}</a></div>`;
+}
+
 function Body() {
   const [first = 'chat'] = route.value.parts;
   if (first === 'chat') return html`<${Chat} />`;
   if (first in SCREENS) return html`<${Fetched} name=${first} />`;
-  return html`<div class="empty"><p>${t('nothing.here')}</p><a href="#/chat">${t('chat.new')}</a></div>`;
+  return html`<${Nowhere} />`;
 }
 
 export function Shell() {
