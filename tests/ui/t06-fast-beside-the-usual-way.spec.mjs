@@ -39,34 +39,71 @@ promise('20,000 words that stream cost a fifteenth of parsing and replacing all 
   assert.ok(ours <= usual / 15, `${ours} against ${usual}`);
 });
 
-promise('of 2,000 messages the newest is seen in a third of the time that drawing all takes, its requests included', { timeout: 240_000 }, async ({ open }) => {
+/** So often each side is measured, in turns: the middle one counts. */
+const RUNS = Number(process.env.UI_RUNS ?? 3);
+const middle = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+
+promise('of 2,000 messages the newest is seen in a tenth of the time that all at once take, with the requests of each and without', { timeout: 240_000 + RUNS * 20_000 }, async ({ open }) => {
   const person = await it.server.account();
   const body = 'Some **words** with `code`, a [link](https://example.com) and a list:\n\n- one\n- two\n\n```js\nlet x = 1;\n```\n\n';
   const messages = Array.from({ length: 2_000 }, (_, n) => ({ role: n % 2 ? 'assistant' : 'user', content: `${n}: ${n % 2 ? body.repeat(3) : 'a question'}` }));
   const { session_id: id, id: other } = await it.server.call('POST', '/chat/sessions/import', { token: person.token, body: { messages } });
-  const page = await visit(await open(it.browser, { url: it.server.url, as: person }), it.server.url);
-  const { seen, came, all, requests } = await page.evaluate(async ({ chat, texts }) => {
-    const { draw } = await __module('text/render.js');
-    const opened = performance.now();
-    location.hash = `#/chat/${chat}`;
-    await new Promise((done) => {
-      const look = () => { const last = [...document.querySelectorAll('.answer .text')].pop(); return last?.textContent.startsWith('1999:') && last.querySelector('strong') ? requestAnimationFrame(done) : requestAnimationFrame(look); };
-      look();
-    });
-    const painted = performance.now();
-    const asked = performance.getEntriesByType('resource').filter((one) => one.startTime >= opened && one.name.includes(chat));
-    const answer = asked.find((one) => /\/messages\?/.test(one.name)).responseEnd;
-    const box = document.getElementById('main').appendChild(document.createElement('div'));
-    const begun = performance.now();
-    box.append(...texts.map((text) => { const one = document.createElement('div'); one.append(...draw(text)); return one; }));
-    box.getBoundingClientRect();
-    const theirs = performance.now() - begun;
-    box.remove();
-    const spans = asked.map((one) => `${new URL(one.name).pathname.replace(/.*\/api\/v1/, '').replace(chat, '…')} ${Math.round(one.startTime - opened)}–${Math.round(one.responseEnd - opened)}`);
-    return { seen: painted - opened, came: painted - answer, all: theirs, requests: spans };
-  }, { chat: id ?? other, texts: messages.map((message) => message.content) });
-  const ratio = (millis) => `${Math.round(millis)} ms, 1/${(all / millis).toFixed(1)}`;
-  console.log(`# 2,000 messages, drawing all takes ${Math.round(all)} ms; the newest is seen after ${ratio(seen)}; from the answer's arrival ${ratio(came)} (${requests.join(', ')})`);
-  assert.ok(seen <= all / 3, `${seen} against ${all}`);
-  assert.ok(came <= all / 6, `${came} against ${all}`);
+  const context = await open(it.browser, { url: it.server.url, as: person });
+  const runs = [];
+  while (runs.length < RUNS) {
+    const page = await visit(context, it.server.url);
+    const ours = await page.evaluate(newestSeen, id ?? other);
+    await page.close();
+    const again = await visit(context, it.server.url);
+    runs.push({ ...ours, ...await again.evaluate(allAtOnce, id ?? other) });
+    await again.close();
+  }
+  const of = (name) => middle(runs.map((run) => run[name]));
+  const line = (mine, theirs) => `${runs.map((run) => `${Math.round(run[mine])}/${Math.round(run[theirs])} ms = 1/${(run[theirs] / run[mine]).toFixed(1)}`).join(', ')}; middle 1/${(of(theirs) / of(mine)).toFixed(1)}`;
+  console.log(`# 2,000 messages, newest seen / all drawn. From opening, with requests: ${line('seen', 'all')}. From arrival: ${line('drawn', 'draws')}. Requests: ${runs[0].asked.join(', ')}`);
+  assert.ok(of('seen') <= of('all') / 10, `with requests: ${line('seen', 'all')}`);
+  assert.ok(of('drawn') <= of('draws') / 10, `from arrival: ${line('drawn', 'draws')}`);
 });
+
+/** Opens the conversation as a click does. Milliseconds until the newest answer is painted: from opening, and from the arrival of its words. */
+async function newestSeen(chat) {
+  const opened = performance.now();
+  location.hash = `#/chat/${chat}`;
+  const there = () => { const last = [...document.querySelectorAll('.answer .text')].pop(); return last?.textContent.startsWith('1999:') && last.querySelector('strong'); };
+  // A frame in which it is there is painted before the next message comes.
+  await new Promise((done) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = done;
+    const look = () => requestAnimationFrame(() => (there() ? port2.postMessage(0) : look()));
+    look();
+  });
+  const painted = performance.now();
+  const asked = performance.getEntriesByType('resource').filter((one) => one.startTime >= opened && one.name.includes(chat));
+  const arrived = asked.find((one) => /\/messages\?/.test(one.name)).responseEnd;
+  return { seen: painted - opened, drawn: painted - arrived,
+    asked: asked.map((one) => `${new URL(one.name).pathname.replace(/.*\/api\/v1/, '').replace(chat, '…')} ${Math.round(one.startTime - opened)}–${Math.round(one.responseEnd - opened)}`) };
+}
+
+/**
+ * The usual way: the same conversation, its pages as large as the API gives them, then all of it read, made nodes of and laid out. It is
+ * let off the painting, the colouring of code, and all that stands around a message.
+ */
+async function allAtOnce(chat) {
+  const [{ draw }, { get }] = await Promise.all([__module('text/render.js'), __module('api/client.js')]);
+  const opened = performance.now();
+  const first = get('session', { id: chat });
+  const messages = [];
+  for (let cursor; cursor !== null;) {
+    const page = await get('messages', { id: chat }, { limit: 200, order: 'desc', cursor });
+    messages.unshift(...page.messages.reverse());
+    cursor = page.next_cursor ?? null;
+  }
+  await first;
+  if (messages.length !== 2_000) throw new Error(`${messages.length} messages came`);
+  const arrived = performance.now();
+  const box = document.getElementById('main').appendChild(document.createElement('div'));
+  box.append(...messages.map(({ content }) => { const one = document.createElement('div'); one.append(...draw(content)); return one; }));
+  box.getBoundingClientRect();
+  const laid = performance.now();
+  return { all: laid - opened, draws: laid - arrived };
+}

@@ -28,12 +28,10 @@ export function Chat() {
     const made = new Conversation(id);
     made.onNamed = (session) => go(`chat/${session}`, { replace: true });
     holder.current = made;
+    // At once: an effect would begin a frame or two later.
+    queueMicrotask(() => made.load().then(() => made.resume()));
     return made;
   }, [id, turn]);
-  useEffect(() => {
-    if (chat.id !== null && !chat.session.value) chat.load().then(() => chat.resume());
-    else if (chat.id === null) chat.resume();
-  }, [chat]);
   useEffect(() => () => holder.current?.close(), []);
   return html`<${Open} key=${chat} chat=${chat} renew=${() => setTurn((n) => n + 1)} />`;
 }

@@ -29,6 +29,16 @@ async function load(name) {
   const [module] = await Promise.all([fetcher(), need(words)]);
   known[name] = module.Screen;
 }
+/** In the first seconds somebody opens what they came for: that goes first. */
+const QUIET = 2_000;
+const idle = () => new Promise((done) => { if (globalThis.requestIdleCallback) requestIdleCallback(done); else setTimeout(done, QUIET); });
+/** All screens, one at a time while there is nothing else to do: after an upgrade their old addresses are gone. */
+async function fetchScreens() {
+  for (const name of Object.keys(SCREENS)) {
+    await idle();
+    try { if (!known[name]) await load(name); } catch { /* asked for again when it is opened */ }
+  }
+}
 const JUMPS = { c: 'chat', m: 'memory/review', p: 'projects', u: 'usage', o: 'operations/queues' };
 const known = {};
 const helpCard = () => import('./help.js').then((module) => module.Help);
@@ -76,15 +86,7 @@ export function Shell() {
     if (name.startsWith('g ') && name[2] in JUMPS) return go(JUMPS[name[2]]), true;
     return false;
   }), []);
-  // Screens are fetched when there is nothing else to do: after an upgrade their old addresses are gone.
-  useEffect(() => {
-    const idle = globalThis.requestIdleCallback ?? ((act) => setTimeout(act, 2_000));
-    idle(async () => {
-      for (const name of Object.keys(SCREENS)) {
-        try { if (!known[name]) await load(name); } catch { /* asked for again when it is opened */ }
-      }
-    });
-  }, []);
+  useEffect(() => { const timer = setTimeout(fetchScreens, QUIET); return () => clearTimeout(timer); }, []);
   const close = () => setDrawer(false);
   return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>${t('skip')}</a>
     <div class="shell">
