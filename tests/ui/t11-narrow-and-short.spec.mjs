@@ -11,6 +11,9 @@ const sideways = (page) => page.evaluate(() => {
   const width = document.documentElement.clientWidth;
   const out = [];
   if (document.documentElement.scrollWidth > width) out.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+  // What is scrolled is the middle; the frame around it stays.
+  const { scrollHeight, clientHeight } = document.documentElement;
+  if (document.querySelector('.shell') && scrollHeight > clientHeight) out.push(`the page itself scrolls: ${scrollHeight} of ${clientHeight} px`);
   const main = document.querySelector('main');
   if (main.scrollWidth > main.clientWidth) out.push(`main is ${main.scrollWidth} of ${main.clientWidth} px`);
   for (const node of document.querySelectorAll('main *, header *')) {
