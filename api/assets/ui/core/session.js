@@ -56,7 +56,10 @@ auth.onOtherTabs(({ kind, user: id }) => {
   else if (id !== user.value?.id) start();
 });
 
+/** Milliseconds until what an event changed is asked for; at the start all of it was asked for a moment ago, and what is opened goes first. */
+const SOON = { event: 400, start: 3_000 };
 let soon;
+let started = false;
 onEvents((name) => {
   if (!['title', 'job', 'connected', 'memory_created', 'memory_changed', 'conflict_opened'].includes(name)) return;
   clearTimeout(soon);
@@ -66,5 +69,6 @@ onEvents((name) => {
     pending.value = known.pending_memories;
     conflicts.value = known.open_conflicts;
     loadChats();
-  }, 400);
+  }, name === 'connected' && !started ? SOON.start : SOON.event);
+  started = true;
 });
