@@ -37,6 +37,8 @@ pub struct Rounds {
     /// Of an idle service, before anything was broken.
     pub idle: BTreeMap<String, Sample>,
     pub idle_lines: f64,
+    /// Failed jobs that an earlier round has told of.
+    pub known_failed: HashSet<String>,
     /// Calls that were counted and never made, as told before.
     pub surplus: i64,
     /// Jobs that an earlier fault left open, and that were told then.
@@ -147,9 +149,11 @@ impl Rounds {
         Ok((row, found))
     }
 
-    /// While nobody listens at the provider's address, nothing is counted.
+    /// While nobody listens at the provider's address, nothing is counted; unless something holds up the storing of what was
+    /// answered before.
     async fn uncounted(&self, faults: &[Nemesis]) -> Option<Violation> {
-        if !faults.iter().any(|fault| fault.name == "provider_refuse") {
+        let of_provider = |fault: &Nemesis| fault.name.starts_with("provider_");
+        if !faults.iter().any(|fault| fault.name == "provider_refuse") || !faults.iter().all(of_provider) {
             return None;
         }
         nemeses::sleep(3.0).await;
@@ -240,7 +244,7 @@ impl Rounds {
 
     /// Failed jobs of every kind; those of no user's message are judged here.
     async fn failed(
-        &self,
+        &mut self,
         since: &str,
         stored: &Stored,
         faults: &[Nemesis],
@@ -248,6 +252,10 @@ impl Rounds {
     ) -> Result<BTreeMap<String, u64>, String> {
         let mut failed: BTreeMap<String, u64> = BTreeMap::new();
         for job in self.reader.failed_since(since).await? {
+            // Its clock may be ahead of ours: what failed in the round before could have failed "since".
+            if !self.known_failed.insert(text(&job, "id").to_owned()) {
+                continue;
+            }
             let code = job["error"]["code"].as_str().unwrap_or_default();
             *failed.entry(format!("{} {code}", text(&job, "kind"))).or_default() += 1;
             if stored.jobs.contains_key(text(&job, "id")) {

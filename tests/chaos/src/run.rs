@@ -217,6 +217,7 @@ async fn rounds(
         deadlocks,
         idle: BTreeMap::new(),
         idle_lines: 0.0,
+        known_failed: HashSet::new(),
         surplus: 0,
         stuck: HashSet::new(),
     };
