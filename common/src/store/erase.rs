@@ -19,13 +19,48 @@ const VECTORS: &str = "delete from vector_deletions where user_id = $1";
 const MEMORY: &str = "update memory_state set dirty = 0 where user_id = $1";
 const USER: &str = "delete from users where id = $1";
 
-pub(super) const SQL: &[&str] =
-    &[JOBS, IDEMPOTENCY, REGISTERED, BUDGET, VECTORS, USAGE, MEMORY, USER, FORGET];
+/// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
+/// their message.
+const MANY: [(&str, &str); 4] = [
+    ("memories", "delete from memories where id in (select id from memories where user_id = $1 limit $2)"),
+    ("messages", "delete from messages where id in (select id from messages where user_id = $1 limit $2)"),
+    ("jobs", "delete from jobs where id in (select id from jobs where user_id = $1 limit $2)"),
+    ("sessions", "delete from sessions where id in (select id from sessions where user_id = $1 limit $2)"),
+];
+
+pub(super) const SQL: &[&str] = &[
+    MANY[0].1,
+    MANY[1].1,
+    MANY[2].1,
+    MANY[3].1,
+    JOBS,
+    IDEMPOTENCY,
+    REGISTERED,
+    BUDGET,
+    VECTORS,
+    USAGE,
+    MEMORY,
+    USER,
+    FORGET,
+];
 pub(super) const PAIRS: &[Pair] = &[MAILS];
 
 /// The user's jobs after one, in order.
 pub async fn jobs(q: &mut impl Querier, user: UserId, after: JobId) -> Result<Vec<JobId>, sqlx::Error> {
     Ok(fetch_all!((JobId,), q, JOBS, user, after)?.into_iter().map(|row| row.0).collect())
+}
+
+/// Deletes at most `limit` rows of what there may be very much of. Gives what they were, and how many; `None`: there are no
+/// more.
+pub async fn some(tx: &mut Tx, user: UserId, limit: i64) -> Result<Option<(&'static str, u64)>, sqlx::Error> {
+    execute!(tx, MEMORY, user)?;
+    for (what, sql) in MANY {
+        let count = execute!(tx, sql, user, limit)?;
+        if count > 0 {
+            return Ok(Some((what, count)));
+        }
+    }
+    Ok(None)
 }
 
 /// Deletes the account, and with it every row that names it.

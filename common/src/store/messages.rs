@@ -23,23 +23,40 @@ const INSERT: &str = "insert into messages
     (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember,
         details)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-/// A branch's messages begin with its ancestors'.
+/// Whether a session is a branch of another.
+const IS_BRANCH: &str = "select parent_session_id is not null from sessions where id = $1 and user_id = $2";
 macro_rules! page {
-    ($which:literal) => {
+    ($line:expr, $from:literal, $which:literal) => {
         concat!(
-            line!(),
+            $line,
             "select m.id, m.role, m.content, m.model, m.provider, m.usage, m.job_id, m.status, m.feedback, m.details,
                 m.created_at, m.seq,
                 (select count(*) from message_variants v where v.session_id = m.session_id and v.seq = m.seq) as variants
-              from line l join messages m on m.session_id = l.id and m.seq <= l.upto
-              where m.user_id = $2 and ",
+              from ",
+            $from,
+            " where m.user_id = $2 and ",
             $which
         )
     };
 }
-const PAGE: &str = page!("m.seq > $3 order by m.seq limit $4 offset $5");
-const PAGE_BACK: &str = page!("m.seq < $3 order by m.seq desc limit $4");
-const COUNT: &str = concat!(
+/// A branch's messages begin with its ancestors'.
+macro_rules! page_of_branch {
+    ($which:literal) => {
+        page!(line!(), "line l join messages m on m.session_id = l.id and m.seq <= l.upto", $which)
+    };
+}
+/// Any other session's are all its own: read along the index, a page costs the same however long the session is.
+macro_rules! page_of_one {
+    ($which:literal) => {
+        page!("", "messages m", $which)
+    };
+}
+const PAGE: &str = page_of_one!("m.session_id = $1 and m.seq > $3 order by m.seq limit $4 offset $5");
+const PAGE_BACK: &str = page_of_one!("m.session_id = $1 and m.seq < $3 order by m.seq desc limit $4");
+const COUNT: &str = "select count(*) from messages where session_id = $1 and user_id = $2";
+const BRANCH_PAGE: &str = page_of_branch!("m.seq > $3 order by m.seq limit $4 offset $5");
+const BRANCH_PAGE_BACK: &str = page_of_branch!("m.seq < $3 order by m.seq desc limit $4");
+const BRANCH_COUNT: &str = concat!(
     line!(),
     "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2"
 );
@@ -61,8 +78,22 @@ const NEXT: Pair = any_id!(["select m.id, (select n.id from messages n where n.s
 const IDS: &str = "select id from messages where session_id = $1 and user_id = $2 order by seq";
 const NAMES: &str = "select distinct name from messages where user_id = $1 and name is not null limit 100";
 
-pub(super) const SQL: &[&str] =
-    &[INSERT, PAGE, PAGE_BACK, COUNT, OF_JOB, DELETE_FAILED_ANSWER, CONTEXT, EXISTS, IDS, NAMES];
+pub(super) const SQL: &[&str] = &[
+    INSERT,
+    IS_BRANCH,
+    PAGE,
+    PAGE_BACK,
+    COUNT,
+    BRANCH_PAGE,
+    BRANCH_PAGE_BACK,
+    BRANCH_COUNT,
+    OF_JOB,
+    DELETE_FAILED_ANSWER,
+    CONTEXT,
+    EXISTS,
+    IDS,
+    NAMES,
+];
 pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
 
 #[derive(sqlx::FromRow)]
@@ -177,7 +208,8 @@ pub async fn page(
     limit: i64,
     skip: i64,
 ) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
-    let rows = fetch_all!(Row, q, PAGE, session, user, after_seq, limit, skip)?;
+    let sql = if is_branch(q, user, session).await? { BRANCH_PAGE } else { PAGE };
+    let rows = fetch_all!(Row, q, sql, session, user, after_seq, limit, skip)?;
     let last = rows.last().map(|row| row.seq);
     Ok((rows.into_iter().map(Message::from).collect(), last))
 }
@@ -190,13 +222,19 @@ pub async fn page_back(
     before_seq: i64,
     limit: i64,
 ) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
-    let rows = fetch_all!(Row, q, PAGE_BACK, session, user, before_seq, limit)?;
+    let sql = if is_branch(q, user, session).await? { BRANCH_PAGE_BACK } else { PAGE_BACK };
+    let rows = fetch_all!(Row, q, sql, session, user, before_seq, limit)?;
     let last = rows.last().map(|row| row.seq);
     Ok((rows.into_iter().map(Message::from).collect(), last))
 }
 
 pub async fn count(q: &mut impl Querier, user: UserId, session: SessionId) -> Result<i64, sqlx::Error> {
-    Ok(fetch_one!((i64,), q, COUNT, session, user)?.0)
+    let sql = if is_branch(q, user, session).await? { BRANCH_COUNT } else { COUNT };
+    Ok(fetch_one!((i64,), q, sql, session, user)?.0)
+}
+
+async fn is_branch(q: &mut impl Querier, user: UserId, session: SessionId) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((bool,), q, IS_BRANCH, session, user)?.is_some_and(|row| row.0))
 }
 
 /// The question (`user`) or the answer (`assistant`) of a chat job, and its place.

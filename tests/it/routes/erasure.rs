@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     both_stacks,
     harness::{
-        Stack, User,
+        App, Stack, User,
         app::client,
         client::{Answer, PASSWORD},
         dump, eventually,
@@ -20,6 +20,7 @@ use crate::{
 both_stacks!(
     nothing_of_an_erased_account_is_left,
     an_account_is_taken_away_as_one_archive,
+    an_account_with_much_is_erased_in_pieces,
     an_account_erased_while_it_is_read_stops_nobody_and_alarms_nobody,
 );
 
@@ -113,6 +114,43 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     Answer::of(client().post(url).json(&again).send().await.unwrap())
         .await
         .problem(401, "invalid_credentials");
+}
+
+/// What there is very much of goes in pieces: nothing waits for a transaction over all of it.
+async fn an_account_with_much_is_erased_in_pieces(stack: Stack) {
+    const MESSAGES: usize = 1_200;
+    let app = App::builder(stack).env("MEMORY__PROVIDER", "mock").start().await;
+    let (gone, stays) = (app.user().await, app.user().await);
+    let messages: Vec<_> = (0..MESSAGES)
+        .map(|n| {
+            let role = if n % 2 == 0 { "user" } else { "assistant" };
+            json!({"role": role, "content": format!("zebra qqx number {n}")})
+        })
+        .collect();
+    for part in messages.chunks(400) {
+        gone.post("/chat/sessions/import", &json!({"messages": part})).await.expect(201);
+        stays.post("/chat/sessions/import", &json!({"messages": &part[..2]})).await.expect(201);
+    }
+    let erased = gone.send(Method::DELETE, "/users/me", &json!({"password": PASSWORD})).await.expect(202);
+    let db = app.db().await;
+    eventually("the account is gone", Duration::from_secs(60), || async {
+        let mut conn = db.read().await.unwrap();
+        (dump::count(&mut conn, "select count(*) from users").await == 1).then_some(())
+    })
+    .await;
+    let mut conn = db.read().await.unwrap();
+    assert_eq!(dump::count(&mut conn, "select count(*) from messages").await, 6, "another's are there");
+    drop(conn);
+    // Its job says how much it was: messages, sessions, and the jobs about them.
+    let rows = dump::rows(&db, "jobs").await;
+    let job = erased["job_id"].as_str().or(erased["id"].as_str()).unwrap().to_owned();
+    let told =
+        rows.iter().find(|row| row.contains("erase") && row.contains("sessions")).unwrap_or_else(|| {
+            panic!("no progress of {job}: {rows:?}");
+        });
+    let digits = told.split("done").nth(1).unwrap().trim_start_matches(|c: char| !c.is_ascii_digit());
+    let done: usize = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    assert!(done >= MESSAGES + 3, "{told}");
 }
 
 /// The reading model takes its time: the account is gone long before it answers.

@@ -25,7 +25,7 @@ use crate::error::{Error, Result, database_is_away, storage_is_full};
 /// (`statement_timeout`), so that nothing goes on for a client that has left.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 /// The same for work that nobody waits for and that is known to be long: deleting much.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const LONG_DEADLINE: Duration = Duration::from_secs(600);
 /// How long a connection may take to end its transaction and go back to its pool.
 const RETURN: Duration = Duration::from_secs(2);
 
@@ -133,7 +133,7 @@ impl Conn {
             self.is_patient = true;
             self.command("set statement_timeout = '10min'").await?;
         }
-        self.deadline = PATIENCE;
+        self.deadline = LONG_DEADLINE;
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! waiting is a sleep.
 
 mod conn;
+mod indexes;
 mod statements;
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use conn::{Conn, DEADLINE, PATIENCE, Querier, Raw, Tx, was_full, within};
+pub use conn::{Conn, DEADLINE, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
 pub use statements::{Pair, ids, violated};
 pub(crate) use statements::{any_id, execute, fetch_all, fetch_one, fetch_optional, run};
 
@@ -188,10 +189,13 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections(1)
                     .acquire_timeout(ACQUIRE)
-                    .connect_lazy_with(patient);
+                    .connect_lazy_with(patient.clone());
                 let done = PG_MIGRATIONS.run(&pool).await;
                 pool.close().await;
-                done
+                match done {
+                    Ok(()) => indexes::make(&patient).await.map_err(MigrateError::Execute),
+                    failed => failed,
+                }
             }
             Db::Lite(lite) => LITE_MIGRATIONS.run(&lite.writer).await,
         };

@@ -1,0 +1,67 @@
+//! Indexes that are made after the migrations, one at a time, while the service works: on a table of millions of rows a plain
+//! `create index` keeps writers out for as long as it takes. PostgreSQL's alone; SQLite's stand in its migrations.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::time::Instant;
+
+/// Name, and what is indexed.
+const INDEXES: [(&str, &str); 4] = [
+    // Deleting a session looks for its jobs.
+    ("jobs_session", "jobs (session_id)"),
+    // Erasing an account, and counting what it has, looks for its messages.
+    ("messages_user", "messages (user_id)"),
+    // What ended in the last minute.
+    ("jobs_ended", "jobs (finished_at) where finished_at is not null"),
+    ("jobs_dead", "jobs (id) where status = 'failed'"),
+];
+
+/// Who makes them holds this lock: a number of ours.
+const LOCK: i64 = 0x0072_6170_706f_7274;
+/// How long another process may take to make them.
+const OTHERS: Duration = Duration::from_secs(3_600);
+
+/// Makes those that are missing. One that was cut off half way is made again.
+pub async fn make(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    wait_for_turn(&mut connection).await?;
+    for (name, what) in INDEXES {
+        match is_valid(&mut connection, name).await? {
+            Some(true) => continue,
+            Some(false) => run(&mut connection, format!("drop index concurrently {name}")).await?,
+            None => {}
+        }
+        run(&mut connection, format!("create index concurrently {name} on {what}")).await?;
+    }
+    connection.close().await
+}
+
+/// Asks again and again instead of waiting: a session that waits for a lock holds a snapshot, and whoever makes an index waits
+/// for that.
+async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let deadline = Instant::now() + OTHERS;
+    loop {
+        let (mine,): (bool,) =
+            sqlx::query_as("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
+        if mine {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Whether an index is whole; `None`: there is none.
+async fn is_valid(connection: &mut PgConnection, name: &str) -> Result<Option<bool>, sqlx::Error> {
+    let sql = "select indisvalid from pg_index where indexrelid = to_regclass($1)";
+    let row: Option<(bool,)> = sqlx::query_as(sql).bind(name).fetch_optional(connection).await?;
+    Ok(row.map(|row| row.0))
+}
+
+async fn run(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    // Names of ours alone.
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+}
