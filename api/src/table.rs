@@ -12,8 +12,8 @@ use utoipa_axum::{
 
 use crate::{
     handlers::{
-        admin, analytics, auth, branches, chat, conversations, events, health, history, jobs, memory,
-        messages, models, projects, sessions, settings, users, webhooks,
+        admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
+        jobs, memory, messages, models, projects, session_export, sessions, settings, users, webhooks,
     },
     policy::{Class, Policy, Rule},
     state::AppState,
@@ -68,16 +68,16 @@ pub fn api() -> Table {
         .at(User("account"), Read, routes!(auth::me))
         .at(User("account"), Read, routes!(auth::users_me))
         .at(Login, Read, routes!(users::change, users::erase))
-        .at(Public("says the same to everybody"), Auth, routes!(users::request_otp))
-        .at(Public("the code is the proof"), Auth, routes!(users::verify_otp))
-        .at(Public("says the same to everybody"), Auth, routes!(users::forgot_password))
-        .at(Public("the token is the proof"), Auth, routes!(users::reset_password))
+        .at(Public("says the same to everybody"), Auth, routes!(codes::request_otp))
+        .at(Public("the code is the proof"), Auth, routes!(codes::verify_otp))
+        .at(Public("says the same to everybody"), Auth, routes!(codes::forgot_password))
+        .at(Public("the token is the proof"), Auth, routes!(codes::reset_password))
         .at(Login, Read, routes!(users::change_password))
         .at(Login, Read, routes!(users::deactivate))
         .at(Login, Read, routes!(users::export))
         .at(Login, Read, routes!(users::download))
-        .at(Login, Read, routes!(users::list_keys, users::make_key))
-        .at(Login, Read, routes!(users::delete_key))
+        .at(Login, Read, routes!(api_keys::list, api_keys::create))
+        .at(Login, Read, routes!(api_keys::delete))
         .at(Both, Read, routes!(auth::ws_ticket))
         .at(User("chat"), Chat, routes!(chat::chat))
         .at(User("chat"), Chat, routes!(chat::chat_stream))
@@ -90,11 +90,11 @@ pub fn api() -> Table {
         .at(User("chat"), Read, routes!(sessions::import))
         .at(User("chat"), Chat, routes!(branches::branch))
         .at(User("chat"), Chat, routes!(branches::regenerate))
-        .at(User("chat"), Read, routes!(branches::feedback))
+        .at(User("chat"), Read, routes!(messages::feedback))
         .at(User("chat"), Read, routes!(branches::variants))
         .at(User("chat"), Read, routes!(messages::get))
         .at(User("chat"), Read, routes!(messages::use_variant))
-        .at(User("chat"), Read, routes!(branches::export))
+        .at(User("chat"), Read, routes!(session_export::export))
         .at(User("chat"), Read, routes!(conversations::list, conversations::create))
         .at(User("chat"), Read, routes!(conversations::delete))
         .at(User("chat"), Read, routes!(conversations::messages))

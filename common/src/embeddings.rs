@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    memory::local,
+    memory::builtin_embedder,
     providers::{ErrorClass, ProviderError, http},
     settings,
 };
@@ -53,14 +53,14 @@ impl Embedder {
     /// What vectors are tagged with: only those of one model can be compared.
     pub fn model(&self) -> String {
         match &*self.backend {
-            Backend::Local => format!("{}:{}", local::MODEL, local::DIMENSIONS),
+            Backend::Local => format!("{}:{}", builtin_embedder::MODEL, builtin_embedder::DIMENSIONS),
             Backend::Http { settings, .. } => format!("{}:{}", settings.model, settings.dimensions),
         }
     }
 
     pub fn dimensions(&self) -> usize {
         match &*self.backend {
-            Backend::Local => local::DIMENSIONS,
+            Backend::Local => builtin_embedder::DIMENSIONS,
             Backend::Http { settings, .. } => settings.dimensions,
         }
     }
@@ -85,7 +85,7 @@ impl Embedder {
     /// Vectors of length 1, one a text, in order; several texts a call.
     pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
         match &*self.backend {
-            Backend::Local => Ok(texts.iter().map(|text| local::embed(text)).collect()),
+            Backend::Local => Ok(texts.iter().map(|text| builtin_embedder::embed(text)).collect()),
             Backend::Http { client, settings } => {
                 let mut all = Vec::with_capacity(texts.len());
                 for batch in texts.chunks(BATCH) {
@@ -165,7 +165,7 @@ async fn call(
             let message = format!("{} dimensions instead of {}", vector.len(), settings.dimensions);
             return Err(ProviderError::new(NAME, ErrorClass::BadRequest, message));
         }
-        local::to_unit(vector);
+        builtin_embedder::to_unit(vector);
     }
     Ok(vectors)
 }

@@ -37,19 +37,20 @@ pub struct Health {
 }
 
 /// A dependency that takes longer counts as away.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 
 async fn look(state: &AppState) -> Health {
     let ctx = &state.ctx;
     let now = clock::now();
     let living = TimeDelta::from_std(ctx.settings.queue.lease).unwrap_or(TimeDelta::seconds(15));
-    let database = tokio::time::timeout(PATIENCE, async {
+    let database = tokio::time::timeout(PROBE_DEADLINE, async {
         store::workers::living(&mut ctx.db.read().await?, now - living).await
     })
     .await
     .ok()
     .and_then(Result::ok);
-    let queue_ok = tokio::time::timeout(PATIENCE, ctx.wire.ping()).await.is_ok_and(|answer| answer.is_ok());
+    let queue_ok =
+        tokio::time::timeout(PROBE_DEADLINE, ctx.wire.ping()).await.is_ok_and(|answer| answer.is_ok());
     let mut workers = BTreeMap::new();
     for worker in database.iter().flatten() {
         for queue in worker.queues.split(',') {
@@ -105,7 +106,7 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
     if state.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
-    let reachable = tokio::time::timeout(PATIENCE, state.ctx.db.missing_migrations()).await;
+    let reachable = tokio::time::timeout(PROBE_DEADLINE, state.ctx.db.missing_migrations()).await;
     if !matches!(reachable, Ok(Ok(Some(0)))) {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -113,7 +114,7 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
         );
     }
     const FULL: &str = "the disk is full: nothing can be stored";
-    match tokio::time::timeout(PATIENCE, state.writing.check(&state.ctx.db)).await {
+    match tokio::time::timeout(PROBE_DEADLINE, state.writing.check(&state.ctx.db)).await {
         _ if store::db::was_full(FULL_LATELY) => (StatusCode::SERVICE_UNAVAILABLE, FULL),
         Ok(Ok(())) => (StatusCode::OK, "ok"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written to"),

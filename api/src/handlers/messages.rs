@@ -1,4 +1,4 @@
-//! One message: where it stands, and which of the answers to a question is shown.
+//! One message: where it stands, which of the answers to a question is shown, and what its user thinks of it.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,18 @@ use rapport_common::{
         ids::{MemoryId, MessageId, SessionId},
         memory::Memory,
         message::Message,
+        texts,
     },
     error::Code,
     store::{self, Querier},
     usecase,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     error::Result,
-    extract::{Caller, MessagePath, Query},
+    extract::{Caller, Json, MessagePath, Query},
     policy::Content,
     state::AppState,
 };
@@ -111,5 +113,41 @@ pub async fn use_variant(
     let id: MessageId = id.parse().map_err(|_| Error::not_found("message"))?;
     let variant: MessageId = variant.parse().map_err(|_| Error::not_found("variant"))?;
     usecase::use_variant::use_variant(&state.ctx, caller.user, id, variant).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct FeedbackBody {
+    /// `up` or `down`.
+    #[schema(example = "up")]
+    rating: String,
+    /// At most 2,000 characters.
+    comment: Option<String>,
+}
+
+/// Rate an answer
+///
+/// `up` or `down`, with a comment if you like. A new rating replaces the old one.
+#[utoipa::path(post, path = "/chat/messages/{id}/feedback", tag = "sessions", params(("id" = String, Path)),
+    request_body = FeedbackBody, responses((status = 204, description = "Noted")))]
+pub async fn feedback(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    MessagePath(id): MessagePath,
+    Json(body): Json<FeedbackBody>,
+) -> Result<StatusCode> {
+    if !["up", "down"].contains(&body.rating.as_str()) {
+        return Err(Error::field("rating", "must be up or down").into());
+    }
+    if body.comment.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
+        return Err(Error::field("comment", "must be at most 2000 characters, without NUL").into());
+    }
+    let at = rapport_common::clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let value = json!({"rating": body.rating, "comment": body.comment, "at": at});
+    let mut tx = state.ctx.db.begin().await.map_err(Error::from)?;
+    if !store::branches::feedback(&mut tx, caller.user, id, &value).await.map_err(Error::from)? {
+        return Err(Error::not_found("answer").into());
+    }
+    tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,9 +2,11 @@
 
 pub mod admin;
 pub mod analytics;
+pub mod api_keys;
 pub mod auth;
 pub mod branches;
 pub mod chat;
+pub mod codes;
 pub mod conversations;
 pub mod events;
 pub mod health;
@@ -15,6 +17,7 @@ pub mod messages;
 pub mod models;
 pub mod pages;
 pub mod projects;
+pub mod session_export;
 pub mod sessions;
 pub mod settings;
 pub mod users;

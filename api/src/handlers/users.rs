@@ -1,4 +1,4 @@
-//! One's own account: codes by mail, passwords, profile, keys, farewell.
+//! One's own account: password, profile, farewell, and everything to take along.
 
 use axum::{
     Json as Answer,
@@ -6,16 +6,13 @@ use axum::{
     http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
 use rapport_common::{
     Error,
     domain::{job::JobKind, user::User},
     jobs::payload::AccountExportPayload,
-    store::{jobs, keys::ApiKey},
+    store::jobs,
     usecase::{
         accounts::SignedIn,
-        codes,
-        keys::{self, NewKey},
         memory,
         profile::{self, ProfileChange},
     },
@@ -28,114 +25,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    extract::{Address, Caller, IdempotencyKey, JobPath, Json, KeyPath, Raw},
+    extract::{Address, Caller, JobPath, Json},
     state::AppState,
     ui::cookie::InCookie,
 };
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct EmailBody {
-    #[schema(example = "ann@example.com")]
-    email: String,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct CodeSent {
-    #[schema(example = "If this address has an account, a code is on its way.")]
-    message: &'static str,
-    /// Seconds.
-    #[schema(example = 300)]
-    expires_in: i64,
-}
-
-fn sent() -> Answer<CodeSent> {
-    Answer(CodeSent {
-        message: "If this address has an account, a code is on its way.",
-        expires_in: codes::GOOD_FOR,
-    })
-}
-
-/// Request a code to verify your address
-///
-/// The answer is the same whether or not the address has an account. The code is good for five minutes, once, for five tries.
-#[utoipa::path(post, path = "/auth/request-otp", tag = "auth", request_body = EmailBody, security(()),
-    responses((status = 200, description = "Always the same", body = CodeSent)))]
-pub async fn request_otp(
-    State(state): State<AppState>,
-    Json(body): Json<EmailBody>,
-) -> Result<Answer<CodeSent>> {
-    codes::send(&state.ctx, &body.email, "verify").await?;
-    Ok(sent())
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct VerifyEmailBody {
-    #[schema(example = "ann@example.com")]
-    email: String,
-    /// Six digits.
-    #[schema(example = "123456")]
-    otp: String,
-}
-
-/// Verify your address with a code
-///
-/// Marks the address as verified. A code works once, for five minutes and five tries.
-#[utoipa::path(post, path = "/auth/verify-otp", tag = "auth", request_body = VerifyEmailBody, security(()),
-    responses((status = 200, description = "Verified", body = Said)))]
-pub async fn verify_otp(
-    State(state): State<AppState>,
-    Address(address): Address,
-    Json(body): Json<VerifyEmailBody>,
-) -> Result<Answer<Said>> {
-    codes::verify(&state.ctx, &body.email, &body.otp, Some(&address)).await?;
-    Ok(Answer(Said { message: "Email verified successfully." }))
-}
-
-/// Request a mail to reset your password
-///
-/// The answer is the same whether or not the address has an account.
-#[utoipa::path(post, path = "/auth/forgot-password", tag = "auth", request_body = EmailBody, security(()),
-    responses((status = 200, description = "Always the same", body = CodeSent)))]
-pub async fn forgot_password(
-    State(state): State<AppState>,
-    Json(body): Json<EmailBody>,
-) -> Result<Answer<CodeSent>> {
-    codes::send(&state.ctx, &body.email, "reset").await?;
-    Ok(sent())
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct ResetBody {
-    #[schema(example = "ann@example.com")]
-    email: String,
-    /// Of the mail.
-    token: String,
-    #[schema(example = "Another-horse-2")]
-    new_password: String,
-}
-
-/// Set a new password with the token of a mail
-///
-/// Every login of the account ends, and its API keys and webhooks are deleted. Send the `device_token` with the next sign-in:
-/// it gets through even while others guess at the account.
-#[utoipa::path(post, path = "/auth/reset-password", tag = "auth", request_body = ResetBody, security(()),
-    responses((status = 200, description = "Set", body = PasswordSet)))]
-pub async fn reset_password(
-    State(state): State<AppState>,
-    Address(address): Address,
-    Json(body): Json<ResetBody>,
-) -> Result<Answer<PasswordSet>> {
-    let ResetBody { email, token, new_password } = body;
-    let device_token = codes::reset(&state.ctx, &email, &token, &new_password, Some(&address)).await?;
-    Ok(Answer(PasswordSet { message: "The password is set. Sign in with it.", device_token }))
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct PasswordSet {
-    message: &'static str,
-    /// For the next sign-in.
-    device_token: String,
-}
 
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct ChangePasswordBody {
@@ -243,80 +136,6 @@ pub async fn erase(
 ) -> Result<Response> {
     let job = profile::erase(&state.ctx, &caller, &body.password, Some(&address)).await?;
     Ok((StatusCode::ACCEPTED, Answer(JobView::of(&caller, job))).into_response())
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct NewKeyBody {
-    #[schema(example = "my script")]
-    name: String,
-    /// Some of `chat`, `memory`, `projects`, `account`, `admin`; absent: everything a key may do.
-    scopes: Option<Vec<String>>,
-    expires_at: Option<DateTime<Utc>>,
-    /// Tokens it may spend a month (UTC).
-    monthly_tokens: Option<i64>,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct KeyMade {
-    #[serde(flatten)]
-    key_info: ApiKey,
-    /// The key itself: shown once, and kept nowhere.
-    #[schema(example = "rk_3fQxw1…")]
-    key: String,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct KeyList {
-    items: Vec<ApiKey>,
-}
-
-/// List your API keys
-///
-/// Their names, first characters, scopes and dates; never the keys themselves.
-#[utoipa::path(get, path = "/api-keys", tag = "accounts",
-    responses((status = 200, description = "Keys, without their text", body = KeyList)))]
-pub async fn list_keys(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
-    let items = rapport_common::store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
-    Ok(Answer(KeyList { items }))
-}
-
-/// Create an API key
-///
-/// It is accepted as `Authorization: Bearer` on all routes its scopes allow.
-#[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
-    responses((status = 201, description = "The key, shown once", body = KeyMade),
-              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
-pub async fn make_key(
-    State(state): State<AppState>,
-    Caller(caller): Caller,
-    Address(address): Address,
-    IdempotencyKey(idempotency): IdempotencyKey,
-    Raw(body, bytes): Raw<NewKeyBody>,
-) -> Result<Response> {
-    let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
-    let new = NewKey { name, scopes, expires_at, monthly_tokens };
-    let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
-    let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
-    let (key_info, key, replayed) = made;
-    let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
-    super::chat::mark_replayed(&mut response, replayed);
-    Ok(response)
-}
-
-/// Delete an API key
-///
-/// It stops working at once.
-#[utoipa::path(delete, path = "/api-keys/{id}", tag = "accounts", params(("id" = String, Path)),
-    responses((status = 204, description = "The key no longer works")))]
-pub async fn delete_key(
-    State(state): State<AppState>,
-    Caller(caller): Caller,
-    KeyPath(id): KeyPath,
-    Address(address): Address,
-) -> Result<StatusCode> {
-    keys::delete(&state.ctx, caller.user, id, Some(&address)).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Export everything of your account

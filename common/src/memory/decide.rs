@@ -4,7 +4,7 @@
 //! nothing. A later statement closes the validity of an earlier one only for the same subject and the same functional
 //! slot, and never that of a memory its user confirmed: then both stay, and the user is asked.
 
-use super::{clash::Reading, extract::Fact, local::cosine, quote, slots};
+use super::{builtin_embedder::cosine, clash::Reading, extract::Fact, quote, slots};
 use crate::domain::{
     ids::MemoryId,
     memory::{Memory, MemoryStatus, Relationship},

@@ -2,6 +2,7 @@
 //! What it costs to store and to ask is in `store`, `usecase/memory` and the worker's jobs.
 
 pub mod bengali;
+pub mod builtin_embedder;
 pub mod clash;
 pub mod concepts;
 pub mod cue;
@@ -9,12 +10,11 @@ pub mod decide;
 pub mod essential;
 pub mod extract;
 pub mod frame;
+pub mod json_upload;
 pub mod judge;
-pub mod local;
 pub mod quote;
 pub mod rank;
 pub mod records;
-pub mod scan;
 pub mod slots;
 pub mod text;
 pub mod transfer;

@@ -3,12 +3,12 @@
 //! Every query of user data takes the user's id. All SQL is constants, listed in [`ALL_SQL`]; a test prepares each on
 //! both databases, so a typo fails there and not in production.
 
-pub mod accept;
 pub mod admin;
 pub mod analytics;
 pub mod audit;
 pub mod blobs;
 pub mod branches;
+pub mod chats;
 pub mod codes;
 pub mod db;
 pub mod erase;

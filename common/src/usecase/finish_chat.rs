@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         self, Tx,
-        accept::{self, Answered},
+        chats::{self, Answered},
         jobs::{NewJob, Ready},
         messages::NewMessage,
         usage::Spent,
@@ -100,7 +100,7 @@ pub async fn finish_chat(
         at: clock::now(),
     });
     let Answered::Stored(settled, next) =
-        accept::answer(&mut tx, job, status, &result, message, spent).await?
+        chats::answer(&mut tx, job, status, &result, message, spent).await?
     else {
         return Ok(None);
     };

@@ -16,7 +16,7 @@ use crate::{
     jobs::payload::{self, ChatPayload, ToolChoice},
     store::{
         self, Tx,
-        accept::{Question, accept},
+        chats::{Question, accept},
         jobs::Ready,
     },
 };

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{VectorError, VectorFilter, VectorIndex};
 use crate::{
     domain::ids::UserId,
-    memory::local::{dot, from_bytes},
+    memory::builtin_embedder::{dot, from_bytes},
     store::{
         Db, memory_log,
         terms::Corpus,

@@ -25,14 +25,14 @@ use uuid::Uuid;
 use super::{VectorError, VectorFilter, VectorIndex};
 use crate::{
     domain::ids::UserId,
-    memory::local::from_bytes,
+    memory::builtin_embedder::from_bytes,
     settings::QdrantAt,
     store::{terms::Corpus, vectors::Point},
 };
 
 /// Points sent in one request.
 const BATCH: usize = 256;
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 pub struct Qdrant {
     client: qdrant_client::Qdrant,
@@ -83,7 +83,7 @@ impl Qdrant {
     /// `model` as vectors are tagged with it: `name:dimensions`.
     pub fn new(at: &QdrantAt, model: &str, dimensions: usize) -> Result<Self, VectorError> {
         let mut config = qdrant_client::Qdrant::from_url(&at.url)
-            .timeout(PATIENCE)
+            .timeout(CALL_DEADLINE)
             .connect_timeout(Duration::from_secs(3));
         // The check asks for the server's version on a connection of its own before anything else.
         config.check_compatibility = false;

@@ -16,7 +16,7 @@ use rapport_common::{
 
 use crate::commands;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const CHECK_DEADLINE: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Settings) -> Result<(), String> {
     commands::print(&configured::sheet(&settings))?;
@@ -70,7 +70,7 @@ async fn database(settings: &Settings) -> Result<String, String> {
             Db::sqlite_to_look_at(path).await.map_err(|error| format!("{}: {error}", path.display()))?
         }
     };
-    let missing = tokio::time::timeout(PATIENCE, db.missing_migrations()).await;
+    let missing = tokio::time::timeout(CHECK_DEADLINE, db.missing_migrations()).await;
     let missing = missing.map_err(|_| "does not answer".to_owned())?.map_err(|error| error.to_string())?;
     match missing {
         Some(0) => Ok(format!("{} answers, its schema is current", db.name())),
@@ -112,7 +112,7 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
     let embedder = Embedder::from_settings(settings).map_err(|error| error.to_string())?;
     let index =
         Qdrant::new(at, &embedder.model(), embedder.dimensions()).map_err(|error| error.to_string())?;
-    match tokio::time::timeout(PATIENCE, index.count()).await {
+    match tokio::time::timeout(CHECK_DEADLINE, index.count()).await {
         Err(_) => Err("does not answer".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(count)) => Ok(format!("answers, and holds {count} points of {}", embedder.model())),
@@ -121,7 +121,7 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
 
 async fn provider(settings: &Settings, base_url: &str) -> Result<String, String> {
     let client = http::client(&settings.ai).map_err(|error| error.to_string())?;
-    let answer = tokio::time::timeout(PATIENCE, client.get(format!("{base_url}/models")).send()).await;
+    let answer = tokio::time::timeout(CHECK_DEADLINE, client.get(format!("{base_url}/models")).send()).await;
     match answer {
         Err(_) => Err(format!("{base_url} does not answer")),
         Ok(Err(error)) => Err(http::connection_error("provider", &error).message),

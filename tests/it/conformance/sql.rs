@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rapport_common::store::{
-    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, accept, db::Raw, presence, usage, vectors,
+    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, chats, db::Raw, presence, usage, vectors,
 };
 use sqlx::{Executor, SqlSafeStr};
 
@@ -44,7 +44,7 @@ async fn every_statement_is_prepared_on_both() {
             .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
         count += 1;
     }
-    for sql in accept::SQL.iter().chain(presence::SQL).chain(vectors::PG_SQL).chain(usage::PG_SQL) {
+    for sql in chats::SQL.iter().chain(presence::SQL).chain(vectors::PG_SQL).chain(usage::PG_SQL) {
         let mut conn = pg.read().await.unwrap();
         let Raw::Pg(conn) = conn.raw() else { panic!() };
         conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
@@ -155,7 +155,7 @@ async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
         .iter()
         .filter(|(module, _)| ["ledger", "jobs"].contains(module))
         .flat_map(|(_, all)| all.iter().copied())
-        .chain(accept::SQL.iter().copied())
+        .chain(chats::SQL.iter().copied())
         .filter(|sql| {
             sql.trim_start().starts_with("update jobs") || sql.contains("update jobs set status = $3")
         })

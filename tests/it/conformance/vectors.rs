@@ -9,7 +9,7 @@ use rapport_common::{
         memory::{Memory, MemoryStatus, MemoryType},
     },
     embeddings::Embedder,
-    memory::local,
+    memory::builtin_embedder,
     settings::QdrantAt,
     store::{Db, memories, memory_log, terms::Corpus, vectors as rows},
     vectors::{Exact, Qdrant, VectorFilter, VectorIndex},
@@ -36,7 +36,7 @@ async fn qdrant(model: &str) -> (Qdrant, Option<StandIn>) {
         prefix: unique("parity"),
         reconcile: std::time::Duration::from_secs(300),
     };
-    (Qdrant::new(&at, model, local::DIMENSIONS).unwrap(), stand_in)
+    (Qdrant::new(&at, model, builtin_embedder::DIMENSIONS).unwrap(), stand_in)
 }
 
 async fn user(db: &Db) -> UserId {
@@ -64,7 +64,7 @@ async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
     let mut tx = db.begin().await.unwrap();
     let version = memory_log::take_version(&mut tx, user).await.unwrap();
     memories::insert(&mut tx, &memory).await.unwrap();
-    let bytes = local::to_bytes(&local::embed(&content));
+    let bytes = builtin_embedder::to_bytes(&builtin_embedder::embed(&content));
     rows::upsert(&mut tx, user, Corpus::Memories, memory.id.0, model, &bytes, version).await.unwrap();
     tx.commit().await.unwrap();
     memory.id.0
@@ -102,7 +102,7 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
         VectorFilter { statuses: vec![MemoryStatus::Rejected], ..VectorFilter::default() },
     ];
     for query in ["tea and chess", "what about the rain", "music note 12"] {
-        let vector = local::embed(query);
+        let vector = builtin_embedder::embed(query);
         for filter in &filters {
             let a = exact.search(ann, Corpus::Memories, &vector, filter, 20).await.unwrap();
             let b = qdrant.search(ann, Corpus::Memories, &vector, filter, 20).await.unwrap();
@@ -124,7 +124,7 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
     }
     // Exact search sees a change at once.
     let fresh = put(&db, ann, 1_000, &model).await;
-    let vector = local::embed("Note 1000");
+    let vector = builtin_embedder::embed("Note 1000");
     assert!(
         exact
             .search(ann, Corpus::Memories, &vector, &filters[0], 200)

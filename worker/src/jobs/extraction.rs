@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(90);
 
 /// Between two looks at whether the provider is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -182,7 +182,7 @@ pub async fn ask(
         trace: job.trace.clone(),
         ..ChatRequest::default()
     };
-    let answer = ctx.providers.complete(&ctx.settings.memory.provider, request, PATIENCE).await?;
+    let answer = ctx.providers.complete(&ctx.settings.memory.provider, request, ANSWER_DEADLINE).await?;
     let label = if ctx.settings.memory.model.is_none() { answer.model.as_str() } else { "memory" };
     let count = |direction: &str, tokens: i64| {
         METRICS

@@ -17,7 +17,7 @@ use crate::{attempt::Attempt, outcome::Outcome};
 
 /// Enough for six words, and a bound on a model that does not stop.
 const TOKENS: u32 = 40;
-const PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Work for TitlePayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
@@ -62,5 +62,5 @@ async fn ask(
         trace: job.trace.clone(),
         ..ChatRequest::default()
     };
-    ctx.providers.complete(choice, request, PATIENCE).await
+    ctx.providers.complete(choice, request, ANSWER_DEADLINE).await
 }

@@ -15,7 +15,7 @@ use rapport_common::{
         patch::Patch,
     },
     error::Code,
-    memory::local::from_bytes,
+    memory::builtin_embedder::from_bytes,
     store::{
         Querier,
         memories::{self, Filter, Sort, Wanted},

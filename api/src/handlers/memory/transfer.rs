@@ -17,7 +17,7 @@ use rapport_common::{
     },
     error::Code,
     jobs::payload::{self, ExportPayload, ImportPayload},
-    memory::scan::{Piece, Scanner},
+    memory::json_upload::{Piece, Scanner},
     store::{blobs, jobs},
     usecase::memory::{export, import, job, put_in},
 };

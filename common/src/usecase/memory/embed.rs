@@ -9,7 +9,7 @@ use crate::{
     Context, Error, Result,
     domain::ids::UserId,
     jobs::payload::EmbeddingPayload,
-    memory::{local, text},
+    memory::{builtin_embedder, text},
     providers::ProviderError,
     store::{
         self, Tx,
@@ -62,7 +62,7 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let embedded = waiting.into_iter().zip(found).map(|((doc, content, _), vector)| {
         // A memory of other words by now: this vector would be nobody's.
         let norm = if corpus == Corpus::Memories { text::normalise(&content) } else { String::new() };
-        Embedded { doc, norm, vector: local::to_bytes(&vector) }
+        Embedded { doc, norm, vector: builtin_embedder::to_bytes(&vector) }
     });
     vectors::store_many(&mut tx, user, corpus, &model, version, embedded.collect()).await?;
     tx.commit().await?;

@@ -11,10 +11,10 @@ use crate::{
         memory::{Action, Actor, ConflictStatus, Judgement, Memory, MemoryStatus, Relationship},
     },
     memory::{
+        builtin_embedder::cosine,
         clash::Reading,
         decide::{Candidate, Decision, decide},
         extract::Fact,
-        local::cosine,
         quote,
     },
     store::{
@@ -338,5 +338,7 @@ pub async fn vectors_of(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result
     let mut conn = ctx.db.read().await?;
     let rows = vectors::get(&mut conn, user, Corpus::Memories, &super::uuids(ids)).await?;
     let of_model = rows.into_iter().filter(|(_, of, _)| *of == model);
-    Ok(of_model.map(|(id, _, bytes)| (MemoryId(id), crate::memory::local::from_bytes(&bytes))).collect())
+    Ok(of_model
+        .map(|(id, _, bytes)| (MemoryId(id), crate::memory::builtin_embedder::from_bytes(&bytes)))
+        .collect())
 }

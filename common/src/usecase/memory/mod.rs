@@ -39,7 +39,7 @@ use crate::{
     embeddings::Embedder,
     error::Code,
     jobs::payload::Payload,
-    memory::{local, text},
+    memory::{builtin_embedder, text},
     store::{
         self, Tx,
         jobs::{NewJob, Ready},
@@ -127,7 +127,7 @@ impl Changes {
         let vector = match vector {
             Some(vector) => vector,
             None if self.embedder.is_local() => {
-                own = local::embed(&memory.content);
+                own = builtin_embedder::embed(&memory.content);
                 &own
             }
             None => {
@@ -135,7 +135,7 @@ impl Changes {
                 return Ok(());
             }
         };
-        let (id, model, bytes) = (memory.id, self.embedder.model(), local::to_bytes(vector));
+        let (id, model, bytes) = (memory.id, self.embedder.model(), builtin_embedder::to_bytes(vector));
         store::vectors::upsert(&mut self.tx, self.user, Corpus::Memories, id.0, &model, &bytes, self.version)
             .await?;
         store::vectors::memory_embedded(&mut self.tx, self.user, id, &memory.norm).await?;

@@ -19,7 +19,7 @@ use crate::{
         memory::{Action, Actor, Judgement, Memory, MemoryStatus},
     },
     jobs::Ended,
-    memory::{judge, local::cosine, quote},
+    memory::{builtin_embedder::cosine, judge, quote},
     store::{
         memories,
         memory_conflicts::{self, Suggestion},

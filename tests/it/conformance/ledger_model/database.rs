@@ -18,7 +18,7 @@ use rapport_common::{
     providers::Providers,
     sealer::Sealer,
     settings::{self, Env},
-    store::{self, Db, PoolSizes, Querier, accept::Question, db::Raw, users::NewUser},
+    store::{self, Db, PoolSizes, Querier, chats::Question, db::Raw, users::NewUser},
     tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::Exact,
@@ -118,7 +118,7 @@ impl Database {
             now: clock::now(),
         };
         let mut tx = self.ctx.db.begin().await.unwrap();
-        store::accept::accept(&mut tx, question).await.unwrap().unwrap();
+        store::chats::accept(&mut tx, question).await.unwrap().unwrap();
         tx.commit().await.unwrap();
         job
     }

@@ -38,7 +38,7 @@ const ABOUT_TOOLS: &str =
 /// For all calls of an answer together.
 pub const TOOL_TIME: Duration = Duration::from_secs(60);
 /// No further try of a provider is begun after so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const NO_TRY_AFTER: Duration = Duration::from_secs(120);
 
 /// Why the rounds ended.
 pub enum Stopped {
@@ -188,7 +188,7 @@ impl<'a> Rounds<'a> {
             // Who called the tools hears what they said.
             prefer: (!self.called.is_empty()).then(|| self.provider.clone()),
             fallback: self.choice.fallback,
-            within: Some(PATIENCE),
+            within: Some(NO_TRY_AFTER),
             ..ChatRequest::default()
         }
     }

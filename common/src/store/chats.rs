@@ -129,7 +129,7 @@ pub struct Question<'a> {
 }
 
 /// A window is read after ten minutes at the latest: this, and one more idle time.
-const PATIENCE: TimeDelta = TimeDelta::minutes(9);
+const UNREAD_AT_MOST: TimeDelta = TimeDelta::minutes(9);
 
 /// What memory needs to know of a message when it is stored.
 struct Heard {
@@ -152,7 +152,7 @@ impl Heard {
             terms: terms::as_rows(&terms),
             tokens,
             due,
-            waited: now - PATIENCE,
+            waited: now - UNREAD_AT_MOST,
         }
     }
 }

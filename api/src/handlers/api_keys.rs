@@ -1,0 +1,94 @@
+//! API keys.
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use rapport_common::{
+    store::keys::ApiKey,
+    usecase::keys::{self, NewKey},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    extract::{Address, Caller, IdempotencyKey, KeyPath, Raw},
+    state::AppState,
+};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct NewKeyBody {
+    #[schema(example = "my script")]
+    name: String,
+    /// Some of `chat`, `memory`, `projects`, `account`, `admin`; absent: everything a key may do.
+    scopes: Option<Vec<String>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Tokens it may spend a month (UTC).
+    monthly_tokens: Option<i64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct KeyMade {
+    #[serde(flatten)]
+    key_info: ApiKey,
+    /// The key itself: shown once, and kept nowhere.
+    #[schema(example = "rk_3fQxw1…")]
+    key: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct KeyList {
+    items: Vec<ApiKey>,
+}
+
+/// List your API keys
+///
+/// Their names, first characters, scopes and dates; never the keys themselves.
+#[utoipa::path(get, path = "/api-keys", tag = "accounts",
+    responses((status = 200, description = "Keys, without their text", body = KeyList)))]
+pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
+    let items = rapport_common::store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
+    Ok(Answer(KeyList { items }))
+}
+
+/// Create an API key
+///
+/// It is accepted as `Authorization: Bearer` on all routes its scopes allow.
+#[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 201, description = "The key, shown once", body = KeyMade),
+              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Address(address): Address,
+    IdempotencyKey(idempotency): IdempotencyKey,
+    Raw(body, bytes): Raw<NewKeyBody>,
+) -> Result<Response> {
+    let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
+    let new = NewKey { name, scopes, expires_at, monthly_tokens };
+    let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
+    let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
+    let (key_info, key, replayed) = made;
+    let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
+    super::chat::mark_replayed(&mut response, replayed);
+    Ok(response)
+}
+
+/// Delete an API key
+///
+/// It stops working at once.
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 204, description = "The key no longer works")))]
+pub async fn delete(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    KeyPath(id): KeyPath,
+    Address(address): Address,
+) -> Result<StatusCode> {
+    keys::delete(&state.ctx, caller.user, id, Some(&address)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
