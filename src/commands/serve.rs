@@ -74,6 +74,8 @@ async fn go_on_from(conn: &mut Conn) -> Result<(), sqlx::Error> {
     tracing::warn!(%last, %now, "this machine's clock was set back");
     if last - now <= SET_BACK {
         clock::learn(Instant::now(), last);
+        // And how far that is ahead, so that it is lost again from now on, in the processes that are started too.
+        clock::learn(Instant::now(), clock::of_this_machine());
     } else {
         store::ledger::run_none_later(conn, now).await?;
     }

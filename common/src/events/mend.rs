@@ -51,7 +51,9 @@ impl Given {
 
     /// What must be given before a final event, so that the client has its text.
     pub fn before_final(&self, event: &Event) -> Vec<Event> {
-        let reply = event.data["reply"].as_str();
+        // Handed back by a worker that stopped, and cancelled before another took it up: what was said does not count.
+        let kept_nothing = || (event.data["finish_reason"] == "cancelled").then_some("");
+        let reply = event.data["reply"].as_str().or_else(kept_nothing);
         let (Some(reply), true) = (reply, event.name == "done") else { return Vec::new() };
         let has_it = match &self.text {
             Some(text) => text == reply,
@@ -155,6 +157,19 @@ mod tests {
             }
             prop_assert_eq!(put_together(&words[..seen].concat(), &stream), reply);
         }
+    }
+
+    #[test]
+    fn words_that_were_given_and_not_kept_are_taken_back() {
+        let cancelled = Event::new(EventId::last_of(2), "done", json!({"finish_reason": "cancelled"}));
+        let mut given = Given::up_to(EventId::START);
+        assert!(given.before_final(&cancelled).is_empty(), "nothing was said");
+        given.note(&token(1, "a"));
+        let made = given.before_final(&cancelled);
+        assert_eq!(made[0].name, "reset");
+        assert_eq!(put_together("a", &made), "");
+        let back = Given::up_to(EventId::new(1, 2));
+        assert_eq!(put_together("ab", &back.before_final(&cancelled)), "");
     }
 
     #[test]
