@@ -32,7 +32,9 @@ use crate::{
 
 /// Points sent in one request.
 const BATCH: usize = 256;
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one request may take. A link that fell silent costs a job two of these: one until it is noticed, and one more on
+/// the same connection.
+const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 pub struct Qdrant {
     client: qdrant_client::Qdrant,
