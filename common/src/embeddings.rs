@@ -31,7 +31,7 @@ pub struct Embedder {
 
 enum Backend {
     Local,
-    Http { client: reqwest::Client, settings: settings::Embedding },
+    Http { pool: http::Pool, settings: settings::Embedding },
 }
 
 impl Embedder {
@@ -40,7 +40,7 @@ impl Embedder {
         let backend = if embedding.provider == "local" {
             Backend::Local
         } else {
-            Backend::Http { client: http::client(&settings.ai)?, settings: embedding }
+            Backend::Http { pool: http::Pool::new(&settings.ai)?, settings: embedding }
         };
         Ok(Self { backend: Arc::new(backend), queries: Arc::default() })
     }
@@ -86,10 +86,14 @@ impl Embedder {
     pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
         match &*self.backend {
             Backend::Local => Ok(texts.iter().map(|text| builtin_embedder::embed(text)).collect()),
-            Backend::Http { client, settings } => {
+            Backend::Http { pool, settings } => {
                 let mut all = Vec::with_capacity(texts.len());
                 for batch in texts.chunks(BATCH) {
-                    all.extend(call(client, settings, batch).await?);
+                    let vectors = call(pool, settings, batch).await;
+                    if vectors.as_ref().is_err_and(|error| error.class == ErrorClass::Timeout) {
+                        pool.renew(); // its other connections may be as silent
+                    }
+                    all.extend(vectors?);
                 }
                 Ok(all)
             }
@@ -124,7 +128,7 @@ struct Item {
 }
 
 async fn call(
-    client: &reqwest::Client,
+    pool: &http::Pool,
     settings: &settings::Embedding,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, ProviderError> {
@@ -139,7 +143,7 @@ async fn call(
     if settings.model.starts_with("text-embedding-3") {
         body["dimensions"] = settings.dimensions.into();
     }
-    let mut request = client.post(format!("{}/embeddings", settings.base_url)).timeout(TIMEOUT).json(&body);
+    let mut request = pool.post(format!("{}/embeddings", settings.base_url)).timeout(TIMEOUT).json(&body);
     if let Some(key) = &settings.api_key {
         request = request.bearer_auth(key.expose());
     }

@@ -2,14 +2,13 @@
 //! <https://docs.anthropic.com/en/docs/build-with-claude/streaming>, <https://docs.anthropic.com/en/api/errors>
 
 use async_trait::async_trait;
-use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
-    http::{self, Decoder, Timeouts},
+    http::{self, Decoder, Pool, Timeouts},
 };
 use crate::{
     domain::message::Usage,
@@ -22,14 +21,14 @@ const VERSION: &str = "2023-06-01";
 const MAX_TOKENS: u32 = 4_096;
 
 pub struct Anthropic {
-    client: Client,
+    pool: Pool,
     endpoint: Endpoint,
     timeouts: Timeouts,
 }
 
 impl Anthropic {
-    pub fn new(client: Client, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { client, endpoint, timeouts: settings.timeouts() }
+    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
+        Self { pool, endpoint, timeouts: settings.timeouts() }
     }
 }
 
@@ -54,7 +53,7 @@ impl Provider for Anthropic {
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
         let url = format!("{}/messages", self.endpoint.base_url);
         let body = body(request, &self.endpoint.model);
-        let mut call = self.client.post(url).header("anthropic-version", VERSION).json(&body);
+        let mut call = self.pool.post(url).header("anthropic-version", VERSION).json(&body);
         if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
             call = call.header("x-api-key", key.expose());
         }

@@ -2,14 +2,13 @@
 //! <https://ai.google.dev/gemini-api/docs/function-calling>, <https://ai.google.dev/gemini-api/docs/troubleshooting>
 
 use async_trait::async_trait;
-use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
-    http::{self, Decoder, Timeouts},
+    http::{self, Decoder, Pool, Timeouts},
 };
 use crate::{
     domain::message::Usage,
@@ -19,14 +18,14 @@ use crate::{
 const NAME: &str = "gemini";
 
 pub struct Gemini {
-    client: Client,
+    pool: Pool,
     endpoint: Endpoint,
     timeouts: Timeouts,
 }
 
 impl Gemini {
-    pub fn new(client: Client, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { client, endpoint, timeouts: settings.timeouts() }
+    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
+        Self { pool, endpoint, timeouts: settings.timeouts() }
     }
 }
 
@@ -58,7 +57,7 @@ impl Provider for Gemini {
         let place = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
         let url = format!("{}/{place}:{method}", self.endpoint.base_url);
-        let mut call = self.client.post(url).json(&body(request));
+        let mut call = self.pool.post(url).json(&body(request));
         if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
             call = call.header("x-goog-api-key", key.expose());
         }

@@ -1,6 +1,10 @@
 //! HTTP as model providers speak it: a pooled client without proxies or redirects, errors by class, bodies as events.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_stream::try_stream;
 use bytes::Bytes;
@@ -18,6 +22,32 @@ use crate::{clock, settings::Ai};
 const LINK: Duration = Duration::from_secs(10);
 /// A whole answer is not longer than this.
 const BODY_MAX: usize = 16 << 20;
+
+/// Connections to providers. When one of them fell silent, the others of its kind may have too: requests that begin after
+/// [`Pool::renew`] take new ones, those that are under way keep theirs.
+#[derive(Clone)]
+pub struct Pool {
+    settings: Arc<Ai>,
+    current: Arc<Mutex<reqwest::Client>>,
+}
+
+impl Pool {
+    /// `Err` when the HTTP client can't be made (no TLS roots, say).
+    pub fn new(settings: &Ai) -> Result<Self, reqwest::Error> {
+        Ok(Self { settings: Arc::new(settings.clone()), current: Arc::new(Mutex::new(client(settings)?)) })
+    }
+
+    pub fn post(&self, url: String) -> RequestBuilder {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).post(url)
+    }
+
+    pub fn renew(&self) {
+        match client(&self.settings) {
+            Ok(new) => *self.current.lock().unwrap_or_else(PoisonError::into_inner) = new,
+            Err(error) => tracing::warn!(%error, "no new connections to providers can be made"),
+        }
+    }
+}
 
 pub fn client(settings: &Ai) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()

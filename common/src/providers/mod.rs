@@ -38,6 +38,7 @@ pub use meter::{Call, Meter};
 pub use rates::RateHeaders;
 pub use registry::{NAMES, Offered, Providers};
 pub use router::{Said, Try};
+pub use usual::Pace;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

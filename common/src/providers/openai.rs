@@ -3,13 +3,12 @@
 //! <https://console.groq.com/docs/errors>, <https://docs.ollama.com/api/openai-compatibility>
 
 use async_trait::async_trait;
-use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
-    http::{self, Decoder, Timeouts},
+    http::{self, Decoder, Pool, Timeouts},
 };
 use crate::{
     domain::message::Usage,
@@ -17,14 +16,14 @@ use crate::{
 };
 
 pub struct OpenAi {
-    client: Client,
+    pool: Pool,
     endpoint: Endpoint,
     timeouts: Timeouts,
 }
 
 impl OpenAi {
-    pub fn new(client: Client, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { client, endpoint, timeouts: settings.timeouts() }
+    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
+        Self { pool, endpoint, timeouts: settings.timeouts() }
     }
 }
 
@@ -49,7 +48,7 @@ impl Provider for OpenAi {
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
         let name = self.endpoint.name;
         let url = format!("{}/chat/completions", self.endpoint.base_url);
-        let mut call = self.client.post(url).json(&body(request, &self.endpoint));
+        let mut call = self.pool.post(url).json(&body(request, &self.endpoint));
         if let Some(key) = request.own_key(name).or_else(|| self.endpoint.keys.get(key)) {
             call = call.bearer_auth(key.expose());
         }

@@ -12,7 +12,7 @@ use super::{
     mock::{self, Mock},
     models::Models,
     openai::OpenAi,
-    usual::Usual,
+    usual::{Pace, Usual},
 };
 use crate::{domain::message::Usage, redis_link::RedisLink, settings::Ai};
 
@@ -23,6 +23,7 @@ pub struct Providers {
     pub models: Arc<Models>,
     pub health: Health,
     pub(super) usual: Usual,
+    pub(super) pool: http::Pool,
 }
 
 struct Known {
@@ -46,14 +47,14 @@ impl Providers {
     pub fn from_settings(settings: &Ai, shared: Option<RedisLink>) -> Result<Self, reqwest::Error> {
         let mock: Arc<dyn Provider> = Arc::new(Mock::new(settings.mock_delay));
         let mut all = vec![Known { provider: mock, is_configured: true }];
-        let client = http::client(settings)?;
+        let pool = http::Pool::new(settings)?;
         for endpoint in &settings.endpoints {
             let is_configured = endpoint.is_configured;
-            let (client, endpoint) = (client.clone(), endpoint.clone());
+            let (pool, endpoint) = (pool.clone(), endpoint.clone());
             let provider: Arc<dyn Provider> = match endpoint.name {
-                "gemini" => Arc::new(Gemini::new(client, endpoint, settings)),
-                "anthropic" => Arc::new(Anthropic::new(client, endpoint, settings)),
-                _ => Arc::new(OpenAi::new(client, endpoint, settings)),
+                "gemini" => Arc::new(Gemini::new(pool, endpoint, settings)),
+                "anthropic" => Arc::new(Anthropic::new(pool, endpoint, settings)),
+                _ => Arc::new(OpenAi::new(pool, endpoint, settings)),
             };
             all.push(Known { provider, is_configured });
         }
@@ -64,16 +65,17 @@ impl Providers {
             models: Arc::new(Models::new(&settings.models)),
             health: Health::new(breaker, shared),
             usual: Usual::new(settings.silence_timeout),
+            pool,
         })
     }
 
-    /// What other processes should know of how slowly models begin: provider, model, slowest beginning. Each change once.
-    pub fn pace_to_keep(&self) -> Vec<(String, String, Duration)> {
+    /// What other processes should know of how quick models are: provider, model, pace. Each change once.
+    pub fn pace_to_keep(&self) -> Vec<(String, String, Pace)> {
         self.usual.to_keep()
     }
 
-    pub fn pace_was(&self, provider: &str, model: &str, slowest: Duration) {
-        self.usual.was(provider, model, slowest);
+    pub fn pace_was(&self, provider: &str, model: &str, pace: Pace) {
+        self.usual.was(provider, model, pace);
     }
 
     fn known(&self, name: &str) -> Option<&Known> {

@@ -79,6 +79,18 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .map(|cap| Duration::from_millis(rand::rng().random_range(20..=cap.as_millis().max(21) as u64)))
 }
 
+/// `None`: not ready within `silence`.
+async fn unless_silent<T>(silence: Option<Duration>, ready: impl Future<Output = T>) -> Option<T> {
+    match silence {
+        Some(silence) => tokio::time::timeout(silence, ready).await.ok(),
+        None => Some(ready.await),
+    }
+}
+
+fn silent(provider: &str) -> ProviderError {
+    ProviderError::new(provider, ErrorClass::Timeout, "silent for far longer than usual")
+}
+
 /// What to do after a failed try.
 enum Then {
     SameKey(Duration),
@@ -211,21 +223,18 @@ impl Providers {
                     }
                     let mut said = false;
                     request.meter.begin(&name, &model, estimate);
-                    let silence = (request.stream && silences < SILENCES).then(|| self.usual.silence(&name, &model));
+                    let listens = request.stream && silences < SILENCES;
                     let mut lost = false;
-                    let opened = match silence.flatten() {
-                        None => provider.chat(&request, key).await,
-                        Some(silence) => tokio::time::timeout(silence, provider.chat(&request, key)).await.unwrap_or_else(|_| {
-                            lost = true;
-                            silences += 1;
-                            Err(ProviderError::new(&name, ErrorClass::Timeout, "silent for far longer than usual"))
-                        }),
-                    };
+                    let silence = self.usual.silence(&name, &model).filter(|_| listens);
+                    let opened = unless_silent(silence, provider.chat(&request, key)).await.unwrap_or_else(|| {
+                        lost = true;
+                        Err(silent(&name))
+                    });
                     let mut error = match opened {
                         Err(error) => error,
                         Ok(Opened { mut events, limits }) => {
                             if request.stream {
-                                self.usual.note(&name, &model, started.elapsed());
+                                self.usual.began(&name, &model, started.elapsed());
                             }
                             if !own {
                                 self.health.note(&name, key, limits);
@@ -233,7 +242,16 @@ impl Providers {
                             let mut error = None;
                             let mut begun = false;
                             let mut finished = false;
-                            while let Some(event) = events.next().await {
+                            let silence = self.usual.pause(&name, &model).filter(|_| listens);
+                            let (mut heard, mut longest) = (Instant::now(), Duration::ZERO);
+                            loop {
+                                let Some(event) = unless_silent(silence, events.next()).await else {
+                                    lost = true;
+                                    error = Some(silent(&name));
+                                    break;
+                                };
+                                let Some(event) = event else { break };
+                                longest = longest.max(heard.elapsed());
                                 match event {
                                     Ok(ChatEvent::Finish("content_filter")) if !said => {
                                         error = Some(ProviderError::new(&name, ErrorClass::Refused, "filtered"));
@@ -250,6 +268,7 @@ impl Providers {
                                         said |= matches!(event, ChatEvent::Delta(_) | ChatEvent::ToolCall(_));
                                         finished |= matches!(event, ChatEvent::Finish(_));
                                         yield Ok(Said::Event(event));
+                                        heard = Instant::now(); // what the listener took is not the model's
                                     }
                                     Err(failed) => {
                                         error = Some(failed);
@@ -262,12 +281,20 @@ impl Providers {
                                 if provider.can_break() {
                                     self.health.succeeded(&name);
                                 }
+                                if request.stream {
+                                    self.usual.paused(&name, &model, longest);
+                                }
                                 return;
                             };
                             error
                         }
                     };
                     request.meter.fail();
+                    if lost {
+                        silences += 1;
+                        // Dropping the answer has closed its connection; others of the pool may be as silent.
+                        self.pool.renew();
+                    }
                     yield Ok(tried(key, &error, said, Some(started)));
                     let is_outage = error.class.is_outage() && provider.can_break();
                     if is_outage {
@@ -281,7 +308,6 @@ impl Providers {
                     let others = place + 1 < count;
                     let then = match self.then(&*provider, &error, said, own, key, others, &mut pauses) {
                         Then::SameKey(_) if is_open => Then::NextProvider,
-                        // On another connection: dropping the answer has closed this one.
                         Then::NextProvider if lost && !others && !is_open => Then::SameKey(Duration::ZERO),
                         then => then,
                     };

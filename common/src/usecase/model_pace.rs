@@ -1,4 +1,4 @@
-//! What one process has learned of how soon models begin to answer is kept for those that start after it.
+//! What one process has learned of how long models are usually silent is kept for those that start after it.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 
 use crate::{
     Context, Result, clock,
-    store::model_pace::{self as store, Pace},
+    providers::Pace,
+    store::model_pace as store,
 };
 
 /// For how long it is believed.
@@ -21,9 +22,11 @@ pub async fn keep(ctx: &Context) -> Result<()> {
         return Ok(());
     }
     let mut conn = ctx.db.relaxed().await?;
-    for (provider, model, slowest) in news {
-        let slowest_ms = i64::try_from(slowest.as_millis()).unwrap_or(i64::MAX);
-        store::note(&mut conn, &Pace { provider, model, slowest_ms }, clock::now()).await?;
+    let millis = |silence: Duration| i64::try_from(silence.as_millis()).unwrap_or(i64::MAX);
+    for (provider, model, pace) in news {
+        let slowest_ms = millis(pace.before_the_first_word);
+        let row = store::Row { provider, model, slowest_ms, pause_ms: pace.between_words.map(millis) };
+        store::note(&mut conn, &row, clock::now()).await?;
     }
     Ok(())
 }
@@ -33,9 +36,11 @@ pub async fn recall(ctx: &Context) {
     let known = async { Ok(store::known(&mut ctx.db.read().await?, clock::now() - BELIEVED, MOST).await?) };
     match known.await {
         Ok(known) => {
-            for pace in known {
-                let slowest = Duration::from_millis(pace.slowest_ms.max(0).unsigned_abs());
-                ctx.providers.pace_was(&pace.provider, &pace.model, slowest);
+            let duration = |ms: i64| Duration::from_millis(ms.max(0).unsigned_abs());
+            for row in known {
+                let before_the_first_word = duration(row.slowest_ms);
+                let pace = Pace { before_the_first_word, between_words: row.pause_ms.map(duration) };
+                ctx.providers.pace_was(&row.provider, &row.model, pace);
             }
         }
         Err::<_, crate::Error>(error) => tracing::info!(%error, "how quick the models are is not known yet"),

@@ -28,6 +28,7 @@ both_stacks!(
     waiting_messages_do_not_stand_before_those_of_other_providers,
     a_window_waits_for_its_reader_as_long_as_it_takes,
     a_request_that_was_lost_on_the_way_is_made_again,
+    an_answer_that_falls_silent_is_asked_for_anew,
 );
 
 /// The numbers of one attempt's events have no gap. The final one may have been made from the ledger: it has its own.
@@ -342,11 +343,38 @@ async fn a_request_that_was_lost_on_the_way_is_made_again(stack: Stack) {
     assert_asked_anew(&user).await;
 }
 
-/// A provider that says nothing at all to the first two requests with "the lost one".
+/// The first words come, and then nothing: long before the idle timeout it is asked anew, and who watches is told.
+async fn an_answer_that_falls_silent_is_asked_for_anew(stack: Stack) {
+    let (app, _provider) = app_with_a_lossy_provider(stack).await;
+    let user = app.user().await;
+    for number in 0..16 {
+        user.chat(&format!("number {number}")).await;
+    }
+    let whole = user.chat("number 16").await["reply"].as_str().unwrap().to_owned();
+    let events = user.stream(&json!({"message": "the cut one"})).await.all().await;
+    let job = events[0].data["job_id"].as_str().unwrap().to_owned();
+    // The idle timeout is half a minute.
+    let job = user.finished(&job, Duration::from_secs(20)).await;
+    assert_eq!((job["status"].as_str(), job["attempt"].as_u64()), (Some("succeeded"), Some(1)));
+    let tries = job["tries"].as_array().unwrap();
+    let one = &tries[0];
+    assert_eq!((tries.len(), one["error"].as_str(), one["in_answer"].as_bool()), (1, Some("timeout"), Some(true)));
+    assert!(one["ms"].as_u64() < Some(20_000), "{tries:?}");
+    assert!(events.iter().any(|event| event.name == "reset"), "{events:?}");
+    assert_eq!(text_of(&events), whole);
+    assert_eq!(job["result"]["reply"], whole);
+}
+
+/// A provider that says nothing at all to the first two requests with "the lost one", and stops in the middle of its first
+/// answer to "the cut one".
 async fn app_with_a_lossy_provider(stack: Stack) -> (App, Replay) {
-    let lost = AtomicUsize::new(0);
+    let (lost, cut) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let provider = Replay::start(move |seen, _| {
         let silent = seen.text.contains("the lost one") && lost.fetch_add(1, Ordering::SeqCst) < 2;
+        if seen.text.contains("the cut one") && cut.fetch_add(1, Ordering::SeqCst) == 0 {
+            let half = OPENAI.streamed.match_indices("\n\n").nth(1).unwrap().0 + 2;
+            return Reply { hangs_after: true, ..Reply::sse(&OPENAI.streamed[..half]) };
+        }
         Reply { hangs_before: silent, ..Reply::sse(OPENAI.streamed) }
     });
     let provider = provider.await;
