@@ -44,6 +44,8 @@ const MANY_CHATS: f64 = 100.0;
 const DEFERRALS: u32 = 30;
 /// Sweeps between two looks at what memories need.
 const TIDY_EVERY: u32 = 10;
+/// Sweeps between two looks at what other processes have learned of models: one that seldom asks knows little itself.
+const RECALL_EVERY: u32 = 10;
 /// Sweeps between two prunings of old rows.
 const PRUNE_EVERY: u32 = 500;
 
@@ -62,6 +64,9 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
             && let Err(error) = tidy(&runtime, &mut reconciled).await
         {
             tracing::warn!(%error, "tidying memories failed");
+        }
+        if sweeps.is_multiple_of(RECALL_EVERY) && sweeps > 0 {
+            model_pace::recall(&runtime.ctx).await;
         }
         if sweeps.is_multiple_of(PRUNE_EVERY)
             && let Err(error) = prune(&runtime).await

@@ -43,7 +43,7 @@ struct Model {
 struct Silences {
     /// Those of this process.
     remembered: VecDeque<Duration>,
-    /// The longest that the processes before saw: it counts until this process knows enough.
+    /// The longest that other processes saw: it counts until this process knows enough.
     inherited: Option<Duration>,
 }
 
@@ -93,12 +93,12 @@ impl Usual {
         self.of(provider, model, |model| model.between.note(longest));
     }
 
-    /// What the processes before saw of a model.
+    /// What other processes saw of a model. It may be told again: what this one sees itself decides.
     pub fn was(&self, provider: &str, model: &str, pace: Pace) {
         self.of(provider, model, |model| {
             model.before.inherited = Some(pace.before_the_first_word);
             model.between.inherited = pace.between_words;
-            model.kept = Some(pace);
+            model.kept.get_or_insert(pace);
         });
     }
 
@@ -138,7 +138,12 @@ impl Usual {
         self.far(provider, model, |model| model.between.longest())
     }
 
-    fn far(&self, provider: &str, model: &str, longest: impl Fn(&Model) -> Option<Duration>) -> Option<Duration> {
+    fn far(
+        &self,
+        provider: &str,
+        model: &str,
+        longest: impl Fn(&Model) -> Option<Duration>,
+    ) -> Option<Duration> {
         if self.shortest.is_zero() {
             return None;
         }
@@ -188,6 +193,8 @@ mod tests {
         assert_eq!(before.to_keep(), [("p".to_owned(), "m".to_owned(), pace(Some(pause)))]);
         assert_eq!(before.to_keep(), [], "once");
         let after = Usual::new(Duration::from_secs(10));
+        after.was("p", "m", pace(None));
+        assert_eq!(after.pause("p", "m"), None);
         after.was("p", "m", pace(Some(pause)));
         assert_eq!(after.pause("p", "m"), Some(Duration::from_secs(30)));
         assert_eq!(after.silence("p", "m"), Some(Duration::from_secs(20)));
