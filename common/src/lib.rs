@@ -1,37 +1,31 @@
-//! The domain of Rapport and its ports: everything `api` and `worker` share.
+//! What the service does: use cases, and the context they run in. `api` and `worker` share it.
 //!
 //! Nothing here knows which stack it runs on. A *port* (`wire`, `events`, `limits`, `store::Db`) has an embedded
 //! and a production adapter; `src/wiring.rs` of the binary alone chooses between them.
+//!
+//! The crates below stand in layers, and a lower one does not know those above: `core`; `rules` and `redis`; `store` and
+//! `providers`; `queue` and `vectors`; this one.
 
 pub mod auth;
-pub mod chat;
-pub mod clock;
 pub mod context;
-pub mod depth;
-pub mod domain;
-pub mod egress;
-pub mod embeddings;
-pub mod error;
-pub mod events;
-pub mod files;
-pub mod isolated;
-pub mod jobs;
-pub mod limits;
+pub mod follow;
 pub mod mail;
-pub mod memory;
-pub mod plain;
-pub mod presence;
-pub mod providers;
-pub mod redis_link;
 pub mod sealer;
-pub mod secret;
-pub mod settings;
-pub mod store;
-pub mod telemetry;
 pub mod tools;
 pub mod usecase;
-pub mod vectors;
-pub mod wire;
 
 pub use context::Context;
-pub use error::{Error, Result};
+pub use rapport_core::{
+    Error, Result, clock, domain, error, files, last_event, plain, secret, settings, telemetry,
+};
+pub use rapport_providers::{self as providers, egress, embeddings};
+pub use rapport_queue::{depth, events, isolated, limits, presence, wire};
+pub use rapport_redis as redis_link;
+pub use rapport_rules::{chat, memory};
+pub use rapport_store as store;
+pub use rapport_vectors as vectors;
+
+/// What jobs carry, and how they end.
+pub mod jobs {
+    pub use rapport_store::{Ended, payload};
+}

@@ -14,7 +14,7 @@ use rapport_common::{
         job::{Job, JobKind, JobStatus},
     },
     error::Code,
-    events::follow::final_name_and_data,
+    last_event::final_name_and_data,
     store,
     telemetry::metrics::METRICS,
     usecase::end_job,

@@ -136,7 +136,7 @@ pub async fn regenerate(
         return Ok(response);
     }
     let wait = prefer.wait.map_or(state.ctx.settings.chat.wait, std::time::Duration::from_secs);
-    let ended = rapport_common::events::follow::wait_final(&state.ctx, caller.user, id, wait).await?;
+    let ended = rapport_common::follow::wait_final(&state.ctx, caller.user, id, wait).await?;
     let mut response = super::chat::of_job(&caller, ended.unwrap_or(job))?;
     mark_replayed(&mut response, replayed);
     Ok(response)

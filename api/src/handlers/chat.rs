@@ -17,8 +17,9 @@ use rapport_common::{
         message::Usage,
     },
     error::Code,
-    events::follow::{Ear, Waited, is_fallback, wait_started},
+    follow::{Ear, Waited, wait_started},
     jobs::payload::ToolChoice,
+    last_event::is_fallback,
     store,
     usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
 };

@@ -12,7 +12,7 @@ use rapport_common::{
         ids::{MessageId, SessionId},
         message::{Message, Role},
     },
-    events::follow::{Ear, Waited, wait_started},
+    follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
     usecase::{
         send_message::{Accepted, send_message},

@@ -16,7 +16,7 @@ use rapport_common::{
         job::{Job, JobKind, JobStatus},
     },
     error::Code,
-    events::follow::{is_over, wait_final},
+    follow::{is_over, wait_final},
     store,
     usecase::{cancel_job::cancel_job, retry_job::retry_job},
 };

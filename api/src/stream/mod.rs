@@ -12,7 +12,7 @@ use rapport_common::{
         event::{Event, EventId},
         job::Job,
     },
-    events::follow::{Ear, follow},
+    follow::{Ear, follow},
     usecase::send_message::Accepted,
 };
 use serde_json::json;

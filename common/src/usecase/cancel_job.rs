@@ -10,8 +10,8 @@ use crate::{
         message::{MessageStatus, Usage},
     },
     error::Code,
-    events::follow,
     jobs::payload::{self, ChatPayload},
+    last_event::final_name_and_data,
     store,
 };
 
@@ -70,7 +70,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
     ctx.announce(next).await;
     let done = store::jobs::get(&mut ctx.db.read().await?, user, job.id).await?;
     if let Some((name, data)) =
-        done.and_then(|job| follow::final_name_and_data(job.status, job.result.as_ref(), job.error.as_ref()))
+        done.and_then(|job| final_name_and_data(job.status, job.result.as_ref(), job.error.as_ref()))
     {
         let event = Event::new(EventId::last_of(job.attempt), name, data);
         // Readers that miss it are told by the ledger.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    finish_chat::{Answer, FALLBACK, insert_answer, reply},
+    finish_chat::{Answer, insert_answer, reply},
     memory::extraction::give_up,
 };
 use crate::{
@@ -15,11 +15,11 @@ use crate::{
         memory::RunOutcome,
         message::{MessageStatus, Usage},
     },
-    events::follow::final_name_and_data,
     jobs::{
         Ended,
         payload::{self, ChatPayload, ExtractionPayload},
     },
+    last_event::{FALLBACK, final_name_and_data},
     store::{self, Tx, jobs::Ready, ledger::Settled},
 };
 

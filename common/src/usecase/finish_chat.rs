@@ -22,9 +22,6 @@ use crate::{
     },
 };
 
-/// Why an answer ended that is the deployment's fallback message: no model gave it.
-pub const FALLBACK: &str = "fallback";
-
 /// What a model said, whole or up to where it was stopped.
 pub struct Answer {
     pub content: String,

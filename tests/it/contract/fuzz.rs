@@ -72,7 +72,7 @@ fn bodies_have_examples_and_schemas_their_own_names() {
 
 fn sources(root: &std::path::Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![root.join("api/src"), root.join("common/src")];
+    let mut folders = vec![root.join("api/src"), root.join("common")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();

@@ -61,7 +61,7 @@ fn docs_routes_txt_lists_every_operation() {
 
 #[test]
 fn docs_errors_md_lists_every_code() {
-    let mut text = "# Errors\n\nGenerated from `common/src/error.rs`. Every error is `application/problem+json` (RFC 9457): `type`, `title`,\n`status`, `detail` (a sentence for a person), `code` (stable), `request_id`, and for validation `errors: [{field, message}]`.\n\n| code | status | when |\n| --- | --- | --- |\n".to_owned();
+    let mut text = "# Errors\n\nGenerated from `common/core/src/error.rs`. Every error is `application/problem+json` (RFC 9457): `type`, `title`,\n`status`, `detail` (a sentence for a person), `code` (stable), `request_id`, and for validation `errors: [{field, message}]`.\n\n| code | status | when |\n| --- | --- | --- |\n".to_owned();
     for code in Code::ALL {
         text += &format!("| `{}` | {} | {} |\n", code.as_str(), code.status(), code.meaning().trim());
     }
@@ -99,7 +99,7 @@ fn docs_metrics_md_lists_every_metric() {
     };
     let help: BTreeSet<&str> =
         rendered.lines().filter_map(|line| line.strip_prefix("# HELP rapport_")).collect();
-    let mut text = "# Metrics\n\nGenerated from `common/src/telemetry/metrics.rs`; served at `/metrics` (on\n`METRICS_PORT` when that is set), besides the process's own.\n\n| metric | what |\n| --- | --- |\n".to_owned();
+    let mut text = "# Metrics\n\nGenerated from `common/core/src/telemetry/metrics.rs`; served at `/metrics` (on\n`METRICS_PORT` when that is set), besides the process's own.\n\n| metric | what |\n| --- | --- |\n".to_owned();
     for line in help {
         let (name, what) = line.split_once(' ').unwrap();
         text += &format!("| `rapport_{name}` | {what} |\n");

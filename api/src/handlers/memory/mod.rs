@@ -24,7 +24,7 @@ use rapport_common::{
         ids::MemoryId,
         job::{Job, JobStatus},
     },
-    events::follow::wait_final,
+    follow::wait_final,
 };
 
 use super::chat::{error_of, job_response, mark_replayed};

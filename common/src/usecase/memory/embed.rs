@@ -37,8 +37,14 @@ pub enum EmbedError {
     Ours(Error),
 }
 
-impl<E: Into<Error>> From<E> for EmbedError {
-    fn from(error: E) -> Self {
+impl From<Error> for EmbedError {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<sqlx::Error> for EmbedError {
+    fn from(error: sqlx::Error) -> Self {
         Self::Ours(error.into())
     }
 }

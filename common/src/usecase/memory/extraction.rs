@@ -18,7 +18,7 @@ use crate::{
     domain::{
         ids::{MemoryId, SessionId, UserId},
         job::{Job, JobStatus},
-        memory::{Actor, Memory, RunOutcome},
+        memory::{Actor, Memory, RunOutcome, Turn},
         message::Role,
     },
     jobs::{
@@ -29,7 +29,7 @@ use crate::{
     providers::Completion,
     store::{
         self, Tx,
-        extraction::{self, Run, Turn},
+        extraction::{self, Run},
         jobs::Ready,
         memories,
     },

@@ -9,13 +9,13 @@ use rapport_common::{
     domain::{
         ids::{ProjectId, UserId},
         job::Job,
+        message::Turn,
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
     providers::ChatMessage,
     secret::Secret,
     store::{
         self, branches,
-        messages::Turn,
         projects::{Project, Prompt as Template},
     },
     tools::Tool,

@@ -1,0 +1,126 @@
+//! One turn of a session.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{JobId, MemoryId, MessageId},
+    words::words,
+};
+
+words! {
+    /// Whose words a message holds.
+    Role as "role" {
+        User = "user",
+        Assistant = "assistant",
+    }
+
+    MessageStatus as "message status" {
+        Complete = "complete",
+        /// The words until it was cancelled are kept.
+        Cancelled = "cancelled",
+        /// There is no answer, or the deployment's fallback message, which no model is shown.
+        Failed = "failed",
+    }
+}
+
+/// Tokens as the provider counted them, or as we estimated when it gave no figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(from = "Counted")]
+pub struct Usage {
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub total_tokens: i64,
+    /// The same as `total_tokens`, by the name that some clients look for.
+    pub tokens: i64,
+}
+
+/// What is read of a stored usage: older ones have no `tokens`.
+#[derive(Deserialize)]
+struct Counted {
+    prompt_tokens: i64,
+    completion_tokens: i64,
+}
+
+impl From<Counted> for Usage {
+    fn from(counted: Counted) -> Self {
+        Self::new(counted.prompt_tokens, counted.completion_tokens)
+    }
+}
+
+impl Usage {
+    pub fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
+        let total = prompt_tokens + completion_tokens;
+        Self { prompt_tokens, completion_tokens, total_tokens: total, tokens: total }
+    }
+}
+
+/// A message as the history shows it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Message {
+    #[schema(value_type = String, example = "msg_01jd3kq7g0e5r8x2y4z6a8b0cm")]
+    pub id: MessageId,
+    /// `user` or `assistant`.
+    #[schema(value_type = String, example = "assistant")]
+    pub role: Role,
+    pub content: String,
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    pub usage: Option<Usage>,
+    #[schema(value_type = Option<String>)]
+    pub job_id: Option<JobId>,
+    /// `complete`, `cancelled` (the words so far are kept) or `failed` (see the job's error; `content` is empty or the
+    /// deployment's fallback message, which no model is shown).
+    #[schema(value_type = String, example = "complete")]
+    pub status: MessageStatus,
+    #[schema(value_type = Option<Object>)]
+    pub feedback: Option<serde_json::Value>,
+    /// Other answers there were to the same question (`GET /chat/messages/{id}/variants`).
+    pub variants: i64,
+    #[serde(flatten)]
+    pub details: Details,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+}
+
+/// What an answer was made with. All of it is empty in questions, and in answers from before this was kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Details {
+    /// Why it ended: `stop`, `length`, `cancelled`, `fallback`, …
+    #[schema(example = "stop")]
+    pub finish_reason: Option<String>,
+    /// The memories that stood in its prompt and are still there.
+    pub memories: Vec<Used>,
+    /// Tools that were called: `{name, arguments, ok, ms}`.
+    #[schema(value_type = Vec<Object>)]
+    pub tool_calls: Vec<serde_json::Value>,
+    /// Milliseconds from its job's start to its end.
+    pub ms: Option<i64>,
+}
+
+/// A memory that stood in a prompt.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Used {
+    #[schema(value_type = String)]
+    pub id: MemoryId,
+    /// What it says now. Not kept with the message, so that a memory that is deleted is gone from here too.
+    #[serde(skip_deserializing)]
+    pub content: Option<String>,
+    /// The words it was taken from.
+    #[serde(skip_deserializing)]
+    pub quote: Option<String>,
+    pub score: f64,
+}
+
+/// A message holds at most this many characters.
+pub const MESSAGE_MAX: usize = 32_000;
+
+/// A turn as the model sees it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Turn {
+    pub role: Role,
+    pub content: String,
+    pub status: MessageStatus,
+    pub seq: i64,
+}

@@ -1,0 +1,14 @@
+//! Plain types, no IO.
+
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod memory;
+pub mod message;
+pub mod normal;
+pub mod patch;
+pub mod prompt;
+pub mod session;
+pub mod texts;
+pub mod user;
+mod words;

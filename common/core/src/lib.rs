@@ -1,0 +1,14 @@
+//! What everything else is made of: the domain's types and ids, errors, settings, the clock, secrets, logs and metrics. Nothing
+//! here talks to anybody.
+
+pub mod clock;
+pub mod domain;
+pub mod error;
+pub mod files;
+pub mod last_event;
+pub mod plain;
+pub mod secret;
+pub mod settings;
+pub mod telemetry;
+
+pub use error::{Error, Result};

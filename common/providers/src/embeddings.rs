@@ -1,0 +1,171 @@
+//! Texts to vectors: the built-in embedder, or any OpenAI-compatible endpoint.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{ErrorClass, ProviderError, http, memory::builtin_embedder, settings};
+
+/// Texts sent in one call at most.
+pub const BATCH: usize = 96;
+/// Queries whose vectors are kept.
+const QUERIES: usize = 4_096;
+/// Characters of a text that are embedded; models cut longer ones themselves, or refuse them.
+const CHARS: usize = 8_000;
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub struct Embedder {
+    backend: Arc<Backend>,
+    queries: Arc<Mutex<HashMap<String, Arc<[f32]>>>>,
+}
+
+enum Backend {
+    Local,
+    Http { pool: http::Pool, settings: settings::Embedding },
+}
+
+impl Embedder {
+    pub fn from_settings(settings: &settings::Settings) -> Result<Self, reqwest::Error> {
+        let embedding = settings.embedding.clone();
+        let backend = if embedding.provider == "local" {
+            Backend::Local
+        } else {
+            Backend::Http { pool: http::Pool::new(&settings.ai)?, settings: embedding }
+        };
+        Ok(Self { backend: Arc::new(backend), queries: Arc::default() })
+    }
+
+    /// The built-in one.
+    pub fn local() -> Self {
+        Self { backend: Arc::new(Backend::Local), queries: Arc::default() }
+    }
+
+    /// What vectors are tagged with: only those of one model can be compared.
+    pub fn model(&self) -> String {
+        match &*self.backend {
+            Backend::Local => format!("{}:{}", builtin_embedder::MODEL, builtin_embedder::DIMENSIONS),
+            Backend::Http { settings, .. } => format!("{}:{}", settings.model, settings.dimensions),
+        }
+    }
+
+    pub fn dimensions(&self) -> usize {
+        match &*self.backend {
+            Backend::Local => builtin_embedder::DIMENSIONS,
+            Backend::Http { settings, .. } => settings.dimensions,
+        }
+    }
+
+    pub fn is_local(&self) -> bool {
+        matches!(&*self.backend, Backend::Local)
+    }
+
+    /// Cosine below which a text that shares no word with the question is not about it. Lexical vectors are sparser than
+    /// a language model's.
+    pub fn floor(&self) -> f64 {
+        if self.is_local() { 0.18 } else { 0.30 }
+    }
+
+    /// How much meaning counts beside words in hybrid search. The built-in vectors know words only, and less of them than
+    /// BM25 does: they are there for other forms and spellings of a word, and at equal weight cost five points of recall
+    /// on LoCoMo (docs/benchmarks.md).
+    pub fn weight(&self) -> f64 {
+        if self.is_local() { 0.1 } else { 0.5 }
+    }
+
+    /// Vectors of length 1, one a text, in order; several texts a call.
+    pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
+        match &*self.backend {
+            Backend::Local => Ok(texts.iter().map(|text| builtin_embedder::embed(text)).collect()),
+            Backend::Http { pool, settings } => {
+                let mut all = Vec::with_capacity(texts.len());
+                for batch in texts.chunks(BATCH) {
+                    let vectors = call(pool, settings, batch).await;
+                    if vectors.as_ref().is_err_and(|error| error.class == ErrorClass::Timeout) {
+                        pool.renew(); // its other connections may be as silent
+                    }
+                    all.extend(vectors?);
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    /// The vector of a question; those asked lately are remembered.
+    pub async fn query(&self, text: &str) -> Result<Arc<[f32]>, ProviderError> {
+        if let Some(found) = self.queries.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(Arc::clone(found));
+        }
+        let one = self.embed(&[text.to_owned()]).await?.pop().unwrap_or_default();
+        let vector: Arc<[f32]> = one.into();
+        let mut queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        if queries.len() >= QUERIES {
+            queries.clear();
+        }
+        queries.insert(text.to_owned(), Arc::clone(&vector));
+        Ok(vector)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    index: Option<usize>,
+    embedding: Vec<f32>,
+}
+
+async fn call(
+    pool: &http::Pool,
+    settings: &settings::Embedding,
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, ProviderError> {
+    const NAME: &str = "embedding";
+    let clipped = |text: &String| -> String {
+        let text: String = text.chars().take(CHARS).collect();
+        if text.trim().is_empty() { "-".to_owned() } else { text }
+    };
+    let input: Vec<String> = texts.iter().map(clipped).collect();
+    let mut body = json!({"model": settings.model, "input": input, "encoding_format": "float"});
+    // Only these can shorten their vectors; others refuse the field.
+    if settings.model.starts_with("text-embedding-3") {
+        body["dimensions"] = settings.dimensions.into();
+    }
+    let mut request = pool.post(format!("{}/embeddings", settings.base_url)).timeout(TIMEOUT).json(&body);
+    if let Some(key) = &settings.api_key {
+        request = request.bearer_auth(key.expose());
+    }
+    let response = request.send().await.map_err(|error| http::connection_error(NAME, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = response.bytes().await.map_err(|error| http::connection_error(NAME, &error))?;
+    if !status.is_success() {
+        return Err(http::status_error(NAME, status.as_u16(), &headers));
+    }
+    let malformed = |message: String| ProviderError::new(NAME, ErrorClass::Malformed, message);
+    let answer: Answer = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    if answer.data.len() != texts.len() {
+        return Err(malformed(format!("{} vectors for {} texts", answer.data.len(), texts.len())));
+    }
+    let mut vectors = vec![Vec::new(); texts.len()];
+    for (position, item) in answer.data.into_iter().enumerate() {
+        let index = item.index.unwrap_or(position);
+        let slot = vectors.get_mut(index).ok_or_else(|| malformed(format!("index {index}")))?;
+        *slot = item.embedding;
+    }
+    for vector in &mut vectors {
+        if vector.len() != settings.dimensions {
+            let message = format!("{} dimensions instead of {}", vector.len(), settings.dimensions);
+            return Err(ProviderError::new(NAME, ErrorClass::BadRequest, message));
+        }
+        builtin_embedder::to_unit(vector);
+    }
+    Ok(vectors)
+}

@@ -1,0 +1,133 @@
+//! What goes wrong with a provider, reduced to classes: whoever decides what to do looks at the class only.
+
+use std::time::Duration;
+
+use rapport_core::error::{Code, Error};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// 429: this key has used up its rate.
+    RateLimited,
+    /// 5xx: the provider's own trouble.
+    Overloaded,
+    /// Nothing came in time.
+    Timeout,
+    /// The connection broke, or the answer was cut off.
+    Network,
+    /// What came cannot be read.
+    Malformed,
+    /// The key is not accepted, or there is no such model for it.
+    Auth,
+    /// The request is wrong: it would be everywhere.
+    BadRequest,
+    /// The provider will not answer this.
+    Refused,
+    /// The model cannot call functions.
+    NoTools,
+    /// We do not ask: its circuit breaker is open.
+    Unavailable,
+}
+
+impl ErrorClass {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorClass::RateLimited => "rate_limited",
+            ErrorClass::Overloaded => "overloaded",
+            ErrorClass::Timeout => "timeout",
+            ErrorClass::Network => "network",
+            ErrorClass::Malformed => "malformed",
+            ErrorClass::Auth => "auth",
+            ErrorClass::BadRequest => "bad_request",
+            ErrorClass::Refused => "refused",
+            ErrorClass::NoTools => "no_tools",
+            ErrorClass::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_transient(self) -> bool {
+        match self {
+            ErrorClass::RateLimited
+            | ErrorClass::Overloaded
+            | ErrorClass::Timeout
+            | ErrorClass::Network
+            | ErrorClass::Malformed
+            | ErrorClass::Unavailable => true,
+            ErrorClass::Auth | ErrorClass::BadRequest | ErrorClass::Refused | ErrorClass::NoTools => false,
+        }
+    }
+
+    /// Whether it speaks against the provider as a whole, not against a key or the request.
+    pub fn is_outage(self) -> bool {
+        matches!(
+            self,
+            ErrorClass::Overloaded | ErrorClass::Timeout | ErrorClass::Network | ErrorClass::Malformed
+        )
+    }
+
+    /// Whether another provider may still answer.
+    pub fn may_go_elsewhere(self) -> bool {
+        self.is_transient() || self == ErrorClass::Auth
+    }
+
+    /// The class of an HTTP status that is no success.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401..=404 => ErrorClass::Auth,
+            408 | 504 => ErrorClass::Timeout,
+            429 => ErrorClass::RateLimited,
+            // Groq: no capacity for this tier.
+            498 => ErrorClass::Overloaded,
+            400..=499 => ErrorClass::BadRequest,
+            _ => ErrorClass::Overloaded,
+        }
+    }
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{provider}: {}: {message}", class.as_str())]
+pub struct ProviderError {
+    pub provider: String,
+    pub class: ErrorClass,
+    /// For our logs, and never what a provider wrote: that is data, and may repeat a key.
+    pub message: String,
+    pub retry_after: Option<Duration>,
+    /// Nobody was there: no connection, one that broke before a byte of an answer, or a provider that we leave alone
+    /// because it fails everyone. It says nothing about this request, and waiting may help.
+    pub away: bool,
+}
+
+impl ProviderError {
+    pub fn new(provider: &str, class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { provider: provider.to_owned(), class, message: message.into(), retry_after: None, away: false }
+    }
+
+    /// What the user is told.
+    pub fn public(&self) -> Error {
+        let provider = &self.provider;
+        let (code, detail) = match self.class {
+            ErrorClass::RateLimited => {
+                (Code::ProviderRateLimited, format!("{provider} limits our requests. Try again shortly."))
+            }
+            ErrorClass::Overloaded => {
+                (Code::ProviderFailed, format!("{provider} failed. Try again shortly."))
+            }
+            ErrorClass::Unavailable => (
+                Code::ProviderUnavailable,
+                format!("{provider} has been failing, and is left alone for a moment. Try again shortly."),
+            ),
+            ErrorClass::Timeout => (Code::ProviderTimeout, format!("{provider} did not answer in time.")),
+            ErrorClass::Network => (Code::ProviderFailed, format!("The connection to {provider} broke.")),
+            ErrorClass::Malformed => (Code::ProviderFailed, format!("{provider} sent something unreadable.")),
+            ErrorClass::Auth => {
+                (Code::ProviderMisconfigured, format!("{provider} refused our key, or has no such model."))
+            }
+            ErrorClass::BadRequest => (Code::ProviderRefused, format!("{provider} rejected the request.")),
+            ErrorClass::NoTools => {
+                (Code::ProviderRefused, format!("This model of {provider} cannot use tools."))
+            }
+            ErrorClass::Refused => (Code::ProviderRefused, format!("{provider} refused to answer this.")),
+        };
+        Error::new(code, detail).because(self.clone())
+    }
+}

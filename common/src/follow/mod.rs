@@ -1,0 +1,274 @@
+//! Reading a job's events: what was, what comes, and making good what the log lost.
+//!
+//! The reader subscribes, then reads the log, then goes on live. An event is given only when it directly follows the
+//! last one; otherwise the log is read again. If the log itself has a hole (Redis was wiped), the reader gives a
+//! `reset` and the answer so far from the ledger's checkpoint, then goes on ([`mend`](super::mend)). If the ledger says the
+//! job is final and the log has no final event, it is made from the ledger.
+//!
+//! Thousands of these wait at once, and a future is as large as the largest thing it may ever do: what happens rarely is
+//! boxed, so that a waiting stream holds about 2 KiB instead of 60.
+
+mod mend;
+
+use std::time::Duration;
+
+use async_stream::stream;
+use futures::{Stream, StreamExt};
+use serde_json::json;
+
+use crate::{
+    Context, Error, Result,
+    domain::{
+        event::{Event, EventId},
+        ids::{JobId, UserId},
+        job::Job,
+    },
+    events::{Live, Subscription, watch::Watched},
+    last_event::final_event_of,
+    store,
+    telemetry::metrics::METRICS,
+};
+use mend::{Given, Mended, fill_hole};
+
+/// How soon a log that could not be read is read again.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
+pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl Stream<Item = Event> + Send {
+    stream! {
+        let ear = Ear::listen(&ctx, job).await;
+        let ended = Box::pin(ledger_says_final(&ctx, user, job)).await;
+        let mut events = Box::pin(follow_from(ctx, user, ear, after, ended));
+        while let Some(event) = events.next().await {
+            yield event;
+        }
+    }
+}
+
+/// Listens to a job that has not started: nothing of it can be missed, so nothing needs to be looked up.
+pub struct Ear {
+    job: JobId,
+    /// Without the live feed the ledger still ends the stream.
+    live: Option<Subscription>,
+    watched: Watched,
+}
+
+impl Ear {
+    pub async fn listen(ctx: &Context, job: JobId) -> Self {
+        Self { job, live: ctx.events.subscribe(job).await.ok(), watched: ctx.finals.watch(job) }
+    }
+
+    /// All events of the job, from its start.
+    pub fn follow(self, ctx: Context, user: UserId) -> impl Stream<Item = Event> + Send {
+        follow_from(ctx, user, self, EventId::START, false)
+    }
+}
+
+fn follow_from(
+    ctx: Context,
+    user: UserId,
+    ear: Ear,
+    after: EventId,
+    mut ended: bool,
+) -> impl Stream<Item = Event> + Send {
+    stream! {
+        let Ear { job, mut live, watched } = ear;
+        let mut given = Given::up_to(after);
+        loop {
+            // A log that cannot be read is not an empty one.
+            let (logged, log_is_away) = match ctx.events.read_after(job, given.last).await {
+                Ok(logged) => (logged, false),
+                Err(_) => (Vec::new(), true),
+            };
+            for event in logged {
+                if event.id <= given.last {
+                    continue;
+                }
+                if event.is_final() {
+                    for made in given.before_final(&event) {
+                        yield made;
+                    }
+                    yield event;
+                    return;
+                }
+                if !event.id.follows(given.last) {
+                    match Box::pin(fill_hole(&ctx, job, event.id)).await {
+                        Mended::Skipped => continue,
+                        Mended::By(all) => for made in all {
+                            given.note(&made);
+                            yield made;
+                        }
+                    }
+                    if !event.id.follows(given.last) {
+                        continue; // it is in what was made
+                    }
+                }
+                given.note(&event);
+                yield event;
+            }
+            if ended {
+                match Box::pin(ledger_end(&ctx, user, job)).await {
+                    Ok(End::Final(event)) => {
+                        // Whoever has seen the final event, real or made, has seen all.
+                        if event.id > given.last && !Box::pin(already_final(&ctx, job, after)).await {
+                            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+                            for made in given.before_final(&event) {
+                                yield made;
+                            }
+                            yield event;
+                        }
+                        return;
+                    }
+                    // Deleted with its session.
+                    Ok(End::Gone) => {
+                        let mut problem = Error::not_found("job any more").problem(None);
+                        problem["job_id"] = json!(job);
+                        yield Event::new(EventId::last_of(given.last.attempt), "error", problem);
+                        return;
+                    }
+                    Ok(End::Open) => ended = false, // it was retried by hand
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
+                }
+            }
+            // Live until something is missing.
+            loop {
+                let next = async {
+                    match live.as_mut() {
+                        Some(live) => live.next().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let again = async {
+                    if log_is_away { tokio::time::sleep(AGAIN).await } else { std::future::pending().await }
+                };
+                tokio::select! {
+                    live = next => match live {
+                        Live::Event(event) if event.id <= given.last => {}
+                        Live::Event(event) if event.id.follows(given.last) => {
+                            if event.is_final() {
+                                for made in given.before_final(&event) {
+                                    yield made;
+                                }
+                                yield Event::clone(&event);
+                                return;
+                            }
+                            given.note(&event);
+                            yield Event::clone(&event);
+                        }
+                        Live::Event(_) | Live::Reread => break,
+                    },
+                    () = watched.is_final() => {
+                        ended = true;
+                        break;
+                    }
+                    () = again => break,
+                }
+            }
+        }
+    }
+}
+
+/// Waits until a user's job is final, at most for `wait`, or until this process is to stop.
+pub async fn wait_final(ctx: &Context, user: UserId, job: JobId, wait: Duration) -> Result<Option<Job>> {
+    let ear = Ear::listen(ctx, job).await;
+    wait_with(ctx, user, ear, wait).await
+}
+
+/// What a wait for a new job ended with.
+pub enum Waited {
+    /// Its final event: no need to ask the ledger what it says itself.
+    Heard(Event),
+    /// The job as it is; `None` when it is gone.
+    Looked(Option<Box<Job>>),
+}
+
+/// The same for a job that has not started yet.
+pub async fn wait_started(ctx: &Context, user: UserId, mut ear: Ear, wait: Duration) -> Result<Waited> {
+    let deadline = tokio::time::Instant::now() + wait;
+    if !wait.is_zero()
+        && let Some(event) = heard_final(ctx, &mut ear.live, &ear.watched, deadline).await
+    {
+        return Ok(Waited::Heard(event));
+    }
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    Ok(Waited::Looked(wait_with(ctx, user, ear, left).await?.map(Box::new)))
+}
+
+async fn wait_with(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Result<Option<Job>> {
+    let deadline = tokio::time::Instant::now() + wait;
+    let Ear { job, mut live, watched } = ear;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let found = store::jobs::get(&mut conn, user, job).await?;
+        drop(conn);
+        let Some(found) = found else { return Ok(None) };
+        let is_late = tokio::time::Instant::now() >= deadline || ctx.stopping.is_cancelled();
+        if found.status.is_final() || is_late {
+            return Ok(Some(found));
+        }
+        let _ledger_tells = heard_final(ctx, &mut live, &watched, deadline).await;
+    }
+}
+
+/// Until something says that the job is final, or may be, or the deadline. Gives the final event, if that was it.
+async fn heard_final(
+    ctx: &Context,
+    live: &mut Option<Subscription>,
+    watched: &Watched,
+    deadline: tokio::time::Instant,
+) -> Option<Event> {
+    let ended = async {
+        loop {
+            match live.as_mut() {
+                Some(live) => match live.next().await {
+                    Live::Event(event) if event.is_final() => return Some(Event::clone(&event)),
+                    Live::Event(_) => {}
+                    Live::Reread => return None,
+                },
+                None => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        heard = ended => heard,
+        () = watched.is_final() => None,
+        () = tokio::time::sleep_until(deadline) => None,
+        () = ctx.stopping.cancelled() => None,
+    }
+}
+
+/// Whether a final job has nothing after `after`: its reader has seen the end.
+pub async fn is_over(ctx: &Context, job: &Job, after: EventId) -> bool {
+    job.status.is_final()
+        && after > EventId::JOB
+        && (after >= EventId::last_of(job.attempt) || already_final(ctx, job.id, after).await)
+}
+
+/// Whether `after` itself was the final event of the log.
+async fn already_final(ctx: &Context, job: JobId, after: EventId) -> bool {
+    if after.n == 0 {
+        return false;
+    }
+    let before = EventId::new(after.attempt, after.n - 1);
+    let events = ctx.events.read_after(job, before).await.unwrap_or_default();
+    events.first().is_some_and(|event| event.id == after && event.is_final())
+}
+
+async fn ledger_says_final(ctx: &Context, user: UserId, job: JobId) -> bool {
+    let Ok(mut conn) = ctx.db.read().await else { return false };
+    matches!(store::jobs::get(&mut conn, user, job).await, Ok(Some(job)) if job.status.is_final())
+}
+
+enum End {
+    Final(Event),
+    Open,
+    Gone,
+}
+
+async fn ledger_end(ctx: &Context, user: UserId, id: JobId) -> Result<End> {
+    let mut conn = ctx.db.read().await?;
+    Ok(match store::jobs::get(&mut conn, user, id).await? {
+        None => End::Gone,
+        Some(job) => final_event_of(&job).map_or(End::Open, End::Final),
+    })
+}

@@ -1,0 +1,276 @@
+//! Branches share their past: a session's messages are its own, and its ancestors' up to where it left them. And what an
+//! answer gave way to.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use crate::{
+    domain::{
+        ids::{MessageId, ProjectId, SessionId, UserId},
+        message::{Details, Role, Turn, Usage},
+    },
+    error::Result,
+};
+
+/// The sessions a session's messages stand in, each up to a place. $1 the session, $2 its user.
+macro_rules! line {
+    () => {
+        "with recursive line (id, upto) as (
+            select s.id, cast(9000000000000000000 as bigint) from sessions s where s.id = $1 and s.user_id = $2
+            union all
+            select s.parent_session_id, case when s.branch_seq < l.upto then s.branch_seq else l.upto end
+            from line l join sessions s on s.id = l.id
+            where s.parent_session_id is not null and s.branch_seq is not null and s.user_id = $2) "
+    };
+}
+pub(super) use line;
+
+const CONTEXT: &str = concat!(
+    line!(),
+    "select m.role, m.content, m.status, m.seq from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+      where m.seq <= $3 order by m.seq desc limit $4"
+);
+const FIND: &str = concat!(
+    line!(),
+    "select m.session_id, m.seq, m.role, m.content from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+      where m.id = $3"
+);
+const COUNT_UPTO: &str = concat!(
+    line!(),
+    "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.seq <= $3"
+);
+const LAST_QUESTION: &str = "select id from messages where session_id = $1 and user_id = $2 and role = 'user' order by seq desc limit 1";
+const INSERT: &str = "insert into sessions (id, user_id, title, title_source, project_id, parent_session_id, branch_seq, next_seq,
+        message_count, extracted_seq, created_at, updated_at)
+    select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
+        $6, $6 from sessions where id = $1 and user_id = $2
+        and status <> 'deleted'";
+const LAST_SHARED: &str =
+    "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
+const CUT: &str = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
+const HIDE: &str =
+    "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
+const PARENT: &str = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
+    where s.id = $1 and s.user_id = $2";
+const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
+
+const KEEP_VARIANT: &str = "insert into message_variants (id, session_id, user_id, seq, content, status, provider, model, usage,
+        feedback, created_at, details)
+    select id, session_id, user_id, seq, content, status, provider, model, usage, feedback, created_at, details from messages
+    where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
+const DELETE_ANSWER: &str =
+    "delete from messages where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
+const VARIANTS: &str =
+    "select id, content, status, provider, model, usage, created_at, details from message_variants
+    where session_id = $1 and user_id = $2 and seq = $3 order by created_at, id";
+/// $4 the variant, $5 its question's place.
+const USE_VARIANT: &str = "insert into messages (id, session_id, user_id, seq, role, content, status, provider, model, usage,
+        feedback, created_at, details, remember)
+    select id, session_id, user_id, seq, 'assistant', content, status, provider, model, usage, feedback, created_at, details,
+        coalesce((select q.remember from messages q where q.session_id = $1 and q.seq = $5), false)
+    from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
+const DROP_VARIANT: &str =
+    "delete from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
+const PLACE: &str = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
+const FEEDBACK: &str =
+    "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
+
+pub(super) const SQL: &[&str] = &[
+    CONTEXT,
+    FIND,
+    COUNT_UPTO,
+    LAST_QUESTION,
+    INSERT,
+    LAST_SHARED,
+    CUT,
+    HIDE,
+    PARENT,
+    DELETE,
+    KEEP_VARIANT,
+    DELETE_ANSWER,
+    VARIANTS,
+    USE_VARIANT,
+    DROP_VARIANT,
+    PLACE,
+    FEEDBACK,
+];
+
+/// The turns up to and with `seq`, newest first, those shared with ancestors included.
+pub async fn context(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Turn>, sqlx::Error> {
+    fetch_all!(Turn, q, CONTEXT, session, user, seq, limit)
+}
+
+#[derive(Debug, sqlx::FromRow)]
+pub struct Place {
+    /// The session it stands in, which may be an ancestor.
+    pub session_id: SessionId,
+    pub seq: i64,
+    pub role: Role,
+    pub content: String,
+}
+
+/// A message that a session shows.
+pub async fn find(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+    message: MessageId,
+) -> Result<Option<Place>, sqlx::Error> {
+    fetch_optional!(Place, q, FIND, session, user, message)
+}
+
+pub async fn count_upto(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT_UPTO, session, user, seq)?.0)
+}
+
+pub async fn last_question(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<MessageId>, sqlx::Error> {
+    Ok(fetch_optional!((MessageId,), q, LAST_QUESTION, session, user)?.map(|row| row.0))
+}
+
+/// Makes a branch that has its parent's messages up to `seq`. `false`: there is no such parent.
+pub async fn insert(
+    tx: &mut Tx,
+    user: UserId,
+    parent: SessionId,
+    id: SessionId,
+    seq: i64,
+    count: i64,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, INSERT, parent, user, id, seq, count, now)? == 1)
+}
+
+/// Deletes a session. What its branches share of it stays, hidden, until the last of them is deleted.
+pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool, sqlx::Error> {
+    let mut id = id;
+    let mut found = false;
+    loop {
+        if let Some(shared) = fetch_one!((Option<i64>,), tx, LAST_SHARED, id, user)?.0 {
+            execute!(tx, CUT, id, user, shared)?;
+            return Ok(execute!(tx, HIDE, id, user)? == 1 || found);
+        }
+        let parent = fetch_optional!((SessionId, String), tx, PARENT, id, user)?;
+        found |= execute!(tx, DELETE, id, user)? == 1;
+        // A parent that was only kept for this branch goes too.
+        match parent {
+            Some((parent, status)) if status == "deleted" => id = parent,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// Takes an answer out of the way of another one, keeping it as a variant. The number moved: 0 or 1.
+pub async fn keep_variant(
+    tx: &mut Tx,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+) -> Result<u64, sqlx::Error> {
+    execute!(tx, KEEP_VARIANT, session, user, seq)?;
+    execute!(tx, DELETE_ANSWER, session, user, seq)
+}
+
+/// An answer that gave way to another one.
+#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+pub struct Variant {
+    #[schema(value_type = String)]
+    pub id: MessageId,
+    pub content: String,
+    pub status: String,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    #[schema(value_type = Option<Usage>)]
+    pub usage: Option<Json<Usage>>,
+    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+    #[schema(value_type = Option<Details>)]
+    pub details: Option<Json<Details>>,
+}
+
+pub async fn variants(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+) -> Result<Vec<Variant>, sqlx::Error> {
+    fetch_all!(Variant, q, VARIANTS, session, user, seq)
+}
+
+/// Puts an earlier answer into the place of the present one, which becomes a variant. `false`: there is no such variant.
+pub async fn use_variant(
+    tx: &mut Tx,
+    user: UserId,
+    session: SessionId,
+    seq: i64,
+    variant: MessageId,
+) -> Result<bool, sqlx::Error> {
+    keep_variant(tx, user, session, seq).await?;
+    // What memory may know of an answer, its question says.
+    if execute!(tx, USE_VARIANT, session, user, seq, variant, seq - 1)? != 1 {
+        return Ok(false);
+    }
+    execute!(tx, DROP_VARIANT, session, user, seq, variant)?;
+    Ok(true)
+}
+
+type PlaceRow = (SessionId, i64, Role, Option<crate::domain::ids::JobId>);
+
+/// (session, place, role, job) of a message.
+pub async fn place(
+    q: &mut impl Querier,
+    user: UserId,
+    id: MessageId,
+) -> Result<Option<PlaceRow>, sqlx::Error> {
+    fetch_optional!(PlaceRow, q, PLACE, id, user)
+}
+
+/// What the user thinks of an answer. `false`: it is none of theirs.
+pub async fn feedback(
+    tx: &mut Tx,
+    user: UserId,
+    id: MessageId,
+    feedback: &serde_json::Value,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, FEEDBACK, id, user, Json(feedback))? == 1)
+}
+
+/// What a chat's prompt is made with.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Scope {
+    pub project_id: Option<ProjectId>,
+    pub parent_session_id: Option<SessionId>,
+    pub user_name: String,
+    pub settings: Option<Json<serde_json::Value>>,
+    /// Whether an admin gave the user a budget of their own.
+    pub has_budget: bool,
+}
+
+const SCOPE: &str = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
+        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
+    from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
+    where s.id = $1 and s.user_id = $2";
+pub(super) const SCOPE_SQL: &[&str] = &[SCOPE];
+
+pub async fn scope(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<Scope>, sqlx::Error> {
+    fetch_optional!(Scope, q, SCOPE, session, user, user.to_string())
+}

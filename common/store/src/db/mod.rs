@@ -1,0 +1,317 @@
+//! The database: PostgreSQL or SQLite behind one small enum.
+//!
+//! One SQL text serves both (`$1` placeholders, `on conflict`, `returning`); the macros at the end run it on
+//! whichever is open. Three ways in:
+//!
+//! - [`Db::read`]: a connection for reading;
+//! - [`Db::begin`]: a durable transaction: what it commits survives a power cut;
+//! - [`Db::relaxed`]: a connection whose single statements may be lost by a power cut (never by a kill of the
+//!   process): claims, heartbeats, sweeps. A durable commit costs about 8 ms on common disks, this one none.
+//!
+//! SQLite has one writer at a time. Its two writing connections take turns by a lock of ours, because SQLite's own
+//! waiting is a sleep.
+
+mod conn;
+mod indexes;
+mod statements;
+
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool, SqlitePool,
+    migrate::MigrateError,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use conn::{Conn, DEADLINE, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
+pub use statements::{Pair, ids, violated};
+pub(crate) use statements::{any_id, execute, fetch_all, fetch_one, fetch_optional, run};
+
+use crate::{
+    error::{Result, database_is_away},
+    files,
+};
+use conn::Trust;
+
+#[derive(Clone)]
+pub enum Db {
+    Pg(Pg),
+    Lite(Lite),
+}
+
+#[derive(Clone)]
+pub struct Pg {
+    options: Box<PgConnectOptions>,
+    durable: PgPool,
+    relaxed: PgPool,
+    trust: Arc<Trust>,
+}
+
+#[derive(Clone)]
+pub struct Lite {
+    writer: SqlitePool,
+    relaxed: SqlitePool,
+    reader: SqlitePool,
+    gate: Arc<Mutex<()>>,
+}
+
+/// How many connections one process may open. PostgreSQL allows 100 by default: twenty a process leaves room.
+pub struct PoolSizes {
+    pub durable: u32,
+    pub relaxed: u32,
+}
+
+/// How long a request waits for a connection before the database counts as away.
+const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long a connection that rested may take to show that it lives.
+const PING: Duration = Duration::from_secs(1);
+/// How long a writer waits for its turn before SQLite counts as stuck.
+const TURN: Duration = Duration::from_secs(30);
+
+/// What PostgreSQL does by itself for clients that are gone without a word, so that nothing holds a session or a row
+/// for longer than about ten seconds: it ends statements and transactions that nobody goes on with, and asks the network.
+const SESSION: [(&str, &str); 6] = [
+    ("statement_timeout", "6000"),
+    ("idle_in_transaction_session_timeout", "5000"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+];
+
+/// Said when a database has migrations that this binary does not know.
+pub const NEWER: &str = "the database was last used by a newer version of rapport than this one. Use that version, or restore a \
+                         backup from before the upgrade";
+
+static PG_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
+static LITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+impl Db {
+    /// Opens PostgreSQL. Fails only on a bad URL: connections are made when needed.
+    pub fn postgres(url: &str, sizes: PoolSizes) -> Result<Self, sqlx::Error> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("rapport")
+            .options(SESSION)
+            .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
+        let trust = Arc::new(Trust::default());
+        let pool = |size: u32| {
+            let trust = Arc::clone(&trust);
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE)
+                .idle_timeout(Duration::from_secs(600))
+                // A ping before every use costs a round trip each; one after a second of rest finds a connection
+                // that a restarted server has closed, or that has gone silent.
+                .test_before_acquire(false)
+                .before_acquire(move |connection, meta| {
+                    let trust = Arc::clone(&trust);
+                    Box::pin(async move {
+                        if !trust.covers(meta.age) {
+                            return Ok(false);
+                        }
+                        if meta.idle_for > Duration::from_secs(1)
+                            && within(PING, connection.ping()).await.is_err()
+                        {
+                            trust.end();
+                            return Ok(false);
+                        }
+                        Ok(true)
+                    })
+                })
+        };
+        let durable = pool(sizes.durable).connect_lazy_with(options.clone());
+        let relaxed =
+            pool(sizes.relaxed).connect_lazy_with(options.clone().options([("synchronous_commit", "off")]));
+        Ok(Self::Pg(Pg { options: Box::new(options), durable, relaxed, trust }))
+    }
+
+    /// Opens, or makes, the SQLite file.
+    pub async fn sqlite(path: &Path) -> Result<Self, sqlx::Error> {
+        // Made by us first: SQLite would make it by the umask. Its companions get the file's mode.
+        files::open(path).map_err(sqlx::Error::Io)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
+        let one = |options: SqliteConnectOptions| {
+            SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(Duration::from_secs(30))
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .connect_with(options)
+        };
+        let writer = one(options.clone().synchronous(SqliteSynchronous::Full)).await?;
+        let relaxed = one(options.clone().synchronous(SqliteSynchronous::Normal)).await?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(30))
+            .test_before_acquire(false)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self::Lite(Lite { writer, relaxed, reader, gate: Arc::new(Mutex::new(())) }))
+    }
+
+    /// Opens a SQLite file without changing it, or making anything beside it.
+    pub async fn sqlite_to_look_at(path: &Path) -> Result<Self, sqlx::Error> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Without a log nobody writes, and the file is all there is; reading it in the usual way would make a log.
+        let nobody_writes = !Path::new(&log).exists();
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(nobody_writes);
+        let reader = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let (writer, relaxed) = (reader.clone(), reader.clone());
+        Ok(Self::Lite(Lite { writer, relaxed, reader, gate: Arc::new(Mutex::new(())) }))
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Db::Pg(_) => "postgresql",
+            Db::Lite(_) => "sqlite",
+        }
+    }
+
+    /// Brings the schema up to date. Safe to run from many processes at once. What went wrong is said for operators.
+    pub async fn migrate(&self) -> Result<(), String> {
+        let done = match self {
+            Db::Pg(pg) => {
+                // A migration may take long, or wait long for another process'.
+                let patient = pg
+                    .options
+                    .clone()
+                    .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+                let pool = PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(ACQUIRE)
+                    .connect_lazy_with(patient.clone());
+                let done = PG_MIGRATIONS.run(&pool).await;
+                pool.close().await;
+                match done {
+                    Ok(()) => indexes::make(&patient).await.map_err(MigrateError::Execute),
+                    failed => failed,
+                }
+            }
+            Db::Lite(lite) => LITE_MIGRATIONS.run(&lite.writer).await,
+        };
+        done.map_err(|error| match error {
+            MigrateError::VersionMissing(_) => NEWER.to_owned(),
+            MigrateError::VersionMismatch(version) => format!(
+                "the database was made by another build of rapport: its migration {version} is not this build's. Use \
+                 the version that made it, or restore a backup"
+            ),
+            MigrateError::Dirty(version) => format!(
+                "migration {version} was interrupted half way: restore the backup from before it"
+            ),
+            other => format!("the database's schema could not be brought up to date: {other}"),
+        })
+    }
+
+    /// How many migrations this binary knows that the database lacks. 0 when the schema is current; `None` when the
+    /// database is newer than the binary.
+    pub async fn missing_migrations(&self) -> Result<Option<usize>> {
+        let known = match self {
+            Db::Pg(_) => PG_MIGRATIONS.iter().count(),
+            Db::Lite(_) => LITE_MIGRATIONS.iter().count(),
+        };
+        const APPLIED: &str = "select count(*) from _sqlx_migrations where success";
+        let mut conn = self.read().await?;
+        let applied = fetch_one!((i64,), &mut conn, APPLIED);
+        match applied {
+            Ok((applied,)) => Ok(known.checked_sub(applied as usize)),
+            Err(sqlx::Error::Database(_)) => Ok(Some(known)), // no such table: nothing was ever applied
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub async fn read(&self) -> Result<Conn, sqlx::Error> {
+        Ok(match self {
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
+            Db::Lite(lite) => Conn::lite(lite.reader.acquire().await?, None),
+        })
+    }
+
+    pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
+        Ok(match self {
+            Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, &pg.trust),
+            Db::Lite(lite) => {
+                let turn = lite.turn().await?;
+                Conn::lite(lite.relaxed.acquire().await?, Some(turn))
+            }
+        })
+    }
+
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        match self.durable().await?.begin().await {
+            // The connection was lost while it rested. Nothing was done on it: another one may.
+            Err(error) if database_is_away(&error) => self.durable().await?.begin().await,
+            begun => begun,
+        }
+    }
+
+    /// The same for what takes long: deleting much.
+    pub async fn begin_patiently(&self) -> Result<Tx, sqlx::Error> {
+        let mut conn = self.durable().await?;
+        conn.become_patient().await?;
+        conn.begin().await
+    }
+
+    /// A connection of no pool, for what is held as long as the process lives. PostgreSQL's alone.
+    pub async fn separate(&self) -> Result<PgConnection, sqlx::Error> {
+        match self {
+            Db::Pg(pg) => pg.options.connect().await,
+            Db::Lite(_) => Err(sqlx::Error::Configuration("SQLite has one process".into())),
+        }
+    }
+
+    async fn durable(&self) -> Result<Conn, sqlx::Error> {
+        Ok(match self {
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
+            Db::Lite(lite) => {
+                let turn = lite.turn().await?;
+                Conn::lite(lite.writer.acquire().await?, Some(turn))
+            }
+        })
+    }
+
+    /// (pool, open, idle) for the metrics.
+    pub fn pools(&self) -> Vec<(&'static str, u32, usize)> {
+        match self {
+            Db::Pg(pg) => vec![
+                ("durable", pg.durable.size(), pg.durable.num_idle()),
+                ("relaxed", pg.relaxed.size(), pg.relaxed.num_idle()),
+            ],
+            Db::Lite(lite) => vec![
+                ("writer", lite.writer.size(), lite.writer.num_idle()),
+                ("relaxed", lite.relaxed.size(), lite.relaxed.num_idle()),
+                ("reader", lite.reader.size(), lite.reader.num_idle()),
+            ],
+        }
+    }
+
+    pub async fn close(&self) {
+        match self {
+            Db::Pg(pg) => {
+                pg.durable.close().await;
+                pg.relaxed.close().await;
+            }
+            Db::Lite(lite) => {
+                lite.reader.close().await;
+                lite.relaxed.close().await;
+                lite.writer.close().await;
+            }
+        }
+    }
+}
+
+impl Lite {
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, sqlx::Error> {
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.gate).lock_owned()).await;
+        turn.map_err(|_| sqlx::Error::PoolTimedOut)
+    }
+}

@@ -1,0 +1,309 @@
+//! Jobs as their owners see them, and putting new ones in. What workers do to them is in [`super::ledger`].
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional};
+use crate::{
+    Error, Result, clock,
+    domain::{
+        ids::{JobId, SessionId, UserId},
+        job::{Job, JobKind, JobStatus, Lane, Queue},
+    },
+    payload::Payload,
+};
+
+macro_rules! columns {
+    () => {
+        "id, kind, queue, user_id, session_id, payload, status, attempt, max_attempts, quarantine, crashes, cancel_requested, run_at, \
+         progress, result, error, trace, created_at, started_at, finished_at"
+    };
+}
+pub(super) use columns;
+
+const INSERT: &str = "insert into jobs
+    (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, priority, run_at, dedupe_key, trace,
+     created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13)
+    on conflict (dedupe_key) where status in ('queued', 'running') do nothing";
+const GET: &str = concat!("select ", columns!(), " from jobs where id = $1 and user_id = $2");
+const LIST: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
+      order by id desc limit $5 offset $6"
+);
+const REQUEST_CANCEL: &str = "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
+const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
+    where id = $1 and user_id = $2 and coalesce(status, '') = 'queued'";
+const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
+const RETRY: &str =
+    "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
+        cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
+    where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
+const OPEN_CHAT: &str = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
+      and status in ('queued', 'running') order by session_order limit 1";
+const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
+const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
+      and status = 'queued' and session_order is not null order by session_order limit 1";
+const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and user_id = $2
+      and status in ('queued', 'running') and session_order is not null order by session_order";
+const OPEN_BY_KEY: &str =
+    "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
+
+const ANY_BY_KEY: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')"
+);
+
+const CHANGED: &str = concat!(
+    "select ",
+    columns!(),
+    " from jobs where user_id = $1 and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running'))
+      order by id desc limit 500"
+);
+
+pub(super) const SQL: &[&str] = &[
+    CHANGED,
+    ANY_BY_KEY,
+    INSERT,
+    OPEN_BY_KEY,
+    GET,
+    LIST,
+    REQUEST_CANCEL,
+    CANCEL_QUEUED,
+    SET_RESULT,
+    RETRY,
+    OPEN_CHAT,
+    PARTIAL,
+    NEXT_IN_SESSION,
+    OPEN_IN_SESSION,
+];
+
+/// A job about to be put into the ledger: its kind is its payload's.
+pub struct NewJob {
+    pub id: JobId,
+    kind: JobKind,
+    payload: Value,
+    pub user: Option<UserId>,
+    pub session: Option<SessionId>,
+    /// Its place among the session's jobs that run one at a time; `None` for one that waits for no other.
+    pub session_order: Option<i64>,
+    pub max_attempts: u32,
+    /// Lower runs first; 0 is ordinary.
+    pub priority: i64,
+    pub run_at: DateTime<Utc>,
+    /// While a job with this key is queued or running, another is not put in.
+    pub dedupe_key: Option<String>,
+    /// W3C `traceparent` of what made it.
+    pub trace: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+impl NewJob {
+    /// A job of nobody's, to run now. `attempts`: how often it may be tried, unless its kind wants more.
+    pub fn new<P: Payload>(payload: &P, attempts: u32) -> Result<Self> {
+        let now = clock::now();
+        Ok(Self {
+            id: JobId::new(),
+            kind: P::KIND,
+            payload: serde_json::to_value(payload).map_err(Error::internal)?,
+            user: None,
+            session: None,
+            session_order: None,
+            max_attempts: attempts.max(P::LEAST_ATTEMPTS),
+            priority: 0,
+            run_at: now,
+            dedupe_key: None,
+            trace: None,
+            created_at: now,
+        })
+    }
+
+    pub fn queue(&self) -> Queue {
+        self.kind.queue()
+    }
+
+    pub fn of_user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// About a session, at its place among those of the session that run one at a time.
+    pub fn in_session(mut self, session: SessionId, order: Option<i64>) -> Self {
+        (self.session, self.session_order) = (Some(session), order);
+        self
+    }
+
+    /// Not put in while another with this key is queued or running.
+    pub fn once(mut self, key: String) -> Self {
+        self.dedupe_key = Some(key);
+        self
+    }
+}
+
+/// What the wire needs to know of a job that became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ready {
+    pub id: JobId,
+    pub lane: Lane,
+    pub priority: i64,
+    pub run_at: DateTime<Utc>,
+}
+
+/// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
+pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
+    let ready = Ready {
+        id: job.id,
+        lane: Lane::normal(job.kind.queue()),
+        priority: job.priority,
+        run_at: job.run_at,
+    };
+    let inserted = execute!(
+        tx,
+        INSERT,
+        job.id,
+        job.kind,
+        job.kind.queue(),
+        job.user,
+        job.session,
+        job.session_order,
+        Json(&job.payload),
+        i64::from(job.max_attempts),
+        job.priority,
+        job.run_at,
+        &job.dedupe_key,
+        &job.trace,
+        job.created_at
+    )?;
+    if inserted == 1 {
+        crate::telemetry::metrics::METRICS.jobs_enqueued.with_label_values(&[job.kind.as_str()]).inc();
+    }
+    Ok((inserted == 1).then_some(ready))
+}
+
+pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option<Job>, sqlx::Error> {
+    fetch_optional!(Job, q, GET, id, user)
+}
+
+pub async fn list(
+    q: &mut impl Querier,
+    user: UserId,
+    status: Option<JobStatus>,
+    kind: Option<JobKind>,
+    before: Option<JobId>,
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
+    fetch_all!(Job, q, LIST, user, status, kind, before, limit, skip)
+}
+
+/// Asks the worker of a running job to stop. `false` when it is not running.
+pub async fn request_cancel(conn: &mut Conn, user: UserId, id: JobId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, REQUEST_CANCEL, id, user, true)? == 1)
+}
+
+/// Ends a job that no worker has. `false` when it is not queued.
+pub async fn cancel_queued(
+    tx: &mut Tx,
+    user: UserId,
+    id: JobId,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, CANCEL_QUEUED, id, user, now, true)? == 1)
+}
+
+pub async fn set_result(tx: &mut Tx, user: UserId, id: JobId, result: &Value) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_RESULT, id, user, Json(result)).map(drop)
+}
+
+/// Puts a failed job back, with `attempts` more attempts and a new place in its session. `false` when it is not failed.
+pub async fn retry(
+    tx: &mut Tx,
+    user: UserId,
+    id: JobId,
+    attempts: u32,
+    order: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, RETRY, id, user, now, i64::from(attempts), false, order)? == 1)
+}
+
+/// The answer so far, as last written down.
+pub struct Partial {
+    pub text: String,
+    /// The number of the last event in it.
+    pub n: u32,
+    pub attempt: u32,
+    pub is_final: bool,
+}
+
+/// For readers that were already shown to own the job.
+pub async fn partial(q: &mut impl Querier, id: JobId) -> Result<Option<Partial>, sqlx::Error> {
+    type Columns = (Option<String>, Option<i64>, i64, JobStatus);
+    Ok(fetch_optional!(Columns, q, PARTIAL, id)?.map(|(text, n, attempt, status)| Partial {
+        text: text.unwrap_or_default(),
+        n: n.unwrap_or(0) as u32,
+        attempt: attempt as u32,
+        is_final: status.is_final(),
+    }))
+}
+
+/// The next job of a session that waits for its turn.
+pub async fn next_in_session(q: &mut impl Querier, session: SessionId) -> Result<Option<Ready>, sqlx::Error> {
+    type Columns = (JobId, bool, Queue, i64, DateTime<Utc>);
+    let next = fetch_optional!(Columns, q, NEXT_IN_SESSION, session)?;
+    Ok(next.map(|(id, quarantine, queue, priority, run_at)| Ready {
+        id,
+        lane: Lane { queue, quarantine },
+        priority,
+        run_at,
+    }))
+}
+
+/// The jobs that answer, or wait to answer, in a session.
+pub async fn open_in_session(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Vec<JobId>, sqlx::Error> {
+    Ok(fetch_all!((JobId,), q, OPEN_IN_SESSION, session, user)?.into_iter().map(|row| row.0).collect())
+}
+
+/// The open job that holds a `dedupe_key`.
+pub async fn open_by_key(
+    q: &mut impl Querier,
+    user: UserId,
+    key: &str,
+) -> Result<Option<JobId>, sqlx::Error> {
+    Ok(fetch_optional!((JobId,), q, OPEN_BY_KEY, key, user)?.map(|row| row.0))
+}
+
+/// An open job of nobody's, by its key.
+pub async fn any_by_key(q: &mut impl Querier, key: &str) -> Result<Option<Job>, sqlx::Error> {
+    fetch_optional!(Job, q, ANY_BY_KEY, key)
+}
+
+/// The user's jobs that changed since a moment, or are open, in order.
+pub async fn changed(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let mut jobs = fetch_all!(Job, q, CHANGED, user, since)?;
+    jobs.reverse();
+    Ok(jobs)
+}
+
+/// The chat job that a session works on, or will next.
+pub async fn open_chat(
+    q: &mut impl Querier,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<JobId>, sqlx::Error> {
+    Ok(fetch_optional!((JobId,), q, OPEN_CHAT, session, user)?.map(|row| row.0))
+}
