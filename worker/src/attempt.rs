@@ -8,7 +8,7 @@ use rapport_common::{
 };
 use serde_json::Value;
 
-use crate::{outcome::Outcome, runner::persist, running::StopSignal, slot::Slot};
+use crate::{ending::persist, outcome::Outcome, running::StopSignal, slot::Slot};
 
 pub struct Attempt<'a> {
     pub ctx: &'a Context,

@@ -13,7 +13,7 @@ use rapport_common::{
     usecase::{cancel_job::cancel_job, end_job},
 };
 
-use crate::{Runtime, runner::tell};
+use crate::{Runtime, ending::tell};
 
 /// Attempts after which a job that loses its worker again and again, though it is not to blame for any, is given up.
 const MANY_ATTEMPTS: u32 = 1_000;

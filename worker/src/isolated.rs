@@ -31,8 +31,9 @@ use tokio_util::{
 use crate::{
     Runtime,
     crashes::isolated_died,
+    ending::{self, persist},
+    execute,
     outcome::Outcome,
-    runner::{self, persist},
     running::{Stop, StopSignal},
     slot::Slot,
 };
@@ -72,7 +73,7 @@ pub async fn run(runtime: &Runtime, job: &Job, signal: StopSignal) -> Cow<'stati
         End::NotBegun(why) => {
             tracing::warn!(why, "no process of its own could be started for the job: it waits");
             let error = Error::new(Code::Unavailable, "No process could be started for this job.");
-            runner::end(&runtime.ctx, job, Outcome::Wait(error, REST)).await.into()
+            ending::end(&runtime.ctx, job, Outcome::Wait(error, REST)).await.into()
         }
         End::Died(how) => {
             tracing::error!(how, "the job's own process died");
@@ -216,7 +217,7 @@ pub async fn serve(ctx: Context, pipe: Pipe) -> std::result::Result<(), String> 
     let stopping = CancellationToken::new();
     tokio::spawn(hear(from, stop, stopping.clone()));
     let mut slot = Slot::new(None, stopping);
-    let word = runner::run_in_span(&ctx, &job, signal, &mut slot).await;
+    let word = execute::run_in_span(&ctx, &job, signal, &mut slot).await;
     ctx.touches.write(&ctx.db).await;
     say(&pipe, Message::Ended(word.to_owned())).await
 }

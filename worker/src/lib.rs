@@ -8,6 +8,8 @@ mod attempt;
 mod backend;
 mod cancels;
 mod crashes;
+mod ending;
+mod execute;
 mod feeder;
 mod heartbeat;
 pub mod isolated;

@@ -23,8 +23,8 @@ use rapport_common::{
 use super::{Work, failures};
 use crate::{
     attempt::Attempt,
+    ending::persist,
     outcome::{Outcome, backoff},
-    runner::persist,
 };
 
 /// How long one answer may take.

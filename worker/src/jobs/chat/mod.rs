@@ -23,8 +23,8 @@ use super::Work;
 use crate::{
     answer_log::{AnswerLog, Lost},
     attempt::Attempt,
+    ending::persist,
     outcome::Outcome,
-    runner::persist,
     running::{Stop, stopped},
 };
 use prompt::Prompt;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::rounds::TOOL_TIME;
 use crate::{
     answer_log::{AnswerLog, Lost},
-    runner::persist,
+    ending::persist,
 };
 
 /// Calls in one round at most: a model that asks for more has lost its way.

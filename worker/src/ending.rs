@@ -1,0 +1,140 @@
+//! Ends an attempt: in the ledger, then in a final event.
+
+use std::time::Duration;
+
+use rapport_common::{
+    Context, Result,
+    domain::{
+        event::{Event, EventId},
+        job::{Job, JobKind, JobStatus},
+    },
+    error::Code,
+    last_event::final_name_and_data,
+    usecase::end_job,
+};
+use serde_json::{Value, json};
+
+use crate::outcome::{Outcome, backoff};
+
+/// Attempts after which a store that is away counts as a try all the same.
+const MANY: u32 = 200;
+/// The longest rest of a job whose stores were away: they come back by themselves.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Ends the attempt in the ledger as the handler chose; gives the metric's word for it.
+pub async fn end(ctx: &Context, job: &Job, outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done(ended) => {
+            if job.kind != JobKind::Chat {
+                tell(ctx, job, "done", &ended.data).await;
+            }
+            "succeeded"
+        }
+        // Our own stores were away or full: that is no try of the job's.
+        Outcome::Retry(error, at_least) if error.may_pass() && job.attempt < MANY => {
+            let wait = backoff(job, at_least).min(LONGEST);
+            let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "waits" } else { "lost" }
+        }
+        Outcome::Retry(error, at_least) if job.attempt < job.max_attempts => {
+            tracing::warn!(%error, "attempt failed, to be tried again");
+            let wait = backoff(job, at_least);
+            let put_back = persist(|| end_job::retry_later(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "retried" } else { "lost" }
+        }
+        Outcome::Wait(error, wait) => {
+            tracing::info!(%error, "what the job needs is away: it waits");
+            let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
+            if put_back == Some(true) { "waits" } else { "lost" }
+        }
+        Outcome::Retry(error, _) | Outcome::Fail(error) => {
+            tracing::warn!(%error, "job failed");
+            match persist(|| end_job::fail_job(ctx, job, &error)).await.flatten() {
+                Some((name, data)) => {
+                    tell(ctx, job, name, &data).await;
+                    "failed"
+                }
+                None => "lost",
+            }
+        }
+        Outcome::Dead(ended) => {
+            tell_end(ctx, job, JobStatus::Failed, None, Some(&ended.data)).await;
+            "failed"
+        }
+        Outcome::Cancelled => {
+            if persist(|| end_job::cancel_running(ctx, job)).await == Some(true) {
+                tell_end(ctx, job, JobStatus::Cancelled, None, None).await;
+                "cancelled"
+            } else {
+                "lost"
+            }
+        }
+        Outcome::HandBack => {
+            let handed = persist(|| end_job::hand_back(ctx, job)).await;
+            if handed == Some(true) { "handed_back" } else { "lost" }
+        }
+        Outcome::Lost => {
+            tracing::info!("another worker has the job: what this one did does not count");
+            "lost"
+        }
+    }
+}
+
+/// How long finished work waits for a database that is away or full. Its lease is renewed meanwhile, as soon as it can be;
+/// if another worker took the job, the work is refused by its fence.
+const KEPT: Duration = Duration::from_secs(600);
+
+/// Does something in the database, again and again while that may help: a restarting database, a full disk or a deadlock
+/// must not turn finished work into lost work. Safe to repeat, because everything here is fenced.
+pub async fn persist<T, F>(action: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let deadline = tokio::time::Instant::now() + KEPT;
+    loop {
+        match action().await {
+            Ok(done) => return Some(done),
+            Err(error) if error.may_pass() && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            Err(error) if error.code == Code::NotFound => {
+                tracing::info!(%error, "the attempt's end is nobody's: what it was about was deleted meanwhile");
+                return None;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the attempt's end could not be stored: its lease will end");
+                return None;
+            }
+        }
+    }
+}
+
+async fn tell_end(
+    ctx: &Context,
+    job: &Job,
+    status: JobStatus,
+    result: Option<&Value>,
+    error: Option<&Value>,
+) {
+    if let Some((name, data)) = final_name_and_data(status, result, error) {
+        tell(ctx, job, name, &data).await;
+    }
+}
+
+/// The final event of a job that ended without its handler's own: kept for chats, only shown for others. Readers that
+/// miss it are told by the ledger.
+pub async fn tell(ctx: &Context, job: &Job, name: &str, data: &Value) {
+    let mut data = data.clone();
+    if name == "error" {
+        data["job_id"] = json!(job.id);
+    }
+    let event = Event::new(EventId::last_of(job.attempt), name, data);
+    let told = if job.kind == JobKind::Chat {
+        ctx.events.append(job.id, &[event]).await
+    } else {
+        ctx.events.notify(job.id, &event).await
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "final event not shown");
+    }
+}
