@@ -138,7 +138,12 @@ impl Usual {
         self.far(provider, model, |model| model.between.longest())
     }
 
-    fn far(&self, provider: &str, model: &str, longest: impl Fn(&Model) -> Option<Duration>) -> Option<Duration> {
+    fn far(
+        &self,
+        provider: &str,
+        model: &str,
+        longest: impl Fn(&Model) -> Option<Duration>,
+    ) -> Option<Duration> {
         if self.shortest.is_zero() {
             return None;
         }

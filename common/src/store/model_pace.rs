@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::db::{Conn, Querier, execute, fetch_all};
 
-const NOTE: &str = "insert into model_pace (provider, model, slowest_ms, pause_ms, noted_at) values ($1, $2, $3, $4, $5)
+const NOTE: &str =
+    "insert into model_pace (provider, model, slowest_ms, pause_ms, noted_at) values ($1, $2, $3, $4, $5)
     on conflict (provider, model) do update
     set slowest_ms = excluded.slowest_ms, pause_ms = excluded.pause_ms, noted_at = excluded.noted_at";
 const KNOWN: &str = "select provider, model, slowest_ms, pause_ms from model_pace
@@ -23,7 +24,8 @@ pub struct Row {
 }
 
 pub async fn note(conn: &mut Conn, row: &Row, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    execute!(conn, NOTE, row.provider.as_str(), row.model.as_str(), row.slowest_ms, row.pause_ms, now).map(drop)
+    execute!(conn, NOTE, row.provider.as_str(), row.model.as_str(), row.slowest_ms, row.pause_ms, now)
+        .map(drop)
 }
 
 pub async fn known(q: &mut impl Querier, since: DateTime<Utc>, limit: i64) -> Result<Vec<Row>, sqlx::Error> {

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::{
-    Context, Result, clock,
-    providers::Pace,
-    store::model_pace as store,
-};
+use crate::{Context, Result, clock, providers::Pace, store::model_pace as store};
 
 /// For how long it is believed.
 pub const BELIEVED: TimeDelta = TimeDelta::days(7);

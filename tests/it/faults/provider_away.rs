@@ -358,7 +358,10 @@ async fn an_answer_that_falls_silent_is_asked_for_anew(stack: Stack) {
     assert_eq!((job["status"].as_str(), job["attempt"].as_u64()), (Some("succeeded"), Some(1)));
     let tries = job["tries"].as_array().unwrap();
     let one = &tries[0];
-    assert_eq!((tries.len(), one["error"].as_str(), one["in_answer"].as_bool()), (1, Some("timeout"), Some(true)));
+    assert_eq!(
+        (tries.len(), one["error"].as_str(), one["in_answer"].as_bool()),
+        (1, Some("timeout"), Some(true))
+    );
     assert!(one["ms"].as_u64() < Some(20_000), "{tries:?}");
     assert!(events.iter().any(|event| event.name == "reset"), "{events:?}");
     assert_eq!(text_of(&events), whole);
