@@ -1,6 +1,6 @@
 //! The API's description: generated from the code, completed here with what every route has.
 
-use rapport_common::error::FieldError;
+use rapport_common::error::{FieldCode, FieldError};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -103,6 +103,7 @@ pub fn complete(document: &mut OpenApi, stated: &[Stated]) {
     components.add_security_scheme("password", SecurityScheme::OAuth2(OAuth2::new([password])));
     components.schemas.insert("Problem".to_owned(), Problem::schema());
     components.schemas.insert("FieldError".to_owned(), FieldError::schema());
+    components.schemas.insert("FieldCode".to_owned(), FieldCode::schema());
     let tag = |(name, what): &(&str, &str)| TagBuilder::new().name(*name).description(Some(*what)).build();
     document.tags = Some(TAGS.iter().map(tag).collect());
     for (path, item) in &mut document.paths.paths {

@@ -2,6 +2,7 @@
 import { html, render, effect } from './core/dom.js';
 import { remembered, speak, t } from './core/i18n.js';
 import * as theme from './core/theme.js';
+import { sentence } from './core/wrong.js';
 import { failed, start } from './core/session.js';
 import { boot, pending, signInNeeded, user } from './core/store.js';
 import { Shell } from './screens/shell/index.js';
@@ -34,7 +35,7 @@ addEventListener('unhandledrejection', (event) => {
   const { reason } = event;
   if (!(reason instanceof Problem)) return;
   event.preventDefault();
-  toast(reason.offline ? t('problem.offline') : reason.detail || t('problem.unknown'));
+  toast(reason.offline ? t('problem.offline') : sentence(reason) || t('problem.unknown'));
 });
 theme.show(theme.theme.value);
 effect(() => { document.title = `Rapport${pending.value ? ` (${pending.value})` : ''}`; });

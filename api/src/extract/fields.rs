@@ -1,6 +1,6 @@
 //! Fields that nobody reads: a misspelt one must not pass as one that was left out.
 
-use rapport_common::error::FieldError;
+use rapport_common::error::{FieldError, Wrong};
 use serde::{
     Deserializer,
     de::{
@@ -31,20 +31,20 @@ pub fn plain(path: &serde_ignored::Path<'_>) -> String {
 /// What is wrong with fields that `T` does not have, given their paths (`chat_settings.temprature`, `items.0.nmae`).
 pub fn unknown<T: DeserializeOwned>(paths: Vec<String>) -> Vec<FieldError> {
     let meant = paths.into_iter().filter(|path| !SENT_ALONG.contains(&path.as_str()));
-    meant.map(|path| FieldError { message: message::<T>(&path), field: path }).collect()
+    meant.map(|path| FieldError::new(path.as_str(), wrong::<T>(&path))).collect()
 }
 
-fn message<T: DeserializeOwned>(path: &str) -> String {
+fn wrong<T: DeserializeOwned>(path: &str) -> Wrong {
     let parts: Vec<&str> = path.split('.').collect();
-    let Some((name, above)) = parts.split_last() else { return "is not known".to_owned() };
+    let Some((name, above)) = parts.split_last() else { return Wrong::Unknown };
     let known = fields_of::<T>(above);
     let alike = |field: &&&str| strsim::jaro_winkler(&name.to_lowercase(), field) > 0.75;
     let likeness = |field: &&str| strsim::jaro_winkler(&name.to_lowercase(), field);
     let nearest = known.iter().filter(alike).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest {
-        Some(nearest) => format!("is not known: did you mean `{nearest}`?"),
-        None if known.is_empty() => "is not known".to_owned(),
-        None => format!("is not known: the fields are {}", known.join(", ")),
+        Some(nearest) => Wrong::UnknownMeant((*nearest).to_owned()),
+        None if known.is_empty() => Wrong::Unknown,
+        None => Wrong::UnknownAmong(known.join(", ")),
     }
 }
 

@@ -4,7 +4,12 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, request::Parts},
 };
-use rapport_common::{Error, domain::event::EventId, error::Code, telemetry::trace::TraceContext};
+use rapport_common::{
+    Error,
+    domain::event::EventId,
+    error::{Code, Wrong},
+    telemetry::trace::TraceContext,
+};
 
 use crate::{error::Failure, state::AppState};
 
@@ -60,10 +65,10 @@ impl FromRequestParts<AppState> for IdempotencyKey {
     }
 }
 
-/// What is wrong with a key, in words that follow its name.
-pub fn check_idempotency_key(key: &str) -> Result<(), &'static str> {
+/// What is wrong with a key.
+pub fn check_idempotency_key(key: &str) -> Result<(), Wrong> {
     let good = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if good { Ok(()) } else { Err("must be 1 to 255 visible ASCII characters") }
+    if good { Ok(()) } else { Err(Wrong::Ascii { min: 1, max: 255 }) }
 }
 
 /// The request's place in its trace: the caller's, or a new one.

@@ -123,9 +123,9 @@ fn read<T: DeserializeOwned>(bytes: &[u8], mut unread: impl FnMut(String)) -> Re
 
 /// serde names what is missing under the path of what lacks it; people look for the field itself.
 pub fn field_error(path: &str, message: &str) -> Error {
-    let Complaint { field, message } = complaint(message);
+    let Complaint { field, wrong } = complaint(message);
     let path = if path == "." { "body" } else { path };
-    Error::field(field.as_deref().unwrap_or(path), message)
+    Error::field(field.as_deref().unwrap_or(path), wrong)
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
@@ -177,8 +177,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
                 .map_err(|_| Error::new(Code::Malformed, "The form is unreadable."))?;
             let form = axum::extract::Query::<T>::try_from_uri(&uri);
             let form = form.map_err(|error| {
-                let (field, message) = query_complaint(&error.body_text());
-                Error::field(field.as_deref().unwrap_or("form"), message)
+                let (field, wrong) = query_complaint(&error.body_text());
+                Error::field(field.as_deref().unwrap_or("form"), wrong)
             })?;
             return Ok(Self(form.0));
         }

@@ -2,7 +2,11 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use data_encoding::BASE64URL_NOPAD;
-use rapport_common::{Error, error::Code, plain::complaint};
+use rapport_common::{
+    Error,
+    error::{Code, Wrong},
+    plain::complaint,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{error::Failure, state::AppState};
@@ -18,9 +22,9 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
             return Err(bad("A query parameter contains a NUL character.".to_owned()));
         }
         axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
-            let (field, message) = query_complaint(&error.body_text());
+            let (field, wrong) = query_complaint(&error.body_text());
             bad(match field {
-                Some(field) => format!("`{field}` {message}."),
+                Some(field) => format!("`{field}` {wrong}."),
                 None => "The query could not be read.".to_owned(),
             })
         })
@@ -28,14 +32,14 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
 }
 
 /// The parameter and what is wrong with it, from axum's "Failed to deserialize query string: limit: invalid digit …".
-pub fn query_complaint(text: &str) -> (Option<String>, String) {
+pub fn query_complaint(text: &str) -> (Option<String>, Wrong) {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     let (path, reason) = match text.split_once(": ") {
         Some((path, reason)) if !path.contains([' ', '`']) => (Some(path.to_owned()), reason),
         _ => (None, text),
     };
     let found = complaint(reason);
-    (found.field.or(path), found.message)
+    (found.field.or(path), found.wrong)
 }
 
 /// `limit` with `skip` or `cursor`.
@@ -151,8 +155,8 @@ mod tests {
         let said = |query: &str| {
             let uri = format!("/?{query}").parse().unwrap();
             let error = axum::extract::Query::<Wanted>::try_from_uri(&uri).err().unwrap();
-            let (field, message) = query_complaint(&error.body_text());
-            format!("`{}` {message}", field.unwrap_or_default())
+            let (field, wrong) = query_complaint(&error.body_text());
+            format!("`{}` {wrong}", field.unwrap_or_default())
         };
         assert_eq!(said("limit=x&q="), "`limit` must be a whole number");
         assert_eq!(said("limit=99999999999999999999&q="), "`limit` must be a whole number within its limits");

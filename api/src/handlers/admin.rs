@@ -9,7 +9,7 @@ use rapport_common::{
         job::Queue,
         user::User,
     },
-    error::Code,
+    error::{Code, Wrong},
     providers::health::Standing,
     store::{self, admin as rows, admin::Dead, audit::Entry},
     usecase::admin::{self, Actor},
@@ -290,14 +290,14 @@ pub struct Counted {
 
 impl DeadBody {
     async fn ids(self, state: &AppState) -> Result<Vec<JobId>> {
-        let wrong = |text: &str| Err(rapport_common::Error::field("job_ids", text).into());
+        let wrong = |wrong: Wrong| Err(rapport_common::Error::field("job_ids", wrong).into());
         let ids = match (self.job_ids, self.filter) {
             (Some(ids), None) => ids,
             (None, Some(filter)) => return all_dead(state, filter).await,
-            _ => return wrong("give job_ids, or a filter"),
+            _ => return wrong(Wrong::OnlyThisOr("filter")),
         };
         if ids.is_empty() || ids.len() > 500 {
-            return wrong("must be 1 to 500");
+            return wrong(Wrong::Count { min: 1, max: 500 });
         }
         // What is no job's id is no dead job's either.
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())

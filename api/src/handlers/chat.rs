@@ -16,7 +16,7 @@ use rapport_common::{
         job::{Job, JobStatus},
         message::Usage,
     },
-    error::Code,
+    error::{Code, Wrong},
     follow::{Ear, Waited, wait_started},
     jobs::payload::ToolChoice,
     last_event::is_fallback,
@@ -98,16 +98,17 @@ impl ChatBody {
         };
         let tools: Option<ToolChoice> = match self.tools {
             None | Some(Value::Null) => None,
-            Some(choice) => Some(
-                serde_json::from_value(choice)
-                    .map_err(|_| Error::field("tools", "must be `auto`, `none` or a list of names"))?,
-            ),
+            Some(choice) => Some(serde_json::from_value(choice).map_err(|_| {
+                Error::field("tools", Wrong::Form("must be `auto`, `none` or a list of names"))
+            })?),
         };
         let on_busy = match self.on_busy.as_deref() {
             None | Some("queue") => OnBusy::Queue,
             Some("reject") => OnBusy::Reject,
             Some("interrupt") => OnBusy::Interrupt,
-            Some(_) => return Err(Error::field("on_busy", "must be queue, reject or interrupt").into()),
+            Some(_) => {
+                return Err(Error::field("on_busy", Wrong::Either(&["queue", "reject", "interrupt"])).into());
+            }
         };
         Ok(NewChat {
             message: self.message,

@@ -12,7 +12,7 @@ use rapport_common::{
         message::Message,
         texts,
     },
-    error::Code,
+    error::{Code, Wrong},
     store::{self, Querier},
     usecase,
 };
@@ -137,10 +137,10 @@ pub async fn feedback(
     Json(body): Json<FeedbackBody>,
 ) -> Result<StatusCode> {
     if !["up", "down"].contains(&body.rating.as_str()) {
-        return Err(Error::field("rating", "must be up or down").into());
+        return Err(Error::field("rating", Wrong::Either(&["up", "down"])).into());
     }
     if body.comment.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
-        return Err(Error::field("comment", "must be at most 2000 characters, without NUL").into());
+        return Err(Error::field("comment", Wrong::Text { min: 0, max: 2_000 }).into());
     }
     let at = rapport_common::clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let value = json!({"rating": body.rating, "comment": body.comment, "at": at});

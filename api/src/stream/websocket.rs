@@ -23,7 +23,7 @@ use rapport_common::{
         event::{Event, EventId},
         ids::JobId,
     },
-    error::Code,
+    error::{Code, Wrong},
     usecase::{cancel_job::cancel_job, send_message::send_message},
 };
 use serde::Deserialize;
@@ -262,7 +262,7 @@ async fn handle(
         }
         Some("resume") => {
             let after = command.after.as_deref().unwrap_or("0-0").parse();
-            let after = after.map_err(|_| Error::field("after", "must look like `1-17`"))?;
+            let after = after.map_err(|_| Error::field("after", Wrong::Form("must look like `1-17`")))?;
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
@@ -279,7 +279,8 @@ async fn handle(
         }
         Some(other) => {
             let other: String = other.chars().take(40).collect();
-            Err(Error::field("type", format!("{other:?} is not known: send chat, cancel or resume")).into())
+            let wrong = Wrong::NoneOf { given: other, values: &["chat", "cancel", "resume"] };
+            Err(Error::field("type", wrong).into())
         }
     }
 }

@@ -3,11 +3,17 @@
 //! `detail` goes to the client and never holds anything internal; `source` is logged once, at the edge, and never
 //! sent. `Code::ALL` is the table behind docs/errors.md.
 
+mod field;
+#[cfg(test)]
+mod tests;
+mod wrong;
+
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::ids::JobId;
+
+pub use field::{FieldCode, FieldError};
+pub use wrong::Wrong;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -124,15 +130,6 @@ impl Code {
     }
 }
 
-/// What is wrong with one field of a request.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct FieldError {
-    #[schema(example = "message")]
-    pub field: String,
-    #[schema(example = "must not be empty")]
-    pub message: String,
-}
-
 #[derive(Debug)]
 pub struct Error {
     pub code: Code,
@@ -155,9 +152,9 @@ impl Error {
         Self::new(Code::NotFound, format!("There is no such {what}."))
     }
 
-    /// One field is not what it must be; `message` completes the sentence "`field` …".
-    pub fn field(field: &str, message: impl Into<String>) -> Self {
-        Self::fields(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    /// One field is not what it must be.
+    pub fn field(field: &str, wrong: Wrong) -> Self {
+        Self::fields(vec![FieldError::new(field, wrong)])
     }
 
     pub fn fields(errors: Vec<FieldError>) -> Self {
@@ -308,24 +305,5 @@ impl From<sqlx::Error> for Error {
         } else {
             Error::internal(error)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn codes_are_distinct() {
-        let names: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(names.len(), Code::ALL.len());
-    }
-
-    #[test]
-    fn a_problem_tells_the_client_nothing_internal() {
-        let error = Error::internal(std::io::Error::other("password authentication failed for user rapport"));
-        assert!(!error.problem(Some("r")).to_string().contains("rapport"));
-        assert!(error.to_string().contains("password authentication failed"));
     }
 }

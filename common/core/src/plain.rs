@@ -1,12 +1,14 @@
 //! What parsers say, in words that tell a client what to send. Their own words name their insides ("expected struct",
 //! "premature end of input"); none of them goes out.
 
-/// Where a value was wrong and what it must be, completing the sentence "`field` …".
+use crate::error::Wrong;
+
+/// Where a value was wrong and what it must be.
 #[derive(Debug, PartialEq)]
 pub struct Complaint {
     /// The parser names it itself: a field that is missing, twice there, or not known.
     pub field: Option<String>,
-    pub message: String,
+    pub wrong: Wrong,
 }
 
 /// From the message of serde, or of what it calls for numbers, dates and the like.
@@ -16,81 +18,79 @@ pub fn complaint(message: &str) -> Complaint {
         let rest = message.strip_prefix(start)?.strip_prefix('`')?;
         rest.split('`').next().map(str::to_owned)
     };
-    let about = |field: String, message: &str| Complaint { field: Some(field), message: message.to_owned() };
+    let about = |field: String, wrong: Wrong| Complaint { field: Some(field), wrong };
     if let Some(field) = quoted("missing field ") {
-        return about(field, "is required");
+        return about(field, Wrong::Required);
     }
     if let Some(field) = quoted("duplicate field ") {
-        return about(field, "is given more than once");
+        return about(field, Wrong::GivenTwice);
     }
     if let Some(field) = quoted("unknown field ") {
-        return about(field, "is not known here");
+        return about(field, Wrong::UnknownHere);
     }
-    Complaint { field: None, message: must_be(message) }
+    Complaint { field: None, wrong: must_be(message) }
 }
 
-fn must_be(message: &str) -> String {
+fn must_be(message: &str) -> Wrong {
     if message.starts_with("unknown variant ") {
         let options: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-        return format!("must be one of {}", options.join(", "));
+        return Wrong::OneOf(options.join(", "));
     }
-    if message.starts_with("not a ") {
-        // Our own ids say what they are.
-        return format!("is {message}");
+    // Our own ids say what they are.
+    if let Some(prefix) = message.strip_prefix("not a ").and_then(|rest| rest.strip_suffix(" id")) {
+        return Wrong::NotId(prefix.to_owned());
     }
     let what = match message.split_once(", expected ") {
         Some((_, expected)) => kind(expected),
         None => standalone(message),
     };
-    what.map_or_else(|| "is not what it must be".to_owned(), |what| format!("must be {what}"))
+    what.unwrap_or(Wrong::Form("is not what it must be"))
 }
 
-/// What serde calls a type.
-fn kind(expected: &str) -> Option<&'static str> {
+/// A value that is not of the type that serde calls so.
+fn kind(expected: &str) -> Option<Wrong> {
     let expected = expected.trim_start_matches("a ").trim_start_matches("an ");
     Some(match expected {
-        "string" | "str" | "borrowed string" | "character" => "text",
-        "boolean" => "true or false",
-        "f32" | "f64" | "number" | "floating point number" | "JSON number" => "a number",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative",
-        "i8" | "i16" | "i32" | "i64" | "isize" | "integer" => "a whole number",
-        "sequence" | "array" => "a list",
-        "map" | "JSON object" => "an object",
-        _ if expected.starts_with("struct ") || expected.starts_with("internally tagged") => "an object",
-        _ if expected.starts_with("tuple ") || expected.starts_with("array of ") => "a list",
-        _ if expected.contains("date and time") => DATE,
+        "string" | "str" | "borrowed string" | "character" => Wrong::NotText,
+        "boolean" => Wrong::NotBoolean,
+        "f32" | "f64" | "number" | "floating point number" | "JSON number" => Wrong::NotNumber,
+        "u8" | "u16" | "u32" | "u64" | "usize" => Wrong::NotNatural,
+        "i8" | "i16" | "i32" | "i64" | "isize" | "integer" => Wrong::NotWhole,
+        "sequence" | "array" => Wrong::NotList,
+        "map" | "JSON object" => Wrong::NotObject,
+        _ if expected.starts_with("struct ") || expected.starts_with("internally tagged") => Wrong::NotObject,
+        _ if expected.starts_with("tuple ") || expected.starts_with("array of ") => Wrong::NotList,
+        _ if expected.contains("date and time") => Wrong::NotDate,
         _ => return None,
     })
 }
 
-const DATE: &str = "a date and time like 2026-03-01T12:00:00Z";
-
-/// What numbers, truth values and dates say of a text they cannot read.
-fn standalone(message: &str) -> Option<&'static str> {
+/// What is meant when numbers, truth values and dates cannot read a text.
+fn standalone(message: &str) -> Option<Wrong> {
     Some(match message {
-        "invalid digit found in string" | "cannot parse integer from empty string" => "a whole number",
+        "invalid digit found in string" | "cannot parse integer from empty string" => Wrong::NotWhole,
         "number too large to fit in target type" | "number too small to fit in target type" => {
-            "a whole number within its limits"
+            Wrong::NotWithinLimits
         }
         "invalid float literal" | "cannot parse float from empty string" | "number out of range" => {
-            "a number"
+            Wrong::NotNumber
         }
-        "provided string was not `true` or `false`" => "true or false",
+        "provided string was not `true` or `false`" => Wrong::NotBoolean,
         "premature end of input"
         | "trailing input"
         | "input contains invalid characters"
         | "input is out of range"
         | "input is not enough for unique date and time"
         | "no possible date and time matching input"
-        | "bad or unsupported format string" => DATE,
+        | "bad or unsupported format string" => Wrong::NotDate,
         _ => return None,
     })
 }
 
 /// One row of a file, which has no path to its fields.
 pub fn of_row(error: &serde_json::Error) -> String {
-    let Complaint { field, message } = complaint(&error.to_string());
-    format!("{} {message}", field.as_deref().unwrap_or("a value"))
+    let Complaint { field, wrong } = complaint(&error.to_string());
+    format!("{} {wrong}", field.as_deref().unwrap_or("a value"))
 }
 
 /// Why a text is no JSON: where, and not in the parser's words.
@@ -151,8 +151,12 @@ mod tests {
             (r#"{"text":"","inner":5}"#, None, "must be an object"),
         ] {
             let found = said(json);
-            assert_eq!((found.field.as_deref(), found.message.as_str()), (field, message), "{json}");
+            assert_eq!(
+                (found.field.as_deref(), found.wrong.to_string().as_str()),
+                (field, message),
+                "{json}"
+            );
         }
-        assert_eq!(complaint("something of a library's own").message, "is not what it must be");
+        assert_eq!(complaint("something of a library's own").wrong.to_string(), "is not what it must be");
     }
 }

@@ -14,6 +14,8 @@ use super::{
     openai::OpenAi,
     usual::{Pace, Usual},
 };
+use rapport_core::error::Wrong;
+
 use crate::{domain::message::Usage, redis_link::RedisLink, settings::Ai};
 
 #[derive(Clone)]
@@ -107,20 +109,19 @@ impl Providers {
         provider: &str,
         model: Option<&str>,
         own: &[String],
-    ) -> Option<(&'static str, String)> {
+    ) -> Option<(&'static str, Wrong)> {
         let is_own = own.iter().any(|name| name == provider) && self.known(provider).is_some();
         if !(is_own || self.offers(provider)) {
-            let names = self.offered_names().join(", ");
-            return Some(("provider", format!("{provider} is not set up here; there are {names}")));
+            let there = self.offered_names().join(", ");
+            return Some(("provider", Wrong::NoProvider { provider: provider.to_owned(), there }));
         }
         let model = model.filter(|model| !mock::has_model(model))?;
         let real = |known: &Known| known.is_configured && known.provider.name() != "mock";
         match provider {
-            "mock" => Some(("model", format!("{model} is not a model of the mock, which has mock-1"))),
-            "auto" if own.is_empty() && !self.all.iter().any(real) => Some((
-                "model",
-                format!("{model} is not there: only the built-in mock is set up, with mock-1"),
-            )),
+            "mock" => Some(("model", Wrong::NoModelOfMock(model.to_owned()))),
+            "auto" if own.is_empty() && !self.all.iter().any(real) => {
+                Some(("model", Wrong::OnlyMock(model.to_owned())))
+            }
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Error, Result,
     domain::user::{PasswordRules, password_problem},
-    error::Code,
+    error::{Code, Wrong},
 };
 
 /// Logins that may wait for a core.
@@ -66,7 +66,7 @@ impl Passwords {
     }
 
     /// What is wrong with a new password, or `None`.
-    pub fn problem(&self, password: &str) -> Option<String> {
+    pub fn problem(&self, password: &str) -> Option<Wrong> {
         password_problem(password, self.rules)
     }
 

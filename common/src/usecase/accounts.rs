@@ -13,7 +13,7 @@ use crate::{
         ids::{LoginId, UserId},
         user::{User, name_problem, normalise_email, normalise_login, normalise_username},
     },
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     store::{self, Tx, idempotency::First, users::NewUser},
     usecase::{look_alike, throttle::Throttle},
 };
@@ -49,35 +49,33 @@ struct Checked {
 
 fn check(ctx: &Context, registration: &Registration) -> Result<Checked> {
     let mut errors = Vec::new();
-    let mut problem = |field: &str, message: &str| {
-        errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
-    };
+    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
     let present = |text: &Option<String>| {
         text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
     let email = present(&registration.email).and_then(|text| {
         let email = normalise_email(&text);
         if email.is_none() {
-            problem("email", "is not a valid address");
+            problem("email", Wrong::Email);
         }
         email
     });
     let username = present(&registration.username).and_then(|text| {
         let username = normalise_username(&text);
         if username.is_none() {
-            problem("username", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`");
+            problem("username", Wrong::Username);
         }
         username
     });
     if present(&registration.email).is_none() && present(&registration.username).is_none() {
-        problem("email", "or `username` must be given");
+        problem("email", Wrong::ThisOr("username"));
     }
     let name = present(&registration.name);
-    if let Some(message) = name.as_deref().and_then(name_problem) {
-        problem("name", message);
+    if let Some(wrong) = name.as_deref().and_then(name_problem) {
+        problem("name", wrong);
     }
-    if let Some(message) = ctx.auth.passwords.problem(&registration.password) {
-        problem("password", &message);
+    if let Some(wrong) = ctx.auth.passwords.problem(&registration.password) {
+        problem("password", wrong);
     }
     if errors.is_empty() { Ok(Checked { email, username, name }) } else { Err(Error::fields(errors)) }
 }

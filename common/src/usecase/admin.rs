@@ -13,7 +13,7 @@ use crate::{
         job::{Lane, Queue},
         user::{User, normalise_email, normalise_login, normalise_username},
     },
-    error::Code,
+    error::{Code, Wrong},
     store::{self, Db, admin, jobs::Ready},
 };
 
@@ -130,19 +130,14 @@ async fn note_jobs(ctx: &Context, actor: &Actor, event: &str, ids: &[JobId], cou
 /// webhooks behind: an account there is becomes an admin by [`promote`] alone, which shows and takes back.
 pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<User> {
     let (email, username) = if name.contains('@') {
-        (Some(normalise_email(name).ok_or_else(|| Error::field("name", "is no address"))?), None)
+        (Some(normalise_email(name).ok_or_else(|| Error::field("name", Wrong::Email))?), None)
     } else {
         let username = normalise_username(name);
-        (
-            None,
-            Some(username.ok_or_else(|| {
-                Error::field("name", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`")
-            })?),
-        )
+        (None, Some(username.ok_or_else(|| Error::field("name", Wrong::Username))?))
     };
     check_free(db, name).await?;
-    if let Some(message) = auth.passwords.problem(password) {
-        return Err(Error::field("password", message));
+    if let Some(wrong) = auth.passwords.problem(password) {
+        return Err(Error::field("password", wrong));
     }
     let now = clock::now();
     let password_hash = auth.passwords.hash(password).await?;
@@ -213,8 +208,8 @@ async fn named(db: &Db, name: &str) -> Result<UserId> {
 }
 
 pub async fn reset_password(db: &Db, auth: &crate::auth::Auth, name: &str, password: &str) -> Result<()> {
-    if let Some(message) = auth.passwords.problem(password) {
-        return Err(Error::field("password", message));
+    if let Some(wrong) = auth.passwords.problem(password) {
+        return Err(Error::field("password", wrong));
     }
     let id = named(db, name).await?;
     let hash = auth.passwords.hash(password).await?;

@@ -10,7 +10,7 @@ use crate::{
         job::{Job, JobKind},
         message::Role,
     },
-    error::Code,
+    error::{Code, Wrong},
     jobs::payload::{self, ChatPayload},
     store::{self, branches, jobs::NewJob},
     usecase::{
@@ -123,7 +123,7 @@ pub async fn regenerate(
     let place =
         branches::find(&mut tx, user, session, message).await?.ok_or_else(|| Error::not_found("message"))?;
     if place.role != Role::User {
-        return Err(Error::field("message_id", "must be a user's message"));
+        return Err(Error::field("message_id", Wrong::Unfit("must be a user's message")));
     }
     if place.session_id != session {
         let detail =

@@ -12,7 +12,7 @@ use crate::{
         ids::{KeyId, ProjectId, UserId},
         job::Job,
     },
-    error::Code,
+    error::{Code, Wrong},
     providers::Completion,
     store::{self, Tx, usage},
 };
@@ -163,10 +163,10 @@ pub async fn left(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Re
 /// What a budget may be set to.
 pub fn check_limits(tokens: Option<i64>, cost: Option<f64>) -> Result<()> {
     if tokens.is_some_and(|tokens| !(0..=1_000_000_000_000).contains(&tokens)) {
-        return Err(Error::field("daily_tokens", "must be from 0 (no limit) to 1000000000000"));
+        return Err(Error::field("daily_tokens", Wrong::Limit(1_000_000_000_000)));
     }
     if cost.is_some_and(|cost| !(0.0..=1_000_000.0).contains(&cost)) {
-        return Err(Error::field("daily_cost", "must be from 0 (no limit) to 1000000"));
+        return Err(Error::field("daily_cost", Wrong::Limit(1_000_000)));
     }
     Ok(())
 }

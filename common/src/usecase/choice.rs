@@ -51,7 +51,7 @@ pub async fn check(ctx: &Context, q: &mut impl Querier, user: UserId, named: Nam
     };
     match ctx.providers.refusal(&provider, named.model, &keys) {
         None => Ok(()),
-        Some((field, message)) => Err(Error::field(field, message)),
+        Some((field, wrong)) => Err(Error::field(field, wrong)),
     }
 }
 

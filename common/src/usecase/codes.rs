@@ -15,7 +15,7 @@ use crate::{
         ids::{LoginId, UserId},
         user::normalise_email,
     },
-    error::{Code, FieldError},
+    error::{Code, Wrong},
     jobs::payload::MailPayload,
     limits::{Limits, Rate},
     secret::Secret,
@@ -66,7 +66,7 @@ async fn may_mail(limits: &dyn Limits, subject: &[u8], purpose: &str) -> bool {
 
 /// Sends a code to an address, if somebody has it. Says the same either way.
 pub async fn send(ctx: &Context, email: &str, purpose: &'static str) -> Result<()> {
-    let email = normalise_email(email).ok_or_else(|| Error::field("email", "is not a valid address"))?;
+    let email = normalise_email(email).ok_or_else(|| Error::field("email", Wrong::Email))?;
     let subject = subject(ctx, &email);
     if !may_mail(ctx.limits.as_ref(), &subject, purpose).await {
         return Ok(());
@@ -174,9 +174,8 @@ pub async fn reset(
     password: &str,
     address: Option<&str>,
 ) -> Result<String> {
-    if let Some(message) = ctx.auth.passwords.problem(password) {
-        let field = FieldError { field: "new_password".to_owned(), message };
-        return Err(Error::fields(vec![field]));
+    if let Some(wrong) = ctx.auth.passwords.problem(password) {
+        return Err(Error::field("new_password", wrong));
     }
     let email = normalise_email(email).ok_or_else(wrong)?;
     let hash = ctx.auth.passwords.hash(password).await?;

@@ -11,7 +11,7 @@ use crate::{
         session::{Session, first_words},
         texts,
     },
-    error::FieldError,
+    error::{FieldError, Wrong},
     store::{self, messages::NewMessage},
 };
 
@@ -29,28 +29,25 @@ pub struct NewTurn {
 /// Whose words the turns are, if nothing is wrong with any of them.
 fn check(turns: &[NewTurn]) -> Result<Vec<Role>> {
     if turns.is_empty() || turns.len() > MOST {
-        return Err(Error::field("messages", format!("must be 1 to {MOST}")));
+        return Err(Error::field("messages", Wrong::Count { min: 1, max: MOST }));
     }
     let (mut errors, mut roles) = (Vec::new(), Vec::with_capacity(turns.len()));
     for (index, turn) in turns.iter().enumerate() {
-        let mut problem = |field: &str, message: &str| {
-            errors.push(FieldError {
-                field: format!("messages[{index}].{field}"),
-                message: message.to_owned(),
-            });
+        let mut problem = |field: &str, wrong: Wrong| {
+            errors.push(FieldError::new(format!("messages[{index}].{field}"), wrong));
         };
         match turn.role.parse() {
             Ok(role) => roles.push(role),
-            Err(_) => problem("role", "must be user or assistant"),
+            Err(_) => problem("role", Wrong::Either(&["user", "assistant"])),
         }
         if turn.content.trim().is_empty() || !texts::fits(&turn.content, MESSAGE_MAX) {
-            problem("content", "must be 1 to 32000 characters, without NUL");
+            problem("content", Wrong::Text { min: 1, max: MESSAGE_MAX });
         }
         let name_ok = |name: &String| {
             !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control)
         };
         if turn.name.as_ref().is_some_and(|name| !name_ok(name)) {
-            problem("name", "must be 1 to 100 characters, without control characters");
+            problem("name", Wrong::Line { min: 1, max: 100 });
         }
         if errors.len() >= 20 {
             break;

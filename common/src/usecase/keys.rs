@@ -10,7 +10,7 @@ use crate::{
     auth::{Caller, KEY_PREFIX, random_token, token_hash},
     clock,
     domain::ids::{KeyId, UserId},
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     store::{self, keys::ApiKey},
 };
 
@@ -28,22 +28,21 @@ pub struct NewKey {
 
 fn check(new: &NewKey) -> Result<()> {
     let mut errors = Vec::new();
-    let mut problem =
-        |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
     let length = new.name.trim().chars().count();
     if length == 0 || length > 100 || new.name.chars().any(char::is_control) {
-        problem("name", "must be 1 to 100 characters, without control characters".to_owned());
+        problem("name", Wrong::Line { min: 1, max: 100 });
     }
     if new.scopes.as_ref().is_some_and(|scopes| {
         scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str()))
     }) {
-        problem("scopes", format!("must be some of {}, or absent", SCOPES.join(", ")));
+        problem("scopes", Wrong::SomeOf { values: SCOPES.join(", "), or_absent: true });
     }
     if new.expires_at.is_some_and(|end| end <= clock::now()) {
-        problem("expires_at", "must be in the future".to_owned());
+        problem("expires_at", Wrong::NotFuture);
     }
     if new.monthly_tokens.is_some_and(|tokens| !(1..=1_000_000_000_000).contains(&tokens)) {
-        problem("monthly_tokens", "must be from 1 to 1000000000000".to_owned());
+        problem("monthly_tokens", Wrong::Range { min: 1, max: 1_000_000_000_000 });
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }

@@ -11,7 +11,7 @@ use crate::{
         job::Job,
         user::{User, name_problem, normalise_email, normalise_username},
     },
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     jobs::payload::ErasePayload,
     store::{self, Tx, jobs::NewJob},
     usecase::{
@@ -37,20 +37,18 @@ pub async fn change(
     address: Option<&str>,
 ) -> Result<User> {
     let mut errors = Vec::new();
-    let mut problem = |field: &str, message: &str| {
-        errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
-    };
+    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
     let email = change.email.as_deref().map(normalise_email);
     if email == Some(None) {
-        problem("email", "is not a valid address");
+        problem("email", Wrong::Email);
     }
     let username = change.username.as_deref().map(normalise_username);
     if username == Some(None) {
-        problem("username", "must be 3 to 50 letters of one script, digits, `_`, `.` or `-`");
+        problem("username", Wrong::Username);
     }
     let name = change.name.as_deref().map(str::trim);
-    if let Some(message) = name.and_then(name_problem) {
-        problem("name", message);
+    if let Some(wrong) = name.and_then(name_problem) {
+        problem("name", wrong);
     }
     if !errors.is_empty() {
         return Err(Error::fields(errors));
@@ -61,7 +59,9 @@ pub async fn change(
     let new_email = email.flatten().filter(|email| Some(email) != before.email.as_ref());
     let shown = match (&new_email, &change.password) {
         (None, _) => None,
-        (Some(_), None) => return Err(Error::field("password", "is needed to change the mail address")),
+        (Some(_), None) => {
+            return Err(Error::field("password", Wrong::RequiredTo("change the mail address")));
+        }
         (Some(_), Some(password)) => Some(check_password(ctx, caller, password, address).await?),
     };
     let now = clock::now();
@@ -136,8 +136,8 @@ pub async fn change_password(
     revoke_keys_and_webhooks: bool,
     address: Option<&str>,
 ) -> Result<SignedIn> {
-    if let Some(message) = ctx.auth.passwords.problem(new) {
-        return Err(Error::field("new_password", message));
+    if let Some(wrong) = ctx.auth.passwords.problem(new) {
+        return Err(Error::field("new_password", wrong));
     }
     let shown = check_password(ctx, caller, old, address).await?;
     let hash = ctx.auth.passwords.hash(new).await?;

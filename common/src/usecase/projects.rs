@@ -16,7 +16,7 @@ use crate::{
         patch::Patch,
         texts,
     },
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     providers::NAMES,
     secret::Secret,
     store::{
@@ -41,21 +41,20 @@ pub struct ProjectDraft {
 impl ProjectDraft {
     fn check(&self) -> Result<()> {
         let mut errors = Vec::new();
-        let mut problem =
-            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
         if let Some(name) = &self.name
-            && let Some(message) = name_problem(name)
+            && let Some(wrong) = name_problem(name)
         {
-            problem("name", message);
+            problem("name", wrong);
         }
         if self.description.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
-            problem("description", "must be at most 2000 characters, without NUL".to_owned());
+            problem("description", Wrong::Text { min: 0, max: 2_000 });
         }
         if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
-            problem("default_model", "must be 1 to 200 characters".to_owned());
+            problem("default_model", Wrong::Text { min: 1, max: 200 });
         }
         if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
-            problem("temperature", "must be between 0 and 2".to_owned());
+            problem("temperature", Wrong::Range { min: 0, max: 2 });
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
     }
@@ -71,11 +70,10 @@ impl ProjectDraft {
         let model = self.default_model.clone().over(model);
         match ctx.providers.refusal(provider.as_deref().unwrap_or("auto"), model.as_deref(), own) {
             None => Ok(()),
-            Some(("provider", message)) => {
-                let way = "give the project a key for it first (PUT /projects/{id}/provider-keys/{provider}), or choose another";
-                Err(Error::field("default_provider", format!("{message}: {way}")))
+            Some((_, Wrong::NoProvider { provider, there })) => {
+                Err(Error::field("default_provider", Wrong::NoProviderKey { provider, there }))
             }
-            Some((_, message)) => Err(Error::field("default_model", message)),
+            Some((_, wrong)) => Err(Error::field("default_model", wrong)),
         }
     }
 
@@ -91,10 +89,10 @@ impl ProjectDraft {
     }
 }
 
-fn name_problem(name: &str) -> Option<String> {
+fn name_problem(name: &str) -> Option<Wrong> {
     let length = name.trim().chars().count();
     (length == 0 || length > 100 || name.chars().any(char::is_control))
-        .then(|| "must be 1 to 100 characters, without control characters".to_owned())
+        .then_some(Wrong::Line { min: 1, max: 100 })
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId, id: ProjectId) -> Result<Project> {
@@ -109,7 +107,7 @@ pub async fn create(
     idempotency: &Idempotency,
 ) -> Result<(Project, bool)> {
     if draft.name.is_none() {
-        return Err(Error::field("name", "is required"));
+        return Err(Error::field("name", Wrong::Required));
     }
     draft.check()?;
     draft.check_choice(ctx, None, &[])?;
@@ -209,8 +207,7 @@ pub struct PromptDraft {
 
 async fn check_template(content: &str, variables: &Value) -> Result<()> {
     if content.trim().is_empty() || !texts::fits(content, template::TEMPLATE_MAX) {
-        let message = format!("must be 1 to {} characters, without NUL", template::TEMPLATE_MAX);
-        return Err(Error::field("content", message));
+        return Err(Error::field("content", Wrong::Text { min: 1, max: template::TEMPLATE_MAX }));
     }
     let sample = template::variables("Ann", "Project", "", "2026-01-31", variables);
     template::checked(content.to_owned(), sample, "content").await
@@ -218,7 +215,7 @@ async fn check_template(content: &str, variables: &Value) -> Result<()> {
 
 fn check_variables(variables: &Value) -> Result<()> {
     let Some(object) = variables.as_object() else {
-        return Err(Error::field("variables", "must be an object"));
+        return Err(Error::field("variables", Wrong::NotObject));
     };
     let named = |name: &String| {
         let mut letters = name.chars();
@@ -226,11 +223,11 @@ fn check_variables(variables: &Value) -> Result<()> {
             && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if !object.keys().all(named) {
-        return Err(Error::field("variables", "must have names of ASCII letters, digits and `_`"));
+        return Err(Error::field("variables", Wrong::VariableNames));
     }
     let text = variables.to_string();
     if text.len() > 20_000 || text.contains("\\u0000") {
-        return Err(Error::field("variables", "must be at most 20000 bytes, without NUL"));
+        return Err(Error::field("variables", Wrong::Bytes { max: 20_000, nul: true }));
     }
     Ok(())
 }
@@ -242,11 +239,11 @@ pub async fn create_prompt(
     draft: PromptDraft,
     idempotency: &Idempotency,
 ) -> Result<(Prompt, bool)> {
-    let name = draft.name.ok_or_else(|| Error::field("name", "is required"))?;
-    if let Some(message) = name_problem(&name) {
-        return Err(Error::field("name", message));
+    let name = draft.name.ok_or_else(|| Error::field("name", Wrong::Required))?;
+    if let Some(wrong) = name_problem(&name) {
+        return Err(Error::field("name", wrong));
     }
-    let content = draft.content.ok_or_else(|| Error::field("content", "is required"))?;
+    let content = draft.content.ok_or_else(|| Error::field("content", Wrong::Required))?;
     let variables = draft.variables.unwrap_or_else(|| json!({}));
     check_variables(&variables)?;
     check_template(&content, &variables).await?;
@@ -303,7 +300,7 @@ async fn edit(q: &mut impl Querier, user: UserId, prompt: &mut Prompt, draft: &P
     } else if let Some(version) = draft.version {
         let versions = projects::versions(q, user, prompt.id).await?;
         let Some(found) = versions.into_iter().find(|found| found.version == version) else {
-            return Err(Error::field("version", "is not one of this prompt's"));
+            return Err(Error::field("version", Wrong::Unfit("is not one of this prompt's")));
         };
         prompt.version = version;
         prompt.content = found.content;
@@ -320,10 +317,10 @@ pub async fn change_prompt(
     draft: PromptDraft,
 ) -> Result<Prompt> {
     if draft.content.is_some() && draft.version.is_some() {
-        return Err(Error::field("version", "cannot be given together with `content`"));
+        return Err(Error::field("version", Wrong::NotWith("content")));
     }
-    if let Some(message) = draft.name.as_deref().and_then(name_problem) {
-        return Err(Error::field("name", message));
+    if let Some(wrong) = draft.name.as_deref().and_then(name_problem) {
+        return Err(Error::field("name", wrong));
     }
     // Checked before the transaction, which others wait for.
     let mut checked = prompt_in(&mut ctx.db.read().await?, user, project, id).await?;
@@ -387,7 +384,7 @@ pub async fn preview(
             let prompt = prompt_in(&mut conn, user, project.id, id).await?;
             (prompt.content, prompt.variables.0)
         }
-        _ => return Err(Error::field("content", "or `prompt_id` must be given, and not both")),
+        _ => return Err(Error::field("content", Wrong::OnlyThisOr("prompt_id"))),
     };
     let own = variables.unwrap_or(own);
     check_variables(&own)?;
@@ -417,7 +414,7 @@ pub async fn put_key(
         return Err(Error::not_found("provider"));
     }
     if !(8..=500).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::field("api_key", "must be 8 to 500 visible ASCII characters"));
+        return Err(Error::field("api_key", Wrong::Ascii { min: 8, max: 500 }));
     }
     let sealed = ctx.sealer.seal(&place(project, provider), &Secret::new(key))?;
     let mut tx = ctx.db.begin().await?;

@@ -12,7 +12,7 @@ use crate::{
         message::MESSAGE_MAX,
         session::first_words,
     },
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     jobs::payload::{self, ChatPayload, ToolChoice},
     store::{
         self, Tx,
@@ -83,32 +83,31 @@ pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
 
 fn check_fields(ctx: &Context, chat: &NewChat) -> Result<()> {
     let mut errors = Vec::new();
-    let mut problem =
-        |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
     let length = chat.message.trim().chars().count();
     if length == 0 {
-        problem("message", "must not be empty".to_owned());
+        problem("message", Wrong::Empty);
     }
     if length > MESSAGE_MAX {
-        problem("message", format!("must be at most {MESSAGE_MAX} characters, and has {length}"));
+        problem("message", Wrong::TooLong { max: MESSAGE_MAX, length });
     }
     if chat.message.contains('\0') {
-        problem("message", "must not contain a NUL character".to_owned());
+        problem("message", Wrong::Nul);
     }
     if let Some(provider) = &chat.provider
         && !ctx.providers.has(provider)
     {
-        problem("provider", format!("must be one of {}", ctx.providers.offered_names().join(", ")));
+        problem("provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
     }
     if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0'))
     {
-        problem("model", "must be 1 to 200 characters".to_owned());
+        problem("model", Wrong::Text { min: 1, max: 200 });
     }
     if chat.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-        problem("temperature", "must be between 0 and 2".to_owned());
+        problem("temperature", Wrong::Range { min: 0, max: 2 });
     }
     if chat.max_tokens.is_some_and(|max| !(1..=1_000_000).contains(&max)) {
-        problem("max_tokens", "must be between 1 and 1000000".to_owned());
+        problem("max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
@@ -116,9 +115,7 @@ fn check_fields(ctx: &Context, chat: &NewChat) -> Result<()> {
 fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
     let Some(ToolChoice::Names(names)) = &chat.tools else { return Ok(()) };
     match names.iter().find(|name| !ctx.tools.knows(name)) {
-        Some(unknown) => {
-            Err(Error::field("tools", format!("names {unknown:?}, which is not configured here")))
-        }
+        Some(unknown) => Err(Error::field("tools", Wrong::NoTool(unknown.clone()))),
         None => Ok(()),
     }
 }
@@ -235,7 +232,7 @@ async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: Proje
     if store::projects::of_session(tx, user, session).await? == Some(project) {
         return Ok(());
     }
-    Err(Error::field("project_id", "is not the session's project"))
+    Err(Error::field("project_id", Wrong::Unfit("is not the session's project")))
 }
 
 /// What the first request with this key made, if there was one, and whether that failed in a way that may have passed.

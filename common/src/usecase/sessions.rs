@@ -7,17 +7,14 @@ use crate::{
         ids::{ProjectId, SessionId, UserId},
         session::{Session, TITLE_MAX},
     },
-    error::Code,
+    error::{Code, Wrong},
     store::{self, sessions::Change},
 };
 
 pub(super) fn check_title(title: &str) -> Result<()> {
     let length = title.chars().count();
     if title.trim().is_empty() || length > TITLE_MAX || title.chars().any(char::is_control) {
-        return Err(Error::field(
-            "title",
-            format!("must be 1 to {TITLE_MAX} characters, without control characters"),
-        ));
+        return Err(Error::field("title", Wrong::Line { min: 1, max: TITLE_MAX }));
     }
     Ok(())
 }
@@ -76,7 +73,9 @@ pub async fn change(ctx: &Context, user: UserId, id: SessionId, change: Change) 
     if let Some(status) = &change.status
         && !["active", "archived"].contains(&status.as_str())
     {
-        return Err(Error::field("status", "must be active or archived (DELETE deletes)"));
+        let values = &["active", "archived"];
+        let said = "active or archived (DELETE deletes)";
+        return Err(Error::field("status", Wrong::Choice { values, said }));
     }
     let change = Change { title: change.title.map(|title| title.trim().to_owned()), ..change };
     let mut tx = ctx.db.begin().await?;

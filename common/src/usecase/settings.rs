@@ -8,7 +8,7 @@ use crate::{
     chat::language,
     clock,
     domain::{ids::UserId, patch::Patch, texts},
-    error::FieldError,
+    error::{FieldError, Wrong},
     store::{self, Querier},
 };
 
@@ -108,30 +108,27 @@ pub struct ChatSettingsChange {
 
 impl ChatSettingsChange {
     fn check(&self, ctx: &Context, errors: &mut Vec<FieldError>) {
-        let mut problem = |field: &str, message: String| {
-            errors.push(FieldError { field: format!("chat_settings.{field}"), message });
+        let mut problem = |field: &str, wrong: Wrong| {
+            errors.push(FieldError::new(format!("chat_settings.{field}"), wrong));
         };
         if self.default_provider.new_value().is_some_and(|name| !ctx.providers.offers(name)) {
-            problem(
-                "default_provider",
-                format!("must be one of {}", ctx.providers.offered_names().join(", ")),
-            );
+            problem("default_provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
         }
         if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
-            problem("default_model", "must be 1 to 200 characters".to_owned());
+            problem("default_model", Wrong::Text { min: 1, max: 200 });
         }
         if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
-            problem("temperature", "must be between 0 and 2".to_owned());
+            problem("temperature", Wrong::Range { min: 0, max: 2 });
         }
         if self.max_tokens.new_value().is_some_and(|max| !(1..=1_000_000).contains(max)) {
-            problem("max_tokens", "must be between 1 and 1000000".to_owned());
+            problem("max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
         }
         if self.system_prompt.new_value().is_some_and(|text| !texts::fits(text, 20_000)) {
-            problem("system_prompt", "must be at most 20000 characters, without NUL".to_owned());
+            problem("system_prompt", Wrong::Text { min: 0, max: 20_000 });
         }
         if self.language.as_ref().is_some_and(|code| !language::is_known(code)) {
             let codes: Vec<&str> = language::LANGUAGES.iter().map(|(code, _)| *code).collect();
-            problem("language", format!("must be auto or one of {}", codes.join(", ")));
+            problem("language", Wrong::AutoOrOneOf(codes.join(", ")));
         }
     }
 
@@ -176,7 +173,7 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     ];
     for (field, value) in thresholds {
         if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
-            errors.push(FieldError { field: field.to_owned(), message: "must be from 0 to 1".to_owned() });
+            errors.push(FieldError::new(field, Wrong::Range { min: 0, max: 1 }));
         }
     }
     let chat = change.chat_settings.unwrap_or_default();
@@ -201,8 +198,8 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     let provider =
         set.default_provider.as_deref().filter(|name| ctx.providers.offers(name)).unwrap_or("auto");
     let model = set.default_model.as_deref().filter(|_| names_model);
-    if let Some((_, message)) = ctx.providers.refusal(provider, model, &[]) {
-        return Err(Error::field("chat_settings.default_model", message));
+    if let Some((_, wrong)) = ctx.providers.refusal(provider, model, &[]) {
+        return Err(Error::field("chat_settings.default_model", wrong));
     }
     let value = serde_json::to_value(&settings).map_err(Error::internal)?;
     store::settings::put(&mut tx, user, &value, clock::now()).await?;

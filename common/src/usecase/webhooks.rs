@@ -22,7 +22,7 @@ use crate::{
         job::Job,
     },
     egress::Request,
-    error::Code,
+    error::{Code, Wrong},
     jobs::{Ended, payload::WebhookPayload},
     secret::Secret,
     store::{self, jobs::NewJob, webhooks, webhooks::Webhook},
@@ -51,11 +51,11 @@ pub async fn create(
     idempotency: &Idempotency,
 ) -> Result<(Webhook, String, bool)> {
     if url.len() > 2_000 {
-        return Err(Error::field("url", "must be at most 2000 bytes"));
+        return Err(Error::field("url", Wrong::Bytes { max: 2_000, nul: false }));
     }
-    ctx.tools.egress().check_text(url).map_err(|error| Error::field("url", error.to_string()))?;
+    ctx.tools.egress().check_text(url).map_err(|error| Error::field("url", Wrong::Url(error.to_string())))?;
     if events.is_empty() || events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
-        return Err(Error::field("events", format!("must be some of {}", EVENTS.join(", "))));
+        return Err(Error::field("events", Wrong::SomeOf { values: EVENTS.join(", "), or_absent: false }));
     }
     let mut key = [0u8; 32];
     OsRng.try_fill_bytes(&mut key).map_err(|error| Error::internal(error.to_string()))?;

@@ -11,7 +11,10 @@ use std::{
 };
 
 use rapport_api::{policy::Policy, rule_of};
-use rapport_common::{error::Code, telemetry::metrics::METRICS};
+use rapport_common::{
+    error::{Code, FieldCode},
+    telemetry::metrics::METRICS,
+};
 use serde_json::Value;
 
 fn compare(path: &str, now: &str) {
@@ -61,9 +64,13 @@ fn docs_routes_txt_lists_every_operation() {
 
 #[test]
 fn docs_errors_md_lists_every_code() {
-    let mut text = "# Errors\n\nGenerated from `common/core/src/error.rs`. Every error is `application/problem+json` (RFC 9457): `type`, `title`,\n`status`, `detail` (a sentence for a person), `code` (stable), `request_id`, and for validation `errors: [{field, message}]`.\n\n| code | status | when |\n| --- | --- | --- |\n".to_owned();
+    let mut text = "# Errors\n\nGenerated from `common/core/src/error.rs`. Every error is `application/problem+json` (RFC 9457): `type`, `title`,\n`status`, `detail` (a sentence for a person), `code` (stable), `request_id`, and for validation `errors: [{field, message, code, params}]`:\nsee below.\n\n| code | status | when |\n| --- | --- | --- |\n".to_owned();
     for code in Code::ALL {
         text += &format!("| `{}` | {} | {} |\n", code.as_str(), code.status(), code.meaning().trim());
+    }
+    text += "\n## What is wrong with a field\n\n`errors[].code` of 422, generated from `common/core/src/error/field.rs`: stable, like the codes above, though there may be more of\nthem one day. `params` holds the values that are named here, numbers and texts, to write the sentence in another language;\n`message` is the sentence in English, and completes \"`field` …\".\n\n| code | what is wrong |\n| --- | --- |\n";
+    for code in FieldCode::ALL {
+        text += &format!("| `{}` | {} |\n", code.as_str(), code.meaning().trim());
     }
     compare("docs/errors.md", &text);
 }

@@ -13,6 +13,7 @@ mod configuration;
 mod connections;
 mod erasure;
 mod failover;
+mod field_codes;
 mod guessing;
 mod idempotency;
 mod limits;

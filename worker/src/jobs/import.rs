@@ -6,6 +6,7 @@ use rapport_common::{
         ids::{BlobId, UserId},
         job::Job,
     },
+    error::Wrong,
     jobs::payload::ImportPayload,
     memory::{
         records::{RECORD_MAX, Record, Splitter},
@@ -164,7 +165,7 @@ fn record(line: &[u8]) -> Result<csv::StringRecord, String> {
 }
 
 fn header(line: Option<Record>) -> Result<Vec<String>> {
-    let refused = |message: String| Error::field("memories", message);
+    let refused = |said: String| Error::field("memories", Wrong::Columns(said));
     let line = match line {
         Some(Record::Whole(line)) => line,
         Some(Record::TooLong) => return Err(refused(format!("has a first line that {}", too_long(true)))),

@@ -1,11 +1,13 @@
 // Requests to the API: with the token, with a key against doubling, and with errors as the API words them.
 import { at } from './paths.js';
 import * as auth from './auth.js';
+import { need } from '../core/i18n.js';
 import { outdated, signInNeeded } from '../core/store.js';
 
 /**
  * What went wrong, in the API's words; `offline` when nothing came back at all.
- * @typedef {{status?: number, code?: string, title?: string, detail?: string, errors?: {field: string, message: string}[], request_id?: string,
+ * @typedef {{field: string, message: string, code?: string, params?: Record<string, any>}} Wrong
+ * @typedef {{status?: number, code?: string, title?: string, detail?: string, errors?: Wrong[], request_id?: string,
  *   offline?: boolean, retryAfter?: number | null, job?: string | null}} Fields
  * @typedef {{places?: Record<string, any>, query?: Record<string, any> | null, body?: any, key?: string, signal?: AbortSignal,
  *   headers?: Record<string, string>, anonymous?: boolean, keepalive?: boolean}} Options
@@ -40,10 +42,15 @@ function compare(response) {
   if (version !== here) outdated.value = true;
 }
 
+/** The words for wrong fields come when a field is wrong. Without them the API's own are shown. */
+const WORDS_WITHIN = 3_000;
+
 export async function problemOf(response) {
   const retryAfter = Number(response.headers.get('retry-after')) || null;
+  /** @type {Fields} */
   let body = {};
   try { body = await response.json(); } catch { /* a proxy's page */ }
+  if (body.errors?.length) await Promise.race([need('wrong').catch(() => {}), quiet(WORDS_WITHIN)]);
   return new Problem({ status: response.status, code: 'unknown', detail: response.statusText, ...body, retryAfter,
     job: response.headers.get('x-job-id') });
 }

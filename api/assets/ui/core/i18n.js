@@ -21,7 +21,11 @@ function browsers() {
 /** Fetches a language's words of one group, once. */
 function fetchGroup(lang, group) {
   const key = `${lang}/${group}`;
-  if (!fetched.has(key)) fetched.set(key, import(`../words/${key}.js`).then((module) => Object.assign(loaded[lang], module[group])));
+  if (!fetched.has(key)) {
+    const coming = import(`../words/${key}.js`).then((module) => Object.assign(loaded[lang], module[group]));
+    fetched.set(key, coming);
+    coming.catch(() => fetched.delete(key));
+  }
   return fetched.get(key);
 }
 
@@ -67,6 +71,9 @@ export function t(key, names = {}) {
 
 export const number = (value, options) => new Intl.NumberFormat(language.value, options).format(value);
 export const percent = (value) => number(value, { style: 'percent', maximumFractionDigits: 0 });
+
+/** Whether the reader's language itself has words for a key. */
+export const known = (key) => key in loaded[language.value];
 
 /** A code of the API in words, or the code itself where we have none. */
 export function word(group, code) {

@@ -1,5 +1,6 @@
 // A labelled field with its help and its error beside it.
 import { html } from '../core/dom.js';
+import { told } from '../core/wrong.js';
 
 export function Field({ label, help, error, name, type = 'text', value, onInput, rows, children, ...rest }) {
   const id = `field-${name}`;
@@ -21,4 +22,4 @@ export function Field({ label, help, error, name, type = 'text', value, onInput,
  * The errors of a Problem by field.
  * @returns {Record<string, string>}
  */
-export const byField = (problem) => Object.fromEntries((problem?.errors ?? []).map(({ field, message }) => [field, message]));
+export const byField = (problem) => Object.fromEntries((problem?.errors ?? []).map((error) => [error.field, told(error)]));

@@ -1,6 +1,7 @@
 // What went wrong: the API's sentence, with the code and the request behind “Details”.
 import { html, useEffect, useState } from '../core/dom.js';
 import { t } from '../core/i18n.js';
+import { sentence } from '../core/wrong.js';
 
 export function ProblemLine({ problem, onRetry }) {
   // What passes within a minute is waited for; a budget that comes back tomorrow is only said.
@@ -18,7 +19,7 @@ export function ProblemLine({ problem, onRetry }) {
     return () => clearInterval(timer);
   }, [problem]);
   if (!problem) return null;
-  const text = problem.offline ? t('problem.offline') : problem.detail || t('problem.unknown');
+  const text = problem.offline ? t('problem.offline') : sentence(problem) || t('problem.unknown');
   return html`<div class="problem" role="alert">
     <p>${text}${left > 0 && onRetry ? ` ${t('problem.again', { n: left })}` : ''}</p>
     ${onRetry && html`<button type="button" onClick=${onRetry}>${t('try.again')}</button>`}

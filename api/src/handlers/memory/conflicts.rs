@@ -8,7 +8,7 @@ use rapport_common::{
         ids::{ConflictId, MemoryId},
         memory::{Actor, ConflictStatus, Judgement, MemoryView},
     },
-    error::Code,
+    error::{Code, Wrong},
     jobs::payload::ConsolidationPayload,
     store::{
         memories,
@@ -179,10 +179,9 @@ pub async fn resolve(
     let keep = match body.keep.as_str() {
         "both" => Keep::Both,
         "neither" => Keep::Neither,
-        id => Keep::One(
-            id.parse()
-                .map_err(|_| Error::field("keep", "must be the id of one of the two, or both, or neither"))?,
-        ),
+        id => Keep::One(id.parse().map_err(|_| {
+            Error::field("keep", Wrong::Unfit("must be the id of one of the two, or both, or neither"))
+        })?),
     };
     let resolved =
         conflicts::resolve(&state.ctx, caller.user, id, &keep, body.correct_content.as_deref()).await?;

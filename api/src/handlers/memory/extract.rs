@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
     domain::{ids::SessionId, memory::RunOutcome, message::Usage},
+    error::Wrong,
     store::extraction,
     usecase::memory::extraction::read_again,
 };
@@ -51,7 +52,7 @@ pub async fn extract(
     let session = match (&body.session_id, body.backfill) {
         (Some(text), false) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
         (None, true) => None,
-        _ => return Err(Error::field("session_id", "or `backfill: true` must be given, and not both").into()),
+        _ => return Err(Error::field("session_id", Wrong::OnlyThisOr("backfill: true")).into()),
     };
     let idempotency = key.map(|key| (key, bytes.to_vec()));
     let job = read_again(&state.ctx, caller.user, session, body.dry_run, &idempotency).await?;

@@ -3,7 +3,7 @@
 use axum::{Json as Answer, extract::State, response::Response};
 use rapport_common::{
     Error,
-    error::Code,
+    error::{Code, Wrong},
     jobs::payload::ConsolidationPayload,
     store::memory_conflicts::{self, Suggestion},
     usecase::memory::{consolidate, merge},
@@ -57,7 +57,7 @@ pub async fn consolidate(
     Raw(body, bytes): Raw<ConsolidateBody>,
 ) -> Result<Response> {
     if !(2..=merge::MOST).contains(&body.memory_ids.len()) {
-        return Err(Error::field("memory_ids", format!("must be 2 to {} memories", merge::MOST)).into());
+        return Err(Error::field("memory_ids", Wrong::DifferentMemories { min: 2, max: merge::MOST }).into());
     }
     let ids = memory_ids(&body.memory_ids)?;
     let idempotency = key.map(|key| (key, bytes.to_vec()));
@@ -142,7 +142,7 @@ pub async fn classify_expiration(
     Json(body): Json<ClassifyBody>,
 ) -> Result<Response> {
     if body.memory_ids.len() > 100 {
-        return Err(Error::field("memory_ids", "must be at most 100").into());
+        return Err(Error::field("memory_ids", Wrong::Count { min: 0, max: 100 }).into());
     }
     let ids = memory_ids(&body.memory_ids)?;
     let found =

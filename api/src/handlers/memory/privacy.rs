@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
     domain::memory::{MemoryStatus, MemoryType},
+    error::Wrong,
     store::memories::Criteria,
     usecase::memory::edit::{self, Doomed},
 };
@@ -45,10 +46,10 @@ pub async fn privacy(
     Json(body): Json<PrivacyBody>,
 ) -> Result<Answer<Updated>> {
     if body.memory_ids.is_empty() || body.memory_ids.len() > 200 {
-        return Err(Error::field("memory_ids", "must be 1 to 200").into());
+        return Err(Error::field("memory_ids", Wrong::Count { min: 1, max: 200 }).into());
     }
     if body.shared_with.as_ref().is_some_and(|with| with.len() > 50) {
-        return Err(Error::field("shared_with", "must be at most 50").into());
+        return Err(Error::field("shared_with", Wrong::Count { min: 0, max: 50 }).into());
     }
     let ids = memory_ids(&body.memory_ids)?;
     let updated =
@@ -89,7 +90,7 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
     match (&body.memory_ids, &body.filter_criteria) {
         (Some(ids), None) => {
             if ids.is_empty() || ids.len() > 1_000 {
-                return Err(Error::field("memory_ids", "must be 1 to 1000").into());
+                return Err(Error::field("memory_ids", Wrong::Count { min: 1, max: 1_000 }).into());
             }
             Ok(Doomed::Ids(memory_ids(ids)?))
         }
@@ -100,7 +101,7 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
                 && importance_lt.is_none()
                 && created_before.is_none()
             {
-                return Err(Error::field("filter_criteria", "must have at least one criterion").into());
+                return Err(Error::field("filter_criteria", Wrong::NoCriterion).into());
             }
             let memory_type = memory_type.as_deref().map(str::parse).transpose();
             let memory_type =
@@ -109,7 +110,9 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
             let status =
                 status.map_err(|_| Error::field("filter_criteria.status", MemoryStatus::one_of()))?;
             if importance_lt.is_some_and(|most| !(0.0..=1.0).contains(&most)) {
-                return Err(Error::field("filter_criteria.importance_lt", "must be from 0 to 1").into());
+                return Err(
+                    Error::field("filter_criteria.importance_lt", Wrong::Range { min: 0, max: 1 }).into()
+                );
             }
             Ok(Doomed::Matching(Criteria {
                 status,
@@ -118,7 +121,7 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
                 created_before: *created_before,
             }))
         }
-        _ => Err(Error::field("memory_ids", "or `filter_criteria` must be given, and not both").into()),
+        _ => Err(Error::field("memory_ids", Wrong::OnlyThisOr("filter_criteria")).into()),
     }
 }
 

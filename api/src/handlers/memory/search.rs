@@ -9,7 +9,7 @@ use rapport_common::{
         memory::{MemoryStatus, MemoryType, MemoryView},
         message::Role,
     },
-    error::FieldError,
+    error::{FieldError, Wrong},
     memory::rank::{Explained, Mode},
     usecase::memory::search::{self, Document, Hit, Query},
 };
@@ -84,22 +84,21 @@ pub struct SearchHit {
 impl SearchBody {
     fn query(self) -> Result<Query> {
         let mut errors = Vec::new();
-        let mut problem =
-            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
         let length = self.query.trim().chars().count();
         if length == 0 || length > 2_000 || self.query.contains('\0') {
-            problem("query", "must be 1 to 2000 characters".to_owned());
+            problem("query", Wrong::Text { min: 1, max: 2_000 });
         }
         let limit = self.limit.unwrap_or(10);
         if !(1..=100).contains(&limit) {
-            problem("limit", "must be from 1 to 100".to_owned());
+            problem("limit", Wrong::Range { min: 1, max: 100 });
         }
         let mode = match (self.mode.as_deref(), self.use_semantic_search) {
             (Some("semantic"), _) => Mode::Semantic,
             (Some("keyword"), _) | (None, Some(false)) => Mode::Keyword,
             (Some("hybrid") | None, _) => Mode::Hybrid,
             (Some(_), _) => {
-                problem("mode", "must be semantic, keyword or hybrid".to_owned());
+                problem("mode", Wrong::Either(&["semantic", "keyword", "hybrid"]));
                 Mode::Hybrid
             }
         };
@@ -112,14 +111,15 @@ impl SearchBody {
             problem("status", MemoryStatus::one_of());
         }
         if self.min_importance.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
-            problem("min_importance", "must be from 0 to 1".to_owned());
+            problem("min_importance", Wrong::Range { min: 0, max: 1 });
         }
         if self.contexts.len() > 20 {
-            problem("contexts", "must be at most 20".to_owned());
+            problem("contexts", Wrong::Count { min: 0, max: 20 });
         }
         let sources = self.sources.unwrap_or_else(|| vec!["memories".to_owned()]);
         if sources.is_empty() || sources.iter().any(|source| source != "memories" && source != "messages") {
-            problem("sources", "must be memories, messages, or both".to_owned());
+            let values = &["memories", "messages"];
+            problem("sources", Wrong::Choice { values, said: "memories, messages, or both" });
         }
         if !errors.is_empty() {
             return Err(Error::fields(errors).into());

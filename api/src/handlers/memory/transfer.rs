@@ -15,7 +15,7 @@ use rapport_common::{
         job::{JobKind, JobStatus},
         memory::{MemoryStatus, MemoryType},
     },
-    error::Code,
+    error::{Code, Wrong},
     jobs::payload::{self, ExportPayload, ImportPayload},
     memory::json_upload::{Piece, Scanner},
     store::{blobs, jobs},
@@ -251,11 +251,11 @@ async fn read_json(
     let fits = match format.as_str() {
         "json" => !is_text,
         "csv" => is_text || spool.rows == 0,
-        _ => return Err(Error::field("format", "must be json or csv").into()),
+        _ => return Err(Error::field("format", Wrong::Either(&["json", "csv"])).into()),
     };
     if !fits {
-        let message = "must be a list of memories for json, and one text for csv";
-        return Err(Error::field("memories", message).into());
+        let wrong = Wrong::Unfit("must be a list of memories for json, and one text for csv");
+        return Err(Error::field("memories", wrong).into());
     }
     Ok((format, text("merge_strategy")))
 }
@@ -297,11 +297,7 @@ pub async fn import(
     let merge_strategy = strategy.or(query.merge_strategy).unwrap_or_else(|| "skip_duplicates".to_owned());
     if !import::STRATEGIES.contains(&merge_strategy.as_str()) {
         spool.throw_away().await?;
-        return Err(Error::field(
-            "merge_strategy",
-            format!("must be one of {}", import::STRATEGIES.join(", ")),
-        )
-        .into());
+        return Err(Error::field("merge_strategy", Wrong::OneOf(import::STRATEGIES.join(", "))).into());
     }
     spool.flush(0).await?;
     let payload = ImportPayload { blob_id: spool.blob, format, merge_strategy, rows: spool.rows };

@@ -4,6 +4,7 @@ use axum::{Json as Answer, extract::State};
 use rapport_common::{
     Error,
     domain::memory::MemoryView,
+    error::Wrong,
     usecase::memory::edit::{self, Action, Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ impl VerifyBody {
             "confirm" => Action::Confirm,
             "reject" => Action::Reject,
             "correct" => Action::Correct,
-            _ => return Err(Error::field("action", "must be confirm, reject or correct").into()),
+            _ => return Err(Error::field("action", Wrong::Either(&["confirm", "reject", "correct"])).into()),
         };
         let Self { corrected_content, corrected_importance, feedback, .. } = self;
         Ok(Verdict { action, corrected_content, corrected_importance, feedback })
@@ -92,7 +93,7 @@ pub async fn verify_many(
     Json(body): Json<VerifyMany>,
 ) -> Result<Answer<Verified>> {
     if body.verifications.is_empty() || body.verifications.len() > MOST {
-        return Err(Error::field("verifications", format!("must be 1 to {MOST}")).into());
+        return Err(Error::field("verifications", Wrong::Count { min: 1, max: MOST }).into());
     }
     let mut all = Vec::with_capacity(body.verifications.len());
     for one in body.verifications {

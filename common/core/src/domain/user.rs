@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_security::{MixedScript, skeleton};
 
 use super::ids::UserId;
+use crate::error::Wrong;
 
 #[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct User {
@@ -80,9 +81,9 @@ pub fn normalise_login(text: &str) -> Option<String> {
 }
 
 /// What is wrong with a person's name, or `None`.
-pub fn name_problem(name: &str) -> Option<&'static str> {
+pub fn name_problem(name: &str) -> Option<Wrong> {
     (!(2..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))
-        .then_some("must be 2 to 100 characters, without control characters")
+        .then_some(Wrong::Line { min: 2, max: 100 })
 }
 
 /// What a new password must have (`PASSWORD__…`).
@@ -102,7 +103,7 @@ impl Default for PasswordRules {
 
 /// What is wrong with a new password, or `None`. It keeps the rules, has at most 128 characters, and is not one of the
 /// most common ones.
-pub fn password_problem(password: &str, rules: PasswordRules) -> Option<String> {
+pub fn password_problem(password: &str, rules: PasswordRules) -> Option<Wrong> {
     const COMMON: &[&str] = &[
         "password1",
         "password12",
@@ -161,25 +162,24 @@ pub fn password_problem(password: &str, rules: PasswordRules) -> Option<String> 
     ];
     let length = password.chars().count();
     if length < rules.min_length {
-        return Some(format!("must have at least {} characters", rules.min_length));
+        return Some(Wrong::TooShort(rules.min_length));
     }
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
-    let problem = if length > 128 {
-        "must have at most 128 characters"
+    if length > 128 {
+        Some(Wrong::TooLong { max: 128, length })
     } else if password.contains('\0') {
-        "must not contain a NUL character"
+        Some(Wrong::Nul)
     } else if rules.upper && !has(char::is_uppercase) {
-        "must contain an upper-case letter"
+        Some(Wrong::NoUpperCase)
     } else if rules.lower && !has(char::is_lowercase) {
-        "must contain a lower-case letter"
+        Some(Wrong::NoLowerCase)
     } else if rules.digit && !has(char::is_numeric) {
-        "must contain a digit"
+        Some(Wrong::NoDigit)
     } else if COMMON.contains(&password.to_lowercase().as_str()) {
-        "is one of the most common passwords: choose another"
+        Some(Wrong::CommonPassword)
     } else {
-        return None;
-    };
-    Some(problem.to_owned())
+        None
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +241,7 @@ mod tests {
     fn password_rules_can_be_others() {
         let lenient = PasswordRules { min_length: 6, upper: false, lower: true, digit: false };
         assert_eq!(password_problem("tulips", lenient), None);
-        assert!(password_problem("tulip", lenient).is_some_and(|text| text.contains('6')));
+        assert!(password_problem("tulip", lenient).is_some_and(|wrong| wrong.to_string().contains('6')));
         // The most common ones are refused whatever the rules.
         assert!(password_problem("password123", lenient).is_some());
     }

@@ -9,7 +9,7 @@ use crate::{
         ids::{ConflictId, MemoryId, UserId},
         memory::{Action, Actor, ConflictStatus, Memory, MemoryStatus},
     },
-    error::Code,
+    error::{Code, Wrong},
     store::memory_conflicts::{self, Conflict},
 };
 
@@ -30,10 +30,13 @@ pub async fn resolve(
 ) -> Result<Conflict> {
     if let Some(content) = correct_content {
         if !matches!(keep, Keep::One(_)) {
-            return Err(Error::field("correct_content", "needs `keep` to be the id of one of the two"));
+            return Err(Error::field(
+                "correct_content",
+                Wrong::Unfit("needs `keep` to be the id of one of the two"),
+            ));
         }
-        if let Some(message) = content_problem(content) {
-            return Err(Error::field("correct_content", message));
+        if let Some(wrong) = content_problem(content) {
+            return Err(Error::field("correct_content", wrong));
         }
     }
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
@@ -48,7 +51,10 @@ pub async fn resolve(
         Keep::One(kept) if *kept == a.id => keep_one(&mut changes, &a, &b, correct_content).await?,
         Keep::One(kept) if *kept == b.id => keep_one(&mut changes, &b, &a, correct_content).await?,
         Keep::One(_) => {
-            return Err(Error::field("keep", "must be the id of one of the two, or both, or neither"));
+            return Err(Error::field(
+                "keep",
+                Wrong::Unfit("must be the id of one of the two, or both, or neither"),
+            ));
         }
         Keep::Both => {
             for memory in [&a, &b] {

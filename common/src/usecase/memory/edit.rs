@@ -12,7 +12,7 @@ use crate::{
         texts,
         user::normalise_login,
     },
-    error::{Code, FieldError},
+    error::{Code, FieldError, Wrong},
     memory::{essential, slots, text},
     store::{
         self, Querier,
@@ -40,12 +40,11 @@ pub struct Draft {
 impl Draft {
     pub fn check(&self) -> Result<()> {
         let mut errors = Vec::new();
-        let mut problem =
-            |field: &str, message: String| errors.push(FieldError { field: field.to_owned(), message });
+        let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
         if let Some(content) = &self.content
-            && let Some(message) = content_problem(content)
+            && let Some(wrong) = content_problem(content)
         {
-            problem("content", message);
+            problem("content", wrong);
         }
         if let Some(memory_type) = &self.memory_type
             && memory_type.parse::<MemoryType>().is_err()
@@ -54,7 +53,7 @@ impl Draft {
         }
         for (field, value) in [("importance", self.importance), ("confidence", self.confidence)] {
             if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
-                problem(field, "must be from 0 to 1".to_owned());
+                problem(field, Wrong::Range { min: 0, max: 1 });
             }
         }
         for (field, value) in [("subject", &self.subject), ("slot", &self.slot), ("object", &self.object)] {
@@ -62,7 +61,7 @@ impl Draft {
                 .as_ref()
                 .is_some_and(|text| text.chars().count() > 200 || text.chars().any(char::is_control))
             {
-                problem(field, "must be at most 200 characters, without control characters".to_owned());
+                problem(field, Wrong::Line { min: 0, max: 200 });
             }
         }
         if let Some(contexts) = &self.contexts
@@ -71,12 +70,12 @@ impl Draft {
                     .iter()
                     .any(|c| c.trim().is_empty() || c.len() > 100 || c.chars().any(char::is_control)))
         {
-            problem("contexts", "must be at most 20 words or phrases of up to 100 bytes".to_owned());
+            problem("contexts", Wrong::Phrases { max: 20, bytes: 100 });
         }
         if let (Patch::Set(from), Patch::Set(to)) = (self.valid_from, self.valid_to)
             && to < from
         {
-            problem("valid_to", "must not be before `valid_from`".to_owned());
+            problem("valid_to", Wrong::Before("valid_from"));
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
     }
@@ -125,14 +124,14 @@ impl Draft {
 }
 
 /// Why a text cannot be a memory.
-pub fn content_problem(content: &str) -> Option<String> {
+pub fn content_problem(content: &str) -> Option<Wrong> {
     let length = content.trim().chars().count();
     if text::normalise(content).is_empty() {
-        Some("must have at least one word".to_owned())
+        Some(Wrong::NoWord)
     } else if length > CONTENT_MAX {
-        Some(format!("must be at most {CONTENT_MAX} characters, and has {length}"))
+        Some(Wrong::TooLong { max: CONTENT_MAX, length })
     } else if content.contains('\0') {
-        Some("must not contain a NUL character".to_owned())
+        Some(Wrong::Nul)
     } else {
         None
     }
@@ -156,7 +155,7 @@ pub async fn add(
     idempotency: &Idempotency,
 ) -> Result<(Memory, Added)> {
     draft.check()?;
-    let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
+    let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let mut memory =
         Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
@@ -201,7 +200,7 @@ pub async fn propose(
     draft: Draft,
 ) -> Result<(bool, &'static str)> {
     draft.check()?;
-    let content = draft.content.clone().ok_or_else(|| Error::field("content", "is required"))?;
+    let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let norm = text::normalise(&content);
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     if memories::is_forgotten(&mut changes.tx, user, &forgotten_hash(ctx, &norm)).await? {
@@ -287,20 +286,20 @@ impl Verdict {
     pub fn check(&self) -> Result<()> {
         match (self.action, &self.corrected_content) {
             (Action::Correct, None) if self.corrected_importance.is_none() => {
-                return Err(Error::field("corrected_content", "is required to correct a memory"));
+                return Err(Error::field("corrected_content", Wrong::RequiredTo("correct a memory")));
             }
             (Action::Correct, Some(content)) => {
-                if let Some(message) = content_problem(content) {
-                    return Err(Error::field("corrected_content", message));
+                if let Some(wrong) = content_problem(content) {
+                    return Err(Error::field("corrected_content", wrong));
                 }
             }
             _ => {}
         }
         if self.corrected_importance.is_some_and(|importance| !(0.0..=1.0).contains(&importance)) {
-            return Err(Error::field("corrected_importance", "must be from 0 to 1"));
+            return Err(Error::field("corrected_importance", Wrong::Range { min: 0, max: 1 }));
         }
         if self.feedback.as_ref().is_some_and(|text| !texts::fits(text, 1_000)) {
-            return Err(Error::field("feedback", "must be at most 1000 characters"));
+            return Err(Error::field("feedback", Wrong::Text { min: 0, max: 1_000 }));
         }
         Ok(())
     }
@@ -416,8 +415,7 @@ async fn readers(changes: &mut Changes, names: &[String]) -> Result<Vec<Reader>>
     let mut readers: Vec<Reader> = Vec::new();
     for name in names.iter().map(|name| name.trim()) {
         if name.is_empty() || name.chars().count() > 254 || name.chars().any(char::is_control) {
-            let message = "must be names of 1 to 254 characters, without control characters";
-            return Err(Error::field("shared_with", message));
+            return Err(Error::field("shared_with", Wrong::Names { min: 1, max: 254 }));
         }
         if readers.iter().any(|reader| reader.name == name) {
             continue;

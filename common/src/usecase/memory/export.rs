@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     Context, Error, Result,
     domain::ids::{MemoryId, UserId},
+    error::Wrong,
     jobs::payload::ExportPayload,
     memory::transfer::{COLUMNS, Row},
     store::{memories, memory_links},
@@ -18,7 +19,7 @@ const LINKS: i64 = 1_000_000;
 
 pub fn check(spec: &ExportPayload) -> Result<()> {
     if !["json", "csv"].contains(&spec.format.as_str()) {
-        return Err(Error::field("format", "must be json or csv"));
+        return Err(Error::field("format", Wrong::Either(&["json", "csv"])));
     }
     Ok(())
 }

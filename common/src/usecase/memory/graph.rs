@@ -9,6 +9,7 @@ use crate::{
         ids::{MemoryId, UserId},
         memory::{Actor, Relationship},
     },
+    error::Wrong,
     store::memory_links::{self, Link},
 };
 
@@ -28,7 +29,7 @@ pub async fn link(
     relationship: Relationship,
 ) -> Result<(Link, DateTime<Utc>, bool)> {
     if source == target {
-        return Err(Error::field("target_id", "must not be the memory itself"));
+        return Err(Error::field("target_id", Wrong::Unfit("must not be the memory itself")));
     }
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     changes.get(source).await?;

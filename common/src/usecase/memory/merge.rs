@@ -8,7 +8,7 @@ use crate::{
         ids::{MemoryId, UserId},
         memory::{Action, Actor, Memory, MemoryStatus, MemoryType},
     },
-    error::Code,
+    error::{Code, Wrong},
     store::{memories, memory_links},
 };
 
@@ -20,7 +20,7 @@ pub async fn check(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result<Vec<
     distinct.sort();
     distinct.dedup();
     if distinct.len() != ids.len() || !(2..=MOST).contains(&ids.len()) {
-        return Err(Error::field("memory_ids", format!("must be 2 to {MOST} different memories")));
+        return Err(Error::field("memory_ids", Wrong::DifferentMemories { min: 2, max: MOST }));
     }
     let found = memories::get_many(&mut ctx.db.read().await?, user, ids).await?;
     mergeable(&found, ids)?;

@@ -4,6 +4,7 @@ import { t } from '../../core/i18n.js';
 import { go } from '../../core/router.js';
 import { inField, nameOf } from '../../core/keys.js';
 import { copy } from '../../core/copy.js';
+import { sentence } from '../../core/wrong.js';
 import { newKey, post } from '../../api/client.js';
 import { Later } from '../../parts/later.js';
 import { ProblemLine } from '../../parts/problem.js';
@@ -48,7 +49,7 @@ export function Question({ message, chat }) {
 export function Outgoing({ item, chat }) {
   // An item changes in place: this draws it anew when any has.
   void chat.outgoing.value;
-  const why = item.problem && !item.problem.offline ? item.problem.detail : t('outgoing.waiting');
+  const why = item.problem && !item.problem.offline ? sentence(item.problem) : t('outgoing.waiting');
   const state = item.state === 'failed' ? null : item.state === 'waiting' ? why : t('outgoing.sending');
   return html`<div class="turn"><article class="message question outgoing">
     <p class="words" dir="auto" lang=${script(item.text)}>${item.text}</p>

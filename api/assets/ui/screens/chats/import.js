@@ -2,6 +2,7 @@
 import { html, useRef } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { loadChats } from '../../core/session.js';
+import { told } from '../../core/wrong.js';
 import { newKey, post, Problem } from '../../api/client.js';
 
 /** What is wrong with a file, in our words. */
@@ -29,7 +30,9 @@ function conversations(text) {
 }
 
 /** `messages[3].role` is of the fourth message. */
-function wording({ field, message }) {
+function wording(error) {
+  const { field } = error;
+  const message = told(error);
   const [, index, part] = /^messages\[(\d+)\]\.?(\w*)/.exec(field) ?? [];
   if (index === undefined) return `${field}: ${message}`;
   return t(part ? 'import.wrong.at' : 'import.wrong.whole', { n: Number(index) + 1, part, message });

@@ -1,8 +1,9 @@
 // One dead job: a line with its error, opened to its tries, times, owner and request.
-import { html, useState } from '../../core/dom.js';
-import { t, word } from '../../core/i18n.js';
+import { html, useEffect, useState } from '../../core/dom.js';
+import { need, t, word } from '../../core/i18n.js';
 import { ago, moment } from '../../core/time.js';
 import { user } from '../../core/store.js';
+import { told } from '../../core/wrong.js';
 import { get } from '../../api/client.js';
 import { Loaded, useLoad } from '../../parts/list.js';
 import { who } from './names.js';
@@ -19,6 +20,13 @@ function Own({ id }) {
 
 function Fact({ name, children }) {
   return html`<div><dt>${t(name)}</dt><dd dir="auto">${children}</dd></div>`;
+}
+
+/** What was wrong with which field: kept with the job, so that no answer brought the words for it. */
+function Fields({ errors }) {
+  const [, redraw] = useState(0);
+  useEffect(() => { need('wrong').then(() => redraw(1), () => {}); }, []);
+  return html`<ul>${errors.map((one, at) => html`<li key=${at} dir="auto"><code>${one.field}</code> ${told(one)}</li>`)}</ul>`;
 }
 
 export function DeadRow({ job, marked, busy, onMark, onAct }) {
@@ -40,7 +48,7 @@ export function DeadRow({ job, marked, busy, onMark, onAct }) {
       <${Fact} name="ops.request">${error?.request_id ? html`<code>${error.request_id}</code>` : t('ops.unknown')}<//>
       <${Fact} name="ops.made">${moment(job.created_at)}<//>
       <${Fact} name="ops.ended">${job.finished_at ? moment(job.finished_at) : t('ops.unknown')}<//></dl>
-      ${error?.errors?.length > 0 && html`<ul>${error.errors.map((one, at) => html`<li key=${at} dir="auto"><code>${one.field}</code> ${one.message}</li>`)}</ul>`}
+      ${error?.errors?.length > 0 && html`<${Fields} errors=${error.errors} />`}
       ${job.user_id === user.value?.id ? html`<${Own} id=${job.id} />` : html`<p class="quiet">${t('ops.payload.private')}</p>`}
       ${error && html`<details><summary>${t('details')}</summary><pre class="scroll" role="region" tabindex="0" aria-label=${t('ops.error')}>${JSON.stringify(error, null, 2)}</pre></details>`}</div>`}</li>`;
 }

@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from '../../core/dom.js';
 import { number, t } from '../../core/i18n.js';
 import * as drafts from '../../core/drafts.js';
 import { user } from '../../core/store.js';
+import { told } from '../../core/wrong.js';
 import { patch, post, remove, Problem } from '../../api/client.js';
 import { Confirm } from '../../parts/dialog.js';
 import { Field, byField } from '../../parts/field.js';
@@ -46,14 +47,13 @@ function useDraft(id, content, saved, setContent) {
   useEffect(() => { if (known.current) drafts.save(user.value.id, place, content === saved ? null : { text: content }); }, [content, saved]);
 }
 
-/** “line 3, column 7: …” of the API's sentence, with the line itself and a mark below the place. */
+/** Where the template is wrong and why, with the line itself and a mark below the place. */
 function Wrong({ problem, content, onGo }) {
-  const message = byField(problem).content;
-  if (!message) return html`<${ProblemLine} problem=${problem} />`;
-  const place = /^line (\d+), column (\d+): (.*)$/s.exec(message);
-  if (!place) return html`<p class="error">${message}</p>`;
-  const [line, column] = [Number(place[1]), Number(place[2])];
-  return html`<div class="wrong"><p class="error">${t('prompt.wrong', { line, column })} <span dir="auto">${place[3]}</span></p>
+  const error = problem.errors?.find((one) => one.field === 'content');
+  if (!error) return html`<${ProblemLine} problem=${problem} />`;
+  if (error.code !== 'wrong_template') return html`<p class="error">${told(error)}</p>`;
+  const { line, column, problem: why } = error.params;
+  return html`<div class="wrong"><p class="error">${t('prompt.wrong', { line, column })} <span dir="auto">${why}</span></p>
     <pre class="scroll" role="region" tabindex="0" aria-label=${t('prompt.line', { line })}>${`${content.split('\n')[line - 1] ?? ''}\n${' '.repeat(Math.max(0, column - 1))}^`}</pre>
     <button type="button" class="plain" onClick=${() => onGo(line, column)}>${t('prompt.go')}</button></div>`;
 }

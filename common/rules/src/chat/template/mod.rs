@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Code, Error, FieldError, Result};
+use crate::error::{Code, Error, FieldError, Result, Wrong};
 
 /// Characters of a template.
 pub const TEMPLATE_MAX: usize = 20_000;
@@ -41,10 +41,9 @@ impl Problem {
     }
 
     pub fn into_error(self, field: &str) -> Error {
-        let Problem { message, line, column } = self;
-        let message = format!("line {line}, column {column}: {message}");
-        let field = FieldError { field: field.to_owned(), message: message.clone() };
-        let mut error = Error::new(Code::Invalid, format!("The template is wrong: {message}."));
+        let Problem { message: problem, line, column } = self;
+        let field = FieldError::new(field, Wrong::Template { line, column, problem });
+        let mut error = Error::new(Code::Invalid, format!("The template is wrong: {}.", field.message));
         error.errors = vec![field];
         error
     }

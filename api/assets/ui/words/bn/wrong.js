@@ -1,0 +1,22 @@
+// কোনো ঘরে কী ভুল, এপিআইয়ের কোড অনুযায়ী: ঘরের নিচে বা তার নামের পরে বসে।
+export const wrong = {
+  'wrong.required': 'দিতেই হবে', 'wrong.empty': 'খালি রাখা যাবে না', 'wrong.given_twice': 'একবারের বেশি দেওয়া হয়েছে', 'wrong.unknown_field': 'নামে কোনো ঘর নেই',
+  'wrong.not_text': 'লেখা হতে হবে', 'wrong.not_boolean': 'হয় true, নয়তো false হতে হবে', 'wrong.not_number': 'সংখ্যা হতে হবে', 'wrong.not_whole_number': 'পূর্ণসংখ্যা হতে হবে',
+  'wrong.not_list': 'তালিকা হতে হবে', 'wrong.not_object': 'JSON অবজেক্ট হতে হবে', 'wrong.not_date': '{example}-এর মতো তারিখ ও সময় হতে হবে',
+  'wrong.not_id': '{prefix} দিয়ে শুরু হওয়া আইডি হতে হবে', 'wrong.wrong_form': 'যেমন হওয়ার কথা, তেমন নয়', 'wrong.too_short': 'কমপক্ষে {min} অক্ষরের হতে হবে',
+  'wrong.too_long': 'সর্বোচ্চ {max} অক্ষরের হতে পারে', 'wrong.too_many_bytes': 'সর্বোচ্চ {max} বাইটের হতে পারে', 'wrong.wrong_length': '{min} থেকে {max} অক্ষরের হতে হবে, NUL চিহ্ন ছাড়া',
+  'wrong.not_one_line': '{min} থেকে {max} অক্ষরের হতে হবে, নতুন লাইন বা ট্যাবের মতো চিহ্ন ছাড়া',
+  'wrong.not_ascii': '{min} থেকে {max} অক্ষরের হতে হবে: শুধু ইংরেজি অক্ষর, অঙ্ক ও চিহ্ন, ফাঁকা জায়গা ছাড়া', 'wrong.has_nul': 'এতে NUL চিহ্ন থাকা চলবে না',
+  'wrong.no_word': 'এতে অন্তত একটি শব্দ থাকতে হবে', 'wrong.out_of_range': '{min} থেকে {max}-এর মধ্যে হতে হবে', 'wrong.wrong_count': '{min} থেকে {max}টি হতে হবে',
+  'wrong.too_many': 'সর্বোচ্চ {max}টি হতে পারে', 'wrong.wrong_phrases': 'সর্বোচ্চ {max}টি শব্দ বা শব্দগুচ্ছ হতে পারে, প্রতিটি {bytes} বাইটের মধ্যে',
+  'wrong.wrong_names': 'এর প্রতিটি নাম {min} থেকে {max} অক্ষরের হতে হবে', 'wrong.not_one_of': 'এগুলোর একটি হতে হবে: {values}', 'wrong.not_some_of': 'এগুলো থেকে বেছে নিতে হবে: {values}',
+  'wrong.not_email': 'সঠিক ইমেইল ঠিকানা নয়', 'wrong.not_username': '{min} থেকে {max} অক্ষরের হতে হবে: একই লিপির অক্ষর, অঙ্ক, “_”, “.” বা “-”',
+  'wrong.no_upper_case': 'এতে একটি বড় হাতের অক্ষর থাকতে হবে', 'wrong.no_lower_case': 'এতে একটি ছোট হাতের অক্ষর থাকতে হবে', 'wrong.no_digit': 'এতে একটি অঙ্ক থাকতে হবে',
+  'wrong.common_password': 'খুব চেনা পাসওয়ার্ড: অন্য একটি বেছে নিন', 'wrong.this_or_other': 'অথবা “{other}” দিতে হবে', 'wrong.only_one_of': 'অথবা “{other}”, দুটির ঠিক একটি দিতে হবে',
+  'wrong.not_together': '“{other}” থাকলে দেওয়া যায় না', 'wrong.not_future': 'ভবিষ্যতের কোনো সময় হতে হবে', 'wrong.too_early': '“{other}”-এর আগে হতে পারে না',
+  'wrong.url_refused': 'উন্মুক্ত ইন্টারনেটের http বা https ঠিকানা হতে হবে, ভেতরে কোনো নাম বা পাসওয়ার্ড ছাড়া', 'wrong.no_provider': '{provider} এখানে ঠিক করা নেই; আছে {values}',
+  'wrong.no_provider_key': '{provider} এখানে ঠিক করা নেই; আছে {values}। আগে প্রকল্পে এর কী দিন, নয়তো অন্যটি বেছে নিন', 'wrong.no_model': '{model} নামে কোনো মডেল এখানে নেই; আছে {values}',
+  'wrong.no_tool': '{tool} নামে কোনো টুল এখানে ঠিক করা নেই', 'wrong.wrong_template': 'লাইন {line}, কলাম {column}: {problem}',
+  'wrong.variable_names': 'এর নামে শুধু ইংরেজি অক্ষর, অঙ্ক ও “_” থাকতে পারে', 'wrong.no_columns': 'এর প্রথম লাইনে কলামের নাম থাকতে হবে, যার একটি “{column}”', 'wrong.unfit': 'এখানে চলবে না',
+  'problem.field': '“{field}” {message}।',
+};
