@@ -8,13 +8,15 @@ mod handlers;
 mod layers;
 mod openapi;
 pub mod policy;
+mod problem;
 mod routes;
 mod server;
+mod slots;
 mod state;
 mod stream;
 mod table;
 mod ui;
+mod writing;
 
-pub use openapi::document;
-pub use routes::rule_of;
+pub use routes::{description as document, rule_of};
 pub use server::{serve, serve_metrics};

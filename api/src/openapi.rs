@@ -1,9 +1,8 @@
 //! The API's description: generated from the code, completed here with what every route has.
 
 use rapport_common::error::{FieldCode, FieldError};
-use serde::Serialize;
 use utoipa::{
-    PartialSchema, ToSchema,
+    PartialSchema,
     openapi::{
         ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
         path::Operation,
@@ -14,39 +13,7 @@ use utoipa::{
     },
 };
 
-use crate::{routes, table::Stated};
-
-/// What went wrong (RFC 9457).
-#[derive(Serialize, ToSchema)]
-pub struct Problem {
-    #[serde(rename = "type")]
-    #[schema(example = "about:blank")]
-    kind: String,
-    #[schema(example = "Not found")]
-    title: String,
-    #[schema(example = 404)]
-    status: u16,
-    /// A sentence for a person.
-    #[schema(example = "There is no such session.")]
-    detail: String,
-    /// Stable: programs may switch on it. docs/errors.md lists all.
-    #[schema(example = "not_found")]
-    code: String,
-    request_id: Option<String>,
-    /// For 422: what is wrong with which field.
-    errors: Option<Vec<FieldError>>,
-}
-
-/// One server-sent event; `data` is a JSON object as one line of text.
-#[derive(Serialize, ToSchema)]
-pub struct StreamEvent {
-    #[schema(example = "1-2")]
-    id: Option<String>,
-    #[schema(example = "token")]
-    event: Option<String>,
-    #[schema(example = r#"{"delta":"Hello","index":2}"#)]
-    data: Option<String>,
-}
+use crate::{policy::Stated, problem::Problem};
 
 /// The groups of routes, in the order a newcomer needs them.
 const TAGS: [(&str, &str); 16] = [
@@ -67,11 +34,6 @@ const TAGS: [(&str, &str); 16] = [
     ("service", "Health of the service."),
     ("admin", "For admins: accounts, queues, failed jobs, providers, the audit log."),
 ];
-
-/// The description as JSON is served at `/openapi.json`.
-pub fn document() -> serde_json::Value {
-    routes::description()
-}
 
 fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
     let schema = RefOr::Ref(Ref::from_schema_name("Problem"));

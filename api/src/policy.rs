@@ -3,6 +3,7 @@
 //! What an API key may see is told by [`Content`], whichever route it comes by: `/jobs` and `/events` are open to keys of
 //! several scopes, and each sees of them what is its own. [`crate::content`] does it.
 
+use axum::http::Method;
 use rapport_common::{
     Error,
     auth::{Caller, Proof},
@@ -120,4 +121,11 @@ pub enum Class {
 pub struct Rule {
     pub who: Policy,
     pub class: Class,
+}
+
+/// One operation: its method, its path below the mount (`/chat/sessions/{id}`), and what is stated of it.
+pub struct Stated {
+    pub method: Method,
+    pub path: String,
+    pub rule: Rule,
 }

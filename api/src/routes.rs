@@ -33,7 +33,7 @@ pub fn rule_of(method: &str, path: &str) -> Option<Rule> {
     stated.into_iter().find(|one| one.method.as_str() == method && one.path == path).map(|one| one.rule)
 }
 
-/// The API's description, without the aliases.
+/// The API's description as JSON, as it is served at `/openapi.json`: without the aliases.
 pub fn description() -> serde_json::Value {
     let Table { router, stated } = table::api();
     let (_, mut description) = OpenApiRouter::new().nest("/api/v1", router).split_for_parts();
@@ -85,4 +85,32 @@ async fn not_found(OriginalUri(uri): OriginalUri) -> Failure {
 
 async fn method_not_allowed() -> Failure {
     Failure(Error::new(Code::MethodNotAllowed, "This route does not take this method."))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::*;
+    use crate::policy::Class;
+
+    #[test]
+    fn aliases_share_what_is_stated_and_nothing_else_does() {
+        let mut rules = Rules::default();
+        let stated = table::api().stated;
+        for mount in MOUNTS {
+            rules.add(mount, &stated);
+        }
+        let class = |method, path| rules.of(&method, path).map(|rule| rule.class);
+        for path in ["/chat", "/api/chat", "/api/v1/chat"] {
+            assert_eq!(class(Method::POST, path), Some(Class::Chat));
+        }
+        assert_eq!(class(Method::GET, "/api/v1/health"), Some(Class::Uncounted));
+        assert_eq!(class(Method::HEAD, "/health"), Some(Class::Uncounted));
+        let path = "/api/conversations/{id}/messages";
+        assert_eq!(class(Method::POST, path), Some(Class::Chat));
+        assert_eq!(class(Method::GET, path), Some(Class::Read));
+        assert_eq!(class(Method::POST, "/v1/chat"), None, "a mount of its own states its own");
+        assert_eq!(class(Method::DELETE, "/chat"), None);
+    }
 }

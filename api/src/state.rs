@@ -3,7 +3,7 @@
 use rapport_common::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::{handlers::health::Writing, stream::slots::Slots};
+use crate::{slots::Slots, writing::Writing};
 
 #[derive(Clone)]
 pub struct AppState {

@@ -14,19 +14,12 @@ use crate::{
     handlers::{
         admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
         jobs, memory, messages, models, projects, session_export, sessions, settings, users, webhooks,
+        websocket,
     },
-    policy::{Class, Policy, Rule},
+    policy::{Class, Policy, Rule, Stated},
     state::AppState,
-    stream::websocket,
     ui,
 };
-
-/// One operation: its method, its path below the mount (`/chat/sessions/{id}`), and what is stated of it.
-pub struct Stated {
-    pub method: Method,
-    pub path: String,
-    pub rule: Rule,
-}
 
 #[derive(Default)]
 pub struct Table {

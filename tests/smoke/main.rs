@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
+mod house;
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},

@@ -13,8 +13,9 @@ use rapport_common::{
 };
 use serde::de::DeserializeOwned;
 
+use super::Late;
 use super::{fields, query::query_complaint};
-use crate::{error::Failure, server::Late, state::AppState};
+use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;

@@ -6,6 +6,7 @@ mod fields;
 mod headers;
 mod ids;
 mod json;
+mod late;
 mod query;
 
 pub use address::{Address, client, forwarded_https};
@@ -16,4 +17,5 @@ pub use ids::{
     ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,
 };
 pub use json::{Json, JsonOrForm, Large, Raw, parse_file, unreadable};
+pub use late::Late;
 pub use query::{Cursors, Page, Query, Skips, decode_cursor, encode_cursor};

@@ -83,7 +83,7 @@ pub async fn activate(
 /// Every login of it ends, and nobody can sign in to it until it is activated.
 #[utoipa::path(post, path = "/admin/users/{id}/deactivate", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, description = "The account", body = User),
-              (status = 409, description = "It is the admin's own", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is the admin's own", body = crate::problem::Problem)))]
 pub async fn deactivate(
     State(state): State<AppState>,
     Caller(caller): Caller,

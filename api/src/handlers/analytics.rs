@@ -167,7 +167,7 @@ pub struct QuotaQuery {
 /// A day is one in UTC. Without a limit, what is left is null.
 #[utoipa::path(get, path = "/analytics/quota", tag = "analytics", params(QuotaQuery),
     responses((status = 200, description = "The budget", body = Left),
-              (status = 404, description = "There is no such project", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such project", body = crate::problem::Problem)))]
 pub async fn quota(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -60,7 +60,7 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 #[utoipa::path(post, path = "/api-keys", tag = "accounts", request_body = NewKeyBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The key, shown once", body = KeyMade),
-              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+              (status = 409, description = "There are too many", body = crate::problem::Problem)))]
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,

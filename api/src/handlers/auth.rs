@@ -168,7 +168,7 @@ pub struct Said {
 #[utoipa::path(post, path = "/auth/register", tag = "auth", request_body = RegisterBody, security(()),
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The account and its tokens", body = Registered),
-              (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
+              (status = 409, description = "The email or username is taken", body = crate::problem::Problem)))]
 pub async fn register(
     State(state): State<AppState>,
     Address(address): Address,

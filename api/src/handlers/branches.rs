@@ -58,7 +58,7 @@ pub struct BranchMade {
 #[utoipa::path(post, path = "/chat/branch", tag = "sessions", request_body = BranchBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The branch", body = BranchMade),
-              (status = 404, description = "There is no such session or message", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such session or message", body = crate::problem::Problem)))]
 pub async fn branch(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -111,10 +111,10 @@ pub struct RegenerateBody {
            ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 200, description = "The answer", body = super::chat::ChatReply),
               (status = 202, description = "Not answered yet: the job", body = JobView),
-              (status = 404, description = "There is no such session or message", body = crate::openapi::Problem),
-              (status = 409, description = "The session is busy, or the message is its parent's", body = crate::openapi::Problem),
-              (status = 502, description = "The provider failed", body = crate::openapi::Problem),
-              (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such session or message", body = crate::problem::Problem),
+              (status = 409, description = "The session is busy, or the message is its parent's", body = crate::problem::Problem),
+              (status = 502, description = "The provider failed", body = crate::problem::Problem),
+              (status = 504, description = "The provider timed out", body = crate::problem::Problem)))]
 pub async fn regenerate(
     State(state): State<AppState>,
     Caller(caller): Caller,

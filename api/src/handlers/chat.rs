@@ -162,9 +162,9 @@ pub fn mark(response: &mut Response, accepted: &Accepted) {
     responses((status = 200, description = "The answer", body = ChatReply),
               (status = 202, description = "Not answered yet: the job", body = JobView),
               (status = 409, description = "The session is busy, or the first request with this key still runs",
-               body = crate::openapi::Problem),
-              (status = 502, description = "The provider failed", body = crate::openapi::Problem),
-              (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
+               body = crate::problem::Problem),
+              (status = 502, description = "The provider failed", body = crate::problem::Problem),
+              (status = 504, description = "The provider timed out", body = crate::problem::Problem)))]
 pub async fn chat(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -272,8 +272,8 @@ pub struct StreamQuery {
 /// has an id; after a cut, `GET /jobs/{id}/events` with `Last-Event-ID` gives exactly what was missed.
 #[utoipa::path(post, path = "/chat/stream", tag = "chat", request_body = ChatBody, params(StreamQuery,
     ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
-    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream"),
-              (status = 409, description = "The session is busy", body = crate::openapi::Problem)))]
+    responses((status = 200, description = "Events", body = crate::problem::StreamEvent, content_type = "text/event-stream"),
+              (status = 409, description = "The session is busy", body = crate::problem::Problem)))]
 pub async fn chat_stream(
     State(state): State<AppState>,
     Caller(caller): Caller,

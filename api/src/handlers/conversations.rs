@@ -142,8 +142,8 @@ pub struct NewLine {
     request_body = NewLine,
     responses((status = 200, description = "The answer", body = ConversationMessage),
               (status = 202, description = "Not answered yet: the job", body = super::jobs::JobView),
-              (status = 502, description = "The provider failed", body = crate::openapi::Problem),
-              (status = 504, description = "The provider timed out", body = crate::openapi::Problem)))]
+              (status = 502, description = "The provider failed", body = crate::problem::Problem),
+              (status = 504, description = "The provider timed out", body = crate::problem::Problem)))]
 pub async fn send(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -77,7 +77,7 @@ impl Heard {
     params(("after" = Option<String>, Query, description = "The last event seen"),
            ("Last-Event-ID" = Option<String>, Header, description = "The last event seen"),
            ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers")),
-    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream")))]
+    responses((status = 200, description = "Events", body = crate::problem::StreamEvent, content_type = "text/event-stream")))]
 pub async fn events(
     State(state): State<AppState>,
     uri: Uri,

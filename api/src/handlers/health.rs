@@ -1,6 +1,6 @@
 //! Is it well? For people, load balancers and Prometheus.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json as Answer,
@@ -9,9 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use rapport_common::{Result, clock, presence, store, telemetry::metrics::METRICS};
+use rapport_common::{Result, clock, store, telemetry::metrics::METRICS};
 use serde::Serialize;
-use tokio::{sync::Mutex, time::Instant};
 
 use crate::state::AppState;
 
@@ -123,26 +122,6 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
 
 /// How long a process is not ready after it met a full disk.
 const FULL_LATELY: Duration = Duration::from_secs(5);
-
-/// Whether the database can be written to, as of the last second: probes must not cost a durable write each.
-#[derive(Clone, Default)]
-pub struct Writing(Arc<Mutex<Option<Instant>>>);
-
-impl Writing {
-    const BELIEVED: Duration = Duration::from_secs(1);
-
-    async fn check(&self, db: &store::Db) -> Result<()> {
-        let mut worked = self.0.lock().await;
-        if worked.is_some_and(|at| at.elapsed() < Self::BELIEVED) {
-            return Ok(());
-        }
-        let mut tx = db.begin().await?;
-        store::presence::try_writing(&mut tx, presence::name(), clock::now()).await?;
-        tx.commit().await?;
-        *worked = Some(Instant::now());
-        Ok(())
-    }
-}
 
 /// Prometheus' metrics.
 pub async fn metrics() -> Response {

@@ -206,7 +206,7 @@ pub async fn list_jobs(
            ("after" = Option<String>, Query, description = "The last event seen"),
            ("token" = Option<String>, Query, description = "A ticket, for clients that cannot set headers"),
            ("Last-Event-ID" = Option<String>, Header, description = "The last event seen")),
-    responses((status = 200, description = "Events", body = crate::openapi::StreamEvent, content_type = "text/event-stream"),
+    responses((status = 200, description = "Events", body = crate::problem::StreamEvent, content_type = "text/event-stream"),
               (status = 204, description = "All events were seen")))]
 pub async fn job_events(
     State(state): State<AppState>,
@@ -260,7 +260,7 @@ pub async fn caller_or_ticket(state: &AppState, asked: Asked, token: Option<&str
 /// `cancelled`, or still `running` with `cancel_requested`.
 #[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, description = "The job", body = JobView),
-              (status = 409, description = "The job is final already", body = crate::openapi::Problem)))]
+              (status = 409, description = "The job is final already", body = crate::problem::Problem)))]
 pub async fn cancel(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -281,7 +281,7 @@ pub async fn cancel(
 /// It gets a new set of attempts. A failed answer is removed; the new one takes its place.
 #[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 202, description = "The job, queued again", body = JobView),
-              (status = 409, description = "The job has not failed", body = crate::openapi::Problem)))]
+              (status = 409, description = "The job has not failed", body = crate::problem::Problem)))]
 pub async fn retry(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -104,7 +104,7 @@ pub async fn get(
 #[utoipa::path(post, path = "/chat/messages/{id}/variants/{variant}/use", tag = "sessions",
     params(("id" = String, Path), ("variant" = String, Path)),
     responses((status = 204, description = "Used"),
-              (status = 409, description = "The question is being answered again", body = crate::openapi::Problem)))]
+              (status = 409, description = "The question is being answered again", body = crate::problem::Problem)))]
 pub async fn use_variant(
     State(state): State<AppState>,
     Caller(caller): Caller,

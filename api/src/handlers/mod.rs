@@ -22,3 +22,4 @@ pub mod sessions;
 pub mod settings;
 pub mod users;
 pub mod webhooks;
+pub mod websocket;

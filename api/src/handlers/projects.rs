@@ -229,7 +229,7 @@ impl From<PromptBody> for PromptDraft {
 #[utoipa::path(post, path = "/projects/{id}/prompts", tag = "projects", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")), request_body = PromptBody,
     responses((status = 201, description = "The prompt", body = Prompt),
-              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+              (status = 409, description = "There are too many", body = crate::problem::Problem)))]
 pub async fn create_prompt(
     State(state): State<AppState>,
     Caller(caller): Caller,

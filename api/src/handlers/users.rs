@@ -90,7 +90,7 @@ pub struct ProfileBody {
 /// What you do not name stays.
 #[utoipa::path(patch, path = "/users/me", tag = "accounts", request_body = ProfileBody,
     responses((status = 200, description = "The account", body = User),
-              (status = 409, description = "The email or username is taken", body = crate::openapi::Problem)))]
+              (status = 409, description = "The email or username is taken", body = crate::problem::Problem)))]
 pub async fn change(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -155,7 +155,7 @@ pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Re
 /// The ZIP file that the export job wrote. It is kept for a day.
 #[utoipa::path(get, path = "/users/me/exports/{id}", tag = "accounts", params(("id" = String, Path)),
     responses((status = 200, description = "A ZIP archive", body = String, content_type = "application/octet-stream"),
-              (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is not written yet", body = crate::problem::Problem)))]
 pub async fn download(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -65,7 +65,7 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 #[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = WebhookBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     responses((status = 201, description = "The webhook and its secret", body = WebhookMade),
-              (status = 409, description = "There are too many", body = crate::openapi::Problem)))]
+              (status = 409, description = "There are too many", body = crate::problem::Problem)))]
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -25,9 +25,8 @@ use rapport_common::{
 use crate::{
     error::Failure,
     extract::{Asked, Identity, authenticate, client},
-    policy::{Class, Rule},
+    policy::{Class, Rule, Stated},
     state::AppState,
-    table::Stated,
 };
 
 impl Class {
@@ -63,7 +62,7 @@ impl Rules {
         }
     }
 
-    fn of(&self, method: &Method, path: &str) -> Option<Rule> {
+    pub fn of(&self, method: &Method, path: &str) -> Option<Rule> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let all = self.0.get(path)?;
         all.iter().find(|(of, _)| of == method).map(|(_, rule)| *rule)
@@ -144,29 +143,4 @@ fn with_headers(mut response: Response, decision: &Decision) -> Response {
     headers.insert("x-ratelimit-remaining", HeaderValue::from(decision.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(reset));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aliases_share_what_is_stated_and_nothing_else_does() {
-        let mut rules = Rules::default();
-        let stated = crate::table::api().stated;
-        for mount in ["/api/v1", "/api", ""] {
-            rules.add(mount, &stated);
-        }
-        let class = |method, path| rules.of(&method, path).map(|rule| rule.class);
-        for path in ["/chat", "/api/chat", "/api/v1/chat"] {
-            assert_eq!(class(Method::POST, path), Some(Class::Chat));
-        }
-        assert_eq!(class(Method::GET, "/api/v1/health"), Some(Class::Uncounted));
-        assert_eq!(class(Method::HEAD, "/health"), Some(Class::Uncounted));
-        let path = "/api/conversations/{id}/messages";
-        assert_eq!(class(Method::POST, path), Some(Class::Chat));
-        assert_eq!(class(Method::GET, path), Some(Class::Read));
-        assert_eq!(class(Method::POST, "/v1/chat"), None, "a mount of its own states its own");
-        assert_eq!(class(Method::DELETE, "/chat"), None);
-    }
 }

@@ -1,7 +1,6 @@
 //! Bodies under watch: a request's must keep arriving, a response's keeps its connection busy until it ends.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -13,18 +12,7 @@ use rapport_common::settings::Server;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::Busy;
-
-/// The client paused for too long, or sends too slowly.
-#[derive(Debug)]
-pub struct Late;
-
-impl fmt::Display for Late {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body did not arrive in time")
-    }
-}
-
-impl std::error::Error for Late {}
+use crate::extract::Late;
 
 /// A request's body that ends with [`Late`] when its client stalls. Only the time spent waiting for the client counts:
 /// a handler that reads slowly costs the client nothing.

@@ -35,7 +35,6 @@ use tower::ServiceExt;
 
 use crate::{handlers::health, routes, state::AppState};
 use activity::Activity;
-pub use body::Late;
 use body::{Held, Paced};
 use room::{Room, Seated};
 

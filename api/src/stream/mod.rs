@@ -1,8 +1,6 @@
 //! Streams of a job's events: one source, two framings.
 
-pub mod slots;
 pub mod sse;
-pub mod websocket;
 
 use async_stream::stream;
 use futures::{Stream, StreamExt};

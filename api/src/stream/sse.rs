@@ -11,8 +11,7 @@ use axum::{
 use futures::{Stream, StreamExt};
 use rapport_common::domain::event::Event;
 
-use super::slots::Slot;
-use crate::state::AppState;
+use crate::{slots::Slot, state::AppState};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 

@@ -3,17 +3,14 @@
 //! `detail` goes to the client and never holds anything internal; `source` is logged once, at the edge, and never
 //! sent. `Code::ALL` is the table behind docs/errors.md.
 
-mod field;
 #[cfg(test)]
 mod tests;
-mod wrong;
 
 use std::fmt;
 
 use crate::domain::ids::JobId;
 
-pub use field::{FieldCode, FieldError};
-pub use wrong::Wrong;
+pub use crate::wrong::{FieldCode, FieldError, Wrong};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 type Source = Box<dyn std::error::Error + Send + Sync>;

@@ -10,5 +10,6 @@ pub mod plain;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;
+pub mod wrong;
 
 pub use error::{Error, Result};

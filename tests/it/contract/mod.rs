@@ -68,7 +68,7 @@ fn docs_errors_md_lists_every_code() {
     for code in Code::ALL {
         text += &format!("| `{}` | {} | {} |\n", code.as_str(), code.status(), code.meaning().trim());
     }
-    text += "\n## What is wrong with a field\n\n`errors[].code` of 422, generated from `common/core/src/error/field.rs`: stable, like the codes above, though there may be more of\nthem one day. `params` holds the values that are named here, numbers and texts, to write the sentence in another language;\n`message` is the sentence in English, and completes \"`field` …\".\n\n| code | what is wrong |\n| --- | --- |\n";
+    text += "\n## What is wrong with a field\n\n`errors[].code` of 422, generated from `common/core/src/wrong/field.rs`: stable, like the codes above, though there may be more of\nthem one day. `params` holds the values that are named here, numbers and texts, to write the sentence in another language;\n`message` is the sentence in English, and completes \"`field` …\".\n\n| code | what is wrong |\n| --- | --- |\n";
     for code in FieldCode::ALL {
         text += &format!("| `{}` | {} |\n", code.as_str(), code.meaning().trim());
     }

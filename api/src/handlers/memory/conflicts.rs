@@ -62,8 +62,8 @@ pub struct DetectedOne {
         ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "What was found", body = Detected),
               (status = 202, description = "Not done yet: the job", body = JobView),
-              (status = 404, description = "There is no such memory", body = crate::openapi::Problem),
-              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such memory", body = crate::problem::Problem),
+              (status = 502, description = "The model failed", body = crate::problem::Problem)))]
 pub async fn detect(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -169,7 +169,7 @@ pub struct ResolveBody {
 #[utoipa::path(post, path = "/memory/conflicts/{id}/resolve", tag = "memory", params(("id" = String, Path)),
     request_body = ResolveBody,
     responses((status = 200, description = "The conflict", body = ConflictView),
-              (status = 409, description = "It is not open any more", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is not open any more", body = crate::problem::Problem)))]
 pub async fn resolve(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -295,7 +295,7 @@ pub async fn get(
 /// What you do not name stays. The old text stays in the history.
 #[utoipa::path(patch, path = "/memory/{id}", tag = "memory", params(("id" = String, Path)), request_body = MemoryBody,
     responses((status = 200, description = "The memory", body = MemoryView),
-              (status = 409, description = "It is history, or another one says the same", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is history, or another one says the same", body = crate::problem::Problem)))]
 pub async fn change(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -391,7 +391,7 @@ pub struct Restored {
 /// Everything that was changed together with it is undone too.
 #[utoipa::path(post, path = "/memory/{id}/undo", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "What was restored", body = Restored),
-              (status = 409, description = "There is nothing to undo, or something changed since", body = crate::openapi::Problem)))]
+              (status = 409, description = "There is nothing to undo, or something changed since", body = crate::problem::Problem)))]
 pub async fn undo_change(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -407,7 +407,7 @@ pub async fn undo_change(
 /// The originals come back as they were.
 #[utoipa::path(post, path = "/memory/{id}/unmerge", tag = "memory", params(("id" = String, Path)),
     responses((status = 200, description = "The originals, as they were", body = Restored),
-              (status = 409, description = "It was not made by a merge", body = crate::openapi::Problem)))]
+              (status = 409, description = "It was not made by a merge", body = crate::problem::Problem)))]
 pub async fn unmerge(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -40,8 +40,8 @@ pub struct ExtractBody {
            ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "What came of it", body = Object),
               (status = 202, description = "Not done yet: the job", body = JobView),
-              (status = 404, description = "There is no such session", body = crate::openapi::Problem),
-              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such session", body = crate::problem::Problem),
+              (status = 502, description = "The model failed", body = crate::problem::Problem)))]
 pub async fn extract(
     State(state): State<AppState>,
     Caller(caller): Caller,

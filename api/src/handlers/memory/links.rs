@@ -66,7 +66,7 @@ pub struct LinkMade {
 /// 201 when the link is new, 200 when it was there.
 #[utoipa::path(post, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
     responses((status = 201, description = "The link", body = LinkMade), (status = 200, description = "It was there", body = LinkMade),
-              (status = 404, description = "One of the two is not there, or another user's", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of the two is not there, or another user's", body = crate::problem::Problem)))]
 pub async fn link(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -95,7 +95,7 @@ pub struct Unlinked {
 /// Of one kind, or, without `relationship_type`, of every kind.
 #[utoipa::path(delete, path = "/memory/link", tag = "memory graph", request_body = LinkBody,
     responses((status = 200, description = "How many links were deleted", body = Unlinked),
-              (status = 404, description = "There is no such link", body = crate::openapi::Problem)))]
+              (status = 404, description = "There is no such link", body = crate::problem::Problem)))]
 pub async fn unlink(
     State(state): State<AppState>,
     Caller(caller): Caller,

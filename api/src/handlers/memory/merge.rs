@@ -46,9 +46,9 @@ pub struct ConsolidatedMemory {
            ("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "The merged memory", body = Consolidated),
               (status = 202, description = "Not done yet: the job", body = JobView),
-              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
-              (status = 409, description = "One of them does not count any more", body = crate::openapi::Problem),
-              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of them is not there, or another user's", body = crate::problem::Problem),
+              (status = 409, description = "One of them does not count any more", body = crate::problem::Problem),
+              (status = 502, description = "The model failed", body = crate::problem::Problem)))]
 pub async fn consolidate(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -101,7 +101,7 @@ pub async fn suggestions(
     params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "How much was found", body = Object),
               (status = 202, description = "Not done yet: the job", body = JobView),
-              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+              (status = 502, description = "The model failed", body = crate::problem::Problem)))]
 pub async fn review(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -133,8 +133,8 @@ pub struct ClassifiedView {
     params(("Prefer" = Option<String>, Header, description = "`respond-async` or `wait=N` (0-120 seconds)")),
     responses((status = 200, description = "One line a memory", body = [ClassifiedView]),
               (status = 202, description = "Not done yet: the job", body = JobView),
-              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
-              (status = 502, description = "The model failed", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of them is not there, or another user's", body = crate::problem::Problem),
+              (status = 502, description = "The model failed", body = crate::problem::Problem)))]
 pub async fn classify_expiration(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -39,7 +39,7 @@ pub struct Updated {
 /// Private memories stay out of prompts that leave this deployment. Those you share with can read, not change.
 #[utoipa::path(post, path = "/memory/privacy", tag = "memory", request_body = PrivacyBody,
     responses((status = 200, description = "How many", body = Updated),
-              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of them is not there, or another user's", body = crate::problem::Problem)))]
 pub async fn privacy(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -130,7 +130,7 @@ fn doomed(body: &BulkBody) -> Result<Doomed> {
 /// By ids, or all that match the criteria. `dry_run` only counts.
 #[utoipa::path(delete, path = "/memory/bulk", tag = "memory", request_body = BulkBody,
     responses((status = 200, description = "How many are, or would be, deleted", body = MemoriesDeleted),
-              (status = 404, description = "One of them is not there", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of them is not there", body = crate::problem::Problem)))]
 pub async fn delete_many(
     State(state): State<AppState>,
     Caller(caller): Caller,

@@ -95,7 +95,7 @@ pub async fn export(
 /// The file that an export job wrote. It is kept for a day.
 #[utoipa::path(get, path = "/memory/exports/{id}", tag = "memory transfer", params(("id" = String, Path)),
     responses((status = 200, description = "The file", body = Object),
-              (status = 409, description = "It is not written yet", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is not written yet", body = crate::problem::Problem)))]
 pub async fn download(
     State(state): State<AppState>,
     Caller(caller): Caller,

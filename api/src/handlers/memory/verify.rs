@@ -49,7 +49,7 @@ impl VerifyBody {
 /// A rejected one stays and keeps the same fact, in these or other words, from coming back.
 #[utoipa::path(post, path = "/memory/{id}/verify", tag = "memory", params(("id" = String, Path)), request_body = VerifyBody,
     responses((status = 200, description = "The memory", body = MemoryView),
-              (status = 409, description = "It is history, or another one says the same", body = crate::openapi::Problem)))]
+              (status = 409, description = "It is history, or another one says the same", body = crate::problem::Problem)))]
 pub async fn verify(
     State(state): State<AppState>,
     Caller(caller): Caller,
@@ -85,8 +85,8 @@ pub struct Verified {
 /// All of them, or none when one of them cannot be changed.
 #[utoipa::path(post, path = "/memory/verify", tag = "memory", request_body = VerifyMany,
     responses((status = 200, description = "The memories", body = Verified),
-              (status = 404, description = "One of them is not there, or another user's", body = crate::openapi::Problem),
-              (status = 409, description = "One of them is history", body = crate::openapi::Problem)))]
+              (status = 404, description = "One of them is not there, or another user's", body = crate::problem::Problem),
+              (status = 409, description = "One of them is history", body = crate::problem::Problem)))]
 pub async fn verify_many(
     State(state): State<AppState>,
     Caller(caller): Caller,

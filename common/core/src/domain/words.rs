@@ -26,8 +26,8 @@ macro_rules! words {
             }
 
             /// What a field that holds none of them is told.
-            pub fn one_of() -> crate::error::Wrong {
-                crate::error::Wrong::OneOf(Self::names())
+            pub fn one_of() -> crate::wrong::Wrong {
+                crate::wrong::Wrong::OneOf(Self::names())
             }
         }
 

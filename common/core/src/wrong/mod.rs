@@ -1,8 +1,10 @@
 //! What can be wrong with a field. Its word, its values and its sentence are made in one place, so that they can't disagree.
 
+mod field;
+
 use serde_json::{Value, json};
 
-use super::FieldCode;
+pub use field::{FieldCode, FieldError};
 
 /// What is wrong with a field. Displayed, it completes the sentence "`field` …".
 #[derive(Debug, Clone, PartialEq)]

@@ -34,17 +34,18 @@ use tokio::{
     time::{Instant, MissedTickBehavior, timeout},
 };
 
-use super::{job_events, new_job_events, slots::Slot};
+use super::{
+    chat::{ChatBody, as_said},
+    jobs::{caller_or_ticket, load},
+};
 use crate::{
     error::Result,
     extract::{Asked, Trace, check_idempotency_key, is_versioned, parse_file},
-    handlers::{
-        chat::{ChatBody, as_said},
-        jobs::{caller_or_ticket, load},
-    },
     layers::{guard, observe::new_request_id},
     policy::Content,
+    slots::Slot,
     state::AppState,
+    stream::{job_events, new_job_events},
 };
 
 /// A client that takes this long for one message reads nothing.
@@ -70,7 +71,7 @@ struct TokenQuery {
 #[utoipa::path(get, path = "/chat/ws", tag = "chat", params(("token" = Option<String>, Query),
     ("accumulate" = Option<bool>, Query, description = "Give `content`, the whole text so far, in every `token` event")),
     responses((status = 101, description = "Switching to WebSocket"),
-              (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
+              (status = 400, description = "Not a WebSocket handshake", body = crate::problem::Problem)))]
 pub async fn chat_ws(
     State(state): State<AppState>,
     uri: Uri,
@@ -98,7 +99,7 @@ pub async fn chat_ws(
 #[utoipa::path(get, path = "/chat/stream", tag = "chat", params(("token" = Option<String>, Query),
     ("accumulate" = Option<bool>, Query, description = "Give `content`, the whole text so far, in every `token` event")),
     responses((status = 101, description = "Switching to WebSocket"),
-              (status = 400, description = "Not a WebSocket handshake", body = crate::openapi::Problem)))]
+              (status = 400, description = "Not a WebSocket handshake", body = crate::problem::Problem)))]
 pub async fn chat_stream_ws(
     state: State<AppState>,
     uri: Uri,

@@ -1,0 +1,164 @@
+//! The walls of the house: which crate may know which, and no circle of modules within one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each crate and those of ours that it may know. The compiler holds the manifests to it, this the list.
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("common/core", &[]),
+    ("common/redis", &[]),
+    ("common/rules", &["core"]),
+    ("common/store", &["core", "rules"]),
+    ("common/providers", &["core", "redis", "rules"]),
+    ("common/queue", &["core", "redis", "store"]),
+    ("common/vectors", &["core", "rules", "store"]),
+    ("common", &["core", "redis", "rules", "store", "providers", "queue", "vectors"]),
+    ("api", &["common"]),
+    ("worker", &["common"]),
+    (".", &["api", "common", "worker"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir()
+            && name != "target"
+            && name != "node_modules"
+            && !name.to_string_lossy().starts_with('.')
+        {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_crate_knows_only_those_below_it() {
+    for (folder, allowed) in LAYERS {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+        let dependencies = dependencies.split("\n[").next().unwrap();
+        let ours =
+            dependencies.lines().filter_map(|line| line.strip_prefix("rapport-")?.split(['.', ' ']).next());
+        for name in ours {
+            assert!(allowed.contains(&name), "{folder} must not know rapport-{name}");
+        }
+    }
+}
+
+/// The modules that a source names after `crate::`, as far as they are the crate's own at its top.
+fn named(source: &str, prefix: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut found = BTreeSet::new();
+    for (at, _) in source.match_indices(prefix) {
+        let rest = &source[at + prefix.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(word(rest));
+            continue;
+        };
+        let (mut depth, mut top) = (1, String::new());
+        for c in list.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 1 => top.push(c),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        found.extend(top.split(',').map(word));
+    }
+    found
+}
+
+/// Which top modules of a crate need which.
+fn needs(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in rust_files(source) {
+        let below: PathBuf = path.strip_prefix(source).unwrap().with_extension("");
+        let mut parts = below.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let module = parts.next().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        let code = code.join("\n");
+        let mut of = named(&code, "crate::");
+        if parts.next().is_none() {
+            of.extend(named(&code, "super::"));
+        }
+        needs.entry(module).or_default().extend(of);
+    }
+    let roots = ["lib".to_owned(), "main".to_owned()];
+    let all: BTreeSet<String> = needs.keys().cloned().collect();
+    needs.retain(|module, _| !roots.contains(module));
+    for (module, of) in &mut needs {
+        of.retain(|name| all.contains(name) && name != module && !roots.contains(name));
+    }
+    needs
+}
+
+/// A way from a module back to itself.
+fn circle(needs: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(
+        needs: &BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> bool {
+        let here = way.last().unwrap().clone();
+        for next in &needs[&here] {
+            if let Some(at) = way.iter().position(|module| module == next) {
+                way.drain(..at);
+                way.push(next.clone());
+                return true;
+            }
+            if done.contains(next) {
+                continue;
+            }
+            way.push(next.clone());
+            if walk(needs, way, done) {
+                return true;
+            }
+            way.pop();
+        }
+        done.insert(here);
+        false
+    }
+    let mut done = BTreeSet::new();
+    needs.keys().find_map(|start| {
+        let mut way = vec![start.clone()];
+        walk(needs, &mut way, &mut done).then_some(way)
+    })
+}
+
+#[test]
+fn no_modules_need_each_other() {
+    for (folder, _) in LAYERS {
+        let found = circle(&needs(&root().join(folder).join("src")));
+        assert!(found.is_none(), "{folder}: {}", found.unwrap().join(" needs "));
+    }
+}
+
+#[test]
+fn a_circle_is_seen() {
+    let mut needs = BTreeMap::new();
+    let code = "use crate::{b::{c, X}, d};";
+    needs.insert("a".to_owned(), named(code, "crate::"));
+    assert_eq!(needs["a"], BTreeSet::from(["b".to_owned(), "d".to_owned()]));
+    needs.insert("d".to_owned(), BTreeSet::new());
+    needs.insert("b".to_owned(), named("crate::d::x(); crate::a::y()", "crate::"));
+    assert_eq!(circle(&needs), Some(vec!["a".to_owned(), "b".to_owned(), "a".to_owned()]));
+}
