@@ -34,6 +34,6 @@ impl Attempt<'_> {
     where
         F: Future<Output = Result<Option<Ended>>>,
     {
-        persist(end).await.flatten().map_or(Outcome::Lost, Outcome::Done)
+        persist(end).await.flatten().into()
     }
 }

@@ -26,6 +26,13 @@ pub enum Outcome {
     Lost,
 }
 
+/// `None`: the fence refused it.
+impl From<Option<Ended>> for Outcome {
+    fn from(ended: Option<Ended>) -> Self {
+        ended.map_or(Outcome::Lost, Outcome::Done)
+    }
+}
+
 impl From<Stop> for Outcome {
     fn from(stop: Stop) -> Self {
         match stop {

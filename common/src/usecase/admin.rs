@@ -80,8 +80,8 @@ pub async fn pause(ctx: &Context, actor: &Actor, queue: Queue, paused: bool) -> 
 pub async fn retry_dead(ctx: &Context, actor: &Actor, ids: &[JobId]) -> Result<usize> {
     let mut count = 0;
     for &id in ids {
-        let owner = admin::owner_of_dead(&mut ctx.db.read().await?, id).await?;
-        let done = match owner {
+        let found = admin::dead_job(&mut ctx.db.read().await?, id).await?;
+        let done = match found.map(|job| job.user_id) {
             Some(Some(user)) => match super::retry_job::retry_job(ctx, user, id).await {
                 Ok(_) => true,
                 Err(error) if matches!(error.code, Code::WrongState | Code::NotFound) => false,

@@ -96,9 +96,15 @@ pub async fn count_dead(
     Ok(fetch_one!((i64,), q, COUNT_DEAD, kind, queue)?.0)
 }
 
-/// Whose a failed job is. `None`: there is none; `Some(None)`: nobody's.
-pub async fn owner_of_dead(q: &mut impl Querier, id: JobId) -> Result<Option<Option<UserId>>, sqlx::Error> {
-    Ok(fetch_optional!((Option<UserId>,), q, OWNER, id)?.map(|row| row.0))
+/// A failed job, and whose it is.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Owned {
+    /// `None`: nobody's.
+    pub user_id: Option<UserId>,
+}
+
+pub async fn dead_job(q: &mut impl Querier, id: JobId) -> Result<Option<Owned>, sqlx::Error> {
+    fetch_optional!(Owned, q, OWNER, id)
 }
 
 /// Puts a failed job of nobody's back.

@@ -53,11 +53,14 @@ fn bodies_have_examples_and_schemas_their_own_names() {
             let word =
                 line.strip_prefix("    ").filter(|rest| rest.contains(" as \"") && rest.ends_with("\" {"));
             derives = (derives || line.contains("ToSchema") || word.is_some()) && !line.trim().is_empty();
-            let Some(rest) = line.strip_prefix("pub struct ").or(line.strip_prefix("pub enum ")).or(word)
-            else {
-                continue;
-            };
+            // One that a macro makes is further to the right.
+            let plain = line.trim_start();
+            let plain = plain.strip_prefix("pub struct ").or(plain.strip_prefix("pub enum "));
+            let Some(rest) = plain.or(word) else { continue };
             let name: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+            if name.is_empty() {
+                continue; // `$name`, in the macro itself
+            }
             if std::mem::take(&mut derives)
                 && let Some(other) = names.insert(name.clone(), file.clone())
             {

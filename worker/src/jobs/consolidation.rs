@@ -102,7 +102,7 @@ async fn merge_these(attempt: &Attempt<'_>, user: UserId, ids: &[MemoryId]) -> R
     let content = ask_for(ctx, job, judge::merge_prompt(&originals), judge::parse_merge).await?;
     // What was asked for may not be possible any more: that is an error of its own, and not tried again.
     let ended = review::finish_merge(ctx, job, user, ids, &content).await?;
-    Ok(ended.map_or(Outcome::Lost, Outcome::Done))
+    Ok(ended.into())
 }
 
 async fn detect(attempt: &Attempt<'_>, user: UserId, of: Option<MemoryId>) -> Result<Outcome> {

@@ -8,6 +8,6 @@ use crate::{attempt::Attempt, outcome::Outcome};
 impl Work for WebhookPayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
         let ended = webhooks::deliver(attempt.ctx, attempt.job, attempt.user()?, self.delivery_id).await?;
-        Ok(ended.map_or(Outcome::Lost, Outcome::Done))
+        Ok(ended.into())
     }
 }
