@@ -13,8 +13,9 @@ use utoipa_axum::{
 use crate::{
     handlers::{
         admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
-        jobs, memory, messages, models, projects, session_export, sessions, settings, users, webhooks,
-        websocket,
+        jobs, memory, messages, models,
+        projects::{self, prompts, provider_keys},
+        session_export, sessions, settings, users, webhooks, websocket,
     },
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
@@ -103,17 +104,17 @@ pub fn api() -> Table {
         .at(Both, Read, routes!(events::events))
         .at(User("projects"), Read, routes!(projects::list, projects::create))
         .at(User("projects"), Read, routes!(projects::get, projects::change, projects::put, projects::delete))
-        .at(User("projects"), Read, routes!(projects::list_prompts, projects::create_prompt))
-        .at(User("projects"), Read, routes!(projects::preview))
+        .at(User("projects"), Read, routes!(prompts::list_prompts, prompts::create_prompt))
+        .at(User("projects"), Read, routes!(prompts::preview))
         .at(
             User("projects"),
             Read,
-            routes!(projects::get_prompt, projects::change_prompt, projects::delete_prompt),
+            routes!(prompts::get_prompt, prompts::change_prompt, prompts::delete_prompt),
         )
-        .at(User("projects"), Read, routes!(projects::versions))
+        .at(User("projects"), Read, routes!(prompts::versions))
         .at(User("projects"), Read, routes!(projects::budget))
-        .at(User("projects"), Read, routes!(projects::list_keys))
-        .at(User("projects"), Read, routes!(projects::put_key, projects::delete_key))
+        .at(User("projects"), Read, routes!(provider_keys::list_keys))
+        .at(User("projects"), Read, routes!(provider_keys::put_key, provider_keys::delete_key))
         // A webhook says what was answered and remembered, and outlives a key: more than any one scope gives.
         .at(Login, Read, routes!(webhooks::list, webhooks::create))
         .at(Login, Read, routes!(webhooks::delete))
@@ -125,27 +126,27 @@ pub fn api() -> Table {
         .at(User("account"), Read, routes!(analytics::models))
         .at(User("account"), Read, routes!(analytics::usage))
         .at(User("account"), Read, routes!(analytics::quota))
-        .at(Admin, Read, routes!(admin::users))
-        .at(Admin, Read, routes!(admin::activate))
-        .at(Admin, Read, routes!(admin::deactivate))
-        .at(Admin, Read, routes!(admin::quota))
-        .at(Admin, Read, routes!(admin::queues))
-        .at(Admin, Read, routes!(admin::pause))
-        .at(Admin, Read, routes!(admin::resume))
-        .at(Admin, Read, routes!(admin::dead))
-        .at(Admin, Read, routes!(admin::retry_dead))
-        .at(Admin, Read, routes!(admin::discard_dead))
-        .at(Admin, Read, routes!(admin::providers))
-        .at(Admin, Read, routes!(admin::audit))
+        .at(Admin, Read, routes!(admin::users::users))
+        .at(Admin, Read, routes!(admin::users::activate))
+        .at(Admin, Read, routes!(admin::users::deactivate))
+        .at(Admin, Read, routes!(admin::users::quota))
+        .at(Admin, Read, routes!(admin::queues::queues))
+        .at(Admin, Read, routes!(admin::queues::pause))
+        .at(Admin, Read, routes!(admin::queues::resume))
+        .at(Admin, Read, routes!(admin::dead::dead))
+        .at(Admin, Read, routes!(admin::dead::retry_dead))
+        .at(Admin, Read, routes!(admin::dead::discard_dead))
+        .at(Admin, Read, routes!(admin::providers::providers))
+        .at(Admin, Read, routes!(admin::audit::audit))
         .at(User("account"), Read, routes!(settings::get, settings::patch, settings::put))
         .at(User("account"), Read, routes!(settings::get_alias, settings::put_alias))
-        .at(User("memory"), Read, routes!(memory::crud::list, memory::crud::add))
-        .at(User("memory"), Read, routes!(memory::crud::pending))
-        .at(User("memory"), Read, routes!(memory::crud::shared))
+        .at(User("memory"), Read, routes!(memory::list::list, memory::crud::add))
+        .at(User("memory"), Read, routes!(memory::list::pending))
+        .at(User("memory"), Read, routes!(memory::list::shared))
         .at(User("memory"), Read, routes!(memory::crud::get, memory::crud::change, memory::crud::delete))
-        .at(User("memory"), Read, routes!(memory::crud::history))
-        .at(User("memory"), Read, routes!(memory::crud::undo_change))
-        .at(User("memory"), Read, routes!(memory::crud::unmerge))
+        .at(User("memory"), Read, routes!(memory::history::history))
+        .at(User("memory"), Read, routes!(memory::history::undo_change))
+        .at(User("memory"), Read, routes!(memory::history::unmerge))
         .at(User("memory"), Read, routes!(memory::verify::verify))
         .at(User("memory"), Read, routes!(memory::verify::verify_many))
         .at(User("memory"), Read, routes!(memory::search::search))

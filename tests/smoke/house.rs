@@ -1,4 +1,4 @@
-//! The walls of the house: which crate may know which, and no circle of modules within one.
+//! The walls of the house: which crate may know which, no circle of modules within one, no file that is too long.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -161,4 +161,16 @@ fn a_circle_is_seen() {
     needs.insert("d".to_owned(), BTreeSet::new());
     needs.insert("b".to_owned(), named("crate::d::x(); crate::a::y()", "crate::"));
     assert_eq!(circle(&needs), Some(vec!["a".to_owned(), "b".to_owned(), "a".to_owned()]));
+}
+
+#[test]
+fn no_file_is_longer_than_four_hundred_lines() {
+    let long: Vec<String> = rust_files(&root())
+        .iter()
+        .filter_map(|path| {
+            let lines = fs::read_to_string(path).unwrap().lines().count();
+            (lines > 400).then(|| format!("{} ({lines})", path.strip_prefix(root()).unwrap().display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "too long to be one idea: {long:?}");
 }

@@ -176,7 +176,7 @@ fn only_these_tests_are_left_to_the_whole_run_and_they_are_of_this_source() {
         |field: &str| -> BTreeSet<String> { serde_json::from_value(metadata[field].clone()).unwrap() };
     let left = &members("workspace_members") - &members("workspace_default_members");
     assert!(left.len() == 1 && left.iter().all(|member| member.contains("rapport-tests")), "{left:?}");
-    let binary = crate::harness::app::binary();
+    let binary = crate::harness::binary::binary();
     let changed = |path: &std::path::Path| path.metadata().unwrap().modified().unwrap();
     let sources = std::fs::read_to_string(binary.with_extension("d")).unwrap();
     let (_, sources) = sources.split_once(": ").unwrap();

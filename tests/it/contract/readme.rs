@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command, time::Duration};
 
 use crate::harness::{
-    app::binary,
+    binary::binary,
     process::Process,
     servers::{folder, free_port, unique},
 };

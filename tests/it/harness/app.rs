@@ -1,15 +1,11 @@
 //! The service under test: one process embedded, or APIs and workers over PostgreSQL and Redis.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
 use rapport_common::store::{Db, PoolSizes};
 
 use super::{
+    binary::binary,
     client::User,
     process::Process,
     servers::{Postgres, Redis, folder, free_port, unique},
@@ -22,53 +18,14 @@ pub enum Stack {
 }
 
 pub const SECRET_KEY: &str = "4be7a1c95d8f36b20e1c7a94d5f8b3e6";
-const READY: Duration = Duration::from_secs(60);
-
-/// The binary under test, built from what is there now: an old one would pass tests of code that is gone.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // target/<profile>/deps/it-… → target/<profile>/rapport
-        let test = std::env::current_exe().unwrap();
-        let folder = test.parent().unwrap().parent().unwrap();
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(name) => name,
-        };
-        let mut cargo = Command::new(env!("CARGO"));
-        // What cargo tells a test of its package is not meant for a build: some build scripts would run anew.
-        for (name, _) in std::env::vars_os() {
-            let told = name.to_string_lossy();
-            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| told.starts_with(prefix)) {
-                cargo.env_remove(name);
-            }
-        }
-        let built = cargo
-            .args([
-                "build",
-                "--quiet",
-                "--workspace",
-                "--bin",
-                "rapport",
-                "--profile",
-                profile,
-                "--target-dir",
-            ])
-            .arg(folder.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        folder.join("rapport")
-    })
-}
+pub const READY: Duration = Duration::from_secs(60);
 
 pub struct App {
     pub stack: Stack,
     pub folder: PathBuf,
     env: Vec<(String, String)>,
     pub apis: Vec<Process>,
-    ports: Vec<u16>,
+    pub(super) ports: Vec<u16>,
     pub workers: Vec<Process>,
     pub mock: Option<(Process, String)>,
     mock_arguments: Vec<String>,
@@ -221,7 +178,7 @@ impl App {
         self.process_with(name, arguments, port, &[])
     }
 
-    fn process_with(
+    pub(super) fn process_with(
         &self,
         name: &str,
         arguments: &[String],
@@ -261,42 +218,6 @@ impl App {
         let process = self.process(&unique("worker"), &["worker".to_owned()], 0);
         process.line_with("rapport worker takes jobs", READY);
         self.workers.push(process);
-    }
-
-    /// A worker whose machine's clock is wrong by so much (`+30s`).
-    pub fn add_worker_with_clock(&mut self, off: &str, arguments: &[&str]) {
-        let arguments: Vec<String> =
-            ["worker"].iter().chain(arguments).map(|&text| text.to_owned()).collect();
-        let process = self.process_with(&unique("worker"), &arguments, 0, &fake_clock(off));
-        process.line_with("rapport worker takes jobs", READY);
-        self.workers.push(process);
-    }
-
-    pub fn add_api_with_clock(&mut self, off: &str) {
-        let port = free_port();
-        let process = self.process_with(&unique("api"), &["api".to_owned()], port, &fake_clock(off));
-        process.line_with(&format!("http://127.0.0.1:{port}"), READY);
-        self.apis.push(process);
-        self.ports.push(port);
-    }
-
-    /// Starts an embedded process again, with a clock that is so far off, and can be set while it runs.
-    pub fn restart_api_with_settable_clock(&mut self, index: usize, off: &str) -> Clock {
-        self.apis[index].kill();
-        let clock = Clock(self.folder.join("clock"));
-        clock.set(off);
-        let mut env = fake_clock("+0s");
-        env.retain(|(key, _)| key != "FAKETIME");
-        for (key, value) in
-            [("FAKETIME_TIMESTAMP_FILE", clock.0.to_str().unwrap()), ("FAKETIME_NO_CACHE", "1")]
-        {
-            env.push((key.to_owned(), value.to_owned()));
-        }
-        let port = self.ports[index];
-        let process = self.process_with(&unique("api"), &[], port, &env);
-        process.line_with(&format!("http://127.0.0.1:{port}"), READY);
-        self.apis[index] = process;
-        clock
     }
 
     /// Ends every connection of the service to its database, on the database's side.
@@ -381,29 +302,6 @@ impl Drop for App {
                 eprintln!("--- {} ---\n{}", process.name, tail.join("\n"));
             }
         }
-    }
-}
-
-/// What makes a process believe that its machine's clock is wrong.
-fn fake_clock(off: &str) -> Vec<(String, String)> {
-    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-    assert!(
-        Path::new(library).exists(),
-        "libfaketime is not installed: ./test installs it on Debian, as root"
-    );
-    // Timers go by a clock that nobody can set; libfaketime would set it too.
-    [("LD_PRELOAD", library), ("FAKETIME", off), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .to_vec()
-}
-
-/// The clock of a running process.
-pub struct Clock(PathBuf);
-
-impl Clock {
-    /// How far it is off from now on (`-600s`).
-    pub fn set(&self, off: &str) {
-        std::fs::write(&self.0, off).unwrap();
     }
 }
 

@@ -1,7 +1,9 @@
 //! Real servers, real processes, real HTTP.
 
 pub mod app;
+pub mod binary;
 pub mod client;
+pub mod clocks;
 pub mod dump;
 pub mod ledger;
 pub mod mail;

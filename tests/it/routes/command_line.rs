@@ -8,7 +8,8 @@ use std::{
 
 use crate::harness::{
     App, Stack,
-    app::{SECRET_KEY, binary},
+    app::SECRET_KEY,
+    binary::binary,
     client::PASSWORD,
     process::Process,
     servers::{folder, unique},

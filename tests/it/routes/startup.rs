@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::harness::{
     App, Stack,
-    app::{SECRET_KEY, binary, client},
+    app::{SECRET_KEY, client},
+    binary::binary,
     client::Answer,
     eventually,
     process::Process,

@@ -5,12 +5,15 @@ pub mod conflicts;
 pub mod crud;
 pub mod events;
 pub mod extract;
+pub mod history;
 pub mod links;
+pub mod list;
 pub mod merge;
 pub mod privacy;
 pub mod search;
 pub mod transfer;
 pub mod verify;
+mod views;
 
 use std::time::Duration;
 

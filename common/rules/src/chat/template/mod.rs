@@ -6,11 +6,15 @@
 //! can cost is bounded: the length of its source, how deep it nests ([`parse`]), and the bytes it reads and writes while it
 //! is rendered ([`render`]). docs/decisions/0008-a-template-language.md says why this is our own.
 
+mod forms;
 mod lex;
+mod names;
 mod parse;
 mod render;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod words;
 
 use std::time::Duration;
 
@@ -71,7 +75,7 @@ pub fn render(template: &str, variables: &Value) -> std::result::Result<String, 
 /// also where this rendering did not come by, is among them.
 pub fn check(template: &str, variables: &Value) -> std::result::Result<(), Problem> {
     let parsed = parse::parse(template)?;
-    render::check_names(template, &parsed, variables)?;
+    names::check(template, &parsed, variables)?;
     render::render(template, &parsed, variables).map(drop)
 }
 

@@ -1,13 +1,13 @@
 //! From a tree and values to text, within a budget.
 
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, format::Item, format::StrftimeItems};
 use serde_json::Value;
 
 use super::{
     Problem,
-    parse::{Expr, Filter, Kind, Node},
+    forms::{date, title, truncate},
+    tree::{Expr, Filter, Kind, Node},
 };
 
 /// Bytes of what a template renders to.
@@ -33,7 +33,7 @@ struct Renderer<'a> {
     work: usize,
 }
 
-type Result<T, E = Problem> = std::result::Result<T, E>;
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
 impl<'a> Renderer<'a> {
     fn problem<T>(&self, at: usize, message: impl Into<String>) -> Result<T> {
@@ -269,7 +269,7 @@ impl<'a> Renderer<'a> {
     }
 }
 
-fn field<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+pub fn field<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, name| value.get(name))
 }
 
@@ -306,121 +306,12 @@ fn fits(value: &Value, budget: usize, depth: usize) -> bool {
     count(value, &mut left, depth).is_some()
 }
 
-/// Each word with a capital, the rest of it small.
-fn title(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
-        inside = c.is_alphanumeric() || (inside && c == '\'');
-    }
-    out
-}
-
-/// At most so many characters; the last is `…` when some were cut.
-fn truncate(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    if most == 0 { kept } else { format!("{kept}…") }
-}
-
-/// A date, or a date with a time in RFC 3339, in a form of `strftime`.
-fn date(text: &str, form: &str) -> std::result::Result<String, String> {
-    if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) {
-        return Err("this is no format of a date: it needs letters such as %Y, %m, %d, %B, %H".to_owned());
-    }
-    let time = match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time,
-        Err(_) => match text.parse::<NaiveDate>() {
-            Ok(day) => day.and_time(NaiveTime::MIN).and_utc().fixed_offset(),
-            Err(_) => {
-                let shown: String = text.chars().take(40).collect();
-                return Err(format!("{shown:?} is no date such as 2026-01-31"));
-            }
-        },
-    };
-    let mut out = String::new();
-    match write!(out, "{}", time.format(form)) {
-        Ok(()) => Ok(out),
-        Err(_) => Err("this is no format of a date".to_owned()),
-    }
-}
-
-fn unknown(expr: &Expr<'_>) -> String {
+pub fn unknown(expr: &Expr<'_>) -> String {
     match &expr.kind {
         Kind::Path(path) => {
             let name: String = path.join(".").chars().take(100).collect();
             format!("there is no variable `{name}`")
         }
         _ => "this has no value".to_owned(),
-    }
-}
-
-/// Every variable that a template names is there, or has a `default`. What an item of a list holds is not known before
-/// it is rendered.
-pub fn check_names(source: &str, nodes: &[Node<'_>], variables: &Value) -> Result<()> {
-    let mut items = Vec::new();
-    names_in(source, nodes, variables, &mut items)
-}
-
-fn names_in<'t>(
-    source: &str,
-    nodes: &'t [Node<'t>],
-    variables: &Value,
-    items: &mut Vec<&'t str>,
-) -> Result<()> {
-    for node in nodes {
-        match node {
-            Node::Text(_) => {}
-            Node::Print(expr) => names_of(source, expr, variables, items)?,
-            Node::If { branches, otherwise } => {
-                for (condition, nodes) in branches {
-                    names_of(source, condition, variables, items)?;
-                    names_in(source, nodes, variables, items)?;
-                }
-                names_in(source, otherwise, variables, items)?;
-            }
-            Node::For { name, list, body, otherwise } => {
-                names_of(source, list, variables, items)?;
-                items.push(name);
-                names_in(source, body, variables, items)?;
-                items.pop();
-                names_in(source, otherwise, variables, items)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn names_of(source: &str, expr: &Expr<'_>, variables: &Value, items: &[&str]) -> Result<()> {
-    match &expr.kind {
-        Kind::Literal(_) => Ok(()),
-        Kind::Path(path) => {
-            let known = path.split_first().is_some_and(|(first, rest)| {
-                items.contains(first)
-                    || variables.get(first).is_some_and(|value| field(value, rest).is_some())
-            });
-            if known { Ok(()) } else { Err(Problem::at(source, expr.at, unknown(expr))) }
-        }
-        Kind::Filtered(inner, filter, argument) => {
-            if !(*filter == Filter::Default && matches!(inner.kind, Kind::Path(_))) {
-                names_of(source, inner, variables, items)?;
-            }
-            argument.as_deref().map_or(Ok(()), |argument| names_of(source, argument, variables, items))
-        }
-        Kind::Compare(_, left, right) => {
-            names_of(source, left, variables, items)?;
-            names_of(source, right, variables, items)
-        }
-        Kind::Not(inner) => names_of(source, inner, variables, items),
-        Kind::All(parts) | Kind::Any(parts) => {
-            parts.iter().try_for_each(|part| names_of(source, part, variables, items))
-        }
     }
 }

@@ -4,6 +4,7 @@
 mod claims;
 #[cfg(test)]
 mod table;
+mod value_words;
 mod values;
 
 use std::collections::{BTreeSet, HashMap};

@@ -1,0 +1,98 @@
+//! How memories are learned and found: who reads, what embeds, where vectors are.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::Env;
+use crate::secret::Secret;
+
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Who reads windows, judges and merges: a provider's name, or `auto`.
+    pub provider: String,
+    /// `None`: the provider's default.
+    pub model: Option<String>,
+    /// How long a quiet conversation waits before it is read.
+    pub idle: TimeDelta,
+    /// Tokens of memories in a prompt at most.
+    pub context_tokens: usize,
+    /// Tokens, besides those, of memories that stand in every prompt.
+    pub essential_tokens: usize,
+    /// Cosine from which two memories are looked at together.
+    pub similarity: f64,
+    /// Changes after which a user's memories are looked through for merges.
+    pub consolidate_after: i64,
+    /// Vectors kept in memory by exact search.
+    pub cache_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// `local` or `openai` (any endpoint of its form).
+    pub provider: String,
+    pub base_url: String,
+    pub api_key: Option<Secret>,
+    pub model: String,
+    pub dimensions: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct QdrantAt {
+    /// Of its gRPC port: `http://host:6334`.
+    pub url: String,
+    pub api_key: Option<Secret>,
+    /// Begins the names of our collections: deployments that share a server need one each.
+    pub prefix: String,
+    /// How often drift between the database and it is looked for.
+    pub reconcile: Duration,
+}
+
+pub fn memory(env: &mut Env) -> Memory {
+    Memory {
+        provider: env.text("MEMORY__PROVIDER", "auto"),
+        model: env.optional("MEMORY__MODEL"),
+        idle: TimeDelta::from_std(env.seconds("MEMORY__IDLE_SECONDS", 60.0, 0.0..=3_600.0))
+            .unwrap_or(TimeDelta::seconds(60)),
+        context_tokens: env.number("MEMORY__CONTEXT_TOKENS", 600, 0..=100_000) as usize,
+        essential_tokens: env.number("MEMORY__ESSENTIAL_TOKENS", 200, 0..=10_000) as usize,
+        similarity: env.number("MEMORY__SIMILARITY_PERCENT", 85, 50..=100) as f64 / 100.0,
+        consolidate_after: env.number("MEMORY__CONSOLIDATE_AFTER", 20, 1..=1_000_000) as i64,
+        cache_bytes: env.number("MEMORY__CACHE_MB", 256, 1..=1_000_000) as usize * 1_048_576,
+    }
+}
+
+pub fn embedding(env: &mut Env) -> Embedding {
+    let (base_url, api_key) = (
+        env.optional("AI_SERVICES__EMBEDDING_BASE_URL"),
+        env.optional("AI_SERVICES__EMBEDDING_API_KEY").map(Secret::new),
+    );
+    let default = if base_url.is_some() || api_key.is_some() { "openai" } else { "local" };
+    let provider = env.text("AI_SERVICES__EMBEDDING_PROVIDER", default);
+    if !["local", "openai"].contains(&provider.as_str()) {
+        env.problem("AI_SERVICES__EMBEDDING_PROVIDER must be local or openai (any endpoint of that form)");
+    }
+    let base_url =
+        base_url.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()).trim_end_matches('/').to_owned();
+    if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
+        env.problem("AI_SERVICES__EMBEDDING_BASE_URL must begin with http:// or https://");
+    }
+    Embedding {
+        provider,
+        base_url,
+        api_key,
+        model: env.text("AI_SERVICES__EMBEDDING_MODEL", "text-embedding-3-small"),
+        dimensions: env.number("AI_SERVICES__EMBEDDING_DIMENSIONS", 1_536, 8..=8_192) as usize,
+    }
+}
+
+pub fn qdrant(env: &mut Env) -> Option<QdrantAt> {
+    let api_key = env.optional("QDRANT_API_KEY").map(Secret::new);
+    let reconcile = env.seconds("QDRANT__RECONCILE_SECONDS", 300.0, 1.0..=86_400.0);
+    let prefix = env.text("QDRANT__COLLECTION_PREFIX", "rapport");
+    let url = env.optional("QDRANT_URL")?;
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        env.problem("QDRANT_URL must begin with http:// or https:// (its gRPC port, usually 6334)");
+    }
+    Some(QdrantAt { url, api_key, prefix, reconcile })
+}
