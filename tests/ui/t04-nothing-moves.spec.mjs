@@ -1,6 +1,6 @@
 // T4: what one reads does not move by a pixel while 5,000 tokens stream in below, nor when the answer ends.
 import assert from 'node:assert/strict';
-import { answered, growing, promise, say, tokens, visit, world } from './harness.mjs';
+import { CUT, answered, growing, promise, say, tokens, visit, world } from './harness.mjs';
 
 const it = world();
 
@@ -77,4 +77,36 @@ promise('a new question goes to the top of the view once, and the answer below i
   assert.ok(top >= -1 && top < 60, `the question is ${top} px below the top`);
   await unmoved(page, 2);
   assert.equal((await page.locator('.answer .text').last().textContent()).trim(), tokens(600));
+});
+
+promise('a question that is accepted late, or was written offline, stays where it stood when it was sent', { allow: CUT }, async ({ open }) => {
+  const person = await it.server.account();
+  const context = await open(it.browser, { url: it.server.url, as: person });
+  const page = await visit(context, it.server.url);
+  await say(page, `/echo ${Array.from({ length: 40 }, (_, n) => `Paragraph ${n} with some words of its own.`).join('\n\n')}`);
+  await answered(page, 1);
+  const place = () => page.evaluate(() => {
+    const last = [...document.querySelectorAll('.question')].at(-1);
+    return Math.round(last.getBoundingClientRect().top - document.getElementById('main').getBoundingClientRect().top);
+  });
+  const accepted = (words) => page.waitForFunction((text) => [...document.querySelectorAll('.turn .question')].some((one) => one.innerText.includes(text) && !one.closest('.outgoing')), words);
+  // Longer than a new question takes to find its place.
+  await page.route('**/chat**', async (route) => {
+    if (route.request().method() === 'POST') await new Promise((done) => setTimeout(done, 1_200));
+    await route.continue();
+  });
+  await say(page, '/echo late');
+  await page.getByText('Sending …').waitFor();
+  await page.waitForFunction(() => Math.abs([...document.querySelectorAll('.question')].at(-1).getBoundingClientRect().top - document.getElementById('main').getBoundingClientRect().top - 16) < 2);
+  await accepted('late');
+  await answered(page, 2);
+  assert.equal(await place(), 16);
+  await page.unroute('**/chat**');
+  await context.setOffline(true);
+  await say(page, '/echo offline');
+  await page.getByText('Not sent yet').waitFor();
+  await context.setOffline(false);
+  await accepted('offline');
+  await answered(page, 3);
+  assert.equal(await place(), 16);
 });
