@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_stream::try_stream;
@@ -31,22 +31,33 @@ const BODY_MAX: usize = 16 << 20;
 #[derive(Clone)]
 pub struct Pool {
     settings: Arc<Ai>,
-    current: Arc<Mutex<reqwest::Client>>,
+    /// And when it was made.
+    current: Arc<Mutex<(reqwest::Client, Instant)>>,
 }
+
+/// Where many requests are lost at once, one new pool serves them all.
+const RENEWED_LATELY: Duration = Duration::from_secs(1);
 
 impl Pool {
     /// `Err` when the HTTP client can't be made (no TLS roots, say).
     pub fn new(settings: &Ai) -> Result<Self, reqwest::Error> {
-        Ok(Self { settings: Arc::new(settings.clone()), current: Arc::new(Mutex::new(client(settings)?)) })
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            current: Arc::new(Mutex::new((client(settings)?, Instant::now()))),
+        })
     }
 
     pub fn post(&self, url: String) -> RequestBuilder {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).post(url)
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).0.post(url)
     }
 
     pub fn renew(&self) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.1.elapsed() < RENEWED_LATELY {
+            return;
+        }
         match client(&self.settings) {
-            Ok(new) => *self.current.lock().unwrap_or_else(PoisonError::into_inner) = new,
+            Ok(new) => *current = (new, Instant::now()),
             Err(error) => tracing::warn!(%error, "no new connections to providers can be made"),
         }
     }

@@ -144,7 +144,7 @@ async fn passwords_are_not_shown_while_they_are_typed() {
     let place = place();
     // A terminal: what it shows is what the script prints.
     let script = r#"
-import os, pty, sys
+import os, pty, sys, termios, time
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:-1])
@@ -158,6 +158,9 @@ while True:
         break
     shown += part
     if part.rstrip().endswith(b":") and answers:
+        # The prompt comes a moment before the echo is off: a person is slower than that.
+        while termios.tcgetattr(terminal)[3] & termios.ECHO:
+            time.sleep(0.002)
         os.write(terminal, answers.pop(0).encode() + b"\n")
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.stdout.buffer.write(shown)
