@@ -24,7 +24,7 @@ const sent = (selector, fields = {}) => async (page) => {
 const acts = ({ first, chat, project, prompt, hook }, long) => [
   [`chat/${chat}`, '.answer .text table', (page) => say(page, 'a'), /^POST \/chat\/stream/, failure(507, 'storage_full', 'The disk is full.')],
   [`chat/${chat}`, '.answer .text table', press('.answer .under button[aria-pressed]'), /feedback/, INTERNAL],
-  [`chat/${chat}`, '.answer .text table', (page) => page.locator('.answer:not(.failed)').last().press('r'), /regenerate/, INTERNAL],
+  [`chat/${chat}`, '.answer .text table', (page) => page.locator('.answer:not(.failed)').last().getByRole('button', { name: /Answer again|আবার উত্তর/ }).click(), /regenerate/, INTERNAL],
   [`chat/${long}`, '.answer .text', (page) => page.evaluate(() => { document.getElementById('main').scrollTop = 0; }), /messages\?.*cursor=/, INTERNAL, '.more .problem'],
   ['chats?q=title', '.chat-row', press('.chats-top button[type=submit]'), /POST \/nothing/, INTERNAL, '.chat-row'],
   ['memory/review', '.memory-card .source a', press('.memory-card .act'), /\/verify/, failure(409, 'wrong_state', 'This was decided elsewhere.')],
