@@ -24,3 +24,21 @@ promise('over plain http a reload stays signed in, and tabs that renew at once t
   assert.equal((await context.cookies()).filter((cookie) => cookie.httpOnly && cookie.sameSite === 'Strict').length, 1);
   await until('no token in storage', () => page.evaluate(() => !/eyJ/.test(JSON.stringify({ ...localStorage, ...sessionStorage }))));
 });
+
+promise('a new chat has its address as soon as it is stored, however slow the browser is with drafts', {}, async ({ open }) => {
+  const person = await it.server.account();
+  const context = await open(it.browser, { url: it.server.url, as: person });
+  await context.addInitScript(() => {
+    const slow = (write) => function later(...given) {
+      const request = write.apply(this, given);
+      Object.defineProperty(this.transaction, 'oncomplete', { set: (told) => this.transaction.addEventListener('complete', () => setTimeout(told, 3_000)) });
+      return request;
+    };
+    IDBObjectStore.prototype.delete = slow(IDBObjectStore.prototype.delete);
+  });
+  const page = await visit(context, it.server.url);
+  await say(page, '/echo kept');
+  await page.locator('.answer .text', { hasText: 'kept' }).waitFor();
+  await page.reload();
+  assert.equal(await answered(page), 'kept');
+});

@@ -4,9 +4,10 @@ import { at } from './paths.js';
 const SESSION = { 'X-Rapport-Session': 'cookie' };
 let token = null;
 let goodUntil = 0;
-/** Which renewal the token came from: the same text stands in storage, for the tabs to compare. */
-const RENEWED = 'rapport.renewed';
+/** Which renewal the token came from. The tab that made it holds a lock of this name, for the others to see. */
+const RENEWED = 'rapport.renewed/';
 let renewal = null;
+let letGo = () => {};
 let running = null;
 
 const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('rapport.session') : null;
@@ -21,12 +22,14 @@ channel?.addEventListener('message', ({ data }) => {
 });
 
 function keep({ access, until, mark }) {
+  letGo();
   token = access;
   renewal = mark;
   goodUntil = until;
 }
 
 function forget() {
+  letGo();
   token = null;
   goodUntil = 0;
 }
@@ -60,22 +63,36 @@ async function locked(act) {
   if (!navigator.locks) return act();
   return navigator.locks.request('rapport.refresh', async () => {
     // When another tab was first, what it got comes by the channel, maybe a moment after the lock.
-    for (let wait = 0; wait < 40 && token === before && renewedElsewhere(); wait += 1) await new Promise((next) => setTimeout(next, 25));
+    const end = performance.now() + HEARD_WITHIN;
+    while (token === before && performance.now() < end && (await renewedElsewhere())) await new Promise((next) => setTimeout(next, 25));
     return token !== before && hasToken() ? true : act();
   });
 }
 
-/** Whether a tab renewed after the token that this tab had. A tab that had none does not wait for others. */
-function renewedElsewhere() {
-  try { return token !== null && localStorage.getItem(RENEWED) !== renewal; } catch { return false; }
+/** Milliseconds to wait for a token that another tab has; then one is asked for, and the server forgives that it is the second. */
+const HEARD_WITHIN = 5_000;
+
+/**
+ * Whether a tab renewed after the token that this tab had. A tab that had none does not wait for others. Locks are kept in one
+ * place for all tabs; what one tab writes to storage, another may read late.
+ */
+async function renewedElsewhere() {
+  if (token === null) return false;
+  const { held } = await navigator.locks.query();
+  const marks = held.filter(({ name }) => name.startsWith(RENEWED)).map(({ name }) => name.slice(RENEWED.length));
+  const newest = marks.sort((one, other) => parseInt(other, 10) - parseInt(one, 10))[0];
+  return newest !== undefined && newest !== renewal;
 }
 
-/** Keeps a new token and hands it to the other tabs; the mark stays for who looks before they hear of it. */
-function share(access, until) {
+/** Keeps a new token and hands it to the other tabs. Over when they can see that there is one. */
+async function share(access, until) {
   const mark = `${until} ${Math.random()}`;
   keep({ access, until, mark });
-  try { localStorage.setItem(RENEWED, mark); } catch { /* the server forgives a token that comes twice */ }
   channel?.postMessage({ kind: 'token', access, until, mark });
+  if (!navigator.locks) return;
+  await new Promise((seen) => {
+    navigator.locks.request(RENEWED + mark, () => new Promise((release) => { letGo = () => release(); seen(); })).catch(seen);
+  });
 }
 
 /** `true`: there is a token. `false`: nobody is signed in. Throws when the server could not be asked. */
@@ -87,7 +104,7 @@ async function ask() {
   }
   if (!response.ok) throw Object.assign(new Error('refresh'), { status: response.status });
   const answer = await response.json();
-  share(answer.access_token, Date.now() + (answer.expires_in - 30) * 1000);
+  await share(answer.access_token, Date.now() + (answer.expires_in - 30) * 1000);
   return true;
 }
 

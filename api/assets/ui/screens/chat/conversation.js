@@ -147,10 +147,12 @@ export class Conversation {
     const message = { id, role: 'user', content: item.text, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
     if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
     if (isNew) {
-      await drafts.save(user.value.id, old, null);
       this.session.value = { id: session, title: item.text.slice(0, 48), is_pinned: false };
+      const cleared = drafts.save(user.value.id, old, null);
+      // Its address before anything is waited for: a reload opens this chat, not an empty one.
       this.onNamed(session);
       loadChats();
+      await cleared;
     }
     await this.keepOutgoing();
   }
