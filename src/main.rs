@@ -2,7 +2,6 @@
 
 mod commands;
 mod dotenv;
-mod wiring;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 

@@ -1,7 +1,7 @@
 //! What the service does: use cases, and the context they run in. `api` and `worker` share it.
 //!
 //! Nothing here knows which stack it runs on. A *port* (`wire`, `events`, `limits`, `store::Db`) has an embedded
-//! and a production adapter; `src/wiring.rs` of the binary alone chooses between them.
+//! and a production adapter; `wiring` alone chooses between them.
 //!
 //! The crates below stand in layers, and a lower one does not know those above: `core`; `rules` and `redis`; `store` and
 //! `providers`; `queue` and `vectors`; this one.
@@ -13,6 +13,7 @@ pub mod mail;
 pub mod sealer;
 pub mod tools;
 pub mod usecase;
+pub mod wiring;
 
 pub use context::Context;
 pub use rapport_core::{

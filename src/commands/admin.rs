@@ -7,10 +7,11 @@ use rapport_common::{
     settings::Settings,
     store::Db,
     usecase::admin::{self, Holdings},
+    wiring,
 };
 
 use super::password;
-use crate::{commands, wiring};
+use crate::commands;
 
 #[derive(clap::Args)]
 pub struct Arguments {

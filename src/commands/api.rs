@@ -1,8 +1,8 @@
 //! The API alone.
 
-use rapport_common::{presence, settings::Settings};
+use rapport_common::{presence, settings::Settings, wiring};
 
-use crate::{commands, wiring};
+use crate::commands;
 
 pub async fn run(settings: Settings) -> Result<(), String> {
     wiring::require_shared_stores(&settings, "api")?;

@@ -1,10 +1,8 @@
 //! One job in a process of its own, for a worker whose process died with it before.
 
-use rapport_common::{isolated::Pipe, settings::Settings};
+use rapport_common::{isolated::Pipe, settings::Settings, wiring};
 use rapport_worker::isolated;
 use tokio::signal::unix::{self, SignalKind};
-
-use crate::wiring;
 
 pub async fn run(mut settings: Settings) -> Result<(), String> {
     // Its worker says when it must stop: who stops a whole group of processes means the worker.

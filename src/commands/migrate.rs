@@ -1,8 +1,8 @@
 //! Brings the schema up to date. Safe to run from many processes at once.
 
-use rapport_common::{settings::Settings, store::db::NEWER};
+use rapport_common::{settings::Settings, store::db::NEWER, wiring};
 
-use crate::{commands, wiring};
+use crate::commands;
 
 pub async fn run(settings: Settings) -> Result<(), String> {
     let db = wiring::database(&settings).await?;

@@ -4,9 +4,10 @@ use rapport_common::{
     settings::Settings,
     store::{terms::Corpus, vectors},
     usecase::memory::embed,
+    wiring,
 };
 
-use crate::{commands, wiring};
+use crate::commands;
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -10,11 +10,12 @@ use rapport_common::{
     secret::redact_url,
     settings::Settings,
     store::{self, Conn},
+    wiring,
 };
 use rapport_worker::Options;
 use tokio::time::Instant;
 
-use crate::{commands, wiring};
+use crate::commands;
 
 /// Jobs that run at once, per queue.
 const CONCURRENCY: usize = 64;

@@ -1,9 +1,9 @@
 //! A worker alone.
 
-use rapport_common::{domain::job::Queue, presence, settings::Settings};
+use rapport_common::{domain::job::Queue, presence, settings::Settings, wiring};
 use rapport_worker::Options;
 
-use crate::{commands, wiring};
+use crate::commands;
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Each crate and those of ours that it may know. The compiler holds the manifests to it, this the list.
@@ -173,4 +174,21 @@ fn no_file_is_longer_than_four_hundred_lines() {
         })
         .collect();
     assert!(long.is_empty(), "too long to be one idea: {long:?}");
+}
+
+/// What cargo builds of the workspace, each package with its features.
+fn built_with(edges: &str) -> BTreeSet<String> {
+    let asked = ["tree", "--workspace", "--offline", "--prefix", "none", "-f", "{p} [{f}]", "-e", edges];
+    let tree = Command::new(env!("CARGO")).args(asked).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// Where they differ, `cargo build --workspace` and `cargo test --workspace` compile nearly everything twice.
+#[test]
+fn tests_add_no_features_to_what_is_built_without_them() {
+    let (without, with) = (built_with("normal,build"), built_with("normal,build,dev"));
+    let more: Vec<&String> = with.symmetric_difference(&without).collect();
+    assert!(more.is_empty(), "name them among the dependencies of tests/Cargo.toml too: {more:?}");
 }

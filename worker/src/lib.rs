@@ -113,7 +113,7 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
 
     model_pace::recall(&runtime.ctx).await;
-    presence::entered().await;
+    presence::entered(&runtime.ctx.db).await;
     let mut lanes = JoinSet::new();
     for &queue in &options.queues {
         lanes.spawn(run_lane(Arc::clone(&runtime), Lane::normal(queue), options.concurrency));

@@ -6,6 +6,9 @@
 //!
 //! Time never runs backwards. When the clock behind it jumps back, time goes on at half its speed until both agree; when it
 //! jumps forward, time follows at once.
+//!
+//! It goes on by Tokio's clock, and so do all deadlines and pauses of the service. A test that holds a whole service in its own
+//! runtime moves both at once (`tests/time`).
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -41,8 +41,11 @@ const FAR_OFF_MILLIS: i64 = 2_000;
 static ENTERED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
 /// Waits until others can see that this process lives, for three seconds at most: who takes jobs before could be taken for
-/// dead.
-pub async fn entered() {
+/// dead. Embedded, there are no others.
+pub async fn entered(db: &Db) {
+    if let Db::Lite(_) = db {
+        return;
+    }
     let mut states = ENTERED.subscribe();
     let _in_vain = tokio::time::timeout(ENTER, states.wait_for(|entered| *entered)).await;
 }
@@ -66,7 +69,6 @@ pub fn start(db: Db, role: &'static str) {
                 Db::Pg(_) => be_present(&db, role, &mut warned).await,
                 // One process, and its own clock.
                 Db::Lite(_) => {
-                    ENTERED.send_replace(true);
                     clock::learn(Instant::now(), clock::of_this_machine());
                     tokio::time::sleep(PERIOD).await;
                     continue;

@@ -1,4 +1,4 @@
-//! What clients and operators rely on, as files that change only on purpose. `UPDATE=1 cargo test -p rapport-tests
+//! What clients and operators rely on, as files that change only on purpose. `UPDATE=1 cargo test --workspace --test it
 //! contract` writes them anew.
 
 mod fuzz;
@@ -25,7 +25,7 @@ fn compare(path: &str, now: &str) {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == now,
-        "{} is not what the code says: run UPDATE=1 cargo test -p rapport-tests contract",
+        "{} is not what the code says: run UPDATE=1 cargo test --workspace --test it contract",
         path.display()
     );
 }
@@ -41,7 +41,7 @@ fn docs_routes_txt_lists_every_operation() {
     let document = rapport_api::document();
     let mut text = "# Every operation below /api/v1, who may use it, and what it is. `key:chat` is whoever signed in, or an API key\n\
                     # with that scope; `password` no key; `admin` an admin, or an admin's key with the scope `admin`. Generated:\n\
-                    # UPDATE=1 cargo test -p rapport-tests contract\n\n"
+                    # UPDATE=1 cargo test --workspace --test it contract\n\n"
         .to_owned();
     let paths: BTreeMap<&String, &Value> = document["paths"].as_object().unwrap().iter().collect();
     for (path, item) in paths {

@@ -1,12 +1,21 @@
 //! The service under test: one process embedded, or APIs and workers over PostgreSQL and Redis.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rapport_common::store::{Db, PoolSizes};
 
 use super::{
     binary::binary,
     client::User,
+    left,
     process::Process,
     servers::{Postgres, Redis, folder, free_port, unique},
 };
@@ -31,6 +40,7 @@ pub struct App {
     mock_arguments: Vec<String>,
     pub redis: Option<Redis>,
     database: String,
+    leaves_jobs: AtomicBool,
 }
 
 pub struct Builder {
@@ -87,6 +97,7 @@ impl Builder {
             mock_arguments: self.mock.clone().unwrap_or_default(),
             redis: None,
             database: String::new(),
+            leaves_jobs: AtomicBool::new(false),
         };
         if self.mock.is_some() {
             app.start_mock(0);
@@ -160,6 +171,11 @@ impl App {
     /// Of the production stack.
     pub fn database_url(&self) -> &str {
         &self.database
+    }
+
+    /// At the test's end jobs may be open, or there is no database left to look into.
+    pub fn leaves_jobs(&self) {
+        self.leaves_jobs.store(true, Ordering::Relaxed);
     }
 
     /// For processes started from now on.
@@ -301,6 +317,9 @@ impl Drop for App {
                 let tail: Vec<String> = tail.iter().map(|line| line.chars().take(400).collect()).collect();
                 eprintln!("--- {} ---\n{}", process.name, tail.join("\n"));
             }
+        } else if !self.leaves_jobs.load(Ordering::Relaxed) && !self.apis.is_empty() {
+            let open = left::open_jobs(self);
+            assert!(open.is_empty(), "the test leaves jobs open: {open:?}");
         }
     }
 }

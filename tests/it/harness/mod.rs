@@ -6,6 +6,7 @@ pub mod client;
 pub mod clocks;
 pub mod dump;
 pub mod ledger;
+pub mod left;
 pub mod mail;
 pub mod memory;
 pub mod process;

@@ -1,10 +1,10 @@
-//! The only place that chooses adapters: settings in, context out.
+//! The only place that chooses adapters: settings in, context out. Every process is made here, and so are those within tests.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use rapport_common::{
+use crate::{
     Context, Error,
     auth::Auth,
     clock,
