@@ -76,7 +76,11 @@ mod tests {
 
     fn key(scopes: &[&str]) -> Caller {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Caller { user: UserId::new(), proof: Proof::Key(KeyId::new(), Some(scopes)), role: "user".to_owned() }
+        Caller {
+            user: UserId::new(),
+            proof: Proof::Key(KeyId::new(), Some(scopes)),
+            role: rapport_common::domain::user::UserRole::User,
+        }
     }
 
     #[test]

@@ -7,7 +7,10 @@ use axum::http::Method;
 use rapport_common::{
     Error,
     auth::{Caller, Proof},
-    domain::job::JobKind,
+    domain::{
+        job::JobKind,
+        user::{Scope, UserRole},
+    },
     error::Code,
 };
 
@@ -26,12 +29,12 @@ pub enum Content {
 
 impl Content {
     /// The scope that shows it.
-    pub const fn scope(self) -> &'static str {
+    pub const fn scope(self) -> Scope {
         match self {
-            Content::Conversations => "chat",
-            Content::Memories => "memory",
-            Content::Projects => "projects",
-            Content::Account => "account",
+            Content::Conversations => Scope::Chat,
+            Content::Memories => Scope::Memory,
+            Content::Projects => Scope::Projects,
+            Content::Account => Scope::Account,
         }
     }
 
@@ -59,7 +62,7 @@ impl Content {
     }
 }
 
-fn without_scope(scope: &str) -> Error {
+fn without_scope(scope: Scope) -> Error {
     Error::new(Code::KeyForbidden, format!("This API key does not have the scope `{scope}`."))
 }
 
@@ -69,7 +72,7 @@ pub enum Policy {
     /// Nobody needs to be signed in, for this reason.
     Public(&'static str),
     /// Whoever is signed in, and API keys with this scope.
-    User(&'static str),
+    User(Scope),
     /// Whoever is signed in, and API keys with `chat` or `memory`: what they see there is told by [`Content`].
     Both,
     /// Whoever is signed in with a password; no API key.
@@ -90,14 +93,14 @@ impl Policy {
             Policy::Public(_) => Ok(()),
             Policy::User(scope) if caller.may(scope) => Ok(()),
             Policy::User(scope) => Err(without_scope(scope)),
-            Policy::Both if caller.may("chat") || caller.may("memory") => Ok(()),
-            Policy::Both => Err(without_scope("chat")),
+            Policy::Both if caller.may(Scope::Chat) || caller.may(Scope::Memory) => Ok(()),
+            Policy::Both => Err(without_scope(Scope::Chat)),
             Policy::Login if matches!(caller.proof, Proof::Login(_)) => Ok(()),
             Policy::Login => {
                 Err(Error::new(Code::KeyForbidden, "No API key may do this: sign in with the password."))
             }
-            Policy::Admin if caller.role != "admin" => forbidden("Only an admin may do this."),
-            Policy::Admin if !caller.may("admin") => Err(without_scope("admin")),
+            Policy::Admin if caller.role != UserRole::Admin => forbidden("Only an admin may do this."),
+            Policy::Admin if !caller.may(Scope::Admin) => Err(without_scope(Scope::Admin)),
             Policy::Admin => Ok(()),
         }
     }
@@ -121,6 +124,8 @@ pub enum Class {
 pub struct Rule {
     pub who: Policy,
     pub class: Class,
+    /// Whether a ticket in the address may stand for the token: for streams, whose clients cannot set headers.
+    pub takes_tickets: bool,
 }
 
 /// One operation: its method, its path below the mount (`/chat/sessions/{id}`), and what is stated of it.

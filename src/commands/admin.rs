@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use rapport_common::{
     auth::Auth,
+    domain::user::UserRole,
     settings::Settings,
     store::Db,
     usecase::admin::{self, Holdings},
@@ -72,7 +73,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
             ))
         }
         What::Promote { name, yes } => promote(&db, &name, yes).await,
-        What::Demote { name } => role(&db, &name, "user").await,
+        What::Demote { name } => role(&db, &name, UserRole::User).await,
         What::Activate { name } => active(&db, &name, true).await,
         What::Deactivate { name } => active(&db, &name, false).await,
     }
@@ -82,7 +83,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
 async fn promote(db: &Db, name: &str, yes: bool) -> Result<(), String> {
     let holdings = admin::holdings(db, name).await.map_err(|error| error.detail)?;
     let user = &holdings.user;
-    if user.role == "admin" {
+    if user.role == UserRole::Admin {
         return Err(format!("{name} is an admin already"));
     }
     commands::print(&described(&holdings))?;
@@ -129,7 +130,7 @@ fn described(holdings: &Holdings) -> String {
     text
 }
 
-async fn role(db: &Db, name: &str, role: &str) -> Result<(), String> {
+async fn role(db: &Db, name: &str, role: UserRole) -> Result<(), String> {
     admin::set_role(db, name, role).await.map_err(|error| error.detail)?;
     commands::print(&format!("{name} has the role {role}\n"))
 }

@@ -37,6 +37,23 @@ impl Asked {
             None => Err(Error::new(Code::Forbidden, "Nobody may do this: the route has no policy.")),
         }
     }
+
+    /// Who may do what the route does, by the token of the request.
+    pub fn caller(&self) -> Result<auth::Caller, Error> {
+        match &self.identity {
+            Identity::Somebody(caller) => self.check(caller).map(|()| caller.clone()),
+            Identity::Refused(error) => {
+                let mut again = Error::new(error.code, error.detail.clone()).because(error.to_string());
+                again.retry_after = error.retry_after;
+                Err(again)
+            }
+            Identity::Nobody => Err(sign_in_first()),
+        }
+    }
+}
+
+fn sign_in_first() -> Error {
+    Error::new(Code::Unauthorized, "This needs an access token: sign in first.")
 }
 
 /// Somebody with a good access token.
@@ -74,18 +91,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
-        let asked = parts.extensions.get::<Asked>();
-        match asked.map(|asked| (&asked.identity, asked)) {
-            Some((Identity::Somebody(caller), asked)) => {
-                asked.check(caller).map_err(Failure)?;
-                Ok(Self(caller.clone()))
-            }
-            Some((Identity::Refused(error), _)) => {
-                let mut again = Error::new(error.code, error.detail.clone()).because(error.to_string());
-                again.retry_after = error.retry_after;
-                Err(Failure(again))
-            }
-            _ => Err(Failure(Error::new(Code::Unauthorized, "This needs an access token: sign in first."))),
-        }
+        let nobody = || Failure(sign_in_first());
+        parts.extensions.get::<Asked>().ok_or_else(nobody)?.caller().map(Self).map_err(Failure)
     }
 }

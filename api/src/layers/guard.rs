@@ -1,4 +1,6 @@
-//! Authenticates once, then counts the request against its rate limit.
+//! Authenticates once, counts the request against its rate limit, and refuses who may not do it.
+//!
+//! No handler can forget to refuse. Only where a ticket may stand for the token is it left to the handler that reads it.
 //!
 //! What is stated of the request's route (who may call it, how it counts) is looked up here, and goes on with the request.
 
@@ -100,8 +102,18 @@ pub async fn guard(
     {
         return with_headers(Failure(too_many(&decision)).into_response(), &decision);
     }
-    request.extensions_mut().insert(Asked { identity, rule });
-    let response = next.run(request).await;
+    let asked = Asked { identity, rule };
+    let refused = match rule {
+        Some(rule) if !rule.who.is_public() && !rule.takes_tickets => asked.caller().err(),
+        _ => None,
+    };
+    let response = match refused {
+        Some(error) => Failure(error).into_response(),
+        None => {
+            request.extensions_mut().insert(asked);
+            next.run(request).await
+        }
+    };
     match decision {
         Some(decision) => with_headers(response, &decision),
         None => response,

@@ -2,7 +2,7 @@
 
 use axum::{Extension, Json as Answer, extract::State};
 use rapport_common::{
-    domain::user::User,
+    domain::user::{Scope, User},
     store,
     usecase::settings::{self, UserSettings},
 };
@@ -55,7 +55,7 @@ pub async fn boot(State(state): State<AppState>, Extension(asked): Extension<Ask
         open_conflicts: None,
     };
     if let Identity::Somebody(caller) = asked.identity
-        && caller.may("account")
+        && caller.may(Scope::Account)
     {
         boot.user = store::users::get(&mut conn, caller.user).await?;
         boot.settings = Some(settings::get(&mut conn, caller.user).await?);

@@ -139,7 +139,7 @@ mod tests {
             email: Some("ann@example.com".to_owned()),
             username: None,
             name: None,
-            role: "user".to_owned(),
+            role: crate::domain::user::UserRole::User,
             is_active: true,
             is_verified: false,
             created_at: clock::now(),

@@ -18,7 +18,10 @@ use tokio::time::Instant;
 
 use crate::{
     Error, Result, clock,
-    domain::ids::{KeyId, LoginId, UserId},
+    domain::{
+        ids::{KeyId, LoginId, UserId},
+        user::{Scope, UserRole},
+    },
     settings,
     store::{Db, keys, keys::KeyState, users, users::AuthState},
 };
@@ -56,7 +59,7 @@ pub enum Proof {
 pub struct Caller {
     pub user: UserId,
     pub proof: Proof,
-    pub role: String,
+    pub role: UserRole,
 }
 
 impl Caller {
@@ -75,9 +78,9 @@ impl Caller {
     }
 
     /// Whether it may do what has this scope.
-    pub fn may(&self, scope: &str) -> bool {
+    pub fn may(&self, scope: Scope) -> bool {
         match &self.proof {
-            Proof::Key(_, Some(scopes)) => scopes.iter().any(|own| own == scope),
+            Proof::Key(_, Some(scopes)) => scopes.iter().any(|own| own == scope.as_str()),
             Proof::Key(_, None) | Proof::Login(_) => true,
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::{JobId, UserId},
         job::{Lane, Queue},
-        user::{User, normalise_email, normalise_login, normalise_username},
+        user::{User, UserRole, normalise_email, normalise_login, normalise_username},
     },
     error::{Code, Wrong},
     store::{self, Db, admin, jobs::Ready},
@@ -148,7 +148,7 @@ pub async fn create(db: &Db, auth: &crate::auth::Auth, name: &str, password: &st
         super::look_alike::refuse(&mut tx, id, username).await?;
     }
     store::users::insert(&mut tx, &new).await.map_err(super::accounts::taken)?;
-    store::users::set_role(&mut tx, id, "admin", now).await?;
+    store::users::set_role(&mut tx, id, UserRole::Admin, now).await?;
     by_admin(&mut tx, &Actor::command_line().name, Some(id), "admin_made", None, None).await?;
     let user = store::users::get(&mut tx, id).await?.ok_or_else(|| Error::internal("a new admin is gone"))?;
     tx.commit().await?;
@@ -192,7 +192,7 @@ pub async fn holdings(db: &Db, name: &str) -> Result<Holdings> {
 /// Makes an account an admin, and takes back what it had handed out before.
 pub async fn promote(db: &Db, user: UserId) -> Result<TakenBack> {
     let mut tx = db.begin().await?;
-    if !store::users::set_role(&mut tx, user, "admin", clock::now()).await? {
+    if !store::users::set_role(&mut tx, user, UserRole::Admin, clock::now()).await? {
         return Err(Error::not_found("account"));
     }
     let taken = take_back::everything(&mut tx, user).await?;
@@ -221,7 +221,7 @@ pub async fn reset_password(db: &Db, auth: &crate::auth::Auth, name: &str, passw
     tx.commit().await
 }
 
-pub async fn set_role(db: &Db, name: &str, role: &str) -> Result<()> {
+pub async fn set_role(db: &Db, name: &str, role: UserRole) -> Result<()> {
     let id = named(db, name).await?;
     let mut tx = db.begin().await?;
     store::users::set_role(&mut tx, id, role, clock::now()).await?;

@@ -9,6 +9,7 @@ use crate::{
         ids::{JobId, MessageId, SessionId, UserId},
         job::{Job, JobKind},
         message::Role,
+        user::Scope,
     },
     error::{Code, Wrong},
     jobs::payload::{self, ChatPayload},
@@ -151,7 +152,7 @@ pub async fn regenerate(
         tools: before.and_then(|old| old.tools),
         again: true,
         api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may("memory"),
+        without_memory: !caller.may(Scope::Memory),
     };
     let mut new = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     new.id = id;

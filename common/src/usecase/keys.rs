@@ -9,13 +9,14 @@ use crate::{
     Context, Error, Result,
     auth::{Caller, KEY_PREFIX, random_token, token_hash},
     clock,
-    domain::ids::{KeyId, UserId},
+    domain::{
+        ids::{KeyId, UserId},
+        user::Scope,
+    },
     error::{Code, FieldError, Wrong},
     store::{self, keys::ApiKey},
 };
 
-/// What a key may be bound to.
-pub const SCOPES: [&str; 5] = ["chat", "memory", "projects", "account", "admin"];
 const KEYS_MAX: i64 = 100;
 
 #[derive(Debug, Default)]
@@ -33,10 +34,12 @@ fn check(new: &NewKey) -> Result<()> {
     if length == 0 || length > 100 || new.name.chars().any(char::is_control) {
         problem("name", Wrong::Line { min: 1, max: 100 });
     }
-    if new.scopes.as_ref().is_some_and(|scopes| {
-        scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str()))
-    }) {
-        problem("scopes", Wrong::SomeOf { values: SCOPES.join(", "), or_absent: true });
+    if new
+        .scopes
+        .as_ref()
+        .is_some_and(|scopes| scopes.is_empty() || scopes.iter().any(|scope| scope.parse::<Scope>().is_err()))
+    {
+        problem("scopes", Wrong::SomeOf { values: Scope::names(), or_absent: true });
     }
     if new.expires_at.is_some_and(|end| end <= clock::now()) {
         problem("expires_at", Wrong::NotFuture);

@@ -11,6 +11,7 @@ use crate::{
         job::{JobStatus, Queue},
         message::MESSAGE_MAX,
         session::first_words,
+        user::Scope,
     },
     error::{Code, FieldError, Wrong},
     jobs::payload::{self, ChatPayload, ToolChoice},
@@ -168,7 +169,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         tools: chat.tools,
         again: false,
         api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may("memory"),
+        without_memory: !caller.may(Scope::Memory),
     };
     let question = Question {
         user: caller.user,

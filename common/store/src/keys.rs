@@ -5,7 +5,10 @@ use sqlx::types::Json;
 
 use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
-    domain::ids::{KeyId, UserId},
+    domain::{
+        ids::{KeyId, UserId},
+        user::UserRole,
+    },
     error::Result,
 };
 
@@ -60,7 +63,7 @@ pub struct KeyState {
     pub scopes: Option<Json<Vec<String>>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub is_active: bool,
-    pub role: String,
+    pub role: UserRole,
 }
 
 pub async fn insert(tx: &mut Tx, user: UserId, key: &ApiKey, hash: &[u8]) -> Result<(), sqlx::Error> {

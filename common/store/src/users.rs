@@ -6,7 +6,7 @@ use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::{
     domain::{
         ids::{LoginId, RefreshId, UserId},
-        user::{User, appearance},
+        user::{User, UserRole, appearance},
     },
     error::Result,
 };
@@ -152,7 +152,7 @@ pub async fn by_name(q: &mut impl Querier, name: &str) -> Result<Option<Credenti
 pub struct AuthState {
     pub is_active: bool,
     pub token_version: i64,
-    pub role: String,
+    pub role: UserRole,
     pub login_lives: bool,
 }
 
@@ -257,7 +257,12 @@ pub async fn set_active(
     Ok(execute!(tx, SET_ACTIVE, id, active, now)? == 1)
 }
 
-pub async fn set_role(tx: &mut Tx, id: UserId, role: &str, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+pub async fn set_role(
+    tx: &mut Tx,
+    id: UserId,
+    role: UserRole,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, SET_ROLE, id, role, now)? == 1)
 }
 

@@ -213,7 +213,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
             assert_eq!(ask(&other, false).await.status, 401, "{name} as nobody");
             match policy {
                 Policy::User(scope) => {
-                    let answer = ask(&scoped[scope], true).await;
+                    let answer = ask(&scoped[scope.as_str()], true).await;
                     assert_eq!(answer.status, 403, "{name} without scope {scope}: {}", answer.body);
                     let answer = ask(&others_key, true).await;
                     assert_ne!(answer.status, 403, "{name} by a key: {}", answer.body);

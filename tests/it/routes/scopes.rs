@@ -23,7 +23,7 @@ const IN_PROJECT: &str = "marzipan";
 const IN_ACCOUNT: &str = "xylograph";
 
 fn words(scopes: &[&str]) -> Vec<&'static str> {
-    let may = |content: &Content| scopes.contains(&content.scope());
+    let may = |content: &Content| scopes.contains(&content.scope().as_str());
     [
         (Content::Memories, IN_MEMORY),
         (Content::Memories, AS_MEMORY),

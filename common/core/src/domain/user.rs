@@ -5,8 +5,26 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::{MixedScript, skeleton};
 
-use super::ids::UserId;
+use super::{ids::UserId, words::words};
 use crate::wrong::Wrong;
+
+words! {
+    /// What an account may do beyond its own affairs.
+    UserRole as "role" {
+        User = "user",
+        /// Runs the place.
+        Admin = "admin",
+    }
+
+    /// What an API key may be bound to.
+    Scope as "scope" {
+        Chat = "chat",
+        Memory = "memory",
+        Projects = "projects",
+        Account = "account",
+        Admin = "admin",
+    }
+}
 
 #[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct User {
@@ -15,8 +33,8 @@ pub struct User {
     pub email: Option<String>,
     pub username: Option<String>,
     pub name: Option<String>,
-    #[schema(example = "user")]
-    pub role: String,
+    #[schema(value_type = String, example = "user")]
+    pub role: UserRole,
     pub is_active: bool,
     pub is_verified: bool,
     #[serde(with = "crate::clock::rfc3339_millis")]
