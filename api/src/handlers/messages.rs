@@ -13,7 +13,7 @@ use rapport_common::{
         texts,
     },
     error::{Code, Wrong},
-    store::{self, Querier},
+    store::{self, Querier, branches::Standing},
     usecase,
 };
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ pub async fn get(
     }
     let mut conn = state.ctx.db.read().await?;
     let place = store::branches::place(&mut conn, caller.user, id).await?;
-    let (session, seq, ..) = place.ok_or_else(|| Error::not_found("message"))?;
+    let Standing { session_id: session, seq, .. } = place.ok_or_else(|| Error::not_found("message"))?;
     let found = store::sessions::get(&mut conn, caller.user, session).await?;
     let title = found.ok_or_else(|| Error::not_found("message"))?.title;
     let (mut messages, _) = store::messages::page_back(&mut conn, caller.user, session, seq, around).await?;

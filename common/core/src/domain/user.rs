@@ -6,9 +6,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_security::{MixedScript, skeleton};
 
 use super::ids::UserId;
-use crate::wrong::Wrong;
+use crate::{row, wrong::Wrong};
 
-#[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct User {
     #[schema(value_type = String, example = "user_01jd3kq7g0e5r8x2y4z6a8b0cm")]
     pub id: UserId,
@@ -22,6 +22,8 @@ pub struct User {
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }
+
+row!(User: id, email, username, name, role, is_active, is_verified, created_at);
 
 impl User {
     /// What they are called.
