@@ -36,16 +36,11 @@ statements! {
     where id = $1 and user_id = $2";
     NOTHING_DUE =
         "update sessions set extract_after = null, pending_since = null, pending_tokens = $3 where id = $1 and user_id = $2";
-    DUE_NOW =
-        "update sessions set extract_after = $3, pending_since = coalesce(pending_since, $3) where id = $1 and user_id = $2
-    and status <> 'deleted'";
     INSERT_RUN = "insert into extraction_runs (id, user_id, session_id, job_id, from_seq, to_seq, extractor_version, outcome,
         facts, created, blocked, unsupported, provider, model, usage, cost, raw, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     on conflict (session_id, from_seq, to_seq, extractor_version) do update set outcome = $8, facts = $9, created = $10,
         blocked = $11, unsupported = $12, provider = $13, model = $14, usage = $15, cost = $16, raw = $17, job_id = $4, created_at = $18";
-    DONE = "select 1 from extraction_runs where session_id = $1 and user_id = $2 and from_seq = $3 and to_seq = $4
-    and extractor_version = $5 and outcome in ('facts', 'no_facts')";
     RUNS = "select session_id, from_seq, to_seq, extractor_version, outcome, facts, created, blocked, unsupported, provider,
     model, usage, cost, raw, created_at from extraction_runs where user_id = $1 order by created_at desc limit $2 offset $3";
     SESSIONS = "select id from sessions where user_id = $1 and status <> 'deleted' and id > $2 order by id limit $3";

@@ -1,7 +1,6 @@
 //! Links between memories of one user, and the graph they make.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
 use super::db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements};
 use crate::domain::{
@@ -26,8 +25,6 @@ statements! {
     select id, min(depth) from walk where depth > 0 and id <> $2 group by id order by min(depth), id limit $5";
     AMONG = "select source, target, relationship from memory_links where user_id = $1
         and source in ", ids!(2), " and target in ", ids!(2), " order by source, target, relationship limit 5000";
-    OF = "select source, target, relationship from memory_links where user_id = $1 and source in ", ids!(2),
-        " order by source, target, relationship";
     ALL =
         "select source, target, relationship from memory_links where user_id = $1 order by source, target, relationship limit $2";
     TOUCHING = "select source, target, relationship from memory_links where user_id = $1 and (source = $2 or target = $2)
@@ -36,11 +33,10 @@ statements! {
     union select target from memory_links where user_id = $1) l order by id limit $2";
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     pub source: MemoryId,
     pub target: MemoryId,
-    #[serde(rename = "type")]
     pub relationship: Relationship,
 }
 

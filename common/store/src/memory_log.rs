@@ -2,7 +2,6 @@
 //! that streams resume from.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -74,7 +73,7 @@ pub async fn dirty_users(q: &mut impl Querier, least: i64) -> Result<Vec<UserId>
 }
 
 /// One change of one memory.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Change {
     pub id: ChangeId,
     /// Changes that were made, and are undone, together.

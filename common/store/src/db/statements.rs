@@ -34,24 +34,32 @@ impl Sql {
 
 /// `statements! { GET = "select … where id in ", ids!(2); … }`: a constant for each statement, and `STATEMENTS`, the list of them all
 /// with their names. A text is a row of parts: literals, the module's own macros, and those of [`super::dialect`], which differ
-/// between the databases. A module's list that [`crate::STATEMENTS`] lacks is dead code, which does not compile.
+/// between the databases. A module's list that [`crate::STATEMENTS`] lacks, and a statement that nothing runs, are dead code, which
+/// does not compile: so the list holds the texts once more, and not the constants.
 macro_rules! statements {
     ($($(#[$about:meta])* $visible:vis $name:ident = $($part:expr),+;)*) => {
         $(
             $(#[$about])*
-            $visible const $name: $crate::db::Sql = $crate::db::Sql {
-                pg: {
-                    use $crate::db::dialect::pg::*;
-                    concat!(begin!(), $($part),+)
-                },
-                lite: {
-                    use $crate::db::dialect::lite::*;
-                    concat!(begin!(), $($part),+)
-                },
-            };
+            $visible const $name: $crate::db::Sql = $crate::db::sql!($($part),+);
         )*
         pub(crate) const STATEMENTS: $crate::db::Listed =
-            &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
+            &[$((concat!(module_path!(), "::", stringify!($name)), $crate::db::sql!($($part),+))),*];
+    };
+}
+
+/// One text among the macros of each database.
+macro_rules! sql {
+    ($($part:expr),+) => {
+        $crate::db::Sql {
+            pg: {
+                use $crate::db::dialect::pg::*;
+                concat!(begin!(), $($part),+)
+            },
+            lite: {
+                use $crate::db::dialect::lite::*;
+                concat!(begin!(), $($part),+)
+            },
+        }
     };
 }
 
@@ -124,4 +132,4 @@ macro_rules! fetch_all {
     };
 }
 
-pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run, statements};
+pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
