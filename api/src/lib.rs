@@ -1,5 +1,6 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
+mod bodies;
 mod content;
 mod error;
 mod examples;

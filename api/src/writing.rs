@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use rapport_common::{Result, clock, presence, store};
+use rapport_common::{Result, store, usecase::ready};
 use tokio::{sync::Mutex, time::Instant};
 
 /// Whether the database can be written to, as of the last second: probes must not cost a durable write each.
@@ -15,9 +15,7 @@ impl Writing {
         if worked.is_some_and(|at| at.elapsed() < Self::BELIEVED) {
             return Ok(());
         }
-        let mut tx = db.begin().await?;
-        store::presence::try_writing(&mut tx, presence::name(), clock::now()).await?;
-        tx.commit().await?;
+        ready::try_writing(db).await?;
         *worked = Some(Instant::now());
         Ok(())
     }

@@ -17,7 +17,7 @@ pub mod wiring;
 
 pub use context::Context;
 pub use rapport_core::{
-    Error, Result, clock, domain, error, files, last_event, plain, secret, settings, telemetry,
+    Error, Result, clock, domain, error, files, last_event, plain, row, secret, settings, telemetry,
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};

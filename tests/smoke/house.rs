@@ -1,4 +1,5 @@
-//! The walls of the house: which crate may know which, no circle of modules within one, no file that is too long.
+//! The walls of the house: which crate may know which, no circle of modules within one, where SQL stands, no file that is too
+//! long.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -162,6 +163,86 @@ fn a_circle_is_seen() {
     needs.insert("d".to_owned(), BTreeSet::new());
     needs.insert("b".to_owned(), named("crate::d::x(); crate::a::y()", "crate::"));
     assert_eq!(circle(&needs), Some(vec!["a".to_owned(), "b".to_owned(), "a".to_owned()]));
+}
+
+/// What stands between quotes in a source, comments left out.
+fn literals(source: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), source);
+    while let Some(at) = rest.find(['"', '/', '\'']) {
+        let here = &rest[at..];
+        rest = if here.starts_with("//") {
+            here.split_once('\n').map_or("", |(_, after)| after)
+        } else if here.starts_with("'\"'") || here.starts_with("'\\''") {
+            here.split_at(3).1
+        } else if let Some(quoted) = here.strip_prefix('"') {
+            let ends = |(at, _): &(usize, &str)| {
+                quoted[..*at].chars().rev().take_while(|c| *c == '\\').count().is_multiple_of(2)
+            };
+            let end = quoted.match_indices('"').find(ends).map_or(quoted.len(), |(at, _)| at);
+            found.push(quoted[..end].to_owned());
+            quoted.get(end + 1..).unwrap_or_default()
+        } else {
+            &here[1..]
+        };
+    }
+    found
+}
+
+/// A source without what `statements!` lists, and without the macros that its texts are made with.
+fn without_statements(source: &str) -> String {
+    let (mut kept, mut inside) = (String::new(), false);
+    for line in source.lines() {
+        inside |= line.starts_with("statements! {") || line.starts_with("macro_rules! ");
+        if !inside {
+            kept += line;
+            kept.push('\n');
+        }
+        inside &= line != "}";
+    }
+    kept
+}
+
+fn is_sql(text: &str) -> bool {
+    let text = text.trim_start();
+    let begins = ["select ", "insert into ", "update ", "delete from ", "with "];
+    let goes_on = [" from ", " into ", " set ", " values ", "(", " where "];
+    begins.iter().any(|begin| text.starts_with(begin)) && goes_on.iter().any(|word| text.contains(word))
+}
+
+/// Only what `statements!` makes is prepared on both databases by a test.
+#[test]
+fn sql_stands_in_the_stores_statements() {
+    for (folder, _) in LAYERS {
+        for path in rust_files(&root().join(folder).join("src")) {
+            let source = fs::read_to_string(&path).unwrap();
+            let looked_at = if folder == "common/store" { without_statements(&source) } else { source };
+            let found = literals(&looked_at).into_iter().find(|text| is_sql(text));
+            assert!(found.is_none(), "{}: {}", path.display(), found.unwrap());
+        }
+    }
+}
+
+#[test]
+fn sql_elsewhere_is_seen() {
+    let source = "statements! {\n    A = \"select 1 from a\";\n}\nlet b = \"delete from b\"; // \"update c set d = 1\"\n";
+    let found = literals(&without_statements(source));
+    assert_eq!(found, ["delete from b"]);
+    assert!(is_sql(&found[0]) && !is_sql("with love") && !is_sql("\"select ´one´"));
+}
+
+/// What changes data is a use case: handlers and jobs call one, and know no database.
+#[test]
+fn handlers_and_jobs_begin_no_transactions() {
+    for folder in ["api", "worker"] {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        assert!(!manifest.contains("sqlx"), "{folder} must not know sqlx");
+        for path in rust_files(&root().join(folder).join("src")) {
+            let source = fs::read_to_string(&path).unwrap();
+            for word in ["sqlx", "db.begin", "begin_patiently", "&mut Tx", "db::Raw"] {
+                assert!(!source.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
 }
 
 #[test]

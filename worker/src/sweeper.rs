@@ -25,7 +25,7 @@ use rapport_common::{
     Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
-    usecase::{memory, model_pace, webhooks},
+    usecase::{memory, model_pace, usage, webhooks},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -181,9 +181,7 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
 /// Expires, consolidates, and keeps the vector index true to the database.
 async fn tidy(runtime: &Runtime, reconciled: &mut Option<tokio::time::Instant>) -> Result<()> {
     let ctx = &runtime.ctx;
-    let mut tx = ctx.db.begin().await?;
-    store::usage::roll_up(&mut tx).await?;
-    tx.commit().await?;
+    usage::roll_up(ctx).await?;
     memory::review::expire_due(ctx).await?;
     memory::consolidate::schedule(ctx).await?;
     memory::embed::delete_some(ctx).await?;

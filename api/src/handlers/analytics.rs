@@ -10,7 +10,7 @@ use rapport_common::{
     error::Code,
     store::{
         self,
-        analytics::{self, Day, UsageLine},
+        analytics::{self, Answers},
         usage::day,
     },
     usecase::budget::{self, Left},
@@ -18,6 +18,7 @@ use rapport_common::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::{Day, UsageLine},
     error::Result,
     extract::{Caller, Query},
     state::AppState,
@@ -72,7 +73,7 @@ pub async fn activity(
         total_sessions,
         avg_messages_per_session: (mean * 100.0).round() / 100.0,
         active_days: by_day.len(),
-        by_day,
+        by_day: by_day.into_iter().map(Day::from).collect(),
     }))
 }
 
@@ -100,11 +101,11 @@ pub async fn models(
     Query(range): Query<Range>,
 ) -> Result<Answer<ModelShares>> {
     let rows = analytics::models(&mut state.ctx.db.read().await?, caller.user, &day(range.since()?)).await?;
-    let total: i64 = rows.iter().map(|(.., count)| count).sum();
-    let shares = |name: fn(&(String, String, i64)) -> String| {
+    let total: i64 = rows.iter().map(|row| row.answers).sum();
+    let shares = |name: fn(&Answers) -> &String| {
         let mut counts: BTreeMap<String, i64> = BTreeMap::new();
         for row in &rows {
-            *counts.entry(name(row)).or_default() += row.2;
+            *counts.entry(name(row).clone()).or_default() += row.answers;
         }
         let share = |count: i64| Share {
             count,
@@ -112,10 +113,7 @@ pub async fn models(
         };
         counts.into_iter().map(|(name, count)| (name, share(count))).collect()
     };
-    Ok(Answer(ModelShares {
-        by_provider: shares(|row| row.0.clone()),
-        by_model: shares(|row| row.1.clone()),
-    }))
+    Ok(Answer(ModelShares { by_provider: shares(|row| &row.provider), by_model: shares(|row| &row.model) }))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -152,7 +150,7 @@ pub async fn usage(
         total.completion_tokens += line.completion_tokens;
         total.cost += line.cost;
     }
-    Ok(Answer(UsageReport { total, lines }))
+    Ok(Answer(UsageReport { total, lines: lines.into_iter().map(UsageLine::from).collect() }))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -8,12 +8,13 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use rapport_common::{
-    store::keys::ApiKey,
+    store,
     usecase::keys::{self, NewKey},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::ApiKey,
     error::Result,
     extract::{Address, Caller, IdempotencyKey, KeyPath, Raw},
     state::AppState,
@@ -50,8 +51,8 @@ pub struct KeyList {
 #[utoipa::path(get, path = "/api-keys", tag = "accounts",
     responses((status = 200, description = "Keys, without their text", body = KeyList)))]
 pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
-    let items = rapport_common::store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
-    Ok(Answer(KeyList { items }))
+    let keys = store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
+    Ok(Answer(KeyList { items: keys.into_iter().map(ApiKey::from).collect() }))
 }
 
 /// Create an API key
@@ -72,8 +73,8 @@ pub async fn create(
     let new = NewKey { name, scopes, expires_at, monthly_tokens };
     let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
     let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
-    let (key_info, key, replayed) = made;
-    let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
+    let (row, key, replayed) = made;
+    let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info: row.into(), key })).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
 }

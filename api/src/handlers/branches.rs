@@ -12,7 +12,7 @@ use rapport_common::{
         ids::{MessageId, SessionId},
         message::Role,
     },
-    store::{self, branches::Variant},
+    store::{self, branches::Standing},
     usecase::branch::{self, Again},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use super::{
     jobs::JobView,
 };
 use crate::{
+    bodies::Variant,
     error::Result,
     extract::{Caller, IdempotencyKey, MessagePath, Prefer, Raw, Trace},
     state::AppState,
@@ -159,8 +160,9 @@ pub async fn variants(
 ) -> Result<Answer<VariantList>> {
     let mut conn = state.ctx.db.read().await?;
     let place = store::branches::place(&mut conn, caller.user, id).await?;
-    let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
+    let Standing { session_id: session, seq, role, .. } = place.ok_or_else(|| Error::not_found("message"))?;
     // Asked of the question or of the answer.
     let seq = if role == Role::User { seq + 1 } else { seq };
-    Ok(Answer(VariantList { items: store::branches::variants(&mut conn, caller.user, session, seq).await? }))
+    let variants = store::branches::variants(&mut conn, caller.user, session, seq).await?;
+    Ok(Answer(VariantList { items: variants.into_iter().map(Variant::from).collect() }))
 }

@@ -132,8 +132,8 @@ pub async fn events(
                 }
                 heard.jobs = now;
                 told = still;
-                for (at, name, data) in memories {
-                    heard.memory = at;
+                for memory_log::Event { n, name, data } in memories {
+                    heard.memory = n;
                     if !Content::Memories.is_for(&caller) {
                         continue;
                     }

@@ -5,11 +5,12 @@ use rapport_common::{
     Error,
     domain::{ids::SessionId, message::Message},
     error::Code,
-    store::{self, sessions::Recent},
+    store,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::Recent,
     error::Result,
     extract::{Caller, Page, Query, SessionPath, decode_cursor, encode_cursor},
     state::AppState,
@@ -134,7 +135,8 @@ pub async fn history(
         );
     }
     let mut conn = state.ctx.db.read().await?;
-    let (items, total) =
+    let (rows, total) =
         store::sessions::recent(&mut conn, caller.user, per_page, (page - 1) * per_page).await?;
+    let items = rows.into_iter().map(Recent::from).collect();
     Ok(Answer(HistoryPage { items, page, per_page, total }))
 }

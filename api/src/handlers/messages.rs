@@ -10,14 +10,12 @@ use rapport_common::{
         ids::{MemoryId, MessageId, SessionId},
         memory::Memory,
         message::Message,
-        texts,
     },
-    error::{Code, Wrong},
-    store::{self, Querier},
+    error::Code,
+    store::{self, Querier, branches::Standing},
     usecase,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::{
     error::Result,
@@ -87,7 +85,7 @@ pub async fn get(
     }
     let mut conn = state.ctx.db.read().await?;
     let place = store::branches::place(&mut conn, caller.user, id).await?;
-    let (session, seq, ..) = place.ok_or_else(|| Error::not_found("message"))?;
+    let Standing { session_id: session, seq, .. } = place.ok_or_else(|| Error::not_found("message"))?;
     let found = store::sessions::get(&mut conn, caller.user, session).await?;
     let title = found.ok_or_else(|| Error::not_found("message"))?.title;
     let (mut messages, _) = store::messages::page_back(&mut conn, caller.user, session, seq, around).await?;
@@ -136,18 +134,7 @@ pub async fn feedback(
     MessagePath(id): MessagePath,
     Json(body): Json<FeedbackBody>,
 ) -> Result<StatusCode> {
-    if !["up", "down"].contains(&body.rating.as_str()) {
-        return Err(Error::field("rating", Wrong::Either(&["up", "down"])).into());
-    }
-    if body.comment.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
-        return Err(Error::field("comment", Wrong::Text { min: 0, max: 2_000 }).into());
-    }
-    let at = rapport_common::clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    let value = json!({"rating": body.rating, "comment": body.comment, "at": at});
-    let mut tx = state.ctx.db.begin().await.map_err(Error::from)?;
-    if !store::branches::feedback(&mut tx, caller.user, id, &value).await.map_err(Error::from)? {
-        return Err(Error::not_found("answer").into());
-    }
-    tx.commit().await?;
+    let FeedbackBody { rating, comment } = body;
+    usecase::rate_answer(&state.ctx, caller.user, id, &rating, comment.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

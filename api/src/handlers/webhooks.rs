@@ -6,18 +6,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use rapport_common::{
-    Error,
-    domain::ids::DeliveryId,
-    store::{
-        self,
-        webhooks::{Delivery, Webhook},
-    },
-    usecase::webhooks,
-};
+use rapport_common::{Error, domain::ids::DeliveryId, store, usecase::webhooks};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::{Delivery, Webhook},
     error::Result,
     extract::{Caller, DeliveryPath, IdempotencyKey, Query, Raw, Skips, WebhookPath},
     state::AppState,
@@ -53,9 +46,8 @@ pub struct WebhookList {
 #[utoipa::path(get, path = "/webhooks", tag = "webhooks",
     responses((status = 200, description = "Webhooks, without their secrets", body = WebhookList)))]
 pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<WebhookList>> {
-    Ok(Answer(WebhookList {
-        items: store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?,
-    }))
+    let hooks = store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?;
+    Ok(Answer(WebhookList { items: hooks.into_iter().map(Webhook::from).collect() }))
 }
 
 /// Create a webhook
@@ -74,8 +66,9 @@ pub async fn create(
 ) -> Result<Response> {
     let idempotency = key.map(|key| (key, bytes.to_vec()));
     let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, &idempotency).await?;
-    let (webhook, secret, replayed) = made;
-    let mut response = (StatusCode::CREATED, Answer(WebhookMade { webhook, secret })).into_response();
+    let (row, secret, replayed) = made;
+    let made = WebhookMade { webhook: row.into(), secret };
+    let mut response = (StatusCode::CREATED, Answer(made)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
 }
@@ -115,9 +108,8 @@ pub async fn deliveries(
     if store::webhooks::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("webhook").into());
     }
-    Ok(Answer(DeliveryList {
-        items: store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?,
-    }))
+    let rows = store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?;
+    Ok(Answer(DeliveryList { items: rows.into_iter().map(Delivery::from).collect() }))
 }
 
 /// Send a delivery again

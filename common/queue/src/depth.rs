@@ -61,11 +61,10 @@ impl Depths {
 async fn count(db: &Db, depths: &[AtomicU64; Queue::ALL.len()]) -> Result<()> {
     let rows = ledger::depths(&mut db.read().await?).await?;
     for queue in Queue::ALL {
-        let row = rows.iter().find(|(name, ..)| name == queue.as_str());
-        let waiting = row.map_or(0, |(_, count, _)| *count);
-        let oldest = row
-            .and_then(|(.., oldest)| *oldest)
-            .map_or(0, |oldest| (clock::now() - oldest).num_seconds().max(0));
+        let row = rows.iter().find(|row| row.queue == queue.as_str());
+        let waiting = row.map_or(0, |row| row.count);
+        let oldest =
+            row.and_then(|row| row.oldest).map_or(0, |oldest| (clock::now() - oldest).num_seconds().max(0));
         depths[queue as usize].store(waiting as u64, Ordering::Relaxed);
         METRICS.queue_depth.with_label_values(&[queue.as_str()]).set(waiting);
         METRICS.queue_oldest_seconds.with_label_values(&[queue.as_str()]).set(oldest);

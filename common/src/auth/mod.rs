@@ -248,7 +248,7 @@ fn of_key(state: KeyState) -> Result<Caller> {
     if !state.is_active || state.expires_at.is_some_and(|end| end <= clock::now()) {
         return Err(access::not_valid());
     }
-    let scopes = state.scopes.map(|json| json.0);
+    let scopes = state.scopes;
     Ok(Caller { user: state.user_id, proof: Proof::Key(state.id, scopes), role: state.role })
 }
 

@@ -92,10 +92,10 @@ pub async fn fill_hole(ctx: &Context, job: JobId, first: EventId) -> Mended {
     loop {
         let read = async { store::jobs::partial(&mut ctx.db.read().await?, job).await };
         match read.await {
-            Ok(Some(partial)) if !partial.is_final && partial.attempt == first.attempt => {
-                if partial.n + 1 >= first.n {
-                    let id = EventId::new(partial.attempt, partial.n);
-                    return Mended::By(whole(id, &partial.text, "events_lost"));
+            Ok(Some(partial)) if !partial.status.is_final() && partial.attempt == first.attempt => {
+                if partial.partial_n + 1 >= first.n {
+                    let id = EventId::new(partial.attempt, partial.partial_n);
+                    return Mended::By(whole(id, &partial.partial, "events_lost"));
                 }
             }
             // Deleted, ended, or in another attempt.

@@ -170,7 +170,8 @@ pub fn unspecified() -> String {
 
 /// How the question was asked the first time; an imported one never was.
 async fn old_payload(tx: &mut store::Tx, user: UserId, message: MessageId) -> Result<Option<ChatPayload>> {
-    let Some((.., Some(job))) = branches::place(tx, user, message).await? else { return Ok(None) };
+    let place = branches::place(tx, user, message).await?;
+    let Some(job) = place.and_then(|place| place.job_id) else { return Ok(None) };
     let job = store::jobs::get(tx, user, job).await?;
     Ok(job.and_then(|job| payload::read(&job).ok()))
 }

@@ -34,12 +34,12 @@ async fn limits(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Resu
     let project_scope = project.map(|project| project.to_string()).unwrap_or_default();
     let rows = usage::limits(&mut ctx.db.read().await?, &user_scope, &project_scope).await?;
     let of = |scope: &str, project: &str, tokens: i64, cost: i64| {
-        let row = rows.iter().find(|(found, ..)| found == scope);
+        let row = rows.iter().find(|row| row.scope == scope);
         Limit {
             scope: scope.to_owned(),
             project: project.to_owned(),
-            tokens: row.and_then(|(_, tokens, _)| *tokens).unwrap_or(tokens),
-            cost: row.and_then(|(.., cost)| *cost).unwrap_or(cost),
+            tokens: row.and_then(|row| row.daily_tokens).unwrap_or(tokens),
+            cost: row.and_then(|row| row.daily_cost).unwrap_or(cost),
         }
     };
     let default = ctx.settings.budget;

@@ -58,7 +58,7 @@ pub async fn check(ctx: &Context, q: &mut impl Querier, user: UserId, named: Nam
 /// The providers that a project brings keys for.
 pub async fn own_keys(q: &mut impl Querier, user: UserId, project: ProjectId) -> Result<Vec<String>> {
     let keys = store::projects::keys(q, user, project).await?;
-    Ok(keys.into_iter().map(|(provider, ..)| provider).collect())
+    Ok(keys.into_iter().map(|key| key.provider).collect())
 }
 
 async fn default_provider(

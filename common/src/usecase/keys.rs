@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use data_encoding::BASE64URL_NOPAD;
-use sqlx::types::Json;
 
 use super::memory::{Idempotency, repeated};
 use crate::{
@@ -86,7 +85,7 @@ pub async fn create(
         id,
         name: new.name.trim().to_owned(),
         prefix: text.chars().take(8).collect(),
-        scopes: scopes.map(Json),
+        scopes,
         expires_at: new.expires_at.map(|end| end.trunc_subsecs(6)),
         monthly_tokens: new.monthly_tokens,
         last_used_at: None,

@@ -7,14 +7,14 @@ use crate::{
         message::Role,
     },
     error::Code,
-    store,
+    store::{self, branches::Standing},
 };
 
 /// `answer` is the present one. Errors: `not_found`, and `session_busy` while the session is being answered.
 pub async fn use_variant(ctx: &Context, user: UserId, answer: MessageId, variant: MessageId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     let place = store::branches::place(&mut tx, user, answer).await?;
-    let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
+    let Standing { session_id: session, seq, role, .. } = place.ok_or_else(|| Error::not_found("message"))?;
     if role != Role::Assistant {
         return Err(Error::not_found("answer"));
     }

@@ -12,7 +12,6 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
-use sqlx::types::Json;
 
 use super::memory::{Idempotency, repeated};
 use crate::{
@@ -60,8 +59,7 @@ pub async fn create(
     let mut key = [0u8; 32];
     OsRng.try_fill_bytes(&mut key).map_err(|error| Error::internal(error.to_string()))?;
     let secret = format!("whsec_{}", BASE64.encode(&key));
-    let hook =
-        Webhook { id: WebhookId::new(), url: url.to_owned(), events: Json(events), created_at: clock::now() };
+    let hook = Webhook { id: WebhookId::new(), url: url.to_owned(), events, created_at: clock::now() };
     let sealed = ctx.sealer.seal(&place(hook.id), &Secret::new(&secret))?;
     let mut tx = ctx.db.begin().await?;
     if let Some(first) = repeated(ctx, &mut tx, user, "webhook", idempotency, &hook.id.to_string()).await? {

@@ -1,54 +1,67 @@
 //! What the admin sees of everybody: queues, dead jobs.
 
 use chrono::{DateTime, Utc};
-use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::ids::{JobId, UserId},
     error::Result,
 };
 
-const QUEUES: &str = "select queue,
-        cast(sum(case when status = 'queued' then 1 else 0 end) as bigint),
-        cast(sum(case when status = 'running' then 1 else 0 end) as bigint),
-        min(case when status = 'queued' then run_at end)
+statements! {
+    QUEUES = "select queue,
+        cast(sum(case when status = 'queued' then 1 else 0 end) as bigint) as waiting,
+        cast(sum(case when status = 'running' then 1 else 0 end) as bigint) as running,
+        min(case when status = 'queued' then run_at end) as oldest
     from jobs where status in ('queued', 'running') group by queue";
-const ENDED: &str = "select queue,
-        cast(sum(case when status = 'succeeded' then 1 else 0 end) as bigint),
-        cast(sum(case when status = 'failed' then 1 else 0 end) as bigint)
+    ENDED = "select queue,
+        cast(sum(case when status = 'succeeded' then 1 else 0 end) as bigint) as done,
+        cast(sum(case when status = 'failed' then 1 else 0 end) as bigint) as failed
     from jobs where finished_at >= $1 group by queue";
-const PAUSED: &str = "select queue from queue_states where is_paused";
-const PAUSE: &str = "insert into queue_states (queue, is_paused, changed_at) values ($1, $2, $3)
+    PAUSED = "select queue from queue_states where is_paused";
+    PAUSE = "insert into queue_states (queue, is_paused, changed_at) values ($1, $2, $3)
     on conflict (queue) do update set is_paused = $2, changed_at = $3";
-const DEAD: &str = "select id, kind, queue, user_id, attempt, error, created_at, finished_at from jobs
+    DEAD = "select id, kind, queue, user_id, attempt, error, created_at, finished_at from jobs
     where status = 'failed' and id < $1 and ($2 is null or kind = $2) and ($3 is null or queue = $3) order by id desc limit $4";
-const COUNT_DEAD: &str = "select count(*) from jobs
+    COUNT_DEAD = "select count(*) from jobs
     where status = 'failed' and ($1 is null or kind = $1) and ($2 is null or queue = $2)";
-const OWNER: &str = "select user_id from jobs where id = $1 and status = 'failed'";
-const REVIVE: &str = "update jobs set status = 'queued', max_attempts = attempt + $2, run_at = $3, error = null, finished_at = null,
+    OWNER = "select user_id from jobs where id = $1 and status = 'failed'";
+    REVIVE = "update jobs set status = 'queued', max_attempts = attempt + $2, run_at = $3, error = null, finished_at = null,
         quarantine = false, crashes = 0 where id = $1 and status = 'failed' and user_id is null";
-const DISCARD: &str = "delete from jobs where id = $1 and status = 'failed' and kind <> 'chat'";
-/// A chat's failed answer stays in the history: only the list of the dead forgets it.
-const DISCARD_CHAT: &str =
-    "update jobs set status = 'cancelled' where id = $1 and status = 'failed' and kind = 'chat'";
-
-pub(super) const SQL: &[&str] =
-    &[QUEUES, ENDED, PAUSED, PAUSE, DEAD, COUNT_DEAD, OWNER, REVIVE, DISCARD, DISCARD_CHAT];
-
-/// (queue, queued, running, when the oldest became due)
-pub async fn queues(
-    q: &mut impl Querier,
-) -> Result<Vec<(String, i64, i64, Option<DateTime<Utc>>)>, sqlx::Error> {
-    fetch_all!((String, i64, i64, Option<DateTime<Utc>>), q, QUEUES)
+    DISCARD = "delete from jobs where id = $1 and status = 'failed' and kind <> 'chat'";
+    /// A chat's failed answer stays in the history: only the list of the dead forgets it.
+    DISCARD_CHAT = "update jobs set status = 'cancelled' where id = $1 and status = 'failed' and kind = 'chat'";
 }
 
-/// (queue, done, failed) since a moment
-pub async fn ended(
-    q: &mut impl Querier,
-    since: DateTime<Utc>,
-) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
-    fetch_all!((String, i64, i64), q, ENDED, since)
+/// The open jobs of a queue.
+#[derive(Debug)]
+pub struct Open {
+    pub queue: String,
+    pub waiting: i64,
+    pub running: i64,
+    /// When the one that waits longest became due.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+row!(Open: queue, waiting, running, oldest);
+
+pub async fn queues(q: &mut impl Querier) -> Result<Vec<Open>, sqlx::Error> {
+    fetch_all!(Open, q, QUEUES)
+}
+
+/// The jobs of a queue that ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub queue: String,
+    pub done: i64,
+    pub failed: i64,
+}
+
+row!(Ended: queue, done, failed);
+
+/// Since a moment.
+pub async fn ended(q: &mut impl Querier, since: DateTime<Utc>) -> Result<Vec<Ended>, sqlx::Error> {
+    fetch_all!(Ended, q, ENDED, since)
 }
 
 pub async fn paused(q: &mut impl Querier) -> Result<Vec<String>, sqlx::Error> {
@@ -60,22 +73,19 @@ pub async fn pause(tx: &mut Tx, queue: &str, paused: bool, now: DateTime<Utc>) -
 }
 
 /// A job that failed for good, whoever's it is.
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone)]
 pub struct Dead {
-    #[schema(value_type = String)]
     pub id: JobId,
     pub kind: String,
     pub queue: String,
-    #[schema(value_type = Option<String>)]
     pub user_id: Option<UserId>,
     pub attempt: i64,
-    #[schema(value_type = Option<Object>)]
-    pub error: Option<Json<serde_json::Value>>,
-    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub error: Option<serde_json::Value>,
     pub created_at: DateTime<Utc>,
-    #[serde(serialize_with = "crate::clock::rfc3339_millis::option::serialize")]
     pub finished_at: Option<DateTime<Utc>>,
 }
+
+row!(Dead: id, kind, queue, user_id, attempt, error as optional_json, created_at, finished_at);
 
 pub async fn dead(
     q: &mut impl Querier,
@@ -97,11 +107,13 @@ pub async fn count_dead(
 }
 
 /// A failed job, and whose it is.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Owned {
     /// `None`: nobody's.
     pub user_id: Option<UserId>,
 }
+
+row!(Owned: user_id);
 
 pub async fn dead_job(q: &mut impl Querier, id: JobId) -> Result<Option<Owned>, sqlx::Error> {
     fetch_optional!(Owned, q, OWNER, id)

@@ -4,34 +4,32 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all};
+use super::db::{Querier, Tx, execute, fetch_all, row, statements};
 use crate::domain::ids::{AuditId, UserId};
 
-const INSERT: &str = "insert into audit_log (id, user_id, actor, event, address, detail, created_at)
+statements! {
+    INSERT = "insert into audit_log (id, user_id, actor, event, address, detail, created_at)
     values ($1, $2, $3, $4, $5, $6, $7)";
-/// For the admin, over all users.
-const LIST: &str = "select id, user_id, actor, event, address, detail, created_at from audit_log
+    /// For the admin, over all users.
+    LIST = "select id, user_id, actor, event, address, detail, created_at from audit_log
     where id < $1 and ($2 is null or user_id = $2) and ($3 is null or event = $3) order by id desc limit $4";
+}
 
-pub(super) const SQL: &[&str] = &[INSERT, LIST];
-
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Entry {
-    #[schema(value_type = String)]
     pub id: AuditId,
     /// Whom it is about.
-    #[schema(value_type = Option<String>)]
     pub user_id: Option<UserId>,
     /// Who did it: a user's id, or `command line`.
     pub actor: String,
-    #[schema(example = "password_changed")]
     pub event: String,
     pub address: Option<String>,
-    #[schema(value_type = Option<Object>)]
-    pub detail: Option<Json<Value>>,
+    pub detail: Option<Value>,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }
+
+row!(Entry: id, user_id, actor, event, address, detail as optional_json, created_at);
 
 pub async fn insert(
     tx: &mut Tx,

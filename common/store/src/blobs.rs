@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Conn, Querier, Tx, execute, fetch_one, fetch_optional};
+use super::db::{Conn, Querier, Tx, execute, fetch_one, fetch_optional, statements};
 use crate::domain::ids::{BlobId, UserId};
 
-const ADD: &str = "insert into blobs (id, part, user_id, data, created_at) values ($1, $2, $3, $4, $5) on conflict (id, part) do update set data = $4";
-const PART: &str = "select data from blobs where id = $1 and user_id = $2 and part = $3";
-const COUNT: &str = "select count(*) from blobs where id = $1 and user_id = $2";
-const DELETE: &str = "delete from blobs where id = $1 and user_id = $2";
-const PRUNE: &str = "delete from blobs where created_at < $1";
-
-pub(super) const SQL: &[&str] = &[ADD, PART, COUNT, DELETE, PRUNE];
+statements! {
+    ADD =
+        "insert into blobs (id, part, user_id, data, created_at) values ($1, $2, $3, $4, $5) on conflict (id, part) do update set data = $4";
+    PART = "select data from blobs where id = $1 and user_id = $2 and part = $3";
+    COUNT = "select count(*) from blobs where id = $1 and user_id = $2";
+    DELETE = "delete from blobs where id = $1 and user_id = $2";
+    PRUNE = "delete from blobs where created_at < $1";
+}
 
 pub async fn add(
     tx: &mut Tx,

@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::{
-        ids::{MessageId, ProjectId, SessionId, UserId},
+        ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         message::{Details, Role, Turn, Usage},
     },
     error::Result,
@@ -26,75 +26,49 @@ macro_rules! line {
 }
 pub(super) use line;
 
-const CONTEXT: &str = concat!(
-    line!(),
-    "select m.role, m.content, m.status, m.seq from line l join messages m on m.session_id = l.id and m.seq <= l.upto
-      where m.seq <= $3 order by m.seq desc limit $4"
-);
-const FIND: &str = concat!(
-    line!(),
-    "select m.session_id, m.seq, m.role, m.content from line l join messages m on m.session_id = l.id and m.seq <= l.upto
-      where m.id = $3"
-);
-const COUNT_UPTO: &str = concat!(
-    line!(),
-    "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.seq <= $3"
-);
-const LAST_QUESTION: &str = "select id from messages where session_id = $1 and user_id = $2 and role = 'user' order by seq desc limit 1";
-const INSERT: &str = "insert into sessions (id, user_id, title, title_source, project_id, parent_session_id, branch_seq, next_seq,
+statements! {
+    CONTEXT = line!(),
+        "select m.role, m.content, m.status, m.seq from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+      where m.seq <= $3 order by m.seq desc limit $4";
+    FIND = line!(),
+        "select m.session_id, m.seq, m.role, m.content from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+      where m.id = $3";
+    COUNT_UPTO = line!(),
+        "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.seq <= $3";
+    LAST_QUESTION =
+        "select id from messages where session_id = $1 and user_id = $2 and role = 'user' order by seq desc limit 1";
+    INSERT = "insert into sessions (id, user_id, title, title_source, project_id, parent_session_id, branch_seq, next_seq,
         message_count, extracted_seq, created_at, updated_at)
     select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
         $6, $6 from sessions where id = $1 and user_id = $2
         and status <> 'deleted'";
-const LAST_SHARED: &str =
-    "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
-const CUT: &str = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
-const HIDE: &str =
-    "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
-const PARENT: &str = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
+    LAST_SHARED = "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
+    CUT = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
+    HIDE = "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
+    PARENT = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
     where s.id = $1 and s.user_id = $2";
-const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
-
-const KEEP_VARIANT: &str = "insert into message_variants (id, session_id, user_id, seq, content, status, provider, model, usage,
+    DELETE = "delete from sessions where id = $1 and user_id = $2";
+    KEEP_VARIANT = "insert into message_variants (id, session_id, user_id, seq, content, status, provider, model, usage,
         feedback, created_at, details)
     select id, session_id, user_id, seq, content, status, provider, model, usage, feedback, created_at, details from messages
     where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
-const DELETE_ANSWER: &str =
-    "delete from messages where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
-const VARIANTS: &str =
-    "select id, content, status, provider, model, usage, created_at, details from message_variants
+    DELETE_ANSWER = "delete from messages where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
+    VARIANTS = "select id, content, status, provider, model, usage, created_at, details from message_variants
     where session_id = $1 and user_id = $2 and seq = $3 order by created_at, id";
-/// $4 the variant, $5 its question's place.
-const USE_VARIANT: &str = "insert into messages (id, session_id, user_id, seq, role, content, status, provider, model, usage,
+    /// $4 the variant, $5 its question's place.
+    USE_VARIANT = "insert into messages (id, session_id, user_id, seq, role, content, status, provider, model, usage,
         feedback, created_at, details, remember)
     select id, session_id, user_id, seq, 'assistant', content, status, provider, model, usage, feedback, created_at, details,
         coalesce((select q.remember from messages q where q.session_id = $1 and q.seq = $5), false)
     from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
-const DROP_VARIANT: &str =
-    "delete from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
-const PLACE: &str = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
-const FEEDBACK: &str =
-    "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
-
-pub(super) const SQL: &[&str] = &[
-    CONTEXT,
-    FIND,
-    COUNT_UPTO,
-    LAST_QUESTION,
-    INSERT,
-    LAST_SHARED,
-    CUT,
-    HIDE,
-    PARENT,
-    DELETE,
-    KEEP_VARIANT,
-    DELETE_ANSWER,
-    VARIANTS,
-    USE_VARIANT,
-    DROP_VARIANT,
-    PLACE,
-    FEEDBACK,
-];
+    DROP_VARIANT = "delete from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
+    PLACE = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
+    FEEDBACK = "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
+    SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
+        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
+    from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
+    where s.id = $1 and s.user_id = $2";
+}
 
 /// The turns up to and with `seq`, newest first, those shared with ancestors included.
 pub async fn context(
@@ -107,7 +81,7 @@ pub async fn context(
     fetch_all!(Turn, q, CONTEXT, session, user, seq, limit)
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Place {
     /// The session it stands in, which may be an ancestor.
     pub session_id: SessionId,
@@ -115,6 +89,8 @@ pub struct Place {
     pub role: Role,
     pub content: String,
 }
+
+row!(Place: session_id, seq, role, content);
 
 /// A message that a session shows.
 pub async fn find(
@@ -187,21 +163,21 @@ pub async fn keep_variant(
 }
 
 /// An answer that gave way to another one.
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone)]
 pub struct Variant {
-    #[schema(value_type = String)]
     pub id: MessageId,
     pub content: String,
     pub status: String,
     pub provider: Option<String>,
     pub model: Option<String>,
-    #[schema(value_type = Option<Usage>)]
-    pub usage: Option<Json<Usage>>,
-    #[serde(with = "crate::clock::rfc3339_millis")]
+    pub usage: Option<Usage>,
     pub created_at: DateTime<Utc>,
-    #[schema(value_type = Option<Details>)]
-    pub details: Option<Json<Details>>,
+    pub details: Option<Details>,
 }
+
+row!(Variant:
+    id, content, status, provider, model, usage as optional_json, created_at, details as optional_json
+);
 
 pub async fn variants(
     q: &mut impl Querier,
@@ -229,15 +205,23 @@ pub async fn use_variant(
     Ok(true)
 }
 
-type PlaceRow = (SessionId, i64, Role, Option<crate::domain::ids::JobId>);
+/// Where a message stands, and whose it is.
+#[derive(Debug)]
+pub struct Standing {
+    pub session_id: SessionId,
+    pub seq: i64,
+    pub role: Role,
+    pub job_id: Option<JobId>,
+}
 
-/// (session, place, role, job) of a message.
+row!(Standing: session_id, seq, role, job_id);
+
 pub async fn place(
     q: &mut impl Querier,
     user: UserId,
     id: MessageId,
-) -> Result<Option<PlaceRow>, sqlx::Error> {
-    fetch_optional!(PlaceRow, q, PLACE, id, user)
+) -> Result<Option<Standing>, sqlx::Error> {
+    fetch_optional!(Standing, q, PLACE, id, user)
 }
 
 /// What the user thinks of an answer. `false`: it is none of theirs.
@@ -251,21 +235,17 @@ pub async fn feedback(
 }
 
 /// What a chat's prompt is made with.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Scope {
     pub project_id: Option<ProjectId>,
     pub parent_session_id: Option<SessionId>,
     pub user_name: String,
-    pub settings: Option<Json<serde_json::Value>>,
+    pub settings: Option<serde_json::Value>,
     /// Whether an admin gave the user a budget of their own.
     pub has_budget: bool,
 }
 
-const SCOPE: &str = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
-        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
-    from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
-    where s.id = $1 and s.user_id = $2";
-pub(super) const SCOPE_SQL: &[&str] = &[SCOPE];
+row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget);
 
 pub async fn scope(
     q: &mut impl Querier,

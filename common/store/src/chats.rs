@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use super::{
     Querier, Tx,
-    db::{Raw, within},
+    db::{Raw, row, statements, within},
     jobs::{self, NewJob, Ready},
     ledger::{self, Settled},
     messages::{self, NewMessage},
@@ -55,36 +55,29 @@ macro_rules! accepted {
     };
 }
 
-/// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
-/// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due, $16 project
-const ACCEPT_NEW: &str = concat!(
-    "with s as (
+statements! {
+    /// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
+    /// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due, $16 project
+    ACCEPT_NEW = pg!("with s as (
         insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
             pending_tokens, pending_since, extract_after, project_id)
         values ($1, $2, $4, 'words', 3, 1, $3, $3, $14, case when $11 then $3::timestamptz end, case when $11 then $15::timestamptz end, $16)
-        returning 1::bigint as seq), ",
-    accepted!()
-);
-/// $16: what waits since before this is due now
-const ACCEPT: &str = concat!(
-    "with s as (
+        returning 1::bigint as seq), ", accepted!());
+    /// $16: what waits since before this is due now
+    ACCEPT = pg!("with s as (
         update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3,
             title = case when title_source = 'none' then $4 else title end,
             title_source = case when title_source = 'none' then 'words' else title_source end,
             pending_tokens = pending_tokens + $14,
             pending_since = case when $11 then coalesce(pending_since, $3) else pending_since end,
-            extract_after = case when not $11 then extract_after ",
-    window_is_due!("$14", "$16"),
-    " then $3 else $15 end
-        where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2 as seq), ",
-    accepted!()
-);
-/// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
-/// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
-/// completion tokens, $20 cost; $21 details. Gives the session's next waiting job, if any.
-/// The session's row is locked before the job's (docs/jobs.md, "Locks"): `j` reads what `s` gives. If the job is not this
-/// attempt's, nothing comes out, and the caller drops the transaction with the session's count in it.
-const ANSWER: &str = "with s as (
+            extract_after = case when not $11 then extract_after ", window_is_due!("$14", "$16"), " then $3 else $15 end
+        where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2 as seq), ", accepted!());
+    /// $1 job, $2 attempt, $3 job status, $4 result, $5 now, $6 answer, $7 seq, $8 text, $9 message status, $10 provider,
+    /// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
+    /// completion tokens, $20 cost; $21 details. Gives the session's next waiting job, if any.
+    /// The session's row is locked before the job's (docs/jobs.md, "Locks"): `j` reads what `s` gives. If the job is not this
+    /// attempt's, nothing comes out, and the caller drops the transaction with the session's count in it.
+    ANSWER = pg!("with s as (
         update sessions set message_count = message_count + 1, updated_at = $5
         where id = (select session_id from jobs where id = $1 and attempt = $2 and coalesce(status, '') = 'running')
         returning id),
@@ -100,10 +93,8 @@ const ANSWER: &str = "with s as (
         select $14::uuid, user_id, $15, $16, $17, $10, $11, 'chat', $18, $19, $20 from j where $14::uuid is not null)
     select n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
         select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
-            and session_order is not null order by session_order limit 1) n on true";
-
-/// PostgreSQL's alone.
-pub const SQL: &[&str] = &[ACCEPT_NEW, ACCEPT, ANSWER];
+            and session_order is not null order by session_order limit 1) n on true");
+}
 
 /// A question about to be stored.
 pub struct Question<'a> {
@@ -186,8 +177,12 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
             } = question;
             let heard = Heard::of(text, remember, now, idle);
             let sql = if session_is_new { ACCEPT_NEW } else { ACCEPT };
-            let query =
-                sqlx::query_as::<_, (i64,)>(sql).bind(session).bind(user).bind(now).bind(title).bind(job);
+            let query = sqlx::query_as::<_, (i64,)>(sql.pg())
+                .bind(session)
+                .bind(user)
+                .bind(now)
+                .bind(title)
+                .bind(job);
             let query =
                 query.bind(Json(payload)).bind(i64::from(max_attempts)).bind(trace).bind(message).bind(text);
             let query = query
@@ -268,6 +263,16 @@ pub enum Answered {
     Stored(Settled, Option<Ready>),
 }
 
+/// The session's next waiting job, if any.
+struct Next {
+    id: Option<JobId>,
+    quarantine: Option<bool>,
+    priority: Option<i64>,
+    run_at: Option<DateTime<Utc>>,
+}
+
+row!(Next: id, quarantine, priority, run_at);
+
 /// Ends a running chat job and stores its answer.
 pub async fn answer(
     tx: &mut Tx,
@@ -281,8 +286,7 @@ pub async fn answer(
     let attempt = i64::from(job.attempt);
     let deadline = tx.deadline();
     if let Raw::Pg(c) = tx.raw() {
-        type Next = (Option<JobId>, Option<bool>, Option<i64>, Option<DateTime<Utc>>);
-        let query = sqlx::query_as::<_, Next>(ANSWER).bind(job.id).bind(attempt).bind(status);
+        let query = sqlx::query_as::<_, Next>(ANSWER.pg()).bind(job.id).bind(attempt).bind(status);
         let query =
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);
@@ -300,7 +304,12 @@ pub async fn answer(
         let row = within(deadline, query.fetch_optional(c)).await.inspect_err(|error| tx.note(error))?;
         return Ok(match row {
             None => Answered::Lost,
-            Some((Some(id), Some(quarantine), Some(priority), Some(run_at))) => {
+            Some(Next {
+                id: Some(id),
+                quarantine: Some(quarantine),
+                priority: Some(priority),
+                run_at: Some(run_at),
+            }) => {
                 let lane = Lane { queue: job.queue, quarantine };
                 Answered::Stored(Settled(()), Some(Ready { id, lane, priority, run_at }))
             }

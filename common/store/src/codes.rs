@@ -2,22 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Tx, execute, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_optional, row, statements};
 
-const PUT: &str =
-    "insert into one_time_codes (subject, purpose, nonce, tries, expires_at) values ($1, $2, $3, 0, $4)
+statements! {
+    PUT = "insert into one_time_codes (subject, purpose, nonce, tries, expires_at) values ($1, $2, $3, 0, $4)
     on conflict (subject, purpose) do update set nonce = $3, tries = 0, expires_at = $4";
-/// Counts the try in the statement that reads the code: many at once cannot have more tries than there are.
-const TRY: &str =
-    "update one_time_codes set tries = tries + 1 where subject = $1 and purpose = $2 and expires_at > $3
+    /// Counts the try in the statement that reads the code: many at once cannot have more tries than there are.
+    TRY = "update one_time_codes set tries = tries + 1 where subject = $1 and purpose = $2 and expires_at > $3
     and tries < $4 returning nonce";
-const GET: &str =
-    "select nonce, expires_at from one_time_codes where subject = $1 and purpose = $2 and expires_at > $3";
-const DELETE: &str = "delete from one_time_codes where subject = $1 and purpose = $2";
-const DELETE_ALL: &str = "delete from one_time_codes where subject = $1";
-const PRUNE: &str = "delete from one_time_codes where expires_at < $1";
-
-pub(super) const SQL: &[&str] = &[PUT, TRY, GET, DELETE, DELETE_ALL, PRUNE];
+    GET = "select nonce, expires_at from one_time_codes where subject = $1 and purpose = $2 and expires_at > $3";
+    DELETE = "delete from one_time_codes where subject = $1 and purpose = $2";
+    DELETE_ALL = "delete from one_time_codes where subject = $1";
+    PRUNE = "delete from one_time_codes where expires_at < $1";
+}
 
 pub async fn put(
     tx: &mut Tx,
@@ -40,11 +37,12 @@ pub async fn take_try(
     Ok(fetch_optional!((String,), tx, TRY, subject, purpose, now, most)?.map(|row| row.0))
 }
 
-#[derive(sqlx::FromRow)]
 pub struct Code {
     pub nonce: String,
     pub expires_at: DateTime<Utc>,
 }
+
+row!(Code: nonce, expires_at);
 
 pub async fn get(
     q: &mut impl Querier,

@@ -1,49 +1,31 @@
 //! What goes with an account that no foreign key takes along.
 
-use super::db::{Pair, Querier, Tx, execute, fetch_all};
+use super::db::{Querier, Sql, Tx, execute, fetch_all, statements};
 use crate::domain::ids::{JobId, UserId};
 
-const JOBS: &str = "select id from jobs where user_id = $1 and id > $2 order by id limit 1000";
-const IDEMPOTENCY: &str = "delete from idempotency_keys where owner = $1";
-const REGISTERED: &str = "delete from idempotency_keys where owner = 'register' and target = $1";
-const BUDGET: &str = "delete from budgets where scope = $1";
-const MAILS: Pair = Pair {
-    pg: "delete from jobs where kind = 'mail' and user_id is null and payload->>'user_id' = $1",
-    lite: "delete from jobs where kind = 'mail' and user_id is null and json_extract(payload, '$.user_id') = $1",
-};
-/// The erasure's own row must not name whom it erased.
-const FORGET: &str = "update jobs set payload = '{}', dedupe_key = null where id = $1";
-const USAGE: &str = "delete from usage_log where user_id = $1";
-const VECTORS: &str = "delete from vector_deletions where user_id = $1";
-/// Takes the lock that whoever changes the memory takes first (docs/jobs.md, "Locks").
-const MEMORY: &str = "update memory_state set dirty = 0 where user_id = $1";
-const USER: &str = "delete from users where id = $1";
+statements! {
+    JOBS = "select id from jobs where user_id = $1 and id > $2 order by id limit 1000";
+    IDEMPOTENCY = "delete from idempotency_keys where owner = $1";
+    REGISTERED = "delete from idempotency_keys where owner = 'register' and target = $1";
+    BUDGET = "delete from budgets where scope = $1";
+    MAILS = "delete from jobs where kind = 'mail' and user_id is null and payload ->> 'user_id' = $1";
+    MEMORIES = "delete from memories where id in (select id from memories where user_id = $1 limit $2)";
+    MESSAGES = "delete from messages where id in (select id from messages where user_id = $1 limit $2)";
+    ALL_JOBS = "delete from jobs where id in (select id from jobs where user_id = $1 limit $2)";
+    SESSIONS = "delete from sessions where id in (select id from sessions where user_id = $1 limit $2)";
+    /// The erasure's own row must not name whom it erased.
+    FORGET = "update jobs set payload = '{}', dedupe_key = null where id = $1";
+    USAGE = "delete from usage_log where user_id = $1";
+    VECTORS = "delete from vector_deletions where user_id = $1";
+    /// Takes the lock that whoever changes the memory takes first (docs/jobs.md, "Locks").
+    MEMORY = "update memory_state set dirty = 0 where user_id = $1";
+    USER = "delete from users where id = $1";
+}
 
 /// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
 /// their message.
-const MANY: [(&str, &str); 4] = [
-    ("memories", "delete from memories where id in (select id from memories where user_id = $1 limit $2)"),
-    ("messages", "delete from messages where id in (select id from messages where user_id = $1 limit $2)"),
-    ("jobs", "delete from jobs where id in (select id from jobs where user_id = $1 limit $2)"),
-    ("sessions", "delete from sessions where id in (select id from sessions where user_id = $1 limit $2)"),
-];
-
-pub(super) const SQL: &[&str] = &[
-    MANY[0].1,
-    MANY[1].1,
-    MANY[2].1,
-    MANY[3].1,
-    JOBS,
-    IDEMPOTENCY,
-    REGISTERED,
-    BUDGET,
-    VECTORS,
-    USAGE,
-    MEMORY,
-    USER,
-    FORGET,
-];
-pub(super) const PAIRS: &[Pair] = &[MAILS];
+const MANY: [(&str, Sql); 4] =
+    [("memories", MEMORIES), ("messages", MESSAGES), ("jobs", ALL_JOBS), ("sessions", SESSIONS)];
 
 /// The user's jobs after one, in order.
 pub async fn jobs(q: &mut impl Querier, user: UserId, after: JobId) -> Result<Vec<JobId>, sqlx::Error> {
@@ -71,8 +53,7 @@ pub async fn account(tx: &mut Tx, user: UserId, scopes: &[String]) -> Result<(),
     for scope in scopes {
         execute!(tx, BUDGET, scope)?;
     }
-    let mails = MAILS.of(tx);
-    execute!(tx, mails, &name)?;
+    execute!(tx, MAILS, &name)?;
     execute!(tx, MEMORY, user)?;
     execute!(tx, USER, user)?;
     execute!(tx, USAGE, user)?;

@@ -3,74 +3,50 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::domain::{
     ids::{ChangeId, JobId, SessionId, UserId},
     memory::{RunOutcome, Turn},
     message::Usage,
 };
 
-const DUE: &str = "select s.id, s.user_id from sessions s where s.extract_after <= $1 and s.extract_after is not null
+statements! {
+    DUE = "select s.id, s.user_id from sessions s where s.extract_after <= $1 and s.extract_after is not null
     and s.status <> 'deleted' and not exists (select 1 from jobs j where j.user_id = s.user_id and j.kind = 'memory_extraction'
         and j.status in ('queued', 'running'))
     order by s.extract_after limit $2";
-const DUE_OF: &str =
-    "select id from sessions where user_id = $1 and extract_after <= $2 and extract_after is not null
+    DUE_OF = "select id from sessions where user_id = $1 and extract_after <= $2 and extract_after is not null
     and status <> 'deleted' order by extract_after limit 1";
-const UNREAD: &str = "select m.seq, length(m.content) from messages m join sessions s on s.id = m.session_id
+    UNREAD = "select m.seq, length(m.content) from messages m join sessions s on s.id = m.session_id
     where m.session_id = $1 and m.user_id = $2 and m.seq > s.extracted_seq and m.role = 'user' and m.remember
     order by m.seq limit $3";
-const USER_TURNS: &str =
-    "select seq, length(content) from messages where session_id = $1 and user_id = $2 and seq > $3
+    USER_TURNS = "select seq, length(content) from messages where session_id = $1 and user_id = $2 and seq > $3
     and role = 'user' and remember order by seq limit $4";
-const TURNS: &str = "select id, role, content, name, seq, created_at from messages
+    TURNS = "select id, role, content, name, seq, created_at from messages
     where session_id = $1 and user_id = $2 and seq >= $3 and seq <= $4 and remember and status <> 'failed' order by seq";
-const BEFORE: &str = "select id, role, content, name, seq, created_at from messages
+    BEFORE = "select id, role, content, name, seq, created_at from messages
     where session_id = $1 and user_id = $2 and seq < $3 and remember and status <> 'failed' order by seq desc limit $4";
-/// Moves the cursor. The session stays due when more was said meanwhile.
-const ADVANCE: &str = "update sessions set extracted_seq = case when extracted_seq > $3 then extracted_seq else $3 end,
+    /// Moves the cursor. The session stays due when more was said meanwhile.
+    ADVANCE = "update sessions set extracted_seq = case when extracted_seq > $3 then extracted_seq else $3 end,
         pending_tokens = $4,
         extract_after = case when exists (select 1 from messages m where m.session_id = $1 and m.role = 'user' and m.remember
             and m.seq > $3) then extract_after else null end,
         pending_since = case when exists (select 1 from messages m where m.session_id = $1 and m.role = 'user' and m.remember
             and m.seq > $3) then pending_since else null end
     where id = $1 and user_id = $2";
-const NOTHING_DUE: &str = "update sessions set extract_after = null, pending_since = null, pending_tokens = $3 where id = $1 and user_id = $2";
-const DUE_NOW: &str = "update sessions set extract_after = $3, pending_since = coalesce(pending_since, $3) where id = $1 and user_id = $2
-    and status <> 'deleted'";
-const INSERT_RUN: &str = "insert into extraction_runs (id, user_id, session_id, job_id, from_seq, to_seq, extractor_version, outcome,
+    NOTHING_DUE =
+        "update sessions set extract_after = null, pending_since = null, pending_tokens = $3 where id = $1 and user_id = $2";
+    INSERT_RUN = "insert into extraction_runs (id, user_id, session_id, job_id, from_seq, to_seq, extractor_version, outcome,
         facts, created, blocked, unsupported, provider, model, usage, cost, raw, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     on conflict (session_id, from_seq, to_seq, extractor_version) do update set outcome = $8, facts = $9, created = $10,
         blocked = $11, unsupported = $12, provider = $13, model = $14, usage = $15, cost = $16, raw = $17, job_id = $4, created_at = $18";
-const DONE: &str =
-    "select 1 from extraction_runs where session_id = $1 and user_id = $2 and from_seq = $3 and to_seq = $4
-    and extractor_version = $5 and outcome in ('facts', 'no_facts')";
-const RUNS: &str = "select session_id, from_seq, to_seq, extractor_version, outcome, facts, created, blocked, unsupported, provider,
+    RUNS = "select session_id, from_seq, to_seq, extractor_version, outcome, facts, created, blocked, unsupported, provider,
     model, usage, cost, raw, created_at from extraction_runs where user_id = $1 order by created_at desc limit $2 offset $3";
-const SESSIONS: &str =
-    "select id from sessions where user_id = $1 and status <> 'deleted' and id > $2 order by id limit $3";
-const COUNT_SESSIONS: &str = "select count(*) from sessions where user_id = $1 and status <> 'deleted'";
-const SET_PROGRESS: &str =
-    "update jobs set progress = $3 where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-
-pub(super) const SQL: &[&str] = &[
-    DUE,
-    DUE_OF,
-    UNREAD,
-    USER_TURNS,
-    TURNS,
-    BEFORE,
-    ADVANCE,
-    NOTHING_DUE,
-    DUE_NOW,
-    INSERT_RUN,
-    DONE,
-    RUNS,
-    SESSIONS,
-    COUNT_SESSIONS,
-    SET_PROGRESS,
-];
+    SESSIONS = "select id from sessions where user_id = $1 and status <> 'deleted' and id > $2 order by id limit $3";
+    COUNT_SESSIONS = "select count(*) from sessions where user_id = $1 and status <> 'deleted'";
+    SET_PROGRESS = "update jobs set progress = $3 where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
+}
 
 /// Sessions whose window is due and whose users have no extraction under way. For the sweep, over all users.
 pub async fn due(
@@ -136,7 +112,7 @@ pub async fn nothing_due(tx: &mut Tx, user: UserId, session: SessionId) -> Resul
 }
 
 /// What reading one window came to.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Run {
     pub session_id: SessionId,
     pub from_seq: i64,
@@ -150,12 +126,16 @@ pub struct Run {
     pub unsupported: i64,
     pub provider: Option<String>,
     pub model: Option<String>,
-    #[sqlx(json(nullable))]
     pub usage: Option<Usage>,
     pub cost: Option<f64>,
     pub raw: Option<String>,
     pub created_at: DateTime<Utc>,
 }
+
+row!(Run:
+    session_id, from_seq, to_seq, extractor_version, outcome, facts, created, blocked, unsupported, provider,
+    model, usage as optional_json, cost, raw, created_at
+);
 
 pub async fn insert_run(tx: &mut Tx, user: UserId, job: JobId, run: &Run) -> Result<(), sqlx::Error> {
     execute!(

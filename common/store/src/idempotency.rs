@@ -3,27 +3,27 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
-use super::db::{Conn, Tx, execute, fetch_optional};
+use super::db::{Conn, Tx, execute, fetch_optional, row, statements};
 use crate::error::Result;
 
-const INSERT: &str =
-    "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
+statements! {
+    INSERT = "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
     on conflict (owner, key) do nothing";
-const FORGET_OLD: &str = "delete from idempotency_keys where owner = $1 and key = $2 and created_at < $3";
-const GET: &str = "select request_hash, target from idempotency_keys where owner = $1 and key = $2";
-const PRUNE: &str = "delete from idempotency_keys where created_at < $1";
-
-pub(super) const SQL: &[&str] = &[INSERT, FORGET_OLD, GET, PRUNE];
+    FORGET_OLD = "delete from idempotency_keys where owner = $1 and key = $2 and created_at < $3";
+    GET = "select request_hash, target from idempotency_keys where owner = $1 and key = $2";
+    PRUNE = "delete from idempotency_keys where created_at < $1";
+}
 
 /// How long a key is remembered.
 pub const KEPT: TimeDelta = TimeDelta::hours(24);
 
-#[derive(sqlx::FromRow)]
 pub struct First {
     pub request_hash: Vec<u8>,
     /// The id of what the first request made.
     pub target: String,
 }
+
+row!(First: request_hash, target);
 
 impl First {
     /// Whether a request with this digest is the first one again. Takes as long wherever they differ.

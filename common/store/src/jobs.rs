@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional, row, statements};
 use crate::{
     Error, Result, clock,
     domain::{
@@ -23,65 +23,39 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-const INSERT: &str = "insert into jobs
+statements! {
+    INSERT = "insert into jobs
     (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, priority, run_at, dedupe_key, trace,
      created_at)
     values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13)
     on conflict (dedupe_key) where status in ('queued', 'running') do nothing";
-const GET: &str = concat!("select ", columns!(), " from jobs where id = $1 and user_id = $2");
-const LIST: &str = concat!(
-    "select ",
-    columns!(),
-    " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
-      order by id desc limit $5 offset $6"
-);
-const REQUEST_CANCEL: &str = "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
-const CANCEL_QUEUED: &str = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
+    GET = "select ", columns!(), " from jobs where id = $1 and user_id = $2";
+    LIST = "select ", columns!(),
+        " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
+      order by id desc limit $5 offset $6";
+    REQUEST_CANCEL =
+        "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
+    CANCEL_QUEUED = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
     where id = $1 and user_id = $2 and coalesce(status, '') = 'queued'";
-const SET_RESULT: &str = "update jobs set result = $3 where id = $1 and user_id = $2";
-const RETRY: &str =
-    "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
+    SET_RESULT = "update jobs set result = $3 where id = $1 and user_id = $2";
+    RETRY =
+        "update jobs set status = 'queued', run_at = $3, result = null, error = null, finished_at = null, quarantine = $5,
         cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
-const OPEN_CHAT: &str = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
+    OPEN_CHAT = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
       and status in ('queued', 'running') order by session_order limit 1";
-const PARTIAL: &str = "select partial, partial_n, attempt, status from jobs where id = $1";
-const NEXT_IN_SESSION: &str = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
+    PARTIAL = "select coalesce(partial, '') as partial, coalesce(partial_n, 0) as partial_n, attempt, status from jobs where id = $1";
+    NEXT_IN_SESSION = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
       and status = 'queued' and session_order is not null order by session_order limit 1";
-const OPEN_IN_SESSION: &str = "select id from jobs where session_id = $1 and user_id = $2
+    OPEN_IN_SESSION = "select id from jobs where session_id = $1 and user_id = $2
       and status in ('queued', 'running') and session_order is not null order by session_order";
-const OPEN_BY_KEY: &str =
-    "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
-
-const ANY_BY_KEY: &str = concat!(
-    "select ",
-    columns!(),
-    " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')"
-);
-
-const CHANGED: &str = concat!(
-    "select ",
-    columns!(),
-    " from jobs where user_id = $1 and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running'))
-      order by id desc limit 500"
-);
-
-pub(super) const SQL: &[&str] = &[
-    CHANGED,
-    ANY_BY_KEY,
-    INSERT,
-    OPEN_BY_KEY,
-    GET,
-    LIST,
-    REQUEST_CANCEL,
-    CANCEL_QUEUED,
-    SET_RESULT,
-    RETRY,
-    OPEN_CHAT,
-    PARTIAL,
-    NEXT_IN_SESSION,
-    OPEN_IN_SESSION,
-];
+    OPEN_BY_KEY = "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
+    ANY_BY_KEY = "select ", columns!(),
+        " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')";
+    CHANGED = "select ", columns!(),
+        " from jobs where user_id = $1 and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running'))
+      order by id desc limit 500";
+}
 
 /// A job about to be put into the ledger: its kind is its payload's.
 pub struct NewJob {
@@ -153,6 +127,8 @@ pub struct Ready {
     pub priority: i64,
     pub run_at: DateTime<Utc>,
 }
+
+row!(Ready: id, lane as flat, priority, run_at);
 
 /// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
 pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
@@ -235,34 +211,23 @@ pub async fn retry(
 
 /// The answer so far, as last written down.
 pub struct Partial {
-    pub text: String,
+    pub partial: String,
     /// The number of the last event in it.
-    pub n: u32,
+    pub partial_n: u32,
     pub attempt: u32,
-    pub is_final: bool,
+    pub status: JobStatus,
 }
+
+row!(Partial: partial, partial_n as number, attempt as number, status);
 
 /// For readers that were already shown to own the job.
 pub async fn partial(q: &mut impl Querier, id: JobId) -> Result<Option<Partial>, sqlx::Error> {
-    type Columns = (Option<String>, Option<i64>, i64, JobStatus);
-    Ok(fetch_optional!(Columns, q, PARTIAL, id)?.map(|(text, n, attempt, status)| Partial {
-        text: text.unwrap_or_default(),
-        n: n.unwrap_or(0) as u32,
-        attempt: attempt as u32,
-        is_final: status.is_final(),
-    }))
+    fetch_optional!(Partial, q, PARTIAL, id)
 }
 
 /// The next job of a session that waits for its turn.
 pub async fn next_in_session(q: &mut impl Querier, session: SessionId) -> Result<Option<Ready>, sqlx::Error> {
-    type Columns = (JobId, bool, Queue, i64, DateTime<Utc>);
-    let next = fetch_optional!(Columns, q, NEXT_IN_SESSION, session)?;
-    Ok(next.map(|(id, quarantine, queue, priority, run_at)| Ready {
-        id,
-        lane: Lane { queue, quarantine },
-        priority,
-        run_at,
-    }))
+    fetch_optional!(Ready, q, NEXT_IN_SESSION, session)
 }
 
 /// The jobs that answer, or wait to answer, in a session.

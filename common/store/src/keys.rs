@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::{
         ids::{KeyId, UserId},
@@ -12,40 +12,33 @@ use crate::{
     error::Result,
 };
 
-const INSERT: &str = "insert into api_keys (id, user_id, name, prefix, key_hash, scopes, expires_at, monthly_tokens, created_at)
+statements! {
+    INSERT = "insert into api_keys (id, user_id, name, prefix, key_hash, scopes, expires_at, monthly_tokens, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const LIST: &str =
-    "select id, name, prefix, scopes, expires_at, monthly_tokens, last_used_at, created_at from api_keys
+    LIST = "select id, name, prefix, scopes, expires_at, monthly_tokens, last_used_at, created_at from api_keys
     where user_id = $1 order by id desc";
-const COUNT: &str = "select count(*) from api_keys where user_id = $1";
-const DELETE: &str = "delete from api_keys where id = $1 and user_id = $2";
-const DELETE_ALL: &str = "delete from api_keys where user_id = $1";
-const AUTH: &str = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
+    COUNT = "select count(*) from api_keys where user_id = $1";
+    DELETE = "delete from api_keys where id = $1 and user_id = $2";
+    DELETE_ALL = "delete from api_keys where user_id = $1";
+    AUTH = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
     join users u on u.id = k.user_id where k.key_hash = $1";
-const AUTH_BY_ID: &str = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
+    AUTH_BY_ID = "select k.id, k.user_id, k.scopes, k.expires_at, u.is_active, u.role from api_keys k
     join users u on u.id = k.user_id where k.id = $1 and k.user_id = $2";
-const USED: &str = "update api_keys set last_used_at = $2 where id = $1";
-const MONTHLY: &str = "select monthly_tokens from api_keys where id = $1 and user_id = $2";
-const SPENT: &str =
-    "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint) from usage_totals
+    USED = "update api_keys set last_used_at = $2 where id = $1";
+    MONTHLY = "select monthly_tokens from api_keys where id = $1 and user_id = $2";
+    SPENT = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint) from usage_totals
     where api_key = $1 and user_id = $2 and day >= $3";
-
-pub(super) const SQL: &[&str] =
-    &[INSERT, LIST, COUNT, DELETE, DELETE_ALL, AUTH, AUTH_BY_ID, USED, MONTHLY, SPENT];
+}
 
 /// A key as its owner sees it.
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct ApiKey {
-    #[schema(value_type = String, example = "key_06dqz6ef8swq1bnx1rc6a2k8t4")]
     pub id: KeyId,
-    #[schema(example = "my script")]
     pub name: String,
     /// How the key begins.
-    #[schema(example = "rk_3fQx")]
     pub prefix: String,
     /// What it may be used for; null is everything keys may do.
-    #[schema(value_type = Option<Vec<String>>)]
-    pub scopes: Option<Json<Vec<String>>>,
+    pub scopes: Option<Vec<String>>,
     #[serde(serialize_with = "crate::clock::rfc3339_millis::option::serialize")]
     pub expires_at: Option<DateTime<Utc>>,
     /// Tokens it may spend a month (UTC).
@@ -56,18 +49,23 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, sqlx::FromRow)]
+row!(ApiKey: id, name, prefix, scopes as optional_json, expires_at, monthly_tokens, last_used_at, created_at);
+
+#[derive(Debug, Clone)]
 pub struct KeyState {
     pub id: KeyId,
     pub user_id: UserId,
-    pub scopes: Option<Json<Vec<String>>>,
+    pub scopes: Option<Vec<String>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub is_active: bool,
     pub role: UserRole,
 }
 
+row!(KeyState: id, user_id, scopes as optional_json, expires_at, is_active, role);
+
 pub async fn insert(tx: &mut Tx, user: UserId, key: &ApiKey, hash: &[u8]) -> Result<(), sqlx::Error> {
     let ApiKey { id, name, prefix, scopes, expires_at, monthly_tokens, created_at, .. } = key;
+    let scopes = scopes.as_ref().map(Json);
     execute!(tx, INSERT, id, user, name, prefix, hash, scopes, expires_at, monthly_tokens, created_at)
         .map(drop)
 }

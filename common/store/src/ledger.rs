@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
-    db::{Conn, Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids},
+    db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements},
     jobs::{Ready, columns},
 };
 use crate::{
@@ -36,131 +36,63 @@ macro_rules! unblocked {
 }
 
 /// Leases are written and judged by the database's own clock, on PostgreSQL: no process' idea of the time, however wrong,
-/// ends another's lease. A process gives how long (`until` - `now`). SQLite has one process, and its clock.
-macro_rules! claim {
-    ($lease_until:literal) => {
-        concat!(
-            "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ",
-            $lease_until,
-            ", worker = $3, started_at = $4, partial = null, partial_n = null
-            where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ",
-            unblocked!(),
-            " returning ",
-            columns!()
-        )
+/// ends another's lease. A process gives how long (`until` - `now`). $1 now, $2 the names of workers that are gone: the
+/// parameters of all that takes jobs back.
+macro_rules! forsaken {
+    ($now:literal, $gone:literal) => {
+        concat!("(lease_until < ", by_clock!($now, $now), " or worker in ", texts!($gone), ")")
     };
 }
-const CLAIM: Pair =
-    Pair { pg: claim!("clock_timestamp() + ($2::timestamptz - $4::timestamptz)"), lite: claim!("$2") };
-/// $1 the attempts that run, $2 until, $3 now. What somebody else changes in this moment is skipped, not waited for: it ends,
-/// and statements that lock many rows never wait for one another.
-const RENEW: Pair = Pair {
-    pg: "update jobs set lease_until = clock_timestamp() + ($2::timestamptz - $3::timestamptz)
-        where id in (select j.id from jobs j join jsonb_to_recordset($1) as r(id uuid, attempt bigint)
-            on j.id = r.id and j.attempt = r.attempt where j.status = 'running' order by j.id for update of j skip locked)",
-    lite: "update jobs set lease_until = $2 where status = 'running' and $3 is not null and exists (select 1 from json_each($1) r
-            where jobs.id = unhex(r.value ->> 'id') and jobs.attempt = r.value ->> 'attempt')",
-};
-const RUNNING: &str =
-    concat!("select ", columns!(), " from jobs where id = $1 and attempt = $2 and status = 'running'");
-const HELD: &str = "select id, attempt from jobs where worker = $1 and status = 'running'";
-const CANCELLED: &str =
-    "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
-const SETTLE: &str =
-    "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
+
+statements! {
+    CLAIM = "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ", by_clock!(2, 4), ",
+            worker = $3, started_at = $4, partial = null, partial_n = null
+        where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ", unblocked!(), " returning ", columns!();
+    /// $1 the attempts that run, $2 until, $3 now. What somebody else changes in this moment is skipped, not waited for: it ends,
+    /// and statements that lock many rows never wait for one another.
+    RENEW = pg!("update jobs set lease_until = ", by_clock!(2, 3), "
+            where id in (select j.id from jobs j join ", rows!(1, r, id uuid, attempt bigint), " on j.id = r.id and j.attempt = r.attempt
+                where j.status = 'running' order by j.id for update of j skip locked)"),
+        lite!("update jobs set lease_until = $2 where status = 'running' and $3 is not null and exists (select 1
+            from ", rows!(1, r, id uuid, attempt bigint), " where jobs.id = r.id and jobs.attempt = r.attempt)");
+    RUNNING = "select ", columns!(), " from jobs where id = $1 and attempt = $2 and status = 'running'";
+    HELD = "select id, attempt from jobs where worker = $1 and status = 'running'";
+    CANCELLED = "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
+    SETTLE = "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
         worker = null, partial = null, partial_n = null, quarantine = $7
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const RETRY_LATER: &str =
-    "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null
+    RETRY_LATER = "update jobs set status = 'queued', run_at = $3, error = $4, lease_until = null, worker = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const HAND_BACK: &str = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
+    HAND_BACK = "update jobs set status = 'queued', run_at = $3, max_attempts = max_attempts + 1,
         lease_until = null, worker = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const WAIT: &str =
-    "update jobs set status = 'queued', run_at = $3, error = $4, max_attempts = max_attempts + 1,
+    WAIT = "update jobs set status = 'queued', run_at = $3, error = $4, max_attempts = max_attempts + 1,
         lease_until = null, worker = null
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const CHECKPOINT: &str = "update jobs set partial = $3, partial_n = $4
+    CHECKPOINT = "update jobs set partial = $3, partial_n = $4
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const DUE: &str = concat!(
-    "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
-    unblocked!(),
-    " order by priority, run_at limit $3"
-);
-const DUE_IN_LANE: &str = concat!(
-    "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2
-      and quarantine = $4 and ",
-    unblocked!(),
-    " order by priority, run_at limit $3"
-);
-/// $1 now, $2 the names of workers that are gone: the parameters of all that takes jobs back.
-macro_rules! forsaken {
-    (pg $now:literal $gone:literal) => {
-        concat!(
-            "(lease_until < clock_timestamp() + ($",
-            $now,
-            "::timestamptz - $",
-            $now,
-            "::timestamptz) or worker in (select jsonb_array_elements_text($",
-            $gone,
-            ")))"
-        )
-    };
-    (lite $now:literal $gone:literal) => {
-        concat!("(lease_until < $", $now, " or worker in (select value from json_each($", $gone, ")))")
-    };
+    DUE =
+        "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
+        unblocked!(), " order by priority, run_at limit $3";
+    DUE_IN_LANE =
+        "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2
+      and quarantine = $4 and ", unblocked!(), " order by priority, run_at limit $3";
+    EXPIRED = "select ", columns!(), ", worker from jobs where status = 'running' and ", forsaken!(1, 2),
+        " order by lease_until limit 500";
+    RECLAIM = "update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null,
+            quarantine = quarantine or $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1
+        where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and ", forsaken!(3, 4);
+    BURY = "update jobs set status = 'failed', error = $5, result = $6, finished_at = $3, lease_until = null, worker = null,
+            partial = null, partial_n = null, crashes = crashes + 1
+        where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and ", forsaken!(3, 4);
+    /// The last moment that the database knows of.
+    LAST_SEEN = "select max(at) from (select max(seen_at) as at from workers
+        union all select created_at from (select created_at from jobs order by id desc limit 1) j) t";
+    NOT_LATER = "update jobs set run_at = $1 where status = 'queued' and run_at > $1 and created_at > $1";
+    END_LEASES = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
+    DEPTHS = "select queue, count(*) as count, min(run_at) as oldest from jobs where status = 'queued' group by queue";
+    OPEN = "select id from jobs where id in ", ids!(1), " and status in ('queued', 'running')";
 }
-macro_rules! forsaken_pair {
-    ([$($before:expr),*] $now:literal $gone:literal [$($after:expr),*]) => {
-        Pair {
-            pg: concat!($($before,)* forsaken!(pg $now $gone) $(, $after)*),
-            lite: concat!($($before,)* forsaken!(lite $now $gone) $(, $after)*),
-        }
-    };
-}
-const EXPIRED: Pair = forsaken_pair!(
-    ["select ", columns!(), ", worker from jobs where status = 'running' and "]
-    1 2 [" order by lease_until limit 500"]
-);
-const RECLAIM: Pair = forsaken_pair!(
-    ["update jobs set status = 'queued', run_at = $3, lease_until = null, worker = null,
-        quarantine = quarantine or $5, error = $6, crashes = crashes + case when $5 then 1 else 0 end, max_attempts = max_attempts + 1
-    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
-    3 4 [""]
-);
-const BURY: Pair = forsaken_pair!(
-    ["update jobs set status = 'failed', error = $5, result = $6, finished_at = $3, lease_until = null, worker = null,
-        partial = null, partial_n = null, crashes = crashes + 1
-    where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and "]
-    3 4 [""]
-);
-/// At the start of an embedded process: every other that had jobs is dead.
-/// The last moment that the database knows of.
-const LAST_SEEN: &str = "select max(at) from (select max(seen_at) as at from workers
-    union all select created_at from (select created_at from jobs order by id desc limit 1) j) t";
-const NOT_LATER: &str =
-    "update jobs set run_at = $1 where status = 'queued' and run_at > $1 and created_at > $1";
-const END_LEASES: &str = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
-const DEPTHS: &str = "select queue, count(*), min(run_at) from jobs where status = 'queued' group by queue";
-const OPEN: Pair = any_id!(["select id from jobs where id in "] 1 [" and status in ('queued', 'running')"]);
-
-pub(super) const SQL: &[&str] = &[
-    RUNNING,
-    HELD,
-    END_LEASES,
-    LAST_SEEN,
-    NOT_LATER,
-    CANCELLED,
-    SETTLE,
-    RETRY_LATER,
-    HAND_BACK,
-    WAIT,
-    CHECKPOINT,
-    DUE,
-    DUE_IN_LANE,
-    DEPTHS,
-];
-pub(super) const PAIRS: &[Pair] = &[OPEN, CLAIM, RENEW, EXPIRED, RECLAIM, BURY];
 
 /// What the clocks of two processes may differ by although both go by the database's: a job is not too early by so little.
 const EARLY: TimeDelta = TimeDelta::milliseconds(250);
@@ -174,8 +106,7 @@ pub async fn claim(
     lease: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Option<Job>, sqlx::Error> {
-    let sql = CLAIM.of(conn);
-    match fetch_optional!(Job, conn, sql, id, now + lease, worker, now, now + EARLY) {
+    match fetch_optional!(Job, conn, CLAIM, id, now + lease, worker, now, now + EARLY) {
         // Another job of the session was claimed in the same instant: the index let one through.
         Err(error) if super::violated(&error).is_some() => Ok(None),
         claimed => claimed,
@@ -191,8 +122,7 @@ pub async fn renew(
 ) -> Result<(), sqlx::Error> {
     let attempt = |(id, attempt): &(JobId, u32)| json!({"id": id.0.simple().to_string(), "attempt": attempt});
     let running: Vec<Value> = running.iter().map(attempt).collect();
-    let sql = RENEW.of(conn);
-    execute!(conn, sql, Json(running), now + lease, now).map(drop)
+    execute!(conn, RENEW, Json(running), now + lease, now).map(drop)
 }
 
 /// A job as it is while this attempt of it runs; `None` when it does not.
@@ -206,7 +136,7 @@ pub async fn held(conn: &mut Conn, worker: &str) -> Result<HashMap<JobId, u32>, 
     Ok(rows.into_iter().map(|(id, attempt)| (id, attempt as u32)).collect())
 }
 
-/// Ends all leases: their holders are known to be dead.
+/// Ends all leases, at the start of an embedded process: every other that had jobs is dead.
 pub async fn end_leases(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     execute!(conn, END_LEASES, now - TimeDelta::milliseconds(1))
 }
@@ -301,12 +231,6 @@ pub async fn checkpoint(
     Ok(execute!(conn, CHECKPOINT, id, i64::from(attempt), text, i64::from(n))? == 1)
 }
 
-type ReadyColumns = (JobId, bool, String, i64, DateTime<Utc>);
-
-fn ready((id, quarantine, queue, priority, run_at): ReadyColumns) -> Option<Ready> {
-    Some(Ready { id, lane: Lane { queue: queue.parse().ok()?, quarantine }, priority, run_at })
-}
-
 /// Jobs of a queue that were due before `before` and could run.
 pub async fn due(
     q: &mut impl Querier,
@@ -314,8 +238,7 @@ pub async fn due(
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Ready>, sqlx::Error> {
-    let rows = fetch_all!(ReadyColumns, q, DUE, queue, before, limit)?;
-    Ok(rows.into_iter().filter_map(ready).collect())
+    fetch_all!(Ready, q, DUE, queue, before, limit)
 }
 
 /// The same for one lane: how workers find work while the wire is away.
@@ -325,8 +248,7 @@ pub async fn due_in_lane(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Ready>, sqlx::Error> {
-    let rows = fetch_all!(ReadyColumns, q, DUE_IN_LANE, lane.queue, now, limit, lane.quarantine)?;
-    Ok(rows.into_iter().filter_map(ready).collect())
+    fetch_all!(Ready, q, DUE_IN_LANE, lane.queue, now, limit, lane.quarantine)
 }
 
 /// A running job whose lease ended: its worker died, or was cut off.
@@ -335,12 +257,12 @@ pub struct Expired {
     pub worker: String,
 }
 
-#[derive(sqlx::FromRow)]
 struct ExpiredRow {
-    #[sqlx(flatten)]
     job: Job,
     worker: Option<String>,
 }
+
+row!(ExpiredRow: job as flat, worker);
 
 /// Running jobs whose lease ended, or whose worker is one of the `gone`.
 pub async fn expired(
@@ -348,8 +270,7 @@ pub async fn expired(
     now: DateTime<Utc>,
     gone: &[String],
 ) -> Result<Vec<Expired>, sqlx::Error> {
-    let sql = EXPIRED.of(q);
-    let rows = fetch_all!(ExpiredRow, q, sql, now, Json(gone))?.into_iter();
+    let rows = fetch_all!(ExpiredRow, q, EXPIRED, now, Json(gone))?.into_iter();
     let expired = rows.map(|ExpiredRow { job, worker }| Expired { job, worker: worker.unwrap_or_default() });
     Ok(expired.collect())
 }
@@ -364,8 +285,7 @@ pub async fn bury(
     result: Option<&Value>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    let sql = BURY.of(tx);
-    Ok(execute!(tx, sql, id, i64::from(attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
+    Ok(execute!(tx, BURY, id, i64::from(attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
 }
 
 /// Puts a job back that its worker lost; the attempt does not count as a try. With `crashed`, it may be why its process
@@ -379,19 +299,27 @@ pub async fn reclaim(
     crashed: bool,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    let sql = RECLAIM.of(conn);
-    Ok(execute!(conn, sql, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
+    Ok(execute!(conn, RECLAIM, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
 }
 
-/// How much waits: queue, number of jobs, when the oldest was due.
-pub async fn depths(q: &mut impl Querier) -> Result<Vec<(String, i64, Option<DateTime<Utc>>)>, sqlx::Error> {
-    fetch_all!((String, i64, Option<DateTime<Utc>>), q, DEPTHS)
+/// How much waits in a queue.
+#[derive(Debug)]
+pub struct Depth {
+    pub queue: String,
+    pub count: i64,
+    /// When the one that waits longest was due.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+row!(Depth: queue, count, oldest);
+
+pub async fn depths(q: &mut impl Querier) -> Result<Vec<Depth>, sqlx::Error> {
+    fetch_all!(Depth, q, DEPTHS)
 }
 
 /// Which of these jobs are queued or running; the others are final, or gone. For readers that were already shown to own
 /// them.
 pub async fn which_are_open(q: &mut impl Querier, jobs: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
-    let sql = OPEN.of(q);
-    let rows = fetch_all!((JobId,), q, sql, ids(jobs.iter().copied()))?;
+    let rows = fetch_all!((JobId,), q, OPEN, ids(jobs.iter().copied()))?;
     Ok(rows.into_iter().map(|row| row.0).collect())
 }

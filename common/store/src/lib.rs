@@ -1,7 +1,9 @@
 //! SQL and rows, one module an aggregate, nothing else.
 //!
-//! Every query of user data takes the user's id. All SQL is constants, listed in [`ALL_SQL`]; a test prepares each on
-//! both databases, so a typo fails there and not in production.
+//! Every query of user data takes the user's id. All SQL is constants made by `statements!`, which lists them in [`STATEMENTS`]; a
+//! test prepares each on both databases, so a typo fails there and not in production.
+
+#![deny(dead_code)]
 
 pub(crate) use rapport_core::{Error, Result, clock, domain, error, files, telemetry};
 pub(crate) use rapport_rules::{chat, memory};
@@ -44,63 +46,49 @@ pub mod workers;
 pub use db::{Conn, Db, PoolSizes, Querier, Tx, violated};
 pub use ended::Ended;
 
-/// Every statement of the service, by module.
-pub const ALL_SQL: &[(&str, &[&str])] = &[
-    ("admin", admin::SQL),
-    ("analytics", analytics::SQL),
-    ("audit", audit::SQL),
-    ("branches", branches::SQL),
-    ("branches", branches::SCOPE_SQL),
-    ("projects", projects::SQL),
-    ("webhooks", webhooks::SQL),
-    ("blobs", blobs::SQL),
-    ("codes", codes::SQL),
-    ("erase", erase::SQL),
-    ("keys", keys::SQL),
-    ("extraction", extraction::SQL),
-    ("idempotency", idempotency::SQL),
-    ("jobs", jobs::SQL),
-    ("ledger", ledger::SQL),
-    ("memories", memories::change::SQL),
-    ("memories", memories::evidence::SQL),
-    ("memories", memories::find::SQL),
-    ("memories", memories::forgotten::SQL),
-    ("memories", memories::list::SQL),
-    ("memories", memories::shares::SQL),
-    ("memory_conflicts", memory_conflicts::SQL),
-    ("memory_links", memory_links::SQL),
-    ("memory_log", memory_log::SQL),
-    ("memory_stats", memory_stats::SQL),
-    ("messages", messages::SQL),
-    ("model_pace", model_pace::SQL),
-    ("presence", presence::BOTH),
-    ("sessions", sessions::SQL),
-    ("settings", settings::SQL),
-    ("terms", terms::SQL),
-    ("tool_calls", tool_calls::SQL),
-    ("usage", usage::SQL),
-    ("users", users::SQL),
-    ("vectors", vectors::SQL),
-    ("workers", workers::SQL),
-];
-
-/// The statements whose text differs between the databases.
-pub const ALL_PAIRS: &[(&str, &[db::Pair])] = &[
-    ("analytics", analytics::PAIRS),
-    ("erase", erase::PAIRS),
-    ("ledger", ledger::PAIRS),
-    ("memories", memories::change::PAIRS),
-    ("memories", memories::evidence::PAIRS),
-    ("memories", memories::find::PAIRS),
-    ("memories", memories::shares::PAIRS),
-    ("memory_conflicts", memory_conflicts::PAIRS),
-    ("memory_links", memory_links::PAIRS),
-    ("memory_stats", memory_stats::PAIRS),
-    ("messages", messages::PAIRS),
-    ("sessions", sessions::PAIRS),
-    ("terms", terms::PAIRS),
-    ("vectors", vectors::PAIRS),
-    ("workers", workers::PAIRS),
+/// Every statement of the service. The list of a module that is missing here is dead code, and does not compile.
+pub const STATEMENTS: &[db::Listed] = &[
+    admin::STATEMENTS,
+    analytics::STATEMENTS,
+    audit::STATEMENTS,
+    blobs::STATEMENTS,
+    branches::STATEMENTS,
+    chats::STATEMENTS,
+    codes::STATEMENTS,
+    db::STATEMENTS,
+    db::indexes::STATEMENTS,
+    erase::STATEMENTS,
+    extraction::STATEMENTS,
+    idempotency::STATEMENTS,
+    jobs::STATEMENTS,
+    keys::STATEMENTS,
+    ledger::STATEMENTS,
+    memories::change::STATEMENTS,
+    memories::evidence::STATEMENTS,
+    memories::find::STATEMENTS,
+    memories::forgotten::STATEMENTS,
+    memories::list::STATEMENTS,
+    memories::shares::STATEMENTS,
+    memory_conflicts::STATEMENTS,
+    memory_links::STATEMENTS,
+    memory_log::STATEMENTS,
+    memory_stats::STATEMENTS,
+    messages::STATEMENTS,
+    model_pace::STATEMENTS,
+    presence::STATEMENTS,
+    projects::STATEMENTS,
+    sessions::STATEMENTS,
+    settings::STATEMENTS,
+    terms::of_memories::STATEMENTS,
+    terms::of_messages::STATEMENTS,
+    tool_calls::STATEMENTS,
+    usage::STATEMENTS,
+    users::STATEMENTS,
+    vectors::STATEMENTS,
+    vectors::of_memories::STATEMENTS,
+    vectors::of_messages::STATEMENTS,
+    webhooks::STATEMENTS,
+    workers::STATEMENTS,
 ];
 
 /// A `like` pattern that finds `text` anywhere, with the pattern's own signs taken literally (escape sign `\`).

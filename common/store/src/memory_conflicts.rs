@@ -1,65 +1,43 @@
 //! Memories that do not go together, and merges that are suggested.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sqlx::types::Json;
 
-use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_optional, ids};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements};
 use crate::domain::{
     ids::{ChangeId, ConflictId, MemoryId, UserId},
     memory::{Actor, ConflictStatus, Judgement},
 };
 
-const INSERT: &str =
-    "insert into memory_conflicts (id, user_id, a, b, kind, reason, proposed, status, created_at)
+statements! {
+    INSERT = "insert into memory_conflicts (id, user_id, a, b, kind, reason, proposed, status, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, 'open', $8) on conflict do nothing";
-const GET: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    GET = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
     where id = $1 and user_id = $2";
-const LIST: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    LIST = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
     where user_id = $1 and ($2 is null or status = $2) order by created_at desc, id desc limit $3 offset $4";
-const RESOLVE: &str =
-    "update memory_conflicts set status = $3, resolved_by = $4, resolved_at = $5, change_set = $6
+    RESOLVE = "update memory_conflicts set status = $3, resolved_by = $4, resolved_at = $5, change_set = $6
     where id = $1 and user_id = $2 and status = 'open'";
-const BETWEEN: &str = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
+    BETWEEN = "select id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at from memory_conflicts
     where user_id = $1 and ((a = $2 and b = $3) or (a = $3 and b = $2))";
-const DISMISS_OF: &str =
-    "update memory_conflicts set status = 'dismissed', resolved_by = $3, resolved_at = $4, change_set = $5
+    DISMISS_OF = "update memory_conflicts set status = 'dismissed', resolved_by = $3, resolved_at = $4, change_set = $5
     where user_id = $1 and (a = $2 or b = $2) and status = 'open'";
-/// Of a memory that came back: what closed them has been undone, and both of the two count again.
-const REOPEN_OF: &str =
-    "update memory_conflicts set status = 'open', resolved_by = null, resolved_at = null, change_set = null
+    /// Of a memory that came back: what closed them has been undone, and both of the two count again.
+    REOPEN_OF = "update memory_conflicts set status = 'open', resolved_by = null, resolved_at = null, change_set = null
     where user_id = $1 and (a = $2 or b = $2) and status <> 'open'
     and exists (select 1 from memory_changes c where c.change_set = memory_conflicts.change_set and c.undone_at is not null)
     and not exists (select 1 from memories m where m.id in (a, b) and m.status not in ('pending', 'confirmed'))";
-const IN_CONFLICT: Pair = Pair {
-    pg: "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
-        and (a in (select x::uuid from jsonb_array_elements_text($2) x) or b in (select x::uuid from jsonb_array_elements_text($2) x))",
-    lite: "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
-        and (a in (select unhex(value) from json_each($2)) or b in (select unhex(value) from json_each($2)))",
-};
-const CLEAR_SUGGESTIONS: &str = "delete from memory_suggestions where user_id = $1";
-const INSERT_SUGGESTION: &str =
-    "insert into memory_suggestions (id, user_id, memory_ids, reason, suggested_content, score, created_at)
+    IN_CONFLICT = "select a, b from memory_conflicts where user_id = $1 and status = 'open' and kind = 'contradicts'
+        and (a in ", ids!(2), " or b in ", ids!(2), ")";
+    CLEAR_SUGGESTIONS = "delete from memory_suggestions where user_id = $1";
+    INSERT_SUGGESTION =
+        "insert into memory_suggestions (id, user_id, memory_ids, reason, suggested_content, score, created_at)
     values ($1, $2, $3, $4, $5, $6, $7)";
-const SUGGESTIONS: &str =
-    "select memory_ids, reason, suggested_content from memory_suggestions where user_id = $1
+    SUGGESTIONS = "select memory_ids, reason, suggested_content, score from memory_suggestions where user_id = $1
     order by score desc, id limit $2";
+}
 
-pub(super) const SQL: &[&str] = &[
-    INSERT,
-    GET,
-    LIST,
-    RESOLVE,
-    BETWEEN,
-    DISMISS_OF,
-    REOPEN_OF,
-    CLEAR_SUGGESTIONS,
-    INSERT_SUGGESTION,
-    SUGGESTIONS,
-];
-pub(super) const PAIRS: &[Pair] = &[IN_CONFLICT];
-
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Conflict {
     pub id: ConflictId,
     /// The earlier memory.
@@ -74,6 +52,8 @@ pub struct Conflict {
     pub created_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
 }
+
+row!(Conflict: id, a, b, kind, reason, proposed, status, resolved_by, created_at, resolved_at);
 
 /// `false`: these two have a record already, answered or not.
 pub async fn insert(tx: &mut Tx, user: UserId, conflict: &Conflict) -> Result<bool, sqlx::Error> {
@@ -144,19 +124,19 @@ pub async fn contradictions(
     user: UserId,
     of: &[MemoryId],
 ) -> Result<Vec<(MemoryId, MemoryId)>, sqlx::Error> {
-    let sql = IN_CONFLICT.of(q);
-    fetch_all!((MemoryId, MemoryId), q, sql, user, ids(of.iter().copied()))
+    fetch_all!((MemoryId, MemoryId), q, IN_CONFLICT, user, ids(of.iter().copied()))
 }
 
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+/// Memories that could be merged.
+#[derive(Debug, Clone)]
 pub struct Suggestion {
-    #[schema(value_type = Vec<String>)]
     pub memory_ids: Vec<MemoryId>,
     pub reason: String,
     pub suggested_content: String,
-    #[serde(skip)]
     pub score: f64,
 }
+
+row!(Suggestion: memory_ids as json, reason, suggested_content, score);
 
 /// Puts new suggestions in the place of the old ones.
 pub async fn replace_suggestions(
@@ -188,14 +168,5 @@ pub async fn suggestions(
     user: UserId,
     limit: i64,
 ) -> Result<Vec<Suggestion>, sqlx::Error> {
-    let rows = fetch_all!((Json<Vec<MemoryId>>, String, String), q, SUGGESTIONS, user, limit)?;
-    Ok(rows
-        .into_iter()
-        .map(|(ids, reason, suggested_content)| Suggestion {
-            memory_ids: ids.0,
-            reason,
-            suggested_content,
-            score: 0.0,
-        })
-        .collect())
+    fetch_all!(Suggestion, q, SUGGESTIONS, user, limit)
 }

@@ -2,11 +2,10 @@
 //! that streams resume from.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     clock,
     domain::{
@@ -15,58 +14,39 @@ use crate::{
     },
 };
 
-const TAKE_VERSION: &str = "insert into memory_state (user_id, version) values ($1, 1)
+statements! {
+    TAKE_VERSION = "insert into memory_state (user_id, version) values ($1, 1)
     on conflict (user_id) do update set version = memory_state.version + 1 returning version";
-const ADD_DIRTY: &str = "update memory_state set dirty = dirty + $2 where user_id = $1";
-const STATE: &str = "select version, deletions, dirty from memory_state where user_id = $1";
-const CONSOLIDATED: &str = "update memory_state set dirty = 0, consolidated_at = $2 where user_id = $1";
-const DIRTY_USERS: &str = "select s.user_id from memory_state s where s.dirty >= $1 and not exists (select 1 from jobs j
+    ADD_DIRTY = "update memory_state set dirty = dirty + $2 where user_id = $1";
+    STATE = "select version, deletions from memory_state where user_id = $1";
+    CONSOLIDATED = "update memory_state set dirty = 0, consolidated_at = $2 where user_id = $1";
+    DIRTY_USERS = "select s.user_id from memory_state s where s.dirty >= $1 and not exists (select 1 from jobs j
     where j.user_id = s.user_id and j.kind = 'consolidation' and j.status in ('queued', 'running')) limit 100";
-const INSERT_CHANGE: &str = "insert into memory_changes (id, change_set, memory_id, user_id, actor, action, before, after, created_at)
+    INSERT_CHANGE =
+        "insert into memory_changes (id, change_set, memory_id, user_id, actor, action, before, after, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const HISTORY: &str = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
+    HISTORY = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
     where memory_id = $1 and user_id = $2 order by id desc limit $3";
-const LATEST_UNDOABLE: &str =
-    "select change_set from memory_changes where memory_id = $1 and user_id = $2 and undone_at is null
+    LATEST_UNDOABLE = "select change_set from memory_changes where memory_id = $1 and user_id = $2 and undone_at is null
     and action <> 'undone' order by id desc limit 1";
-const OF_SET: &str = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
+    OF_SET = "select id, change_set, memory_id, actor, action, before, after, created_at, undone_at from memory_changes
     where change_set = $1 and user_id = $2 order by id";
-const MARK_UNDONE: &str = "update memory_changes set undone_at = $3 where change_set = $1 and user_id = $2";
-const MERGE_SET_OF: &str =
-    "select change_set from memory_changes where memory_id = $1 and user_id = $2 and action = 'merge_made'
+    MARK_UNDONE = "update memory_changes set undone_at = $3 where change_set = $1 and user_id = $2";
+    MERGE_SET_OF = "select change_set from memory_changes where memory_id = $1 and user_id = $2 and action = 'merge_made'
     and undone_at is null order by id desc limit 1";
-/// What was superseded or disputed in the transaction of a moment, in its order.
-const DISPUTED_AT: &str = "select d.id, m.content from (
+    /// What was superseded or disputed in the transaction of a moment, in its order.
+    DISPUTED_AT = "select d.id, m.content from (
         select memory_id as id, id as n from memory_changes where user_id = $1 and created_at = $2 and action = 'superseded'
         union all select a, id from memory_conflicts where user_id = $1 and created_at = $2) d
     join memories m on m.id = d.id order by d.n";
-const INSERT_EVENT: &str = "insert into user_events (user_id, n, name, data, created_at)
+    INSERT_EVENT = "insert into user_events (user_id, n, name, data, created_at)
     values ($1, (select coalesce(max(n), 0) + 1 from user_events where user_id = $1), $2, $3, $4)";
-const EVENTS_AFTER: &str =
-    "select n, name, data from user_events where user_id = $1 and n > $2 order by n limit $3";
-const LAST_EVENT: &str = "select coalesce(max(n), 0) from user_events where user_id = $1";
-/// The newest stays, so that numbers only grow.
-const PRUNE_EVENTS: &str = "delete from user_events where created_at < $1
+    EVENTS_AFTER = "select n, name, data from user_events where user_id = $1 and n > $2 order by n limit $3";
+    LAST_EVENT = "select coalesce(max(n), 0) from user_events where user_id = $1";
+    /// The newest stays, so that numbers only grow.
+    PRUNE_EVENTS = "delete from user_events where created_at < $1
     and n < (select max(e.n) from user_events e where e.user_id = user_events.user_id)";
-
-pub(super) const SQL: &[&str] = &[
-    TAKE_VERSION,
-    ADD_DIRTY,
-    STATE,
-    CONSOLIDATED,
-    DIRTY_USERS,
-    INSERT_CHANGE,
-    HISTORY,
-    LATEST_UNDOABLE,
-    OF_SET,
-    MARK_UNDONE,
-    MERGE_SET_OF,
-    DISPUTED_AT,
-    INSERT_EVENT,
-    EVENTS_AFTER,
-    LAST_EVENT,
-    PRUNE_EVENTS,
-];
+}
 
 /// Takes the user's next number. The row stays locked until the transaction ends: changes of one user's memory come one
 /// after another.
@@ -78,9 +58,9 @@ pub async fn add_dirty(tx: &mut Tx, user: UserId, by: i64) -> Result<(), sqlx::E
     execute!(tx, ADD_DIRTY, user, by).map(drop)
 }
 
-/// (version, deletions, dirty)
-pub async fn state(q: &mut impl Querier, user: UserId) -> Result<(i64, i64, i64), sqlx::Error> {
-    Ok(fetch_optional!((i64, i64, i64), q, STATE, user)?.unwrap_or_default())
+/// (version, deletions)
+pub async fn state(q: &mut impl Querier, user: UserId) -> Result<(i64, i64), sqlx::Error> {
+    Ok(fetch_optional!((i64, i64), q, STATE, user)?.unwrap_or_default())
 }
 
 pub async fn consolidated(tx: &mut Tx, user: UserId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
@@ -93,7 +73,7 @@ pub async fn dirty_users(q: &mut impl Querier, least: i64) -> Result<Vec<UserId>
 }
 
 /// One change of one memory.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Change {
     pub id: ChangeId,
     /// Changes that were made, and are undone, together.
@@ -101,13 +81,16 @@ pub struct Change {
     pub memory_id: MemoryId,
     pub actor: Actor,
     pub action: Action,
-    #[sqlx(json(nullable))]
     pub before: Option<Memory>,
-    #[sqlx(json(nullable))]
     pub after: Option<Memory>,
     pub created_at: DateTime<Utc>,
     pub undone_at: Option<DateTime<Utc>>,
 }
+
+row!(Change:
+    id, change_set, memory_id, actor, action, before as optional_json, after as optional_json, created_at,
+    undone_at
+);
 
 pub async fn insert_change(tx: &mut Tx, user: UserId, change: &Change) -> Result<(), sqlx::Error> {
     let Change { id, change_set, memory_id, actor, action, before, after, created_at, .. } = change;
@@ -181,14 +164,24 @@ pub async fn event(tx: &mut Tx, user: UserId, name: &str, data: &Value) -> Resul
     execute!(tx, INSERT_EVENT, user, name, Json(data), clock::now()).map(drop)
 }
 
+/// What whoever follows a user's memory is told.
+#[derive(Debug)]
+pub struct Event {
+    /// Numbers of a user's grow.
+    pub n: i64,
+    pub name: String,
+    pub data: Value,
+}
+
+row!(Event: n, name, data as json);
+
 pub async fn events_after(
     q: &mut impl Querier,
     user: UserId,
     n: i64,
     limit: i64,
-) -> Result<Vec<(i64, String, Value)>, sqlx::Error> {
-    let rows = fetch_all!((i64, String, Json<Value>), q, EVENTS_AFTER, user, n, limit)?;
-    Ok(rows.into_iter().map(|(n, name, data)| (n, name, data.0)).collect())
+) -> Result<Vec<Event>, sqlx::Error> {
+    fetch_all!(Event, q, EVENTS_AFTER, user, n, limit)
 }
 
 pub async fn last_event(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {

@@ -1,49 +1,40 @@
 //! A user's memory in figures, computed where the rows are.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
-use super::db::{Pair, Querier, fetch_all, fetch_one};
+use super::db::{Querier, fetch_all, fetch_one, row, statements};
 use crate::domain::ids::UserId;
 
-const OVERVIEW: &str = "select count(*), coalesce(sum(case when status = 'confirmed' then 1 else 0 end), 0),
-        coalesce(sum(case when status = 'pending' then 1 else 0 end), 0), coalesce(sum(case when is_private then 1 else 0 end), 0),
-        cast(coalesce(avg(importance), 0) as double precision), cast(coalesce(avg(confidence), 0) as double precision),
-        coalesce(sum(case when status in ('pending', 'confirmed') then 1 else 0 end), 0),
-        cast(coalesce(avg(case when status in ('pending', 'confirmed') then confidence end), 0) as double precision),
-        count(distinct case when status in ('pending', 'confirmed') then memory_type end),
-        coalesce(sum(case when status in ('pending', 'confirmed') and updated_at >= $3 then 1 else 0 end), 0),
-        coalesce(sum(case when status in ('pending', 'confirmed') and expires_at <= $4 then 1 else 0 end), 0),
-        coalesce(sum(case when status = 'pending' and created_at < $3 then 1 else 0 end), 0),
-        coalesce(sum(case when status = 'rejected' then 1 else 0 end), 0),
-        cast(coalesce(sum(access_count), 0) as bigint)
+statements! {
+    OVERVIEW = "select count(*) as total, coalesce(sum(case when status = 'confirmed' then 1 else 0 end), 0) as confirmed,
+        coalesce(sum(case when status = 'pending' then 1 else 0 end), 0) as pending,
+        coalesce(sum(case when is_private then 1 else 0 end), 0) as private,
+        cast(coalesce(avg(importance), 0) as double precision) as mean_importance,
+        cast(coalesce(avg(confidence), 0) as double precision) as mean_confidence,
+        coalesce(sum(case when status in ('pending', 'confirmed') then 1 else 0 end), 0) as active,
+        cast(coalesce(avg(case when status in ('pending', 'confirmed') then confidence end), 0) as double precision) as active_confidence,
+        count(distinct case when status in ('pending', 'confirmed') then memory_type end) as active_types,
+        coalesce(sum(case when status in ('pending', 'confirmed') and updated_at >= $3 then 1 else 0 end), 0) as fresh,
+        coalesce(sum(case when status in ('pending', 'confirmed') and expires_at <= $4 then 1 else 0 end), 0) as expiring,
+        coalesce(sum(case when status = 'pending' and created_at < $3 then 1 else 0 end), 0) as long_pending,
+        coalesce(sum(case when status = 'rejected' then 1 else 0 end), 0) as rejected,
+        cast(coalesce(sum(access_count), 0) as bigint) as accesses,
+        (select count(*) from memory_conflicts where user_id = $1 and status = 'open') as conflicts,
+        (select count(*) from memory_suggestions where user_id = $1) as suggestions
     from memories where user_id = $1 and created_at >= $2";
-const BY_TYPE: &str = "select memory_type, count(*) from memories where user_id = $1 and created_at >= $2 group by memory_type order by 1";
-const BY_STATUS: &str = "select status, count(*) from memories where user_id = $1 and created_at >= $2 group by status order by 1";
-macro_rules! by_day {
-    ($day:literal) => {
-        concat!(
-            "select ",
-            $day,
-            " as date, count(*) as count, sum(case when status = 'confirmed' then 1 else 0 end) as kept,
+    BY_TYPE =
+        "select memory_type, count(*) from memories where user_id = $1 and created_at >= $2 group by memory_type order by 1";
+    BY_STATUS = "select status, count(*) from memories where user_id = $1 and created_at >= $2 group by status order by 1";
+    BY_DAY = "select ", day!("created_at"), " as date, count(*) as count,
+            sum(case when status = 'confirmed' then 1 else 0 end) as kept,
             sum(case when status = 'pending' then 1 else 0 end) as waiting,
             sum(case when status = 'rejected' then 1 else 0 end) as forgotten
-            from memories where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400"
-        )
-    };
+        from memories where user_id = $1 and created_at >= $2 group by 1 order by 1 desc limit 400";
+    CONFLICTS = "select count(*) from memory_conflicts where user_id = $1 and status = 'open'";
+    PENDING = "select count(*) from memories where user_id = $1 and status = 'pending'";
 }
-const BY_DAY: Pair = Pair {
-    pg: by_day!("to_char(created_at at time zone 'utc', 'YYYY-MM-DD')"),
-    lite: by_day!("substr(created_at, 1, 10)"),
-};
-const CONFLICTS: &str = "select count(*) from memory_conflicts where user_id = $1 and status = 'open'";
-const PENDING: &str = "select count(*) from memories where user_id = $1 and status = 'pending'";
-const SUGGESTIONS: &str = "select count(*) from memory_suggestions where user_id = $1";
 
-pub(super) const SQL: &[&str] = &[OVERVIEW, BY_TYPE, BY_STATUS, CONFLICTS, PENDING, SUGGESTIONS];
-pub(super) const PAIRS: &[Pair] = &[BY_DAY];
-
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Overview {
     pub total: i64,
     pub confirmed: i64,
@@ -63,14 +54,15 @@ pub struct Overview {
     pub accesses: i64,
     pub conflicts: i64,
     pub suggestions: i64,
-    pub by_type: Vec<(String, i64)>,
-    pub by_status: Vec<(String, i64)>,
-    /// The newest first.
-    pub by_day: Vec<Day>,
 }
 
+row!(Overview:
+    total, confirmed, pending, private, mean_importance, mean_confidence, active, active_confidence,
+    active_types, fresh, expiring, long_pending, rejected, accesses, conflicts, suggestions
+);
+
 /// What was noted on one day, and what it is now. What was merged, replaced or ran out is in `count` alone.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Day {
     /// YYYY-MM-DD, in UTC.
     pub date: String,
@@ -80,7 +72,7 @@ pub struct Day {
     pub forgotten: i64,
 }
 
-type Columns = (i64, i64, i64, i64, f64, f64, i64, f64, i64, i64, i64, i64, i64, i64);
+row!(Day: date, count, kept, waiting, forgotten);
 
 pub async fn overview(
     q: &mut impl Querier,
@@ -89,29 +81,32 @@ pub async fn overview(
     fresh_since: DateTime<Utc>,
     expiring_before: DateTime<Utc>,
 ) -> Result<Overview, sqlx::Error> {
-    let row = fetch_one!(Columns, q, OVERVIEW, user, since, fresh_since, expiring_before)?;
-    let by_day = BY_DAY.of(q);
-    Ok(Overview {
-        total: row.0,
-        confirmed: row.1,
-        pending: row.2,
-        private: row.3,
-        mean_importance: row.4,
-        mean_confidence: row.5,
-        active: row.6,
-        active_confidence: row.7,
-        active_types: row.8,
-        fresh: row.9,
-        expiring: row.10,
-        long_pending: row.11,
-        rejected: row.12,
-        accesses: row.13,
-        conflicts: fetch_one!((i64,), q, CONFLICTS, user)?.0,
-        suggestions: fetch_one!((i64,), q, SUGGESTIONS, user)?.0,
-        by_type: fetch_all!((String, i64), q, BY_TYPE, user, since)?,
-        by_status: fetch_all!((String, i64), q, BY_STATUS, user, since)?,
-        by_day: fetch_all!(Day, q, by_day, user, since)?,
-    })
+    fetch_one!(Overview, q, OVERVIEW, user, since, fresh_since, expiring_before)
+}
+
+pub async fn by_type(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    fetch_all!((String, i64), q, BY_TYPE, user, since)
+}
+
+pub async fn by_status(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    fetch_all!((String, i64), q, BY_STATUS, user, since)
+}
+
+/// The newest first.
+pub async fn by_day(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<Day>, sqlx::Error> {
+    fetch_all!(Day, q, BY_DAY, user, since)
 }
 
 /// What awaits the user: memories to review, and open conflicts.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::branches::line;
-use super::db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_one, fetch_optional, ids};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements};
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
@@ -19,12 +19,6 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str = "insert into messages
-    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember,
-        details)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-/// Whether a session is a branch of another.
-const IS_BRANCH: &str = "select parent_session_id is not null from sessions where id = $1 and user_id = $2";
 macro_rules! page {
     ($line:expr, $from:literal, $which:literal) => {
         concat!(
@@ -51,86 +45,44 @@ macro_rules! page_of_one {
         page!("", "messages m", $which)
     };
 }
-const PAGE: &str = page_of_one!("m.session_id = $1 and m.seq > $3 order by m.seq limit $4 offset $5");
-const PAGE_BACK: &str = page_of_one!("m.session_id = $1 and m.seq < $3 order by m.seq desc limit $4");
-const COUNT: &str = "select count(*) from messages where session_id = $1 and user_id = $2";
-const BRANCH_PAGE: &str = page_of_branch!("m.seq > $3 order by m.seq limit $4 offset $5");
-const BRANCH_PAGE_BACK: &str = page_of_branch!("m.seq < $3 order by m.seq desc limit $4");
-const BRANCH_COUNT: &str = concat!(
-    line!(),
-    "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2"
-);
-const OF_JOB: &str =
-    concat!("select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3");
-const DELETE_FAILED_ANSWER: &str =
-    "delete from messages where job_id = $1 and user_id = $2 and role = 'assistant' and status = 'failed'";
-const CONTEXT: &str = "select role, content, status, seq from messages
+statements! {
+    INSERT = "insert into messages
+    (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember,
+        details)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    /// Whether a session is a branch of another.
+    IS_BRANCH = "select parent_session_id is not null from sessions where id = $1 and user_id = $2";
+    PAGE = page_of_one!("m.session_id = $1 and m.seq > $3 order by m.seq limit $4 offset $5");
+    PAGE_BACK = page_of_one!("m.session_id = $1 and m.seq < $3 order by m.seq desc limit $4");
+    COUNT = "select count(*) from messages where session_id = $1 and user_id = $2";
+    BRANCH_PAGE = page_of_branch!("m.seq > $3 order by m.seq limit $4 offset $5");
+    BRANCH_PAGE_BACK = page_of_branch!("m.seq < $3 order by m.seq desc limit $4");
+    BRANCH_COUNT = line!(),
+        "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2";
+    OF_JOB = "select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3";
+    DELETE_FAILED_ANSWER =
+        "delete from messages where job_id = $1 and user_id = $2 and role = 'assistant' and status = 'failed'";
+    CONTEXT = "select role, content, status, seq from messages
     where session_id = $1 and user_id = $2 and seq <= $3 order by seq desc limit $4";
-
-const EXISTS: &str = "select 1 from messages where id = $1 and user_id = $2";
-/// With the message right before each, in its session.
-const FOUND: Pair = any_id!(["select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
+    EXISTS = "select 1 from messages where id = $1 and user_id = $2";
+    /// With the message right before each, in its session.
+    FOUND = "select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
         where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
-    from messages m where m.user_id = $1 and m.remember and m.id in "] 2 []);
-/// The message right after each.
-const NEXT: Pair = any_id!(["select m.id, (select n.id from messages n where n.session_id = m.session_id and n.seq > m.seq
-        order by n.seq limit 1) from messages m where m.user_id = $1 and m.id in "] 2 []);
-const IDS: &str = "select id from messages where session_id = $1 and user_id = $2 order by seq";
-const NAMES: &str = "select distinct name from messages where user_id = $1 and name is not null limit 100";
+    from messages m where m.user_id = $1 and m.remember and m.id in ", ids!(2);
+    /// The message right after each.
+    NEXT = "select m.id, (select n.id from messages n where n.session_id = m.session_id and n.seq > m.seq
+        order by n.seq limit 1) from messages m where m.user_id = $1 and m.id in ", ids!(2);
+    IDS = "select id from messages where session_id = $1 and user_id = $2 order by seq";
+    NAMES = "select distinct name from messages where user_id = $1 and name is not null limit 100";
+}
 
-pub(super) const SQL: &[&str] = &[
-    INSERT,
-    IS_BRANCH,
-    PAGE,
-    PAGE_BACK,
-    COUNT,
-    BRANCH_PAGE,
-    BRANCH_PAGE_BACK,
-    BRANCH_COUNT,
-    OF_JOB,
-    DELETE_FAILED_ANSWER,
-    CONTEXT,
-    EXISTS,
-    IDS,
-    NAMES,
-];
-pub(super) const PAIRS: &[Pair] = &[FOUND, NEXT];
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: MessageId,
-    role: Role,
-    content: String,
-    model: Option<String>,
-    provider: Option<String>,
-    usage: Option<Json<Usage>>,
-    job_id: Option<JobId>,
-    status: MessageStatus,
-    feedback: Option<Json<serde_json::Value>>,
-    details: Option<Json<Details>>,
-    created_at: DateTime<Utc>,
+/// A message, and its place in its session.
+struct Placed {
+    message: Message,
     seq: i64,
-    variants: i64,
 }
 
-impl From<Row> for Message {
-    fn from(row: Row) -> Self {
-        Message {
-            id: row.id,
-            role: row.role,
-            content: row.content,
-            model: row.model,
-            provider: row.provider,
-            usage: row.usage.map(|json| json.0),
-            job_id: row.job_id,
-            status: row.status,
-            feedback: row.feedback.map(|json| json.0),
-            created_at: row.created_at,
-            variants: row.variants,
-            details: row.details.map(|json| json.0).unwrap_or_default(),
-        }
-    }
-}
+row!(Placed: message as flat, seq);
 
 pub struct NewMessage<'a> {
     pub id: MessageId,
@@ -209,9 +161,9 @@ pub async fn page(
     skip: i64,
 ) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
     let sql = if is_branch(q, user, session).await? { BRANCH_PAGE } else { PAGE };
-    let rows = fetch_all!(Row, q, sql, session, user, after_seq, limit, skip)?;
+    let rows = fetch_all!(Placed, q, sql, session, user, after_seq, limit, skip)?;
     let last = rows.last().map(|row| row.seq);
-    Ok((rows.into_iter().map(Message::from).collect(), last))
+    Ok((rows.into_iter().map(|row| row.message).collect(), last))
 }
 
 /// The same backwards: the messages before a place, newest first.
@@ -223,9 +175,9 @@ pub async fn page_back(
     limit: i64,
 ) -> Result<(Vec<Message>, Option<i64>), sqlx::Error> {
     let sql = if is_branch(q, user, session).await? { BRANCH_PAGE_BACK } else { PAGE_BACK };
-    let rows = fetch_all!(Row, q, sql, session, user, before_seq, limit)?;
+    let rows = fetch_all!(Placed, q, sql, session, user, before_seq, limit)?;
     let last = rows.last().map(|row| row.seq);
-    Ok((rows.into_iter().map(Message::from).collect(), last))
+    Ok((rows.into_iter().map(|row| row.message).collect(), last))
 }
 
 pub async fn count(q: &mut impl Querier, user: UserId, session: SessionId) -> Result<i64, sqlx::Error> {
@@ -244,11 +196,8 @@ pub async fn of_job(
     job: JobId,
     role: Role,
 ) -> Result<Option<(Message, i64)>, sqlx::Error> {
-    let row = fetch_optional!(Row, q, OF_JOB, job, user, role)?;
-    Ok(row.map(|row| {
-        let seq = row.seq;
-        (row.into(), seq)
-    }))
+    let row = fetch_optional!(Placed, q, OF_JOB, job, user, role)?;
+    Ok(row.map(|row| (row.message, row.seq)))
 }
 
 /// Takes a failed answer away, so that a retry can put a better one in its place. The number deleted: 0 or 1.
@@ -272,7 +221,7 @@ pub async fn exists(q: &mut impl Querier, user: UserId, id: uuid::Uuid) -> Resul
 }
 
 /// A message that a search found.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Found {
     pub id: MessageId,
     pub session_id: SessionId,
@@ -283,10 +232,11 @@ pub struct Found {
     pub previous: Option<MessageId>,
 }
 
+row!(Found: id, session_id, role, content, name, created_at, previous);
+
 /// Those of `of` that are the user's and that memory may know.
 pub async fn found(q: &mut impl Querier, user: UserId, of: &[uuid::Uuid]) -> Result<Vec<Found>, sqlx::Error> {
-    let sql = FOUND.of(q);
-    fetch_all!(Found, q, sql, user, ids(of.iter().copied()))
+    fetch_all!(Found, q, FOUND, user, ids(of.iter().copied()))
 }
 
 /// The message after each, where there is one.
@@ -295,8 +245,7 @@ pub async fn next(
     user: UserId,
     of: &[uuid::Uuid],
 ) -> Result<Vec<(uuid::Uuid, Option<uuid::Uuid>)>, sqlx::Error> {
-    let sql = NEXT.of(q);
-    fetch_all!((uuid::Uuid, Option<uuid::Uuid>), q, sql, user, ids(of.iter().copied()))
+    fetch_all!((uuid::Uuid, Option<uuid::Uuid>), q, NEXT, user, ids(of.iter().copied()))
 }
 
 /// Who speaks in the user's imported conversations.

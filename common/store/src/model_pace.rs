@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Conn, Querier, execute, fetch_all};
+use super::db::{Conn, Querier, execute, fetch_all, row, statements};
 
-const NOTE: &str =
-    "insert into model_pace (provider, model, slowest_ms, pause_ms, noted_at) values ($1, $2, $3, $4, $5)
+statements! {
+    NOTE = "insert into model_pace (provider, model, slowest_ms, pause_ms, noted_at) values ($1, $2, $3, $4, $5)
     on conflict (provider, model) do update
     set slowest_ms = excluded.slowest_ms, pause_ms = excluded.pause_ms, noted_at = excluded.noted_at";
-const KNOWN: &str = "select provider, model, slowest_ms, pause_ms from model_pace
+    KNOWN = "select provider, model, slowest_ms, pause_ms from model_pace
     where noted_at >= $1 order by noted_at desc limit $2";
-const PRUNE: &str = "delete from model_pace where noted_at < $1";
-pub(super) const SQL: &[&str] = &[NOTE, KNOWN, PRUNE];
+    PRUNE = "delete from model_pace where noted_at < $1";
+}
 
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub provider: String,
     pub model: String,
@@ -22,6 +22,8 @@ pub struct Row {
     /// The longest silence between two words of the last 64 answers, when enough of them are known.
     pub pause_ms: Option<i64>,
 }
+
+row!(Row: provider, model, slowest_ms, pause_ms);
 
 pub async fn note(conn: &mut Conn, row: &Row, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     execute!(conn, NOTE, row.provider.as_str(), row.model.as_str(), row.slowest_ms, row.pause_ms, now)

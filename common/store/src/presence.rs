@@ -4,43 +4,39 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::db::{Querier, Tx, execute, fetch_all};
+use super::db::{Querier, Tx, execute, fetch_all, row, statements};
 
-/// A process' lock is a number made of its name; 1 keeps it apart from other users of advisory locks.
-const ENTER: &str = "select pg_advisory_lock_shared(hashtextextended($1, 1))";
-/// Whoever comes back after a cut says so: two cuts in a row, each met by a look, are no death.
-const BACK: &str = "update workers set seen_at = clock_timestamp() where name = $1";
-const TIME: &str = "select clock_timestamp()";
-const NOTE: &str = "insert into processes (name, role, started_at, seen_at, skew_millis)
+statements! {
+    /// A process' lock is a number made of its name; 1 keeps it apart from other users of advisory locks.
+    ENTER = pg!("select pg_advisory_lock_shared(hashtextextended($1, 1))");
+    /// Whoever comes back after a cut says so: two cuts in a row, each met by a look, are no death.
+    BACK = pg!("update workers set seen_at = clock_timestamp() where name = $1");
+    TIME = pg!("select clock_timestamp()");
+    NOTE = pg!("insert into processes (name, role, started_at, seen_at, skew_millis)
     values ($1, $2, clock_timestamp(), clock_timestamp(), $3)
-    on conflict (name) do update set seen_at = excluded.seen_at, skew_millis = excluded.skew_millis";
-/// Workers with running jobs whose process is gone, and when each was last seen: one that died in its first moment never was.
-const ABSENT: &str = "select h.name, coalesce(w.seen_at, to_timestamp(0)) as seen_at
+    on conflict (name) do update set seen_at = excluded.seen_at, skew_millis = excluded.skew_millis");
+    /// Workers with running jobs whose process is gone, and when each was last seen: one that died in its first moment never was.
+    ABSENT = pg!("select h.name, coalesce(w.seen_at, to_timestamp(0)) as seen_at
     from (select distinct worker as name from jobs where status = 'running' and worker is not null) h
     left join workers w on w.name = h.name
     where not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
         and l.database = (select oid from pg_database where datname = current_database())
-        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(h.name, 1))";
-/// PostgreSQL's alone.
-pub const SQL: &[&str] = &[ENTER, BACK, TIME, NOTE, ABSENT];
-
-const NOTED: &str =
-    "select name, role, seen_at, skew_millis from processes where seen_at >= $1 order by role, name";
-const PRUNE: &str = "delete from processes where seen_at < $1";
-/// A row nobody reads: what `/readyz` writes to see that writing works.
-const TRY: &str =
-    "insert into processes (name, role, started_at, seen_at, skew_millis) values ($1, 'api', $2, $2, 0)
+        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(h.name, 1))");
+    NOTED = "select name, role, seen_at, skew_millis from processes where seen_at >= $1 order by role, name";
+    PRUNE = "delete from processes where seen_at < $1";
+    /// A row nobody reads: what `/readyz` writes to see that writing works.
+    TRY = "insert into processes (name, role, started_at, seen_at, skew_millis) values ($1, 'api', $2, $2, 0)
     on conflict (name) do update set seen_at = excluded.seen_at";
-pub(super) const BOTH: &[&str] = &[NOTED, PRUNE, TRY];
+}
 
 /// Says that the process is there, for as long as this connection lives.
 pub async fn enter(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(ENTER).bind(name).execute(&mut *connection).await?;
-    sqlx::query(BACK).bind(name).execute(connection).await.map(drop)
+    sqlx::query(ENTER.pg()).bind(name).execute(&mut *connection).await?;
+    sqlx::query(BACK.pg()).bind(name).execute(connection).await.map(drop)
 }
 
 pub async fn time(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    Ok(sqlx::query_as::<_, (DateTime<Utc>,)>(TIME).fetch_one(connection).await?.0)
+    Ok(sqlx::query_as::<_, (DateTime<Utc>,)>(TIME.pg()).fetch_one(connection).await?.0)
 }
 
 /// Notes how far a process' clock is ahead of the database's.
@@ -50,22 +46,24 @@ pub async fn note(
     role: &str,
     skew: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(NOTE).bind(name).bind(role).bind(skew).execute(connection).await.map(drop)
+    sqlx::query(NOTE.pg()).bind(name).bind(role).bind(skew).execute(connection).await.map(drop)
 }
 
 /// A worker with running jobs whose process holds no lock.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
     pub name: String,
     pub seen_at: DateTime<Utc>,
 }
+
+row!(Absent: name, seen_at);
 
 pub async fn absent(q: &mut impl Querier) -> Result<Vec<Absent>, sqlx::Error> {
     fetch_all!(Absent, q, ABSENT)
 }
 
 /// A process and its clock.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Noted {
     pub name: String,
     pub role: String,
@@ -73,6 +71,8 @@ pub struct Noted {
     /// How far its machine's clock is ahead of the database's.
     pub skew_millis: i64,
 }
+
+row!(Noted: name, role, seen_at, skew_millis);
 
 pub async fn noted(q: &mut impl Querier, since: DateTime<Utc>) -> Result<Vec<Noted>, sqlx::Error> {
     fetch_all!(Noted, q, NOTED, since)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::ids::{ProjectId, PromptId, SessionId, UserId},
     error::Result,
@@ -21,98 +21,48 @@ macro_rules! prompt {
     };
 }
 
-const INSERT: &str = "insert into projects (id, user_id, name, description, default_provider, default_model, temperature, created_at, updated_at, fallback)
+statements! {
+    INSERT =
+        "insert into projects (id, user_id, name, description, default_provider, default_model, temperature, created_at, updated_at, fallback)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
-const GET: &str = concat!("select ", project!(), " from projects where id = $1 and user_id = $2");
-const LIST: &str = concat!(
-    "select ",
-    project!(),
-    " from projects where user_id = $1 and id < $2 order by id desc limit $3 offset $4"
-);
-const COUNT: &str = "select count(*) from projects where user_id = $1";
-const IDS: &str = "select id from projects where user_id = $1";
-const UPDATE: &str = "update projects set name = $3, description = $4, default_provider = $5, default_model = $6, temperature = $7,
+    GET = "select ", project!(), " from projects where id = $1 and user_id = $2";
+    LIST = "select ", project!(), " from projects where user_id = $1 and id < $2 order by id desc limit $3 offset $4";
+    COUNT = "select count(*) from projects where user_id = $1";
+    IDS = "select id from projects where user_id = $1";
+    UPDATE = "update projects set name = $3, description = $4, default_provider = $5, default_model = $6, temperature = $7,
     updated_at = $8, fallback = $9 where id = $1 and user_id = $2";
-const DELETE: &str = "delete from projects where id = $1 and user_id = $2";
-const LEAVE: &str = "update sessions set project_id = null where project_id = $1 and user_id = $2";
-const SESSIONS: &str =
-    "select id from sessions where project_id = $1 and user_id = $2 and status <> 'deleted' limit 200";
-const OF_SESSION: &str =
-    "select project_id from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
-
-const INSERT_PROMPT: &str = "insert into prompts (id, project_id, user_id, name, version, variables, is_active, created_at, updated_at)
+    DELETE = "delete from projects where id = $1 and user_id = $2";
+    LEAVE = "update sessions set project_id = null where project_id = $1 and user_id = $2";
+    SESSIONS = "select id from sessions where project_id = $1 and user_id = $2 and status <> 'deleted' limit 200";
+    OF_SESSION = "select project_id from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
+    INSERT_PROMPT =
+        "insert into prompts (id, project_id, user_id, name, version, variables, is_active, created_at, updated_at)
     values ($1, $2, $3, $4, 1, $5, $6, $7, $7)";
-const INSERT_VERSION: &str =
-    "insert into prompt_versions (prompt_id, version, content, created_at) values ($1, $2, $3, $4)";
-const PROMPT: &str = concat!(
-    "select ",
-    prompt!(),
-    " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
-      where p.id = $1 and p.project_id = $2 and p.user_id = $3"
-);
-const PROMPTS: &str = concat!(
-    "select ",
-    prompt!(),
-    " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
-      where p.project_id = $1 and p.user_id = $2 order by p.id"
-);
-const ACTIVE: &str = concat!(
-    "select ",
-    prompt!(),
-    " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
-      where p.project_id = $1 and p.user_id = $2 and p.is_active"
-);
-const LAST_VERSION: &str =
-    "select cast(coalesce(max(version), 0) as bigint) from prompt_versions where prompt_id = $1";
-const VERSIONS: &str =
-    "select v.version, v.content, v.created_at from prompt_versions v join prompts p on p.id = v.prompt_id
+    INSERT_VERSION = "insert into prompt_versions (prompt_id, version, content, created_at) values ($1, $2, $3, $4)";
+    PROMPT = "select ", prompt!(), " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
+      where p.id = $1 and p.project_id = $2 and p.user_id = $3";
+    PROMPTS = "select ", prompt!(), " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
+      where p.project_id = $1 and p.user_id = $2 order by p.id";
+    ACTIVE = "select ", prompt!(), " from prompts p join prompt_versions v on v.prompt_id = p.id and v.version = p.version
+      where p.project_id = $1 and p.user_id = $2 and p.is_active";
+    LAST_VERSION = "select cast(coalesce(max(version), 0) as bigint) from prompt_versions where prompt_id = $1";
+    VERSIONS = "select v.version, v.content, v.created_at from prompt_versions v join prompts p on p.id = v.prompt_id
     where v.prompt_id = $1 and p.user_id = $2 order by v.version desc limit 200";
-const UPDATE_PROMPT: &str =
-    "update prompts set name = $3, version = $4, variables = $5, is_active = $6, updated_at = $7
+    UPDATE_PROMPT = "update prompts set name = $3, version = $4, variables = $5, is_active = $6, updated_at = $7
     where id = $1 and user_id = $2";
-const NONE_ACTIVE: &str =
-    "update prompts set is_active = false where project_id = $1 and user_id = $2 and is_active";
-const DELETE_PROMPT: &str = "delete from prompts where id = $1 and project_id = $2 and user_id = $3";
-
-const PUT_KEY: &str = "insert into provider_keys (project_id, provider, user_id, sealed, created_at) values ($1, $2, $3, $4, $5)
+    NONE_ACTIVE = "update prompts set is_active = false where project_id = $1 and user_id = $2 and is_active";
+    DELETE_PROMPT = "delete from prompts where id = $1 and project_id = $2 and user_id = $3";
+    PUT_KEY = "insert into provider_keys (project_id, provider, user_id, sealed, created_at) values ($1, $2, $3, $4, $5)
     on conflict (project_id, provider) do update set sealed = $4, created_at = $5";
-const KEYS: &str = "select provider, sealed, created_at from provider_keys where project_id = $1 and user_id = $2 order by provider";
-const DELETE_KEY: &str = "delete from provider_keys where project_id = $1 and provider = $2 and user_id = $3";
+    KEYS = "select provider, sealed, created_at from provider_keys where project_id = $1 and user_id = $2 order by provider";
+    DELETE_KEY = "delete from provider_keys where project_id = $1 and provider = $2 and user_id = $3";
+}
 
-pub(super) const SQL: &[&str] = &[
-    INSERT,
-    GET,
-    LIST,
-    COUNT,
-    IDS,
-    UPDATE,
-    DELETE,
-    LEAVE,
-    SESSIONS,
-    OF_SESSION,
-    INSERT_PROMPT,
-    INSERT_VERSION,
-    PROMPT,
-    PROMPTS,
-    ACTIVE,
-    LAST_VERSION,
-    VERSIONS,
-    UPDATE_PROMPT,
-    NONE_ACTIVE,
-    DELETE_PROMPT,
-    PUT_KEY,
-    KEYS,
-    DELETE_KEY,
-];
-
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Project {
-    #[schema(value_type = String, example = "proj_06dqz6ef8swq1bnx1rc6a2k8t4")]
     pub id: ProjectId,
-    #[schema(example = "Help desk")]
     pub name: String,
     pub description: String,
-    #[schema(example = "openai")]
     pub default_provider: Option<String>,
     pub default_model: Option<String>,
     pub temperature: Option<f64>,
@@ -124,21 +74,20 @@ pub struct Project {
     pub updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+row!(Project:
+    id, name, description, default_provider, default_model, temperature, fallback, created_at, updated_at
+);
+
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Prompt {
-    #[schema(value_type = String, example = "prompt_06dqz6ef8swq1bnx1rc6a2k8t4")]
     pub id: PromptId,
-    #[schema(value_type = String)]
     pub project_id: ProjectId,
-    #[schema(example = "support")]
     pub name: String,
-    #[schema(example = "You help {{ user.name }} with {{ product }}.")]
     pub content: String,
     /// The version in use.
     pub version: i64,
     /// Values of its own variables.
-    #[schema(value_type = Object)]
-    pub variables: Json<Value>,
+    pub variables: Value,
     /// Whether chats in the project use it.
     pub is_active: bool,
     #[serde(with = "crate::clock::rfc3339_millis")]
@@ -147,13 +96,17 @@ pub struct Prompt {
     pub updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+row!(Prompt: id, project_id, name, content, version, variables as json, is_active, created_at, updated_at);
+
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct PromptVersion {
     pub version: i64,
     pub content: String,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }
+
+row!(PromptVersion: version, content, created_at);
 
 pub async fn insert(tx: &mut Tx, user: UserId, project: &Project) -> Result<(), sqlx::Error> {
     let Project {
@@ -257,7 +210,7 @@ pub async fn of_session(
 
 pub async fn insert_prompt(tx: &mut Tx, user: UserId, prompt: &Prompt) -> Result<(), sqlx::Error> {
     let Prompt { id, project_id, name, content, variables, is_active, created_at, .. } = prompt;
-    execute!(tx, INSERT_PROMPT, id, project_id, user, name, variables, is_active, created_at)?;
+    execute!(tx, INSERT_PROMPT, id, project_id, user, name, Json(variables), is_active, created_at)?;
     insert_version(tx, *id, 1, content, *created_at).await
 }
 
@@ -310,7 +263,7 @@ pub async fn versions(
 
 pub async fn update_prompt(tx: &mut Tx, user: UserId, prompt: &Prompt) -> Result<(), sqlx::Error> {
     let Prompt { id, name, version, variables, is_active, updated_at, .. } = prompt;
-    execute!(tx, UPDATE_PROMPT, id, user, name, version, variables, is_active, updated_at).map(drop)
+    execute!(tx, UPDATE_PROMPT, id, user, name, version, Json(variables), is_active, updated_at).map(drop)
 }
 
 /// No prompt of the project is the active one any more.
@@ -338,13 +291,21 @@ pub async fn put_key(
     execute!(tx, PUT_KEY, project, provider, user, sealed, now).map(drop)
 }
 
-/// (provider, sealed key, since when)
+/// A key of a provider that a project brings along.
+pub struct ProviderKey {
+    pub provider: String,
+    pub sealed: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+}
+
+row!(ProviderKey: provider, sealed, created_at);
+
 pub async fn keys(
     q: &mut impl Querier,
     user: UserId,
     project: ProjectId,
-) -> Result<Vec<(String, Vec<u8>, DateTime<Utc>)>, sqlx::Error> {
-    fetch_all!((String, Vec<u8>, DateTime<Utc>), q, KEYS, project, user)
+) -> Result<Vec<ProviderKey>, sqlx::Error> {
+    fetch_all!(ProviderKey, q, KEYS, project, user)
 }
 
 pub async fn delete_key(

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
-    clock,
     domain::{
         ids::{ProjectId, SessionId, UserId},
         session::Session,
@@ -18,78 +17,49 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str =
-    "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
+statements! {
+    INSERT = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $6)";
-const GET: &str =
-    concat!("select ", columns!(), " from sessions where id = $1 and user_id = $2 and status <> 'deleted'");
-const TAKE_SEQ: &str =
-    "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
+    GET = "select ", columns!(), " from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
+    TAKE_SEQ = "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2";
-const TAKE_ORDER: &str = "update sessions set next_seq = next_seq + 1, updated_at = $3
+    TAKE_ORDER = "update sessions set next_seq = next_seq + 1, updated_at = $3
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 1";
-const COUNT_MESSAGE: &str =
-    "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
-const HEARD: &str = "update sessions set pending_tokens = pending_tokens + $3, pending_since = coalesce(pending_since, $4),
+    COUNT_MESSAGE = "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
+    HEARD = "update sessions set pending_tokens = pending_tokens + $3, pending_since = coalesce(pending_since, $4),
         extract_after = case when extract_after <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6 then $4 else $5 end
     where id = $1 and user_id = $2";
-const IMPORTED: &str = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
+    IMPORTED = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
         extract_after = $7 where id = $1 and user_id = $2";
-const SET_TITLE: &str = "update sessions set title = $3, title_source = $4
+    SET_TITLE = "update sessions set title = $3, title_source = $4
     where id = $1 and user_id = $2 and status <> 'deleted'";
-const TITLE_FROM_WORDS: &str =
-    "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
-const TITLE_FROM_MODEL: &str = "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
-const SET_STATUS: &str = "update sessions set status = $3
+    TITLE_FROM_WORDS = "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
+    TITLE_FROM_MODEL =
+        "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
+    SET_STATUS = "update sessions set status = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
-const SET_PINNED: &str = "update sessions set is_pinned = $3
+    SET_PINNED = "update sessions set is_pinned = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
-const LIST: &str = concat!(
-    "select ",
-    columns!(),
-    " from sessions s where user_id = $1
+    LIST = "select ", columns!(), " from sessions s where user_id = $1
       and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
       and ($3 is null or project_id = $3)
       and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
            where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))
       and (is_pinned, updated_at, id) < ($5, $6, $7)
-      order by is_pinned desc, updated_at desc, id desc limit $8 offset $9"
-);
-const COUNT: &str = "select count(*) from sessions s where user_id = $1
+      order by is_pinned desc, updated_at desc, id desc limit $8 offset $9";
+    COUNT = "select count(*) from sessions s where user_id = $1
       and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
       and ($3 is null or project_id = $3)
       and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
            where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))";
-const RECENT: &str = "select s.id as session_id, s.title, s.updated_at, (select m.content from messages m
+    RECENT = "select s.id as session_id, s.title, s.updated_at, (select m.content from messages m
         where m.session_id = s.id and m.user_id = $1 order by m.seq desc limit 1) as last_message
     from sessions s where s.user_id = $1 and s.status <> 'deleted'
     order by s.updated_at desc, s.id desc limit $2 offset $3";
-/// SQLite has one writer: its transaction is the lock.
-const LOCK: Pair = Pair {
-    pg: "select id from sessions where id = $1 for no key update",
-    lite: "select id from sessions where id = $1",
-};
-const DELETE: &str = "delete from sessions where id = $1 and user_id = $2";
-
-pub(super) const PAIRS: &[Pair] = &[LOCK];
-pub(super) const SQL: &[&str] = &[
-    INSERT,
-    GET,
-    TAKE_SEQ,
-    TAKE_ORDER,
-    COUNT_MESSAGE,
-    HEARD,
-    IMPORTED,
-    SET_TITLE,
-    TITLE_FROM_WORDS,
-    TITLE_FROM_MODEL,
-    SET_STATUS,
-    SET_PINNED,
-    LIST,
-    COUNT,
-    RECENT,
-    DELETE,
-];
+    /// SQLite has one writer: its transaction is the lock.
+    LOCK = "select id from sessions where id = $1", pg!(" for no key update");
+    DELETE = "delete from sessions where id = $1 and user_id = $2";
+}
 
 pub async fn insert(
     tx: &mut Tx,
@@ -231,15 +201,14 @@ pub async fn list(
 }
 
 /// One line of `GET /history`.
-#[derive(serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
 pub struct Recent {
-    #[schema(value_type = String)]
     pub session_id: SessionId,
     pub title: String,
     pub last_message: Option<String>,
-    #[serde(with = "clock::rfc3339_millis")]
     pub updated_at: DateTime<Utc>,
 }
+
+row!(Recent: session_id, title, last_message, updated_at);
 
 pub async fn recent(
     q: &mut impl Querier,
@@ -255,6 +224,5 @@ pub async fn recent(
 /// Takes a session's row before any of its jobs' rows: everyone does it in this order, so nobody waits in a circle
 /// (docs/jobs.md, "Locks").
 pub async fn lock(tx: &mut Tx, session: SessionId) -> Result<(), sqlx::Error> {
-    let sql = LOCK.of(tx);
-    fetch_optional!((SessionId,), tx, sql, session).map(drop)
+    fetch_optional!((SessionId,), tx, LOCK, session).map(drop)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::db::{Pair, Querier, Tx, execute, fetch_all, fetch_one};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one};
 use crate::domain::ids::UserId;
 
 /// What is searched: the same code over two pairs of tables.
@@ -27,88 +27,55 @@ impl Corpus {
     }
 }
 
-/// The statements of one corpus.
-struct Texts {
-    insert: Pair,
-    insert_many: Pair,
-    delete: &'static str,
-    frequencies: Pair,
-    score: Pair,
-    holders: Pair,
-    size: &'static str,
-}
-
-macro_rules! texts {
+/// The statements of one corpus: its table of terms, and its documents.
+macro_rules! texts_of {
     ($terms:literal, $docs:literal) => {
-        Texts {
-            insert: Pair {
-                pg: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
-                    select $1, t.term, $2, t.tf, $3 from jsonb_to_recordset($4) as t(term text, tf int) on conflict do nothing"),
-                lite: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
-                    select $1, value ->> 'term', $2, value ->> 'tf', $3 from json_each($4) where true on conflict do nothing"),
-            },
-            // Only of documents that are still there: no foreign key would refuse them.
-            insert_many: Pair {
-                pg: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
-                    select $1, t.term, d.id, t.tf, t.length from jsonb_to_recordset($2) as t(doc uuid, term text, tf int, length int)
-                    join ", $docs, " d on d.id = t.doc and d.user_id = $1 on conflict do nothing"),
-                lite: concat!("insert into ", $terms, " (user_id, term, doc_id, tf, length)
-                    select $1, t.value ->> 'term', d.id, t.value ->> 'tf', t.value ->> 'length' from json_each($2) t
-                    join ", $docs, " d on d.id = unhex(t.value ->> 'doc') and d.user_id = $1 where true on conflict do nothing"),
-            },
-            delete: concat!("delete from ", $terms, " where doc_id = $1 and user_id = $2"),
-            frequencies: Pair {
-                pg: concat!("select t.term, count(*) from ", $terms, " t where t.user_id = $1
-                    and t.term in (select jsonb_array_elements_text($2)) group by t.term"),
-                lite: concat!("select t.term, count(*) from ", $terms, " t where t.user_id = $1
-                    and t.term in (select value from json_each($2)) group by t.term"),
-            },
-            // Okapi BM25, k1 1.2, b 0.75; $2 terms with their weights, $3 mean length, $4 how many.
-            score: Pair {
-                pg: concat!("select t.doc_id, sum(q.idf * t.tf * 2.2::float8 / (t.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * t.length / $3)))
+        $crate::db::statements! {
+            pub(super) INSERT = "insert into ", $terms, " (user_id, term, doc_id, tf, length) select $1, t.term, $2, t.tf, $3
+                from ", rows!(4, t, term text, tf int), " where true on conflict do nothing";
+            /// Only of documents that are still there: no foreign key would refuse them.
+            pub(super) INSERT_MANY = "insert into ", $terms, " (user_id, term, doc_id, tf, length) select $1, t.term, d.id, t.tf, t.length
+                from ", rows!(2, t, doc uuid, term text, tf int, length int), "
+                join ", $docs, " d on d.id = t.doc and d.user_id = $1 where true on conflict do nothing";
+            pub(super) DELETE = "delete from ", $terms, " where doc_id = $1 and user_id = $2";
+            pub(super) FREQUENCIES = "select t.term, count(*) from ", $terms, " t where t.user_id = $1 and t.term in ", texts!(2), " group by t.term";
+            /// Okapi BM25, k1 1.2, b 0.75; $2 terms with their weights, $3 mean length, $4 how many. Each in the form that its planner
+            /// goes along the index with.
+            pub(super) SCORE = "select t.doc_id, ", pg!("sum(q.idf * t.tf * 2.2::float8 / (t.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * t.length / $3)))
                     as score from jsonb_to_recordset($2) as q(term text, idf float8) join ", $terms, " t on t.term = q.term
-                    where t.user_id = $1 group by t.doc_id order by score desc, t.doc_id limit $4"),
-                lite: concat!("select t.doc_id, sum((q.value ->> 'idf') * t.tf * 2.2 / (t.tf + 1.2 * (0.25 + 0.75 * t.length / $3)))
-                    as score from json_each($2) q cross join ", $terms, " t on t.user_id = $1 and t.term = q.value ->> 'term'
-                    group by t.doc_id order by score desc, t.doc_id limit $4"),
-            },
-            // At most $3 documents for each term: a common one must cost no more than a rare one.
-            holders: Pair {
-                pg: concat!("select q.term, t.doc_id from jsonb_array_elements_text($2) as q(term) cross join lateral
+                    where t.user_id = $1"),
+                lite!("sum((q.value ->> 'idf') * t.tf * 2.2 / (t.tf + 1.2 * (0.25 + 0.75 * t.length / $3)))
+                    as score from json_each($2) q cross join ", $terms, " t on t.user_id = $1 and t.term = q.value ->> 'term'"),
+                " group by t.doc_id order by score desc, t.doc_id limit $4";
+            /// At most $3 documents for each term: a common one must cost no more than a rare one. SQLite has no lateral joins.
+            pub(super) HOLDERS = pg!("select q.term, t.doc_id from jsonb_array_elements_text($2) as q(term) cross join lateral
                     (select doc_id from ", $terms, " where user_id = $1 and term = q.term limit $3) t"),
-                lite: concat!("select q.value, unhex(d.value) from json_each($2) q, json_each((select json_group_array(hex(s.doc_id)) from
-                    (select t.doc_id from ", $terms, " t where t.user_id = $1 and t.term = q.value limit $3) s)) d"),
-            },
-            // Long documents have more postings: the harmonic mean over a sample of those is the mean over documents.
-            size: concat!("select (select count(*) from ", $docs, " where user_id = $1),
-                (select cast(1.0 / avg(1.0 / s.length) as double precision) from (select length from ", $terms, " where user_id = $1 limit 1000) s)"),
+                lite!("select q.value, unhex(d.value) from json_each($2) q, json_each((select json_group_array(hex(s.doc_id)) from
+                    (select t.doc_id from ", $terms, " t where t.user_id = $1 and t.term = q.value limit $3) s)) d");
+            /// Long documents have more postings: the harmonic mean over a sample of those is the mean over documents.
+            pub(super) SIZE = "select (select count(*) from ", $docs, " where user_id = $1),
+                (select cast(1.0 / avg(1.0 / s.length) as double precision) from (select length from ", $terms, " where user_id = $1 limit 1000) s)";
         }
     };
 }
 
-const MEMORIES: Texts = texts!("memory_terms", "memories");
-const MESSAGES: Texts = texts!("message_terms", "messages");
-
-pub(super) const SQL: &[&str] = &[MEMORIES.delete, MEMORIES.size, MESSAGES.delete, MESSAGES.size];
-pub(super) const PAIRS: &[Pair] = &[
-    MEMORIES.insert,
-    MEMORIES.insert_many,
-    MESSAGES.insert_many,
-    MEMORIES.frequencies,
-    MEMORIES.score,
-    MEMORIES.holders,
-    MESSAGES.insert,
-    MESSAGES.frequencies,
-    MESSAGES.score,
-    MESSAGES.holders,
-];
-
-fn texts(corpus: Corpus) -> &'static Texts {
-    match corpus {
-        Corpus::Memories => &MEMORIES,
-        Corpus::Messages => &MESSAGES,
-    }
+pub(crate) mod of_memories {
+    texts_of!("memory_terms", "memories");
 }
+pub(crate) mod of_messages {
+    texts_of!("message_terms", "messages");
+}
+
+/// A statement of a corpus.
+macro_rules! of {
+    ($corpus:expr, $statement:ident) => {
+        match $corpus {
+            Corpus::Memories => of_memories::$statement,
+            Corpus::Messages => of_messages::$statement,
+        }
+    };
+}
+pub(super) use of;
 
 /// Terms as [`insert`] and the statement that accepts a message bind them.
 pub fn as_rows(terms: &HashMap<String, i64>) -> serde_json::Value {
@@ -131,8 +98,7 @@ pub async fn insert(
     if terms.is_empty() {
         return Ok(());
     }
-    let sql = texts(corpus).insert.of(tx);
-    execute!(tx, sql, user, doc, length(terms), Json(as_rows(terms))).map(drop)
+    execute!(tx, of!(corpus, INSERT), user, doc, length(terms), Json(as_rows(terms))).map(drop)
 }
 
 /// The same for many documents at once.
@@ -152,12 +118,11 @@ pub async fn insert_many(
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = texts(corpus).insert_many.of(tx);
-    execute!(tx, sql, user, Json(rows)).map(drop)
+    execute!(tx, of!(corpus, INSERT_MANY), user, Json(rows)).map(drop)
 }
 
 pub async fn delete(tx: &mut Tx, user: UserId, corpus: Corpus, doc: Uuid) -> Result<(), sqlx::Error> {
-    execute!(tx, texts(corpus).delete, doc, user).map(drop)
+    execute!(tx, of!(corpus, DELETE), doc, user).map(drop)
 }
 
 /// How many of the user's documents hold each term.
@@ -167,8 +132,7 @@ pub async fn frequencies(
     corpus: Corpus,
     terms: &[&str],
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
-    let sql = texts(corpus).frequencies.of(q);
-    Ok(fetch_all!((String, i64), q, sql, user, Json(terms))?.into_iter().collect())
+    Ok(fetch_all!((String, i64), q, of!(corpus, FREQUENCIES), user, Json(terms))?.into_iter().collect())
 }
 
 /// The best documents by BM25, with `weights` as the terms' inverse document frequencies.
@@ -181,8 +145,7 @@ pub async fn score(
     limit: i64,
 ) -> Result<Vec<(Uuid, f64)>, sqlx::Error> {
     let weights: Vec<_> = weights.iter().map(|(term, idf)| json!({"term": term, "idf": idf})).collect();
-    let sql = texts(corpus).score.of(q);
-    fetch_all!((Uuid, f64), q, sql, user, Json(weights), mean_length.max(1.0), limit)
+    fetch_all!((Uuid, f64), q, of!(corpus, SCORE), user, Json(weights), mean_length.max(1.0), limit)
 }
 
 /// (term, a document that holds it), with at most `limit` documents a term.
@@ -193,12 +156,11 @@ pub async fn holders(
     terms: &[&str],
     limit: i64,
 ) -> Result<Vec<(String, Uuid)>, sqlx::Error> {
-    let sql = texts(corpus).holders.of(q);
-    fetch_all!((String, Uuid), q, sql, user, Json(terms), limit)
+    fetch_all!((String, Uuid), q, of!(corpus, HOLDERS), user, Json(terms), limit)
 }
 
 /// How many documents the user has, and about how many words each.
 pub async fn size(q: &mut impl Querier, user: UserId, corpus: Corpus) -> Result<(i64, f64), sqlx::Error> {
-    let (count, mean) = fetch_one!((i64, Option<f64>), q, texts(corpus).size, user)?;
+    let (count, mean) = fetch_one!((i64, Option<f64>), q, of!(corpus, SIZE), user)?;
     Ok((count, mean.unwrap_or(1.0)))
 }

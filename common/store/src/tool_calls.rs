@@ -4,27 +4,25 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Querier, execute, fetch_all};
+use super::db::{Querier, execute, fetch_all, row, statements};
 use crate::domain::{
     ids::{JobId, UserId},
     job::Job,
 };
 
-/// Only an attempt that still runs may begin a call.
-const BEGIN: &str =
-    "insert into tool_calls (job_id, step, user_id, attempt, name, arguments, read_only, created_at)
+statements! {
+    /// Only an attempt that still runs may begin a call.
+    BEGIN = "insert into tool_calls (job_id, step, user_id, attempt, name, arguments, read_only, created_at)
     select id, $3, user_id, attempt, $4, $5, $6, $7 from jobs
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
-const END: &str = "update tool_calls set ok = $3, result = $4, ms = $5 where job_id = $1 and step = $2";
-const OF_JOB: &str =
-    "select step, attempt, name, arguments, read_only, ok, result, ms, created_at from tool_calls
+    END = "update tool_calls set ok = $3, result = $4, ms = $5 where job_id = $1 and step = $2";
+    OF_JOB = "select step, attempt, name, arguments, read_only, ok, result, ms, created_at from tool_calls
     where job_id = $1 and user_id = $2 order by step";
-const TRIED: &str = "insert into job_tries (job_id, attempt, tries) values ($1, $2, $3)
+    TRIED = "insert into job_tries (job_id, attempt, tries) values ($1, $2, $3)
     on conflict (job_id, attempt) do update set tries = $3";
-const TRIES: &str = "select t.attempt, t.tries from job_tries t join jobs j on j.id = t.job_id
+    TRIES = "select t.attempt, t.tries from job_tries t join jobs j on j.id = t.job_id
     where t.job_id = $1 and j.user_id = $2 order by t.attempt";
-
-pub(super) const SQL: &[&str] = &[BEGIN, END, OF_JOB, TRIED, TRIES];
+}
 
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -39,6 +37,8 @@ pub struct Call {
     pub ms: Option<i64>,
     pub created_at: DateTime<Utc>,
 }
+
+row!(Call: step, attempt, name, arguments, read_only, ok, result, ms, created_at);
 
 /// Writes down that a call begins. `false`: this attempt has lost the job, and must not make it.
 pub async fn begin(
@@ -66,20 +66,7 @@ pub async fn end(
 
 /// All calls of a job, whichever attempt made them.
 pub async fn of_job(q: &mut impl Querier, user: UserId, job: JobId) -> Result<Vec<Call>, sqlx::Error> {
-    type Row = (i64, i64, String, String, bool, Option<bool>, Option<String>, Option<i64>, DateTime<Utc>);
-    let rows = fetch_all!(Row, q, OF_JOB, job, user)?;
-    let call = |(step, attempt, name, arguments, read_only, ok, result, ms, created_at): Row| Call {
-        step,
-        attempt,
-        name,
-        arguments,
-        read_only,
-        ok,
-        result,
-        ms,
-        created_at,
-    };
-    Ok(rows.into_iter().map(call).collect())
+    fetch_all!(Call, q, OF_JOB, job, user)
 }
 
 /// Keeps the tries of an attempt that failed.

@@ -2,16 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Raw, Tx, execute, fetch_all, fetch_one};
+use super::db::{Querier, Raw, Tx, execute, fetch_all, fetch_one, row, statements};
 use crate::domain::{
     ids::{JobId, UserId},
     message::Usage,
 };
 
-const COUNT: &str = "insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
+statements! {
+    COUNT =
+        "insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-/// PostgreSQL rolls up in one statement, and several processes may at once: each takes other rows.
-const ROLL_UP: &str = "with gone as (
+    /// PostgreSQL rolls up in one statement, and several processes may at once: each takes other rows.
+    ROLL_UP = pg!("with gone as (
         delete from usage_log where id in (select id from usage_log order by id limit $1 for update skip locked)
         returning user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
     insert into usage_days as u (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
@@ -19,37 +21,34 @@ const ROLL_UP: &str = "with gone as (
     from gone group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = u.requests + excluded.requests,
         prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
-        completion_tokens = u.completion_tokens + excluded.completion_tokens, cost = u.cost + excluded.cost";
-/// SQLite has one writer: nothing comes between these two.
-const ADD_UP: &str = "insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
+        completion_tokens = u.completion_tokens + excluded.completion_tokens, cost = u.cost + excluded.cost");
+    /// SQLite has one writer: nothing comes between these two.
+    ADD_UP = lite!("insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
     select user_id, day, project, api_key, provider, model, kind, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost)
     from usage_log where true group by 1, 2, 3, 4, 5, 6, 7
     on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = usage_days.requests + excluded.requests,
         prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens,
-        completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, cost = usage_days.cost + excluded.cost";
-const EMPTY: &str = "delete from usage_log";
-const LIMITS: &str = "select scope, daily_tokens, daily_cost from budgets where scope = $1 or scope = $2";
-/// Takes the row: what is held for one budget is decided one after another.
-const LOCK: &str = "insert into budgets (scope, touched) values ($1, 1) on conflict (scope) do update set touched = budgets.touched + 1";
-const SET: &str = "insert into budgets (scope, daily_tokens, daily_cost) values ($1, $2, $3)
+        completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, cost = usage_days.cost + excluded.cost");
+    EMPTY = lite!("delete from usage_log");
+    LIMITS = "select scope, daily_tokens, daily_cost from budgets where scope = $1 or scope = $2";
+    /// Takes the row: what is held for one budget is decided one after another.
+    LOCK =
+        "insert into budgets (scope, touched) values ($1, 1) on conflict (scope) do update set touched = budgets.touched + 1";
+    SET = "insert into budgets (scope, daily_tokens, daily_cost) values ($1, $2, $3)
     on conflict (scope) do update set daily_tokens = $2, daily_cost = $3";
-const SPENT_BY_USER: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
+    SPENT_BY_USER =
+        "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
     from usage_totals where user_id = $1 and day = $2";
-const SPENT_BY_PROJECT: &str = "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
+    SPENT_BY_PROJECT =
+        "select cast(coalesce(sum(prompt_tokens + completion_tokens), 0) as bigint), cast(coalesce(sum(cost), 0) as bigint)
     from usage_totals where user_id = $1 and project = $2 and day = $3";
-const HELD: &str =
-    "select cast(coalesce(sum(h.tokens), 0) as bigint), cast(coalesce(sum(h.cost), 0) as bigint)
+    HELD = "select cast(coalesce(sum(h.tokens), 0) as bigint), cast(coalesce(sum(h.cost), 0) as bigint)
     from budget_holds h join jobs j on j.id = h.job_id
     where h.scope = $1 and h.day = $2 and h.job_id <> $3 and j.status in ('queued', 'running')";
-const HOLD: &str = "insert into budget_holds (job_id, scope, day, tokens, cost) values ($1, $2, $3, $4, $5)
+    HOLD = "insert into budget_holds (job_id, scope, day, tokens, cost) values ($1, $2, $3, $4, $5)
     on conflict (job_id, scope) do update set day = $3, tokens = $4, cost = $5";
-const PRUNE: &str = "delete from budget_holds where day < $1";
-
-pub(super) const SQL: &[&str] =
-    &[COUNT, ADD_UP, EMPTY, LIMITS, LOCK, SET, SPENT_BY_USER, SPENT_BY_PROJECT, HELD, HOLD, PRUNE];
-
-/// PostgreSQL's alone.
-pub const PG_SQL: &[&str] = &[ROLL_UP];
+    PRUNE = "delete from budget_holds where day < $1";
+}
 
 /// Rows rolled up at once.
 const ROLLED: i64 = 20_000;
@@ -116,13 +115,24 @@ pub async fn roll_up(tx: &mut Tx) -> Result<(), sqlx::Error> {
     execute!(tx, EMPTY).map(drop)
 }
 
-/// (scope, tokens a day, millionths of a dollar a day) of whichever has a row.
+/// What may be spent a day.
+#[derive(Debug)]
+pub struct Limit {
+    pub scope: String,
+    pub daily_tokens: Option<i64>,
+    /// Millionths of a dollar.
+    pub daily_cost: Option<i64>,
+}
+
+row!(Limit: scope, daily_tokens, daily_cost);
+
+/// Of whichever of the two has a row.
 pub async fn limits(
     q: &mut impl Querier,
     user_scope: &str,
     project_scope: &str,
-) -> Result<Vec<(String, Option<i64>, Option<i64>)>, sqlx::Error> {
-    fetch_all!((String, Option<i64>, Option<i64>), q, LIMITS, user_scope, project_scope)
+) -> Result<Vec<Limit>, sqlx::Error> {
+    fetch_all!(Limit, q, LIMITS, user_scope, project_scope)
 }
 
 pub async fn lock(tx: &mut Tx, scope: &str) -> Result<(), sqlx::Error> {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::{
         ids::{LoginId, RefreshId, UserId},
@@ -11,83 +11,53 @@ use crate::{
     error::Result,
 };
 
-const INSERT: &str =
-    "insert into users (id, email, username, name, password_hash, created_at, updated_at, username_skeleton)
+statements! {
+    INSERT = "insert into users (id, email, username, name, password_hash, created_at, updated_at, username_skeleton)
     values ($1, $2, $3, $4, $5, $6, $6, $7)";
-const GET: &str =
-    "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
-const BY_NAME: &str =
-    "select id, password_hash, is_active, token_version from users where email = $1 or username = $1";
-const AUTH_STATE: &str = "select u.is_active, u.token_version, u.role, l.revoked_at is null as login_lives
+    GET = "select id, email, username, name, role, is_active, is_verified, created_at from users where id = $1";
+    BY_NAME = "select id, password_hash, is_active, token_version from users where email = $1 or username = $1";
+    AUTH_STATE = "select u.is_active, u.token_version, u.role, l.revoked_at is null as login_lives
     from users u join logins l on l.user_id = u.id where u.id = $1 and l.id = $2";
-const INSERT_LOGIN: &str = "insert into logins (id, user_id, created_at) values ($1, $2, $3)";
-const REVOKE_LOGIN: &str =
-    "update logins set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null";
-const REVOKE_ALL: &str = "update logins set revoked_at = $2 where user_id = $1 and revoked_at is null";
-const RAISE_VERSION: &str =
-    "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
-const INSERT_REFRESH: &str = "insert into refresh_tokens (id, login_id, token_hash, expires_at, created_at)
+    INSERT_LOGIN = "insert into logins (id, user_id, created_at) values ($1, $2, $3)";
+    REVOKE_LOGIN = "update logins set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null";
+    REVOKE_ALL = "update logins set revoked_at = $2 where user_id = $1 and revoked_at is null";
+    RAISE_VERSION = "update users set token_version = token_version + 1, updated_at = $2 where id = $1";
+    INSERT_REFRESH = "insert into refresh_tokens (id, login_id, token_hash, expires_at, created_at)
     values ($1, $2, $3, $4, $5)";
-const FIND_REFRESH: &str = "select r.id, r.login_id, r.expires_at, r.used_at, l.user_id,
+    FIND_REFRESH = "select r.id, r.login_id, r.expires_at, r.used_at, l.user_id,
         l.revoked_at is not null as revoked, u.is_active, u.token_version
     from refresh_tokens r join logins l on l.id = r.login_id join users u on u.id = l.user_id
     where r.token_hash = $1";
-const USE_REFRESH: &str = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
-
-const PASSWORD_HASH: &str = "select password_hash from users where id = $1 and is_active";
-/// Locks the row, so that a change of the password waits for us or we for it.
-const STILL: &str =
-    "update users set updated_at = updated_at where id = $1 and password_hash = $2 and is_active
+    USE_REFRESH = "update refresh_tokens set used_at = $2 where id = $1 and used_at is null";
+    PASSWORD_HASH = "select password_hash from users where id = $1 and is_active";
+    /// Locks the row, so that a change of the password waits for us or we for it.
+    STILL = "update users set updated_at = updated_at where id = $1 and password_hash = $2 and is_active
     returning token_version";
-const SET_PASSWORD: &str = "update users set password_hash = $2, updated_at = $3 where id = $1";
-const SET_VERIFIED: &str = "update users set is_verified = true, updated_at = $2 where id = $1";
-const SET_ACTIVE: &str = "update users set is_active = $2, updated_at = $3 where id = $1";
-const SET_ROLE: &str = "update users set role = $2, updated_at = $3 where id = $1";
-/// Another address is not verified yet.
-const SET_PROFILE: &str = "update users set email = coalesce($2, email), username = coalesce($3, username), name = coalesce($4, name),
+    SET_PASSWORD = "update users set password_hash = $2, updated_at = $3 where id = $1";
+    SET_VERIFIED = "update users set is_verified = true, updated_at = $2 where id = $1";
+    SET_ACTIVE = "update users set is_active = $2, updated_at = $3 where id = $1";
+    SET_ROLE = "update users set role = $2, updated_at = $3 where id = $1";
+    /// Another address is not verified yet.
+    SET_PROFILE =
+        "update users set email = coalesce($2, email), username = coalesce($3, username), name = coalesce($4, name),
         is_verified = case when $2 is null then is_verified else false end, updated_at = $5,
         username_skeleton = coalesce($6, username_skeleton) where id = $1";
-/// Over all users, like the names themselves.
-const OF_APPEARANCE: &str = "select id, username from users where username_skeleton = $1 and username is not null order by id limit 1000";
-const WITHOUT_APPEARANCE: &str = "select id, username from users where username is not null and username_skeleton is null order by id limit 500";
-const SET_APPEARANCE: &str = "update users set username_skeleton = $3 where id = $1 and username = $2";
-/// Logins that can still get new tokens.
-const LOGINS: &str = "select count(*) from logins l where l.user_id = $1 and l.revoked_at is null and exists
+    /// Over all users, like the names themselves.
+    OF_APPEARANCE =
+        "select id, username from users where username_skeleton = $1 and username is not null order by id limit 1000";
+    WITHOUT_APPEARANCE =
+        "select id, username from users where username is not null and username_skeleton is null order by id limit 500";
+    SET_APPEARANCE = "update users set username_skeleton = $3 where id = $1 and username = $2";
+    /// Logins that can still get new tokens.
+    LOGINS = "select count(*) from logins l where l.user_id = $1 and l.revoked_at is null and exists
     (select 1 from refresh_tokens r where r.login_id = l.id and r.used_at is null and r.expires_at > $2)";
-/// For the admin, over all users.
-const LIST: &str = "select id, email, username, name, role, is_active, is_verified, created_at from users
+    /// For the admin, over all users.
+    LIST = "select id, email, username, name, role, is_active, is_verified, created_at from users
     where id < $1 and ($2 is null or lower(coalesce(email, '') || ' ' || coalesce(username, '') || ' ' || coalesce(name, '')) like $2 escape '\\')
     order by id desc limit $3";
-const COUNT: &str = "select count(*) from users";
-const ANY: &str = "select 1 from users limit 1";
-
-pub(super) const SQL: &[&str] = &[
-    PASSWORD_HASH,
-    STILL,
-    SET_PASSWORD,
-    SET_VERIFIED,
-    SET_ACTIVE,
-    SET_ROLE,
-    SET_PROFILE,
-    OF_APPEARANCE,
-    WITHOUT_APPEARANCE,
-    SET_APPEARANCE,
-    LOGINS,
-    LIST,
-    COUNT,
-    ANY,
-    INSERT,
-    GET,
-    BY_NAME,
-    AUTH_STATE,
-    INSERT_LOGIN,
-    REVOKE_LOGIN,
-    REVOKE_ALL,
-    RAISE_VERSION,
-    INSERT_REFRESH,
-    FIND_REFRESH,
-    USE_REFRESH,
-];
+    COUNT = "select count(*) from users";
+    ANY = "select 1 from users limit 1";
+}
 
 pub struct NewUser {
     pub id: UserId,
@@ -126,13 +96,14 @@ pub async fn get(q: &mut impl Querier, id: UserId) -> Result<Option<User>, sqlx:
 }
 
 /// What a sign-in needs to know about an account.
-#[derive(sqlx::FromRow)]
 pub struct Credentials {
     pub id: UserId,
     pub password_hash: String,
     pub is_active: bool,
     pub token_version: i64,
 }
+
+row!(Credentials: id, password_hash, is_active, token_version);
 
 /// Of somebody named by id, email or username.
 pub async fn id_by_any_name(q: &mut impl Querier, name: &str) -> Result<Option<UserId>, sqlx::Error> {
@@ -148,13 +119,15 @@ pub async fn by_name(q: &mut impl Querier, name: &str) -> Result<Option<Credenti
 }
 
 /// What decides whether an access token is still good.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct AuthState {
     pub is_active: bool,
     pub token_version: i64,
     pub role: UserRole,
     pub login_lives: bool,
 }
+
+row!(AuthState: is_active, token_version, role, login_lives);
 
 pub async fn auth_state(
     q: &mut impl Querier,
@@ -198,7 +171,6 @@ pub async fn insert_refresh(
     execute!(tx, INSERT_REFRESH, RefreshId::new(), login, hash, expires_at, now).map(drop)
 }
 
-#[derive(sqlx::FromRow)]
 pub struct Refresh {
     pub id: RefreshId,
     pub login_id: LoginId,
@@ -209,6 +181,8 @@ pub struct Refresh {
     pub is_active: bool,
     pub token_version: i64,
 }
+
+row!(Refresh: id, login_id, expires_at, used_at, user_id, revoked, is_active, token_version);
 
 pub async fn find_refresh(tx: &mut Tx, hash: &[u8]) -> Result<Option<Refresh>, sqlx::Error> {
     fetch_optional!(Refresh, tx, FIND_REFRESH, hash)

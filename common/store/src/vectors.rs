@@ -3,136 +3,71 @@
 use uuid::Uuid;
 
 use super::{
-    db::{Conn, Pair, Querier, Raw, Tx, any_id, execute, fetch_all, fetch_one, ids, within},
-    terms::Corpus,
+    db::{Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, ids, row, statements, within},
+    terms::{Corpus, of},
 };
 use crate::domain::ids::{MemoryId, UserId};
 
-struct Texts {
-    upsert: &'static str,
-    changed: &'static str,
-    get: Pair,
-    unindexed: &'static str,
-    mark_indexed: Pair,
-    touch: &'static str,
-    page: &'static str,
-    count: &'static str,
-    unindex_all: &'static str,
-    present: Pair,
-}
-
-macro_rules! texts {
-    ($vectors:literal, $kind:expr, $status:expr, $importance:expr, $join:literal) => {
-        Texts {
-            upsert: concat!("insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
-                on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6"),
-            changed: concat!("select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance,
-                " as importance from ", $vectors, " v ", $join, " where v.user_id = $1 and v.version > $2 and v.model = $3"),
-            get: any_id!(["select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in "] 2 []),
-            unindexed: concat!("select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ",
-                $importance, " as importance from ", $vectors, " v ", $join,
-                " where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3"),
-            mark_indexed: any_id!(["update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in "] 4 []),
-            touch: concat!("update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2"),
-            page: concat!("select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ",
-                $importance, " as importance from ", $vectors, " v ", $join, " where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3"),
-            count: concat!("select count(*) from ", $vectors, " where model = $1"),
-            unindex_all: concat!("update ", $vectors, " set indexed = $1 where model = $2 and indexed"),
-            present: any_id!(["select doc_id from ", $vectors, " where model = $1 and doc_id in "] 2 []),
+/// The statements of one corpus: its vectors, and what searches filter them by.
+macro_rules! texts_of {
+    ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
+        $crate::db::statements! {
+            pub(super) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
+                on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
+            pub(super) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
+            pub(super) GET = "select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in ", ids!(2);
+            pub(super) UNINDEXED = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id
+                where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
+            pub(super) MARK_INDEXED = "update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4);
+            pub(super) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
+            pub(super) PAGE = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
+            pub(super) COUNT = "select count(*) from ", $vectors, " where model = $1";
+            pub(super) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
+            pub(super) PRESENT = "select doc_id from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
+            pub(super) OLD_MODEL = "update ", $docs, " set embedded = $1 where embedded and id in (select doc_id from ", $vectors, " where model <> $2)";
         }
     };
 }
 
-const MEMORIES: Texts = texts!(
-    "memory_vectors",
-    "m.memory_type",
-    "m.status",
-    "m.importance",
-    "join memories m on m.id = v.doc_id"
-);
-const MESSAGES: Texts = texts!(
-    "message_vectors",
-    "m.role",
-    "''",
-    "cast(0 as double precision)",
-    "join messages m on m.id = v.doc_id"
-);
+pub(crate) mod of_memories {
+    texts_of!("memory_vectors", "m.memory_type", "m.status", "m.importance", "memories");
+}
+pub(crate) mod of_messages {
+    texts_of!("message_vectors", "m.role", "''", "cast(0 as double precision)", "messages");
+}
 
-/// Many at once, of documents that are still as they were read.
-const STORE_MEMORIES: &str = "with fresh as (
+statements! {
+    /// Many at once, of documents that are still as they were read. SQLite takes steps.
+    STORE_MEMORIES = pg!("with fresh as (
         insert into memory_vectors (doc_id, user_id, model, vector, version)
         select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[], $6::text[]) as u(id, vector, norm)
             join memories m on m.id = u.id and m.user_id = $1 and m.norm = u.norm
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
-    update memories set embedded = true where id in (select doc_id from fresh)";
-const STORE_MESSAGES: &str = "with fresh as (
+    update memories set embedded = true where id in (select doc_id from fresh)");
+    STORE_MESSAGES = pg!("with fresh as (
         insert into message_vectors (doc_id, user_id, model, vector, version)
         select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[]) as u(id, vector)
             join messages m on m.id = u.id and m.user_id = $1
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
-    update messages set embedded = true where id in (select doc_id from fresh)";
-/// PostgreSQL's alone: SQLite takes steps.
-pub const PG_SQL: &[&str] = &[STORE_MEMORIES, STORE_MESSAGES];
-
-const UNEMBEDDED_MEMORIES: &str =
-    "select id, content, 1 = 0 from memories where user_id = $1 and not embedded limit $2";
-const UNEMBEDDED_MESSAGES: &str = "select id, content, role = 'assistant' and job_id is not null from messages where user_id = $1 and not embedded and remember limit $2";
-const MEMORY_EMBEDDED: &str =
-    "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
-const MESSAGES_EMBEDDED: Pair =
-    any_id!(["update messages set embedded = $1 where user_id = $2 and id in "] 3 []);
-const USERS_TO_EMBED: &str = "select u.user_id from (select user_id from memories where not embedded
+    update messages set embedded = true where id in (select doc_id from fresh)");
+    UNEMBEDDED_MEMORIES = "select id, content, 1 = 0 as unsearchable from memories where user_id = $1 and not embedded limit $2";
+    UNEMBEDDED_MESSAGES = "select id, content, role = 'assistant' and job_id is not null as unsearchable
+    from messages where user_id = $1 and not embedded and remember limit $2";
+    MEMORY_EMBEDDED = "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
+    MESSAGES_EMBEDDED = "update messages set embedded = $1 where user_id = $2 and id in ", ids!(3);
+    USERS_TO_EMBED = "select u.user_id from (select user_id from memories where not embedded
         union select user_id from messages where not embedded and remember
         union select user_id from memory_vectors where not indexed and $1
         union select user_id from message_vectors where not indexed and $1) u
     where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
     limit 200";
-const DELETIONS: &str = "select doc_id, model, corpus from vector_deletions limit $1";
-const FORGET_DELETION: &str = "delete from vector_deletions where doc_id = $1 and model = $2";
-const OLD_MODEL_MEMORIES: &str = "update memories set embedded = $1 where embedded and id in (select doc_id from memory_vectors where model <> $2)";
-const OLD_MODEL_MESSAGES: &str = "update messages set embedded = $1 where embedded and id in (select doc_id from message_vectors where model <> $2)";
-
-pub(super) const SQL: &[&str] = &[
-    MEMORIES.upsert,
-    MEMORIES.changed,
-    MEMORIES.unindexed,
-    MEMORIES.touch,
-    MEMORIES.page,
-    MEMORIES.count,
-    MEMORIES.unindex_all,
-    MESSAGES.upsert,
-    MESSAGES.touch,
-    MESSAGES.count,
-    MESSAGES.unindex_all,
-    UNEMBEDDED_MEMORIES,
-    UNEMBEDDED_MESSAGES,
-    MEMORY_EMBEDDED,
-    USERS_TO_EMBED,
-    DELETIONS,
-    FORGET_DELETION,
-    OLD_MODEL_MEMORIES,
-    OLD_MODEL_MESSAGES,
-    MESSAGES.changed,
-    MESSAGES.unindexed,
-    MESSAGES.page,
-];
-pub(super) const PAIRS: &[Pair] = &[
-    MEMORIES.get,
-    MEMORIES.mark_indexed,
-    MESSAGES.get,
-    MESSAGES.mark_indexed,
-    MESSAGES_EMBEDDED,
-    MEMORIES.present,
-    MESSAGES.present,
-];
-
-fn texts(corpus: Corpus) -> &'static Texts {
-    match corpus {
-        Corpus::Memories => &MEMORIES,
-        Corpus::Messages => &MESSAGES,
-    }
+    DELETIONS = "select doc_id, model from vector_deletions limit $1";
+    FORGET_DELETION = "delete from vector_deletions where doc_id = $1 and model = $2";
 }
 
 /// Stores a document's vector under the user's number `version`.
@@ -145,7 +80,7 @@ pub async fn upsert(
     vector: &[u8],
     version: i64,
 ) -> Result<(), sqlx::Error> {
-    execute!(tx, texts(corpus).upsert, doc, user, model, vector, version, false).map(drop)
+    execute!(tx, of!(corpus, UPSERT), doc, user, model, vector, version, false).map(drop)
 }
 
 /// A text with its new vector.
@@ -174,7 +109,7 @@ pub async fn store_many(
             vectors.push(one.vector);
         }
         let sql = if corpus == Corpus::Memories { STORE_MEMORIES } else { STORE_MESSAGES };
-        let query = sqlx::query(sql).bind(user).bind(model).bind(version).bind(docs).bind(vectors);
+        let query = sqlx::query(sql.pg()).bind(user).bind(model).bind(version).bind(docs).bind(vectors);
         let query = if corpus == Corpus::Memories { query.bind(norms) } else { query };
         return within(deadline, query.execute(c)).await.inspect_err(|error| tx.note(error)).map(drop);
     }
@@ -196,7 +131,7 @@ pub async fn store_many(
 }
 
 /// A vector with what searches filter by.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Changed {
     pub doc_id: Uuid,
     pub version: i64,
@@ -206,6 +141,8 @@ pub struct Changed {
     pub importance: f64,
 }
 
+row!(Changed: doc_id, version, vector, kind, status, importance);
+
 /// What changed of a user's vectors since a number.
 pub async fn changed(
     q: &mut impl Querier,
@@ -214,22 +151,30 @@ pub async fn changed(
     since: i64,
     model: &str,
 ) -> Result<Vec<Changed>, sqlx::Error> {
-    fetch_all!(Changed, q, texts(corpus).changed, user, since, model)
+    fetch_all!(Changed, q, of!(corpus, CHANGED), user, since, model)
 }
 
-/// (document, model, vector) of those that have one.
+/// A document's vector.
+pub struct Stored {
+    pub doc_id: Uuid,
+    pub model: String,
+    pub vector: Vec<u8>,
+}
+
+row!(Stored: doc_id, model, vector);
+
+/// Of those that have one.
 pub async fn get(
     q: &mut impl Querier,
     user: UserId,
     corpus: Corpus,
     docs: &[Uuid],
-) -> Result<Vec<(Uuid, String, Vec<u8>)>, sqlx::Error> {
-    let sql = texts(corpus).get.of(q);
-    fetch_all!((Uuid, String, Vec<u8>), q, sql, user, ids(docs.iter().copied()))
+) -> Result<Vec<Stored>, sqlx::Error> {
+    fetch_all!(Stored, q, of!(corpus, GET), user, ids(docs.iter().copied()))
 }
 
 /// A vector for the index outside.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Point {
     pub doc_id: Uuid,
     pub user_id: UserId,
@@ -240,6 +185,8 @@ pub struct Point {
     pub importance: f64,
 }
 
+row!(Point: doc_id, user_id, vector, version, kind, status, importance);
+
 /// What the index outside does not have as it is here. Of one user, or of all.
 pub async fn unindexed(
     q: &mut impl Querier,
@@ -248,7 +195,7 @@ pub async fn unindexed(
     user: Option<UserId>,
     limit: i64,
 ) -> Result<Vec<Point>, sqlx::Error> {
-    fetch_all!(Point, q, texts(corpus).unindexed, model, user, limit)
+    fetch_all!(Point, q, of!(corpus, UNINDEXED), model, user, limit)
 }
 
 /// Notes that the index outside has these, as they were at `version`.
@@ -259,8 +206,7 @@ pub async fn mark_indexed(
     docs: &[Uuid],
     version: i64,
 ) -> Result<(), sqlx::Error> {
-    let sql = texts(corpus).mark_indexed.of(conn);
-    execute!(conn, sql, true, version, user, ids(docs.iter().copied())).map(drop)
+    execute!(conn, of!(corpus, MARK_INDEXED), true, version, user, ids(docs.iter().copied())).map(drop)
 }
 
 /// Notes that what searches filter by has changed.
@@ -271,7 +217,7 @@ pub async fn touch(
     doc: Uuid,
     version: i64,
 ) -> Result<(), sqlx::Error> {
-    execute!(tx, texts(corpus).touch, doc, user, version, false).map(drop)
+    execute!(tx, of!(corpus, TOUCH), doc, user, version, false).map(drop)
 }
 
 /// All vectors in the order of their documents, over all users: for `rapport reindex`.
@@ -282,16 +228,16 @@ pub async fn page(
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Point>, sqlx::Error> {
-    fetch_all!(Point, q, texts(corpus).page, model, after, limit)
+    fetch_all!(Point, q, of!(corpus, PAGE), model, after, limit)
 }
 
 pub async fn count(q: &mut impl Querier, corpus: Corpus, model: &str) -> Result<i64, sqlx::Error> {
-    Ok(fetch_one!((i64,), q, texts(corpus).count, model)?.0)
+    Ok(fetch_one!((i64,), q, of!(corpus, COUNT), model)?.0)
 }
 
 /// Has everything indexed again.
 pub async fn unindex_all(conn: &mut Conn, corpus: Corpus, model: &str) -> Result<u64, sqlx::Error> {
-    execute!(conn, texts(corpus).unindex_all, false, model)
+    execute!(conn, of!(corpus, UNINDEX_ALL), false, model)
 }
 
 /// Which of these documents have a vector of this model.
@@ -301,22 +247,33 @@ pub async fn present(
     model: &str,
     docs: &[Uuid],
 ) -> Result<Vec<Uuid>, sqlx::Error> {
-    let sql = texts(corpus).present.of(q);
-    Ok(fetch_all!((Uuid,), q, sql, model, ids(docs.iter().copied()))?.into_iter().map(|row| row.0).collect())
+    Ok(fetch_all!((Uuid,), q, of!(corpus, PRESENT), model, ids(docs.iter().copied()))?
+        .into_iter()
+        .map(|row| row.0)
+        .collect())
 }
 
-/// (document, text, whether its words wait too) of a user's documents that wait for their vector.
+/// A document that waits for its vector.
+pub struct Unembedded {
+    pub id: Uuid,
+    pub content: String,
+    /// Whether its words wait too.
+    pub unsearchable: bool,
+}
+
+row!(Unembedded: id, content, unsearchable);
+
 pub async fn unembedded(
     q: &mut impl Querier,
     user: UserId,
     corpus: Corpus,
     limit: i64,
-) -> Result<Vec<(Uuid, String, bool)>, sqlx::Error> {
+) -> Result<Vec<Unembedded>, sqlx::Error> {
     let sql = match corpus {
         Corpus::Memories => UNEMBEDDED_MEMORIES,
         Corpus::Messages => UNEMBEDDED_MESSAGES,
     };
-    fetch_all!((Uuid, String, bool), q, sql, user, limit)
+    fetch_all!(Unembedded, q, sql, user, limit)
 }
 
 /// Notes that a memory has its vector, unless its words changed meanwhile. `false`: they did.
@@ -330,8 +287,7 @@ pub async fn memory_embedded(
 }
 
 async fn messages_embedded(tx: &mut Tx, user: UserId, docs: &[Uuid]) -> Result<(), sqlx::Error> {
-    let sql = MESSAGES_EMBEDDED.of(tx);
-    execute!(tx, sql, true, user, ids(docs.iter().copied())).map(drop)
+    execute!(tx, MESSAGES_EMBEDDED, true, user, ids(docs.iter().copied())).map(drop)
 }
 
 /// Users with something to embed (or, with an index outside, to index) and no job for it. For the sweep.
@@ -339,9 +295,9 @@ pub async fn users_to_embed(q: &mut impl Querier, with_index: bool) -> Result<Ve
     Ok(fetch_all!((UserId,), q, USERS_TO_EMBED, with_index)?.into_iter().map(|row| row.0).collect())
 }
 
-/// (document, model, corpus) that must go from the index outside.
-pub async fn deletions(q: &mut impl Querier, limit: i64) -> Result<Vec<(Uuid, String, String)>, sqlx::Error> {
-    fetch_all!((Uuid, String, String), q, DELETIONS, limit)
+/// (document, model) that must go from the index outside.
+pub async fn deletions(q: &mut impl Querier, limit: i64) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
+    fetch_all!((Uuid, String), q, DELETIONS, limit)
 }
 
 pub async fn forget_deletion(conn: &mut Conn, doc: Uuid, model: &str) -> Result<(), sqlx::Error> {
@@ -350,5 +306,6 @@ pub async fn forget_deletion(conn: &mut Conn, doc: Uuid, model: &str) -> Result<
 
 /// Has everything embedded again whose vector is of another model than this.
 pub async fn reembed_others(conn: &mut Conn, model: &str) -> Result<u64, sqlx::Error> {
-    Ok(execute!(conn, OLD_MODEL_MEMORIES, false, model)? + execute!(conn, OLD_MODEL_MESSAGES, false, model)?)
+    Ok(execute!(conn, of_memories::OLD_MODEL, false, model)?
+        + execute!(conn, of_messages::OLD_MODEL, false, model)?)
 }

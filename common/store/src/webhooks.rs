@@ -4,62 +4,57 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::{
     domain::ids::{DeliveryId, UserId, WebhookId},
     error::Result,
 };
 
-const INSERT: &str = "insert into webhooks (id, user_id, url, events, wants_jobs_done, wants_jobs_failed, wants_memories, sealed, created_at)
+statements! {
+    INSERT =
+        "insert into webhooks (id, user_id, url, events, wants_jobs_done, wants_jobs_failed, wants_memories, sealed, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const LIST: &str = "select id, url, events, created_at from webhooks where user_id = $1 order by id desc";
-const COUNT: &str = "select count(*) from webhooks where user_id = $1";
-const GET: &str = "select url, sealed from webhooks where id = $1 and user_id = $2";
-const DELETE: &str = "delete from webhooks where id = $1 and user_id = $2";
-const DELETE_ALL: &str = "delete from webhooks where user_id = $1";
-const DELIVERIES: &str = "select id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at
+    LIST = "select id, url, events, created_at from webhooks where user_id = $1 order by id desc";
+    COUNT = "select count(*) from webhooks where user_id = $1";
+    GET = "select url, sealed from webhooks where id = $1 and user_id = $2";
+    DELETE = "delete from webhooks where id = $1 and user_id = $2";
+    DELETE_ALL = "delete from webhooks where user_id = $1";
+    DELIVERIES = "select id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at
     from webhook_deliveries where webhook_id = $1 and user_id = $2 order by created_at desc, id limit $3 offset $4";
-const DELIVERY: &str = "select d.id, d.webhook_id, d.event, d.subject, d.status, d.attempts, d.created_at from webhook_deliveries d
+    DELIVERY = "select d.id, d.webhook_id, d.event, d.subject, d.status, d.attempts, d.created_at from webhook_deliveries d
     where d.id = $1 and d.user_id = $2";
-const DUE: &str = "select id, user_id from webhook_deliveries where status = 'pending' and next_at <= $1 order by next_at limit $2";
-const PUT_OFF: &str = "update webhook_deliveries set next_at = $2 where id = $1 and status = 'pending'";
-const DONE: &str = "update webhook_deliveries set status = 'delivered', attempts = attempts + 1, answer = $3, error = null, delivered_at = $4
+    DUE = "select id, user_id from webhook_deliveries where status = 'pending' and next_at <= $1 order by next_at limit $2";
+    PUT_OFF = "update webhook_deliveries set next_at = $2 where id = $1 and status = 'pending'";
+    DONE =
+        "update webhook_deliveries set status = 'delivered', attempts = attempts + 1, answer = $3, error = null, delivered_at = $4
     where id = $1 and user_id = $2";
-const FAILED: &str = "update webhook_deliveries set status = $3, attempts = attempts + 1, answer = $4, error = $5, next_at = $6
+    FAILED = "update webhook_deliveries set status = $3, attempts = attempts + 1, answer = $4, error = $5, next_at = $6
     where id = $1 and user_id = $2";
-const AGAIN: &str = "update webhook_deliveries set status = 'pending', attempts = 0, next_at = $4
+    AGAIN = "update webhook_deliveries set status = 'pending', attempts = 0, next_at = $4
     where id = $1 and webhook_id = $2 and user_id = $3";
-const TELL: &str =
-    "insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
+    TELL = "insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
     select $1, id, user_id, $4, id, $5, $5 from webhooks where id = $2 and user_id = $3";
-const PRUNE: &str = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
+    PRUNE = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
+}
 
-pub(super) const SQL: &[&str] = &[
-    INSERT, LIST, COUNT, GET, DELETE, DELETE_ALL, DELIVERIES, DELIVERY, DUE, PUT_OFF, DONE, FAILED, AGAIN,
-    TELL, PRUNE,
-];
-
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Webhook {
-    #[schema(value_type = String, example = "hook_06dqz6ef8swq1bnx1rc6a2k8t4")]
     pub id: WebhookId,
-    #[schema(example = "https://example.com/rapport")]
     pub url: String,
     /// `job.succeeded`, `job.failed`, `memory.created`.
-    #[schema(value_type = Vec<String>)]
-    pub events: Json<Vec<String>>,
+    pub events: Vec<String>,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }
 
+row!(Webhook: id, url, events as json, created_at);
+
 /// One delivery as its owner sees it.
-#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone)]
 pub struct Delivery {
     /// Also the `webhook-id` header.
-    #[schema(value_type = String)]
     pub id: DeliveryId,
     pub event: String,
-    #[serde(skip)]
     pub subject: Uuid,
     /// `pending`, `delivered` or `failed`.
     pub status: String,
@@ -67,15 +62,14 @@ pub struct Delivery {
     /// The last HTTP status.
     pub answer: Option<i64>,
     pub error: Option<String>,
-    #[serde(with = "crate::clock::rfc3339_millis")]
     pub next_at: DateTime<Utc>,
-    #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
-    #[serde(serialize_with = "crate::clock::rfc3339_millis::option::serialize")]
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, sqlx::FromRow)]
+row!(Delivery: id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at);
+
+#[derive(Debug)]
 pub struct Due {
     pub id: DeliveryId,
     pub webhook_id: WebhookId,
@@ -86,8 +80,10 @@ pub struct Due {
     pub created_at: DateTime<Utc>,
 }
 
+row!(Due: id, webhook_id, event, subject, status, attempts, created_at);
+
 pub async fn insert(tx: &mut Tx, user: UserId, hook: &Webhook, sealed: &[u8]) -> Result<(), sqlx::Error> {
-    let wants = |event: &str| hook.events.0.iter().any(|wanted| wanted == event);
+    let wants = |event: &str| hook.events.iter().any(|wanted| wanted == event);
     let (done, failed, memories) = (wants("job.succeeded"), wants("job.failed"), wants("memory.created"));
     execute!(
         tx,
@@ -95,7 +91,7 @@ pub async fn insert(tx: &mut Tx, user: UserId, hook: &Webhook, sealed: &[u8]) ->
         hook.id,
         user,
         &hook.url,
-        &hook.events,
+        Json(&hook.events),
         done,
         failed,
         memories,

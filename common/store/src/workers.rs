@@ -2,29 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Conn, Pair, Querier, execute, fetch_all};
+use super::db::{Conn, Querier, execute, fetch_all, row, statements};
 use crate::error::Result;
 
-macro_rules! beat {
-    ($now:literal) => {
-        concat!(
-            "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, ",
-            $now,
-            ") on conflict (name) do update set seen_at = excluded.seen_at"
-        )
-    };
+statements! {
+    /// By the database's own clock, as leases are.
+    BEAT = "insert into workers (name, queues, concurrency, started_at, seen_at) values ($1, $2, $3, $4, ", by_clock!(4, 4), ")
+    on conflict (name) do update set seen_at = excluded.seen_at";
+    LEAVE = "delete from workers where name = $1";
+    PRUNE = "delete from workers where seen_at < $1";
+    LIVING = "select name, queues, concurrency, started_at, seen_at from workers where seen_at >= $1 order by name";
 }
-/// By the database's own clock, as leases are.
-const BEAT: Pair = Pair { pg: beat!("clock_timestamp()"), lite: beat!("$4") };
-const LEAVE: &str = "delete from workers where name = $1";
-const PRUNE: &str = "delete from workers where seen_at < $1";
-const LIVING: &str =
-    "select name, queues, concurrency, started_at, seen_at from workers where seen_at >= $1 order by name";
 
-pub(super) const PAIRS: &[Pair] = &[BEAT];
-pub(super) const SQL: &[&str] = &[LEAVE, PRUNE, LIVING];
-
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Worker {
     pub name: String,
     /// Names of its queues, separated by commas.
@@ -34,6 +24,8 @@ pub struct Worker {
     pub seen_at: DateTime<Utc>,
 }
 
+row!(Worker: name, queues, concurrency, started_at, seen_at);
+
 pub async fn beat(
     conn: &mut Conn,
     name: &str,
@@ -41,8 +33,7 @@ pub async fn beat(
     concurrency: i64,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let sql = BEAT.of(conn);
-    execute!(conn, sql, name, queues, concurrency, now).map(drop)
+    execute!(conn, BEAT, name, queues, concurrency, now).map(drop)
 }
 
 pub async fn leave(conn: &mut Conn, name: &str) -> Result<(), sqlx::Error> {

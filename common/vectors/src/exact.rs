@@ -147,7 +147,7 @@ impl Exact {
             return Ok(use_them(&vectors));
         }
         let mut conn = self.db.read().await?;
-        let (version, deletions, _) = memory_log::state(&mut conn, user).await?;
+        let (version, deletions) = memory_log::state(&mut conn, user).await?;
         let mut grew = false;
         if deletions != vectors.deletions {
             *vectors = Vectors::default();

@@ -3,6 +3,7 @@
 mod events;
 mod ledger_model;
 mod limits;
+mod rows;
 mod sql;
 mod vectors;
 mod wire;

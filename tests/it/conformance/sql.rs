@@ -3,53 +3,53 @@
 use std::collections::BTreeMap;
 
 use rapport_common::store::{
-    ALL_PAIRS, ALL_SQL, Db, PoolSizes, Querier, chats, db::Raw, presence, usage, vectors,
+    Db, PoolSizes, Querier, STATEMENTS,
+    db::{Raw, Sql},
 };
 use sqlx::{Executor, SqlSafeStr};
 
 use crate::harness::servers::{Postgres, folder, unique};
 
-async fn postgres() -> Db {
+pub async fn postgres() -> Db {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
     let db = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
     db.migrate().await.unwrap();
     db
 }
 
-async fn sqlite() -> Db {
+pub async fn sqlite() -> Db {
     let db = Db::sqlite(&folder().join(unique("prepare")).with_extension("db")).await.unwrap();
     db.migrate().await.unwrap();
     db
 }
 
+fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
+    STATEMENTS.iter().flat_map(|module| module.iter().copied())
+}
+
 #[tokio::test]
 async fn every_statement_is_prepared_on_both() {
     let (pg, lite) = (postgres().await, sqlite().await);
-    let mut count = 0;
-    let both = ALL_SQL.iter().flat_map(|(module, all)| all.iter().map(move |sql| (*module, *sql, *sql)));
-    let pairs =
-        ALL_PAIRS.iter().flat_map(|(module, all)| all.iter().map(move |pair| (*module, pair.pg, pair.lite)));
-    for (module, for_pg, for_lite) in both.chain(pairs) {
-        let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.relaxed().await.unwrap());
-        let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
+    let (mut pg, mut lite) = (pg.read().await.unwrap(), lite.relaxed().await.unwrap());
+    let (Raw::Pg(pg), Raw::Lite(lite)) = (pg.raw(), lite.raw()) else { panic!() };
+    let mut wrong = Vec::new();
+    for (name, sql) in statements() {
         // PostgreSQL cannot guess the type of a parameter that is only compared with null: our binds name theirs.
-        if let Err(error) = pg.prepare(for_pg.into_sql_str()).await {
-            assert!(
-                error.to_string().contains("could not determine data type"),
-                "{module} on PostgreSQL: {error}\n{for_pg}"
-            );
+        if sql.is_for_pg()
+            && let Err(error) = pg.prepare(sql.pg().into_sql_str()).await
+            && !error.to_string().contains("could not determine data type")
+        {
+            wrong.push(format!("{name} on PostgreSQL: {error}\n{}", sql.pg()));
         }
-        lite.prepare(for_lite.into_sql_str())
-            .await
-            .unwrap_or_else(|error| panic!("{module} on SQLite: {error}\n{for_lite}"));
-        count += 1;
+        if sql.is_for_lite()
+            && let Err(error) = lite.prepare(sql.lite().into_sql_str()).await
+        {
+            wrong.push(format!("{name} on SQLite: {error}\n{}", sql.lite()));
+        }
+        assert!(sql.is_for_pg() || sql.is_for_lite(), "{name} is for no database");
     }
-    for sql in chats::SQL.iter().chain(presence::SQL).chain(vectors::PG_SQL).chain(usage::PG_SQL) {
-        let mut conn = pg.read().await.unwrap();
-        let Raw::Pg(conn) = conn.raw() else { panic!() };
-        conn.prepare(sql.into_sql_str()).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
-    }
-    assert!(count > 40, "only {count} statements are listed");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(statements().count() > 300, "only {} statements are listed", statements().count());
 }
 
 #[tokio::test]
@@ -151,11 +151,12 @@ async fn many_processes_may_migrate_at_once() {
 #[tokio::test]
 async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
     let pg = postgres().await;
-    let by_id = ALL_SQL
-        .iter()
-        .filter(|(module, _)| ["ledger", "jobs"].contains(module))
-        .flat_map(|(_, all)| all.iter().copied())
-        .chain(chats::SQL.iter().copied())
+    let by_id = statements()
+        .filter(|(name, _)| {
+            ["ledger", "jobs", "chats"].iter().any(|module| name.contains(&format!("::{module}::")))
+        })
+        .filter(|(_, sql)| sql.is_for_pg())
+        .map(|(_, sql)| sql.pg())
         .filter(|sql| {
             sql.trim_start().starts_with("update jobs") || sql.contains("update jobs set status = $3")
         })

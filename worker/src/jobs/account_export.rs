@@ -9,14 +9,14 @@ use std::{
 
 use futures::StreamExt;
 use rapport_common::{
-    Context, Error, Result, clock,
+    Context, Error, Result,
     domain::{
         ids::{BlobId, SessionId, UserId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
-    store::{self, analytics, blobs, projects, sessions},
-    usecase::{memory::export, settings},
+    store::{self, analytics, projects, sessions},
+    usecase::{blobs, memory::export, settings},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -90,9 +90,7 @@ impl Archive<'_> {
             }
             std::mem::take(&mut *waiting)
         };
-        let mut tx = self.ctx.db.begin().await?;
-        blobs::add(&mut tx, self.user, self.blob, self.parts, &held, clock::now()).await?;
-        tx.commit().await?;
+        blobs::add(self.ctx, self.user, self.blob, self.parts, &held).await?;
         self.parts += 1;
         self.bytes += held.len();
         Ok(())

@@ -2,14 +2,13 @@
 
 use futures::StreamExt;
 use rapport_common::{
-    Context, Result, clock,
+    Context, Result,
     domain::{
         ids::{BlobId, UserId},
         job::Job,
     },
     jobs::payload::ExportPayload,
-    store::blobs,
-    usecase::memory::export,
+    usecase::{blobs, memory::export},
 };
 use serde_json::{Value, json};
 
@@ -36,9 +35,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId, spec: ExportPayload) -> R
         held.extend(piece.unwrap_or_default());
         if held.len() >= PART || over {
             bytes += held.len();
-            let mut tx = ctx.db.begin().await?;
-            blobs::add(&mut tx, user, blob, part, &held, clock::now()).await?;
-            tx.commit().await?;
+            blobs::add(ctx, user, blob, part, &held).await?;
             part += 1;
             held.clear();
         }

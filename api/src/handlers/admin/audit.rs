@@ -3,11 +3,12 @@
 use axum::{Json as Answer, extract::State};
 use rapport_common::{
     domain::ids::{AuditId, UserId},
-    store::{self, audit::Entry},
+    store,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::Entry,
     error::Result,
     extract::{Caller, Cursors, Query, encode_cursor},
     state::AppState,
@@ -44,5 +45,5 @@ pub async fn audit(
     let items = store::audit::list(&mut conn, before, user, query.event.as_deref(), limit).await?;
     let full = items.len() as i64 == limit;
     let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(AuditList { items, next_cursor }))
+    Ok(Answer(AuditList { items: items.into_iter().map(Entry::from).collect(), next_cursor }))
 }

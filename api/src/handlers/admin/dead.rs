@@ -1,17 +1,12 @@
 //! Jobs that failed for good: looked at, run again, dismissed.
 
 use axum::{Json as Answer, extract::State};
-use rapport_common::{
-    Error,
-    domain::ids::JobId,
-    error::Wrong,
-    store::admin::{self as rows, Dead},
-    usecase::admin,
-};
+use rapport_common::{Error, domain::ids::JobId, error::Wrong, store::admin as rows, usecase::admin};
 use serde::{Deserialize, Serialize};
 
 use super::actor;
 use crate::{
+    bodies::Dead,
     error::Result,
     extract::{Address, Caller, Cursors, Json, Query, encode_cursor},
     state::AppState,
@@ -60,6 +55,7 @@ pub async fn dead(
         true => Some(rows::count_dead(&mut conn, kind.as_deref(), queue.as_deref()).await?),
         false => None,
     };
+    let items = items.into_iter().map(Dead::from).collect();
     Ok(Answer(DeadList { items, next_cursor, total }))
 }
 

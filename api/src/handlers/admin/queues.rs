@@ -67,16 +67,16 @@ pub async fn queues(State(state): State<AppState>, _: Caller) -> Result<Answer<Q
     let workers = store::workers::living(&mut conn, now - LIVING).await?;
     let view = |queue: Queue| {
         let name = queue.as_str();
-        let waiting = open.iter().find(|(found, ..)| found == name);
-        let finished = ended.iter().find(|(found, ..)| found == name);
-        let oldest = waiting.and_then(|(.., oldest)| *oldest);
+        let waiting = open.iter().find(|open| open.queue == name);
+        let finished = ended.iter().find(|ended| ended.queue == name);
+        let oldest = waiting.and_then(|open| open.oldest);
         QueueView {
             name,
-            depth: waiting.map_or(0, |(_, depth, ..)| *depth),
+            depth: waiting.map_or(0, |open| open.waiting),
             oldest_age: oldest.map_or(0, |oldest| (now - oldest).num_seconds().max(0)),
-            running: waiting.map_or(0, |(_, _, running, _)| *running),
-            done_per_minute: finished.map_or(0, |(_, done, _)| *done),
-            failed_per_minute: finished.map_or(0, |(.., failed)| *failed),
+            running: waiting.map_or(0, |open| open.running),
+            done_per_minute: finished.map_or(0, |ended| ended.done),
+            failed_per_minute: finished.map_or(0, |ended| ended.failed),
             is_paused: paused.iter().any(|found| found == name),
         }
     };

@@ -193,6 +193,7 @@ pub async fn dashboard(
     let mut conn = state.ctx.db.read().await?;
     let (fresh, soon) = (now - TimeDelta::days(30), now + TimeDelta::days(7));
     let of = memory_stats::overview(&mut conn, caller.user, since, fresh, soon).await?;
+    let by_day = memory_stats::by_day(&mut conn, caller.user, since).await?;
     let health = health(&of);
     Ok(Answer(Dashboard {
         time_range,
@@ -217,9 +218,9 @@ pub async fn dashboard(
             open_conflicts: of.conflicts,
             merge_suggestions: of.suggestions,
         },
-        by_type: of.by_type.into_iter().collect(),
-        by_status: of.by_status.into_iter().collect(),
-        by_day: of.by_day.into_iter().rev().map(MemoryDay::from).collect(),
+        by_type: memory_stats::by_type(&mut conn, caller.user, since).await?.into_iter().collect(),
+        by_status: memory_stats::by_status(&mut conn, caller.user, since).await?.into_iter().collect(),
+        by_day: by_day.into_iter().rev().map(MemoryDay::from).collect(),
     }))
 }
 

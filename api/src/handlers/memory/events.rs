@@ -69,7 +69,7 @@ pub async fn events(
         loop {
             let found = async { memory_log::events_after(&mut ctx.db.read().await?, caller.user, last, 200).await };
             // A database that is away costs a pause; the reader's place is kept.
-            for (n, name, data) in found.await.unwrap_or_default() {
+            for memory_log::Event { n, name, data } in found.await.unwrap_or_default() {
                 last = n;
                 yield Event::new(EventId::new(1, u32::try_from(n).unwrap_or(u32::MAX)), &name, data);
             }

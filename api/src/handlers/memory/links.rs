@@ -9,16 +9,14 @@ use rapport_common::{
         memory::{Memory, MemoryStatus, MemoryType, MemoryView, Relationship},
     },
     error::Code,
-    store::{
-        Querier, memories,
-        memory_links::{self, Link},
-    },
+    store::{Querier, memories, memory_links},
     usecase::memory::graph,
 };
 use serde::{Deserialize, Serialize};
 
 use super::memory_id;
 use crate::{
+    bodies::Link,
     error::Result,
     extract::{Caller, Json, MemoryPath, Query},
     state::AppState,
@@ -80,7 +78,7 @@ pub async fn link(
         target_id: target,
         relationship_type: link.relationship,
         created_at,
-        link,
+        link: link.into(),
     };
     Ok((if made { StatusCode::CREATED } else { StatusCode::OK }, Answer(answer)))
 }
@@ -209,7 +207,11 @@ async fn graph_of(q: &mut impl Querier, user: UserId, mut ids: Vec<MemoryId>) ->
         memory_type: memory.memory_type,
         status: memory.status,
     };
-    Ok(Graph { nodes: rows.into_iter().map(node).collect(), edges, truncated })
+    Ok(Graph {
+        nodes: rows.into_iter().map(node).collect(),
+        edges: edges.into_iter().map(Link::from).collect(),
+        truncated,
+    })
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -5,13 +5,14 @@ use rapport_common::{
     Error,
     error::{Code, Wrong},
     jobs::payload::ConsolidationPayload,
-    store::memory_conflicts::{self, Suggestion},
+    store::memory_conflicts,
     usecase::memory::{consolidate, merge},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{memory_ids, result_of};
 use crate::{
+    bodies::Suggestion,
     error::Result,
     extract::{Caller, IdempotencyKey, Json, Prefer, Query, Raw},
     handlers::jobs::JobView,
@@ -91,7 +92,9 @@ pub async fn suggestions(
     if !(1..=50).contains(&limit) {
         return Err(Error::new(Code::BadQuery, "`limit` must be from 1 to 50.").into());
     }
-    Ok(Answer(memory_conflicts::suggestions(&mut state.ctx.db.read().await?, caller.user, limit).await?))
+    let mut conn = state.ctx.db.read().await?;
+    let rows = memory_conflicts::suggestions(&mut conn, caller.user, limit).await?;
+    Ok(Answer(rows.into_iter().map(Suggestion::from).collect()))
 }
 
 /// Look for merges and contradictions now

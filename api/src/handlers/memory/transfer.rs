@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use rapport_common::{
-    Error, clock,
+    Error,
     domain::{
         ids::{BlobId, UserId},
         job::{JobKind, JobStatus},
@@ -18,8 +18,11 @@ use rapport_common::{
     error::{Code, Wrong},
     jobs::payload::{self, ExportPayload, ImportPayload},
     memory::json_upload::{Piece, Scanner},
-    store::{blobs, jobs},
-    usecase::memory::{export, import, job, put_in},
+    store::{self, jobs},
+    usecase::{
+        blobs,
+        memory::{export, import, job, put_in},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -120,7 +123,7 @@ pub async fn kept_file(
         return Err(Error::new(Code::WrongState, detail).into());
     }
     let blob = BlobId(job.id.0);
-    let parts = blobs::count(&mut state.ctx.db.read().await?, caller.user, blob).await?;
+    let parts = store::blobs::count(&mut state.ctx.db.read().await?, caller.user, blob).await?;
     if parts == 0 {
         return Err(Error::not_found("export: it was kept for a day").into());
     }
@@ -128,7 +131,7 @@ pub async fn kept_file(
     let pieces = futures::stream::iter(0..parts).then(move |part| {
         let ctx = ctx.clone();
         async move {
-            let found = blobs::part(&mut ctx.db.read().await?, user, blob, part).await?;
+            let found = store::blobs::part(&mut ctx.db.read().await?, user, blob, part).await?;
             found.map(Bytes::from).ok_or_else(|| Error::not_found("export"))
         }
     });
@@ -200,9 +203,7 @@ impl Spool<'_> {
         if self.held.len() < least.max(1) {
             return Ok(());
         }
-        let mut tx = self.state.ctx.db.begin().await?;
-        blobs::add(&mut tx, self.user, self.blob, self.parts, &self.held, clock::now()).await?;
-        tx.commit().await?;
+        blobs::add(&self.state.ctx, self.user, self.blob, self.parts, &self.held).await?;
         self.parts += 1;
         self.held.clear();
         Ok(())
@@ -210,9 +211,7 @@ impl Spool<'_> {
 
     async fn throw_away(&mut self) -> Result<()> {
         if self.parts > 0 {
-            let mut tx = self.state.ctx.db.begin().await?;
-            blobs::delete(&mut tx, self.user, self.blob).await?;
-            tx.commit().await?;
+            blobs::delete(&self.state.ctx, self.user, self.blob).await?;
         }
         Ok(())
     }

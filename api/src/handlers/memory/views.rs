@@ -14,9 +14,9 @@ use crate::error::Result;
 
 pub async fn with_vectors(q: &mut impl Querier, user: UserId, views: &mut [MemoryView]) -> Result<()> {
     let ids: Vec<MemoryId> = views.iter().map(|view| view.id).collect();
-    for (id, _, bytes) in vectors::get(q, user, Corpus::Memories, &uuids(&ids)).await? {
-        if let Some(view) = views.iter_mut().find(|view| view.id.0 == id) {
-            view.embedding = Some(from_bytes(&bytes));
+    for row in vectors::get(q, user, Corpus::Memories, &uuids(&ids)).await? {
+        if let Some(view) = views.iter_mut().find(|view| view.id.0 == row.doc_id) {
+            view.embedding = Some(from_bytes(&row.vector));
         }
     }
     Ok(())

@@ -13,13 +13,14 @@ use rapport_common::{
     Error,
     domain::{ids::ProjectId, patch::Patch},
     error::Code,
-    store::{self, projects::Project},
+    store,
     usecase::projects::{self, ProjectDraft},
 };
 use serde::{Deserialize, Serialize};
 
 use super::chat::mark_replayed;
 use crate::{
+    bodies::Project,
     error::Result,
     extract::{Caller, IdempotencyKey, Json, Page, ProjectPath, Query, Raw, decode_cursor, encode_cursor},
     policy::Content,
@@ -49,7 +50,7 @@ pub async fn list(
     let (items, total) = store::projects::list(&mut conn, caller.user, before, limit, skip).await?;
     let full = items.len() as i64 == limit;
     let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(ProjectList { items, total, next_cursor }))
+    Ok(Answer(ProjectList { items: items.into_iter().map(Project::from).collect(), total, next_cursor }))
 }
 
 /// `null` takes a default away; what is absent stays.
@@ -93,7 +94,7 @@ pub async fn create(
 ) -> Result<Response> {
     let idempotency = key.map(|key| (key, bytes.to_vec()));
     let (project, replayed) = projects::create(&state.ctx, caller.user, body.into(), &idempotency).await?;
-    let mut response = (StatusCode::CREATED, Answer(project)).into_response();
+    let mut response = (StatusCode::CREATED, Answer(Project::from(project))).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)
 }
@@ -108,7 +109,7 @@ pub async fn get(
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
 ) -> Result<Answer<Project>> {
-    Ok(Answer(projects::get(&mut state.ctx.db.read().await?, caller.user, id).await?))
+    Ok(Answer(projects::get(&mut state.ctx.db.read().await?, caller.user, id).await?.into()))
 }
 
 /// Change a project
@@ -122,7 +123,7 @@ pub async fn change(
     ProjectPath(id): ProjectPath,
     Json(body): Json<ProjectBody>,
 ) -> Result<Answer<Project>> {
-    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?))
+    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?.into()))
 }
 
 /// Change a project (same as PATCH)

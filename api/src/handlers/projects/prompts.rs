@@ -9,16 +9,14 @@ use axum::{
 use rapport_common::{
     Error,
     domain::ids::PromptId,
-    store::{
-        self,
-        projects::{Prompt, PromptVersion},
-    },
+    store,
     usecase::projects::{self, PromptDraft},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    bodies::{Prompt, PromptVersion},
     error::Result,
     extract::{Caller, IdempotencyKey, Json, ProjectPath, PromptPath, Raw},
     handlers::chat::mark_replayed,
@@ -42,7 +40,8 @@ pub async fn list_prompts(
 ) -> Result<Answer<PromptList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::get(&mut conn, caller.user, id).await?;
-    Ok(Answer(PromptList { items: store::projects::prompts(&mut conn, caller.user, id).await? }))
+    let prompts = store::projects::prompts(&mut conn, caller.user, id).await?;
+    Ok(Answer(PromptList { items: prompts.into_iter().map(Prompt::from).collect() }))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -88,7 +87,7 @@ pub async fn create_prompt(
     let idempotency = key.map(|key| (key, [id.to_string().as_bytes(), &bytes].concat()));
     let (prompt, replayed) =
         projects::create_prompt(&state.ctx, caller.user, id, body.into(), &idempotency).await?;
-    let mut response = (StatusCode::CREATED, Answer(prompt)).into_response();
+    let mut response = (StatusCode::CREATED, Answer(Prompt::from(prompt))).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)
 }
@@ -105,7 +104,8 @@ pub async fn get_prompt(
     ProjectPath(id): ProjectPath,
     PromptPath(prompt): PromptPath,
 ) -> Result<Answer<Prompt>> {
-    Ok(Answer(projects::prompt_in(&mut state.ctx.db.read().await?, caller.user, id, prompt).await?))
+    let found = projects::prompt_in(&mut state.ctx.db.read().await?, caller.user, id, prompt).await?;
+    Ok(Answer(found.into()))
 }
 
 /// Change a prompt
@@ -121,7 +121,7 @@ pub async fn change_prompt(
     PromptPath(prompt): PromptPath,
     Json(body): Json<PromptBody>,
 ) -> Result<Answer<Prompt>> {
-    Ok(Answer(projects::change_prompt(&state.ctx, caller.user, id, prompt, body.into()).await?))
+    Ok(Answer(projects::change_prompt(&state.ctx, caller.user, id, prompt, body.into()).await?.into()))
 }
 
 /// Delete a prompt with all its versions
@@ -158,7 +158,8 @@ pub async fn versions(
 ) -> Result<Answer<VersionList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::prompt_in(&mut conn, caller.user, id, prompt).await?;
-    Ok(Answer(VersionList { items: store::projects::versions(&mut conn, caller.user, prompt).await? }))
+    let versions = store::projects::versions(&mut conn, caller.user, prompt).await?;
+    Ok(Answer(VersionList { items: versions.into_iter().map(PromptVersion::from).collect() }))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]

@@ -44,7 +44,8 @@ pub async fn list_keys(
     let mut conn = state.ctx.db.read().await?;
     projects::get(&mut conn, caller.user, id).await?;
     let keys = store::projects::keys(&mut conn, caller.user, id).await?;
-    let items = keys.into_iter().map(|(provider, _, created_at)| ProviderKey { provider, created_at });
+    let items =
+        keys.into_iter().map(|key| ProviderKey { provider: key.provider, created_at: key.created_at });
     Ok(Answer(ProviderKeyList { items: items.collect() }))
 }
 

@@ -43,8 +43,7 @@ pub fn new_uuid() -> Uuid {
 macro_rules! typed_id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
-        #[sqlx(transparent)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub Uuid);
 
         impl $name {
@@ -60,6 +59,31 @@ macro_rules! typed_id {
         impl From<$name> for Uuid {
             fn from(id: $name) -> Uuid {
                 id.0
+            }
+        }
+
+        // What `sqlx::Type` would derive, but for arrays.
+        impl<DB: sqlx::Database> sqlx::Type<DB> for $name where Uuid: sqlx::Type<DB> {
+            fn type_info() -> DB::TypeInfo {
+                <Uuid as sqlx::Type<DB>>::type_info()
+            }
+            fn compatible(other: &DB::TypeInfo) -> bool {
+                <Uuid as sqlx::Type<DB>>::compatible(other)
+            }
+        }
+
+        impl<'q, DB: sqlx::Database> sqlx::Encode<'q, DB> for $name where Uuid: sqlx::Encode<'q, DB> {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut DB::ArgumentBuffer,
+            ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+                self.0.encode_by_ref(buffer)
+            }
+        }
+
+        impl<'r, DB: sqlx::Database> sqlx::Decode<'r, DB> for $name where Uuid: sqlx::Decode<'r, DB> {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                Uuid::decode(value).map(Self)
             }
         }
 

@@ -8,6 +8,7 @@ use super::{
     ids::{JobId, SessionId, UserId},
     words::words,
 };
+use crate::row;
 
 words! {
     /// Every kind of job. The names are a wire format: a released one is never renamed, and one that is retired keeps a
@@ -96,6 +97,8 @@ pub struct Lane {
     pub quarantine: bool,
 }
 
+row!(Lane: queue, quarantine);
+
 impl Lane {
     pub fn normal(queue: Queue) -> Self {
         Self { queue, quarantine: false }
@@ -106,33 +109,26 @@ impl Lane {
 }
 
 /// A job as the ledger holds it.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Job {
     pub id: JobId,
     pub kind: JobKind,
     pub queue: Queue,
     pub user_id: Option<UserId>,
     pub session_id: Option<SessionId>,
-    #[sqlx(json)]
     pub payload: Value,
     pub status: JobStatus,
     /// How often it was started. 0 before the first claim; never goes down.
-    #[sqlx(try_from = "i64")]
     pub attempt: u32,
-    #[sqlx(try_from = "i64")]
     pub max_attempts: u32,
     /// Its last lease ended without a word from its worker: it runs again apart from the others.
     pub quarantine: bool,
     /// How often a process died while it ran this. These do not count as tries.
-    #[sqlx(try_from = "i64")]
     pub crashes: u32,
     pub cancel_requested: bool,
     pub run_at: DateTime<Utc>,
-    #[sqlx(json(nullable))]
     pub progress: Option<Value>,
-    #[sqlx(json(nullable))]
     pub result: Option<Value>,
-    #[sqlx(json(nullable))]
     pub error: Option<Value>,
     /// W3C `traceparent` of the request that made it.
     pub trace: Option<String>,
@@ -140,6 +136,12 @@ pub struct Job {
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
 }
+
+row!(Job:
+    id, kind, queue, user_id, session_id, payload as json, status, attempt as number, max_attempts as number,
+    quarantine, crashes as number, cancel_requested, run_at, progress as optional_json,
+    result as optional_json, error as optional_json, trace, created_at, started_at, finished_at
+);
 
 impl Job {
     pub fn lane(&self) -> Lane {

@@ -8,6 +8,7 @@ use super::{
     message::Role,
     words::words,
 };
+use crate::row;
 
 words! {
     MemoryType as "memory type" {
@@ -123,7 +124,7 @@ impl Relationship {
 }
 
 /// A memory as it is stored, and as the history keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     pub id: MemoryId,
     pub user_id: UserId,
@@ -148,7 +149,6 @@ pub struct Memory {
     /// When it held in the world.
     pub valid_from: Option<DateTime<Utc>>,
     pub valid_to: Option<DateTime<Utc>>,
-    #[sqlx(json)]
     pub contexts: Vec<String>,
     pub is_private: bool,
     pub session_id: Option<SessionId>,
@@ -165,6 +165,13 @@ pub struct Memory {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
+
+row!(Memory:
+    id, user_id, content, norm, memory_type, subject, slot, object, importance, confidence, status, explicit,
+    sensitive, support, valid_from, valid_to, contexts as json, is_private, session_id, message_id, quote,
+    extractor_version, extracted_at, merged_into, expires_at, access_count, last_accessed, verified_at,
+    feedback, created_at, updated_at
+);
 
 impl Memory {
     /// Whether it counts as known now: awaiting its user, or confirmed.
@@ -354,7 +361,7 @@ impl From<Memory> for MemoryView {
 }
 
 /// A turn as the extractor reads it.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Turn {
     pub id: MessageId,
     pub role: Role,
@@ -363,3 +370,5 @@ pub struct Turn {
     pub seq: i64,
     pub created_at: DateTime<Utc>,
 }
+
+row!(Turn: id, role, content, name, seq, created_at);

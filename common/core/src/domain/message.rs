@@ -7,6 +7,7 @@ use super::{
     ids::{JobId, MemoryId, MessageId},
     words::words,
 };
+use crate::row;
 
 words! {
     /// Whose words a message holds.
@@ -83,6 +84,11 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
 }
 
+row!(Message:
+    id, role, content, model, provider, usage as optional_json, job_id, status, feedback as optional_json,
+    variants, details as default_json, created_at
+);
+
 /// What an answer was made with. All of it is empty in questions, and in answers from before this was kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
@@ -117,10 +123,12 @@ pub struct Used {
 pub const MESSAGE_MAX: usize = 32_000;
 
 /// A turn as the model sees it.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Turn {
     pub role: Role,
     pub content: String,
     pub status: MessageStatus,
     pub seq: i64,
 }
+
+row!(Turn: role, content, status, seq);

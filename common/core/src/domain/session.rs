@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::ids::{ProjectId, SessionId, UserId};
+use crate::row;
 
-#[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Session {
     #[schema(value_type = String, example = "sess_01jd3kq7g0e5r8x2y4z6a8b0cm")]
     pub id: SessionId,
@@ -25,6 +26,11 @@ pub struct Session {
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub updated_at: DateTime<Utc>,
 }
+
+row!(Session:
+    id, user_id, title, project_id, message_count, status, is_pinned, parent_session_id, created_at,
+    updated_at
+);
 
 /// Titles hold at most this many characters.
 pub const TITLE_MAX: usize = 200;

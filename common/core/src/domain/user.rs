@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_security::{MixedScript, skeleton};
 
 use super::{ids::UserId, words::words};
-use crate::wrong::Wrong;
+use crate::{row, wrong::Wrong};
 
 words! {
     /// What an account may do beyond its own affairs.
@@ -26,7 +26,7 @@ words! {
     }
 }
 
-#[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct User {
     #[schema(value_type = String, example = "user_01jd3kq7g0e5r8x2y4z6a8b0cm")]
     pub id: UserId,
@@ -40,6 +40,8 @@ pub struct User {
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
 }
+
+row!(User: id, email, username, name, role, is_active, is_verified, created_at);
 
 impl User {
     /// What they are called.

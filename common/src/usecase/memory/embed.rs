@@ -55,20 +55,20 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     if waiting.is_empty() {
         return Ok(0);
     }
-    let texts: Vec<String> = waiting.iter().map(|(_, content, _)| content.clone()).collect();
+    let texts: Vec<String> = waiting.iter().map(|one| one.content.clone()).collect();
     let found = ctx.embedder.embed(&texts).await?;
     let model = ctx.embedder.model();
     let mut tx = ctx.db.begin().await?;
     let version = memory_log::take_version(&mut tx, user).await?;
     let count = waiting.len();
-    let late = waiting.iter().filter(|(_, _, words_too)| *words_too);
+    let late = waiting.iter().filter(|one| one.unsearchable);
     let late: Vec<(Uuid, HashMap<String, i64>)> =
-        late.map(|(doc, content, _)| (*doc, text::terms(content))).collect();
+        late.map(|one| (one.id, text::terms(&one.content))).collect();
     terms::insert_many(&mut tx, user, corpus, &late).await?;
-    let embedded = waiting.into_iter().zip(found).map(|((doc, content, _), vector)| {
+    let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
         // A memory of other words by now: this vector would be nobody's.
-        let norm = if corpus == Corpus::Memories { text::normalise(&content) } else { String::new() };
-        Embedded { doc, norm, vector: builtin_embedder::to_bytes(&vector) }
+        let norm = if corpus == Corpus::Memories { text::normalise(&one.content) } else { String::new() };
+        Embedded { doc: one.id, norm, vector: builtin_embedder::to_bytes(&vector) }
     });
     vectors::store_many(&mut tx, user, corpus, &model, version, embedded.collect()).await?;
     tx.commit().await?;
@@ -108,12 +108,11 @@ pub async fn put(ctx: &Context, corpus: Corpus, points: &[Point]) -> Result<()> 
 /// Takes from the index outside what is gone from the database. How many.
 pub async fn delete_some(ctx: &Context) -> Result<usize> {
     let gone = vectors::deletions(&mut ctx.db.read().await?, 1_000).await?;
-    let mut models: Vec<&String> = gone.iter().map(|(_, model, _)| model).collect();
+    let mut models: Vec<&String> = gone.iter().map(|(_, model)| model).collect();
     models.sort();
     models.dedup();
     for model in models {
-        let mut docs: Vec<Uuid> =
-            gone.iter().filter(|(_, of, _)| of == model).map(|(doc, ..)| *doc).collect();
+        let mut docs: Vec<Uuid> = gone.iter().filter(|(_, of)| of == model).map(|(doc, _)| *doc).collect();
         if *model == ctx.embedder.model() {
             // Deleted, and made again since under the same id: an undone merge.
             let mut conn = ctx.db.read().await?;
@@ -125,7 +124,7 @@ pub async fn delete_some(ctx: &Context) -> Result<usize> {
         ctx.vectors.delete(model, &docs).await.map_err(|error| Error::unavailable("vector index", error))?;
     }
     let mut conn = ctx.db.relaxed().await?;
-    for (doc, model, _) in &gone {
+    for (doc, model) in &gone {
         vectors::forget_deletion(&mut conn, *doc, model).await?;
     }
     Ok(gone.len())

@@ -337,8 +337,8 @@ pub async fn vectors_of(ctx: &Context, user: UserId, ids: &[MemoryId]) -> Result
     let model = ctx.embedder.model();
     let mut conn = ctx.db.read().await?;
     let rows = vectors::get(&mut conn, user, Corpus::Memories, &super::uuids(ids)).await?;
-    let of_model = rows.into_iter().filter(|(_, of, _)| *of == model);
+    let of_model = rows.into_iter().filter(|row| row.model == model);
     Ok(of_model
-        .map(|(id, _, bytes)| (MemoryId(id), crate::memory::builtin_embedder::from_bytes(&bytes)))
+        .map(|row| (MemoryId(row.doc_id), crate::memory::builtin_embedder::from_bytes(&row.vector)))
         .collect())
 }

@@ -9,7 +9,7 @@ use crate::{
     error::Wrong,
     providers::NAMES,
     secret::Secret,
-    store::projects,
+    store::projects::{self, ProviderKey},
     usecase::audit,
 };
 
@@ -52,7 +52,7 @@ pub async fn delete_key(ctx: &Context, user: UserId, project: ProjectId, provide
 /// The keys a project brings along, opened. One that does not open (its sealing key is gone) is left out.
 pub async fn keys(ctx: &Context, user: UserId, project: ProjectId) -> Result<Vec<(String, Secret)>> {
     let sealed = projects::keys(&mut ctx.db.read().await?, user, project).await?;
-    let open = |(provider, sealed, _): (String, Vec<u8>, _)| {
+    let open = |ProviderKey { provider, sealed, .. }| {
         let key = ctx.sealer.open(&place(project, &provider), &sealed);
         if key.is_none() {
             tracing::warn!(%project, provider, "a sealed key does not open: ENCRYPTION_KEY has changed");

@@ -1,7 +1,6 @@
 //! Prompts of projects: templates, their versions, and how they would be rendered.
 
 use serde_json::{Value, json};
-use sqlx::types::Json;
 
 use super::{get, name_problem};
 use crate::{
@@ -98,7 +97,7 @@ pub async fn create_prompt(
         name: name.trim().to_owned(),
         content,
         version: 1,
-        variables: Json(variables),
+        variables,
         is_active,
         created_at: now,
         updated_at: now,
@@ -121,7 +120,7 @@ pub async fn prompt_in(
 async fn edit(q: &mut impl Querier, user: UserId, prompt: &mut Prompt, draft: &PromptDraft) -> Result<()> {
     if let Some(variables) = &draft.variables {
         check_variables(variables)?;
-        prompt.variables = Json(variables.clone());
+        prompt.variables = variables.clone();
     }
     if let Some(content) = &draft.content {
         prompt.content = content.clone();
@@ -153,7 +152,7 @@ pub async fn change_prompt(
     // Checked before the transaction, which others wait for.
     let mut checked = prompt_in(&mut ctx.db.read().await?, user, project, id).await?;
     edit(&mut ctx.db.read().await?, user, &mut checked, &draft).await?;
-    check_template(&checked.content, &checked.variables.0).await?;
+    check_template(&checked.content, &checked.variables).await?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     // Its row is taken by the first update; two edits at once get two versions.
@@ -210,7 +209,7 @@ pub async fn preview(
         (Some(content), None) => (content, json!({})),
         (None, Some(id)) => {
             let prompt = prompt_in(&mut conn, user, project.id, id).await?;
-            (prompt.content, prompt.variables.0)
+            (prompt.content, prompt.variables)
         }
         _ => return Err(Error::field("content", Wrong::OnlyThisOr("prompt_id"))),
     };

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::Instant;
 
+use super::statements;
+
 /// Name, and what is indexed.
 const INDEXES: [(&str, &str); 4] = [
     // Deleting a session looks for its jobs.
@@ -21,6 +23,11 @@ const INDEXES: [(&str, &str); 4] = [
 const LOCK: i64 = 0x0072_6170_706f_7274;
 /// How long another process may take to make them.
 const OTHERS: Duration = Duration::from_secs(3_600);
+
+statements! {
+    TAKE_TURN = pg!("select pg_try_advisory_lock($1)");
+    IS_VALID = pg!("select indisvalid from pg_index where indexrelid = to_regclass($1)");
+}
 
 /// Makes those that are missing. One that was cut off half way is made again.
 pub async fn make(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
@@ -42,8 +49,7 @@ pub async fn make(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
 async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let deadline = Instant::now() + OTHERS;
     loop {
-        let (mine,): (bool,) =
-            sqlx::query_as("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
+        let (mine,): (bool,) = sqlx::query_as(TAKE_TURN.pg()).bind(LOCK).fetch_one(&mut *connection).await?;
         if mine {
             return Ok(());
         }
@@ -56,8 +62,7 @@ async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), sqlx::Error>
 
 /// Whether an index is whole; `None`: there is none.
 async fn is_valid(connection: &mut PgConnection, name: &str) -> Result<Option<bool>, sqlx::Error> {
-    let sql = "select indisvalid from pg_index where indexrelid = to_regclass($1)";
-    let row: Option<(bool,)> = sqlx::query_as(sql).bind(name).fetch_optional(connection).await?;
+    let row: Option<(bool,)> = sqlx::query_as(IS_VALID.pg()).bind(name).fetch_optional(connection).await?;
     Ok(row.map(|row| row.0))
 }
 

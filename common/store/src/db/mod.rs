@@ -1,7 +1,6 @@
 //! The database: PostgreSQL or SQLite behind one small enum.
 //!
-//! One SQL text serves both (`$1` placeholders, `on conflict`, `returning`); the macros at the end run it on
-//! whichever is open. Three ways in:
+//! One SQL text serves both (`$1` placeholders, `on conflict`, `returning`), but for the few words of `dialect`. Three ways in:
 //!
 //! - [`Db::read`]: a connection for reading;
 //! - [`Db::begin`]: a durable transaction: what it commits survives a power cut;
@@ -12,7 +11,9 @@
 //! waiting is a sleep.
 
 mod conn;
-mod indexes;
+pub(crate) mod dialect;
+pub(crate) mod indexes;
+mod migrations;
 mod statements;
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
@@ -26,8 +27,9 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use conn::{Conn, DEADLINE, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
-pub use statements::{Pair, ids, violated};
-pub(crate) use statements::{any_id, execute, fetch_all, fetch_one, fetch_optional, run};
+pub(crate) use rapport_core::row;
+pub use statements::{Listed, Sql, ids, violated};
+pub(crate) use statements::{execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
 
 use crate::{
     error::{Result, database_is_away},
@@ -81,12 +83,13 @@ const SESSION: [(&str, &str); 6] = [
     ("tcp_user_timeout", "10000"),
 ];
 
+statements! {
+    APPLIED = "select count(*) from _sqlx_migrations where success";
+}
+
 /// Said when a database has migrations that this binary does not know.
 pub const NEWER: &str = "the database was last used by a newer version of rapport than this one. Use that version, or restore a \
                          backup from before the upgrade";
-
-static PG_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
-static LITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 impl Db {
     /// Opens PostgreSQL. Fails only on a bad URL: connections are made when needed.
@@ -190,14 +193,14 @@ impl Db {
                     .max_connections(1)
                     .acquire_timeout(ACQUIRE)
                     .connect_lazy_with(patient.clone());
-                let done = PG_MIGRATIONS.run(&pool).await;
+                let done = migrations::PG.run(&pool).await;
                 pool.close().await;
                 match done {
                     Ok(()) => indexes::make(&patient).await.map_err(MigrateError::Execute),
                     failed => failed,
                 }
             }
-            Db::Lite(lite) => LITE_MIGRATIONS.run(&lite.writer).await,
+            Db::Lite(lite) => migrations::LITE.run(&lite.writer).await,
         };
         done.map_err(|error| match error {
             MigrateError::VersionMissing(_) => NEWER.to_owned(),
@@ -216,10 +219,9 @@ impl Db {
     /// database is newer than the binary.
     pub async fn missing_migrations(&self) -> Result<Option<usize>> {
         let known = match self {
-            Db::Pg(_) => PG_MIGRATIONS.iter().count(),
-            Db::Lite(_) => LITE_MIGRATIONS.iter().count(),
+            Db::Pg(_) => migrations::PG.iter().count(),
+            Db::Lite(_) => migrations::LITE.iter().count(),
         };
-        const APPLIED: &str = "select count(*) from _sqlx_migrations where success";
         let mut conn = self.read().await?;
         let applied = fetch_one!((i64,), &mut conn, APPLIED);
         match applied {

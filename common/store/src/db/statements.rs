@@ -1,37 +1,74 @@
-//! How statements are written: one text for both databases, or a pair; bound and run by macros.
+//! How statements are written, listed, and run.
 
-use super::{Querier, Raw};
-
-/// A statement whose text differs between the databases; what is bound to it does not.
+/// A statement: its text for each database. What is bound to it is the same. Only `statements!` makes one, and lists it.
 #[derive(Debug, Clone, Copy)]
-pub struct Pair {
-    pub pg: &'static str,
-    pub lite: &'static str,
+pub struct Sql {
+    pub(crate) pg: &'static str,
+    pub(crate) lite: &'static str,
 }
 
-impl Pair {
-    /// The text for the database that is open.
-    pub fn of(self, querier: &mut impl Querier) -> &'static str {
-        match querier.raw() {
-            Raw::Pg(_) => self.pg,
-            Raw::Lite(_) => self.lite,
-        }
+/// In place of a text that one database does not have: it fails there, instead of doing nothing.
+const ELSEWHERE: &str = "this statement is for the other database";
+
+impl Sql {
+    /// The text for PostgreSQL.
+    pub const fn pg(self) -> &'static str {
+        if self.pg.is_empty() { ELSEWHERE } else { self.pg }
+    }
+
+    /// The text for SQLite.
+    pub const fn lite(self) -> &'static str {
+        if self.lite.is_empty() { ELSEWHERE } else { self.lite }
+    }
+
+    /// Whether PostgreSQL runs it.
+    pub const fn is_for_pg(self) -> bool {
+        !self.pg.is_empty()
+    }
+
+    /// Whether SQLite runs it.
+    pub const fn is_for_lite(self) -> bool {
+        !self.lite.is_empty()
     }
 }
 
-/// A list of ids as one bound value: JSON, for [`any_id`].
-pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx::types::Json<Vec<String>> {
-    sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
+/// `statements! { GET = "select … where id in ", ids!(2); … }`: a constant for each statement, and `STATEMENTS`, the list of them all
+/// with their names. A text is a row of parts: literals, the module's own macros, and those of [`super::dialect`], which differ
+/// between the databases. A module's list that [`crate::STATEMENTS`] lacks, and a statement that nothing runs, are dead code, which
+/// does not compile: so the list holds the texts once more, and not the constants.
+macro_rules! statements {
+    ($($(#[$about:meta])* $visible:vis $name:ident = $($part:expr),+;)*) => {
+        $(
+            $(#[$about])*
+            $visible const $name: $crate::db::Sql = $crate::db::sql!($($part),+);
+        )*
+        pub(crate) const STATEMENTS: $crate::db::Listed =
+            &[$((concat!(module_path!(), "::", stringify!($name)), $crate::db::sql!($($part),+))),*];
+    };
 }
 
-/// `any_id!(["select … where id in "] 2 [" and …"])`: a [`Pair`] in which parameter 2 is a list of [`ids`].
-macro_rules! any_id {
-    ([$($before:expr),*] $n:literal [$($after:expr),*]) => {
-        $crate::db::Pair {
-            pg: concat!($($before,)* "(select x::uuid from jsonb_array_elements_text($", $n, ") x)" $(, $after)*),
-            lite: concat!($($before,)* "(select unhex(value) from json_each($", $n, "))" $(, $after)*),
+/// One text among the macros of each database.
+macro_rules! sql {
+    ($($part:expr),+) => {
+        $crate::db::Sql {
+            pg: {
+                use $crate::db::dialect::pg::*;
+                concat!(begin!(), $($part),+)
+            },
+            lite: {
+                use $crate::db::dialect::lite::*;
+                concat!(begin!(), $($part),+)
+            },
         }
     };
+}
+
+/// Names and statements of a module.
+pub type Listed = &'static [(&'static str, Sql)];
+
+/// A list of ids as one bound value: JSON, for `ids!` in a statement.
+pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx::types::Json<Vec<String>> {
+    sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
 }
 
 /// The name of the unique constraint or index a statement ran into.
@@ -47,15 +84,16 @@ pub fn violated(error: &sqlx::Error) -> Option<String> {
     })
 }
 
-/// Binds every value to `$sql` and runs `$method` of it on the open database, within the connection's deadline.
+/// Binds every value to a statement and runs `$method` of it on the open database, within the connection's deadline.
 macro_rules! run {
-    ($querier:expr, $query:expr, $method:ident $(, $bind:expr)* $(,)?) => {
+    ($querier:expr, $query:path, $sql:expr, $method:ident($($then:tt)*) $(, $bind:expr)* $(,)?) => {
         match &mut *$querier {
             querier => {
+                let sql: $crate::db::Sql = $sql;
                 let deadline = $crate::db::Querier::deadline(querier);
                 let answer = match $crate::db::Querier::raw(querier) {
-                    $crate::db::Raw::Pg(c) => $crate::db::within(deadline, $query$(.bind($bind))*.$method(c)).await,
-                    $crate::db::Raw::Lite(c) => $query$(.bind($bind))*.$method(c).await,
+                    $crate::db::Raw::Pg(c) => $crate::db::within(deadline, $query(sql.pg())$(.bind($bind))*.$method(c)).await$($then)*,
+                    $crate::db::Raw::Lite(c) => $query(sql.lite())$(.bind($bind))*.$method(c).await$($then)*,
                 };
                 if let Err(error) = &answer {
                     $crate::db::Querier::note(querier, error);
@@ -69,41 +107,29 @@ macro_rules! run {
 /// `execute!(querier, SQL, binds…)`: the number of rows changed.
 macro_rules! execute {
     ($querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut *$querier {
-            querier => {
-                let deadline = $crate::db::Querier::deadline(querier);
-                let answer = match $crate::db::Querier::raw(querier) {
-                    $crate::db::Raw::Pg(c) => $crate::db::within(deadline, sqlx::query($sql)$(.bind($bind))*.execute(c)).await.map(|done| done.rows_affected()),
-                    $crate::db::Raw::Lite(c) => sqlx::query($sql)$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()),
-                };
-                if let Err(error) = &answer {
-                    $crate::db::Querier::note(querier, error);
-                }
-                answer
-            }
-        }
+        $crate::db::run!($querier, sqlx::query, $sql, execute(.map(|done| done.rows_affected())) $(, $bind)*)
     };
 }
 
 /// `fetch_optional!(Row, querier, SQL, binds…)`.
 macro_rules! fetch_optional {
     ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_optional $(, $bind)*)
+        $crate::db::run!($querier, sqlx::query_as::<_, $row>, $sql, fetch_optional() $(, $bind)*)
     };
 }
 
 /// `fetch_one!(Row, querier, SQL, binds…)`.
 macro_rules! fetch_one {
     ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_one $(, $bind)*)
+        $crate::db::run!($querier, sqlx::query_as::<_, $row>, $sql, fetch_one() $(, $bind)*)
     };
 }
 
 /// `fetch_all!(Row, querier, SQL, binds…)`.
 macro_rules! fetch_all {
     ($row:ty, $querier:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::db::run!($querier, sqlx::query_as::<_, $row>($sql), fetch_all $(, $bind)*)
+        $crate::db::run!($querier, sqlx::query_as::<_, $row>, $sql, fetch_all() $(, $bind)*)
     };
 }
 
-pub(crate) use {any_id, execute, fetch_all, fetch_one, fetch_optional, run};
+pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::{
-    db::{Conn, Pair, Tx, any_id, execute, ids},
+    db::{Conn, Tx, execute, ids, statements},
     domain::{
         ids::{MemoryId, UserId},
         memory::Memory,
@@ -12,23 +12,19 @@ use crate::{
     memory::essential,
 };
 
-const INSERT: &str = concat!(
-    "insert into memories (",
-    columns!(),
-    ", essential) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-       $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
-);
-const UPDATE: &str = "update memories set content = $3, norm = $4, memory_type = $5, subject = $6, slot = $7, object = $8,
+statements! {
+    INSERT = "insert into memories (", columns!(),
+        ", essential) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+       $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)";
+    UPDATE = "update memories set content = $3, norm = $4, memory_type = $5, subject = $6, slot = $7, object = $8,
         importance = $9, confidence = $10, status = $11, explicit = $12, sensitive = $13, support = $14, valid_from = $15,
         valid_to = $16, contexts = $17, is_private = $18, merged_into = $19, expires_at = $20, verified_at = $21,
         feedback = $22, updated_at = $23, embedded = case when norm = $4 then embedded else $24 end,
         essential = $25
     where id = $1 and user_id = $2";
-const DELETE: &str = "delete from memories where id = $1 and user_id = $2";
-const TOUCH: Pair = any_id!(["update memories set access_count = access_count + 1, last_accessed = $2 where user_id = $1 and id in "] 3 []);
-
-pub(crate) const SQL: &[&str] = &[INSERT, UPDATE, DELETE];
-pub(crate) const PAIRS: &[Pair] = &[TOUCH];
+    DELETE = "delete from memories where id = $1 and user_id = $2";
+    TOUCH = "update memories set access_count = access_count + 1, last_accessed = $2 where user_id = $1 and id in ", ids!(3);
+}
 
 pub async fn insert(tx: &mut Tx, m: &Memory) -> Result<(), sqlx::Error> {
     execute!(
@@ -115,6 +111,5 @@ pub async fn touch(
     read: &[MemoryId],
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let sql = TOUCH.of(conn);
-    execute!(conn, sql, user, now, ids(read.iter().copied())).map(drop)
+    execute!(conn, TOUCH, user, now, ids(read.iter().copied())).map(drop)
 }

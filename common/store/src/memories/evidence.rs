@@ -3,27 +3,22 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    db::{Pair, Querier, Tx, any_id, execute, fetch_all, ids},
+    db::{Querier, Tx, execute, fetch_all, ids, statements},
     domain::{
         ids::{MemoryId, MessageId, UserId},
         memory::Memory,
     },
 };
 
-const ADD_EVIDENCE: &str = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
+statements! {
+    ADD_EVIDENCE = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
     values ($1, $2, $3, $4, $5) on conflict do nothing";
-const EVIDENCE_MESSAGES: Pair =
-    any_id!(["select memory_id, message_id from memory_evidence where user_id = $1 and memory_id in "] 2 []);
-const COPY_EVIDENCE: &str = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
+    EVIDENCE_MESSAGES = "select memory_id, message_id from memory_evidence where user_id = $1 and memory_id in ", ids!(2);
+    COPY_EVIDENCE = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
     select $3, message_id, user_id, quote, created_at from memory_evidence where memory_id = $2 and user_id = $1 on conflict do nothing";
-const BY_EVIDENCE: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and id in (select memory_id from memory_evidence where message_id = $2 and user_id = $1)"
-);
-
-pub(crate) const SQL: &[&str] = &[ADD_EVIDENCE, COPY_EVIDENCE, BY_EVIDENCE];
-pub(crate) const PAIRS: &[Pair] = &[EVIDENCE_MESSAGES];
+    BY_EVIDENCE = "select ", columns!(),
+        " from memories where user_id = $1 and id in (select memory_id from memory_evidence where message_id = $2 and user_id = $1)";
+}
 
 /// One more message that says it. `false`: it was known to.
 pub async fn add_evidence(
@@ -62,6 +57,5 @@ pub async fn evidence_messages(
     user: UserId,
     of: &[MemoryId],
 ) -> Result<Vec<(MemoryId, MessageId)>, sqlx::Error> {
-    let sql = EVIDENCE_MESSAGES.of(q);
-    fetch_all!((MemoryId, MessageId), q, sql, user, ids(of.iter().copied()))
+    fetch_all!((MemoryId, MessageId), q, EVIDENCE_MESSAGES, user, ids(of.iter().copied()))
 }

@@ -3,56 +3,37 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    db::{Pair, Querier, any_id, fetch_all, fetch_optional, ids},
+    db::{Querier, fetch_all, fetch_optional, ids, statements},
     domain::{
         ids::{MemoryId, SessionId, UserId},
         memory::Memory,
     },
 };
 
-const GET: &str = concat!("select ", columns!(), " from memories where id = $1 and user_id = $2");
-const GET_MANY: Pair = any_id!(["select ", columns!(), " from memories where user_id = $1 and id in "] 2 [" order by created_at, id"]);
-const BY_NORM: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and norm = $2 order by case status when 'confirmed' then 0 when 'pending' then 1
-        when 'rejected' then 2 else 3 end, created_at desc limit 1"
-);
-const BY_SLOT: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and subject = $2 and slot = $3 and status in ('pending', 'confirmed', 'rejected', 'superseded')
-        order by created_at, id limit 200"
-);
-const BY_SESSION: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and session_id = $2 and status in ('pending', 'confirmed') order by created_at, id"
-);
-const ACTIVE: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2"
-);
-const ESSENTIAL: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where user_id = $1 and essential and status = 'confirmed' and importance >= $2
-        and (valid_to is null or valid_to > $3) order by importance desc, created_at desc, id limit 50"
-);
-const ANY: &str = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') limit 1";
-const EXPIRING_TYPES: &str = concat!(
-    "select ", columns!(), " from memories where user_id = $1 and status in ('pending', 'confirmed') and expires_at is null
-        and memory_type in ('goal', 'experience', 'topic', 'fact') order by created_at desc, id desc limit $2"
-);
-const DUE_TO_EXPIRE: &str =
-    "select id, user_id from memories where expires_at <= $1 and status in ('pending', 'confirmed')
+statements! {
+    GET = "select ", columns!(), " from memories where id = $1 and user_id = $2";
+    GET_MANY = "select ", columns!(), " from memories where user_id = $1 and id in ", ids!(2), " order by created_at, id";
+    BY_NORM = "select ", columns!(),
+        " from memories where user_id = $1 and norm = $2 order by case status when 'confirmed' then 0 when 'pending' then 1
+        when 'rejected' then 2 else 3 end, created_at desc limit 1";
+    BY_SLOT = "select ", columns!(),
+        " from memories where user_id = $1 and subject = $2 and slot = $3 and status in ('pending', 'confirmed', 'rejected', 'superseded')
+        order by created_at, id limit 200";
+    BY_SESSION = "select ", columns!(),
+        " from memories where user_id = $1 and session_id = $2 and status in ('pending', 'confirmed') order by created_at, id";
+    ACTIVE = "select ", columns!(),
+        " from memories where user_id = $1 and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2";
+    ESSENTIAL = "select ", columns!(),
+        " from memories where user_id = $1 and essential and status = 'confirmed' and importance >= $2
+        and (valid_to is null or valid_to > $3) order by importance desc, created_at desc, id limit 50";
+    ANY = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') limit 1";
+    EXPIRING_TYPES = "select ", columns!(),
+        " from memories where user_id = $1 and status in ('pending', 'confirmed') and expires_at is null
+        and memory_type in ('goal', 'experience', 'topic', 'fact') order by created_at desc, id desc limit $2";
+    DUE_TO_EXPIRE = "select id, user_id from memories where expires_at <= $1 and status in ('pending', 'confirmed')
     and expires_at is not null order by expires_at limit $2";
-const MERGED_FROM: Pair = any_id!(["select merged_into, id from memories where user_id = $1 and merged_into in "] 2 [" order by id"]);
-
-pub(crate) const SQL: &[&str] =
-    &[GET, BY_NORM, BY_SLOT, BY_SESSION, ACTIVE, ESSENTIAL, ANY, EXPIRING_TYPES, DUE_TO_EXPIRE];
-pub(crate) const PAIRS: &[Pair] = &[GET_MANY, MERGED_FROM];
+    MERGED_FROM = "select merged_into, id from memories where user_id = $1 and merged_into in ", ids!(2), " order by id";
+}
 
 pub async fn get(q: &mut impl Querier, user: UserId, id: MemoryId) -> Result<Option<Memory>, sqlx::Error> {
     fetch_optional!(Memory, q, GET, id, user)
@@ -67,8 +48,7 @@ pub async fn get_many(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = GET_MANY.of(q);
-    fetch_all!(Memory, q, sql, user, ids(wanted.iter().copied()))
+    fetch_all!(Memory, q, GET_MANY, user, ids(wanted.iter().copied()))
 }
 
 /// The memory that says exactly this; the one that counts most, if there are several.
@@ -138,6 +118,5 @@ pub async fn merged_from(
     user: UserId,
     into: &[MemoryId],
 ) -> Result<Vec<(MemoryId, MemoryId)>, sqlx::Error> {
-    let sql = MERGED_FROM.of(q);
-    fetch_all!((MemoryId, MemoryId), q, sql, user, ids(into.iter().copied()))
+    fetch_all!((MemoryId, MemoryId), q, MERGED_FROM, user, ids(into.iter().copied()))
 }

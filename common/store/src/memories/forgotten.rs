@@ -1,15 +1,15 @@
 //! What was deleted and must not come back: hashes of its words.
 
 use crate::{
-    db::{Querier, Tx, execute, fetch_optional},
+    db::{Querier, Tx, execute, fetch_optional, statements},
     domain::ids::UserId,
 };
 
-const FORGET: &str = "insert into memory_forgotten (user_id, hash) values ($1, $2) on conflict do nothing";
-const REMEMBER: &str = "delete from memory_forgotten where user_id = $1 and hash = $2";
-const FORGOTTEN: &str = "select 1 from memory_forgotten where user_id = $1 and hash = $2";
-
-pub(crate) const SQL: &[&str] = &[FORGET, REMEMBER, FORGOTTEN];
+statements! {
+    FORGET = "insert into memory_forgotten (user_id, hash) values ($1, $2) on conflict do nothing";
+    REMEMBER = "delete from memory_forgotten where user_id = $1 and hash = $2";
+    FORGOTTEN = "select 1 from memory_forgotten where user_id = $1 and hash = $2";
+}
 
 /// Remembers the hash of a deleted memory's words, so that replay does not bring it back.
 pub async fn forget(tx: &mut Tx, user: UserId, hash: &[u8]) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     contains_pattern,
-    db::{Querier, fetch_all, fetch_one},
+    db::{Querier, fetch_all, fetch_one, statements},
     domain::{
         ids::{MemoryId, UserId},
         memory::{Memory, MemoryStatus, MemoryType},
@@ -19,68 +19,26 @@ macro_rules! wanted {
          and ($3 is null or memory_type = $3) and ($4 is null or lower(content) like $4 escape '\\')"
     };
 }
-const LIST_NEW: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by created_at desc, id desc limit $6 offset $7"
-);
-const LIST_OLD: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by created_at, id limit $6 offset $7"
-);
-const LIST_UPDATED: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by updated_at desc, id desc limit $6 offset $7"
-);
-const LIST_IMPORTANCE: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by importance desc, id desc limit $6 offset $7"
-);
-const LIST_CONFIDENCE: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by confidence desc, id desc limit $6 offset $7"
-);
-const LIST_ACCESS: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where ",
-    wanted!(),
-    " order by access_count desc, id desc limit $6 offset $7"
-);
-const COUNT: &str = concat!("select count(*) from memories where ", wanted!());
-/// For exports: in the order of ids, a page at a time.
-const PAGE_BY_ID: &str =
-    concat!("select ", columns!(), " from memories where user_id = $1 and id > $2 order by id limit $3");
-/// $3 status, $4 type, $5 importance below, $6 created before, $7 after this id
-const MATCHING: &str = "select id from memories where user_id = $1 and id > $2 and ($3 is null or status = $3)
+statements! {
+    LIST_NEW = "select ", columns!(), " from memories where ", wanted!(),
+        " order by created_at desc, id desc limit $6 offset $7";
+    LIST_OLD = "select ", columns!(), " from memories where ", wanted!(), " order by created_at, id limit $6 offset $7";
+    LIST_UPDATED = "select ", columns!(), " from memories where ", wanted!(),
+        " order by updated_at desc, id desc limit $6 offset $7";
+    LIST_IMPORTANCE = "select ", columns!(), " from memories where ", wanted!(),
+        " order by importance desc, id desc limit $6 offset $7";
+    LIST_CONFIDENCE = "select ", columns!(), " from memories where ", wanted!(),
+        " order by confidence desc, id desc limit $6 offset $7";
+    LIST_ACCESS = "select ", columns!(), " from memories where ", wanted!(),
+        " order by access_count desc, id desc limit $6 offset $7";
+    COUNT = "select count(*) from memories where ", wanted!();
+    /// For exports: in the order of ids, a page at a time.
+    PAGE_BY_ID = "select ", columns!(), " from memories where user_id = $1 and id > $2 order by id limit $3";
+    /// $3 status, $4 type, $5 importance below, $6 created before, $7 after this id
+    MATCHING = "select id from memories where user_id = $1 and id > $2 and ($3 is null or status = $3)
     and ($4 is null or memory_type = $4) and ($5 is null or importance < $5) and ($6 is null or created_at < $6)
     order by id limit $7";
-
-pub(crate) const SQL: &[&str] = &[
-    LIST_NEW,
-    LIST_OLD,
-    LIST_UPDATED,
-    LIST_IMPORTANCE,
-    LIST_CONFIDENCE,
-    LIST_ACCESS,
-    COUNT,
-    PAGE_BY_ID,
-    MATCHING,
-];
+}
 
 /// Of which status.
 #[derive(Debug, Clone, Copy)]

@@ -1,33 +1,26 @@
 //! Whom memories are shared with, and what they may read of each other's.
 
 use crate::{
-    db::{Pair, Querier, Tx, any_id, execute, fetch_all, fetch_optional, ids},
+    db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, statements},
     domain::{
         ids::{MemoryId, UserId},
         memory::Memory,
     },
 };
 
-/// One's own, or one shared with one.
-const READABLE: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where id = $1 and (user_id = $2 or exists (select 1 from memory_shares s
-        where s.memory_id = $1 and s.user_id = $2))"
-);
-const SHARED_WITH_ME: &str = concat!(
-    "select ",
-    columns!(),
-    " from memories where id in (select memory_id from memory_shares where user_id = $1)
-        and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2 offset $3"
-);
-const SHARES: Pair = any_id!(["select s.memory_id, s.name from memory_shares s join memories m on m.id = s.memory_id
-    where m.user_id = $1 and s.memory_id in "] 2 [" order by s.memory_id, s.place"]);
-const UNSHARE: &str = "delete from memory_shares where memory_id = $1";
-const SHARE: &str = "insert into memory_shares (memory_id, place, name, user_id) values ($1, $2, $3, $4)";
-
-pub(crate) const SQL: &[&str] = &[READABLE, SHARED_WITH_ME, UNSHARE, SHARE];
-pub(crate) const PAIRS: &[Pair] = &[SHARES];
+statements! {
+    /// One's own, or one shared with one.
+    READABLE = "select ", columns!(),
+        " from memories where id = $1 and (user_id = $2 or exists (select 1 from memory_shares s
+        where s.memory_id = $1 and s.user_id = $2))";
+    SHARED_WITH_ME = "select ", columns!(),
+        " from memories where id in (select memory_id from memory_shares where user_id = $1)
+        and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2 offset $3";
+    SHARES = "select s.memory_id, s.name from memory_shares s join memories m on m.id = s.memory_id
+    where m.user_id = $1 and s.memory_id in ", ids!(2), " order by s.memory_id, s.place";
+    UNSHARE = "delete from memory_shares where memory_id = $1";
+    SHARE = "insert into memory_shares (memory_id, place, name, user_id) values ($1, $2, $3, $4)";
+}
 
 /// One's own memory, or one that its owner shared with `user`.
 pub async fn readable(
@@ -62,8 +55,7 @@ pub async fn shares(
     user: UserId,
     of: &[MemoryId],
 ) -> Result<Vec<(MemoryId, String)>, sqlx::Error> {
-    let sql = SHARES.of(q);
-    fetch_all!((MemoryId, String), q, sql, user, ids(of.iter().copied()))
+    fetch_all!((MemoryId, String), q, SHARES, user, ids(of.iter().copied()))
 }
 
 /// Shares a memory, which the caller has shown to own, with exactly these.

@@ -16,6 +16,7 @@ use rapport_common::{
     limits::LocalLimits,
     mail::Mailer,
     providers::Providers,
+    row,
     sealer::Sealer,
     settings::{self, Env},
     store::{self, Db, PoolSizes, Querier, chats::Question, db::Raw, users::NewUser},
@@ -171,7 +172,6 @@ const ROWS: &str =
             from sessions s where s.id = j.session_id) as miscounted
     from jobs j where queue = 'chat' order by id";
 
-#[derive(sqlx::FromRow)]
 struct Columns {
     id: JobId,
     session_order: i64,
@@ -187,6 +187,11 @@ struct Columns {
     answer: Option<String>,
     miscounted: i64,
 }
+
+row!(Columns:
+    id, session_order, status, attempt, max_attempts, worker, lease, crashes, quarantine, cancel_requested,
+    answers, answer, miscounted
+);
 
 impl Columns {
     fn row(self) -> (JobId, Row) {

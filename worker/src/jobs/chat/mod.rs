@@ -15,7 +15,10 @@ use rapport_common::{
     jobs::payload::ChatPayload,
     store,
     telemetry::metrics::METRICS,
-    usecase::finish_chat::{Answer, finish_chat},
+    usecase::{
+        finish_chat::{Answer, finish_chat},
+        usage,
+    },
 };
 use serde_json::json;
 
@@ -120,26 +123,18 @@ async fn count_in_vain(
         return;
     }
     let project = rounds.project.map(|id| id.to_string()).unwrap_or_default();
-    let counted = async {
-        let mut tx = ctx.db.begin().await?;
-        for (provider, model, usage) in used {
-            let spent = store::usage::Spent {
-                user,
-                project: &project,
-                api_key: payload.api_key.as_deref().unwrap_or_default(),
-                provider,
-                model,
-                kind: job.kind.as_str(),
-                usage,
-                cost: ctx.providers.cost(model, usage),
-                at: rapport_common::clock::now(),
-            };
-            store::usage::count(&mut tx, spent).await?;
-        }
-        tx.commit().await?;
-        Ok::<(), Error>(())
-    };
-    if let Err(error) = counted.await {
+    let spent = used.into_iter().map(|(provider, model, usage)| store::usage::Spent {
+        user,
+        project: &project,
+        api_key: payload.api_key.as_deref().unwrap_or_default(),
+        provider,
+        model,
+        kind: job.kind.as_str(),
+        usage,
+        cost: ctx.providers.cost(model, usage),
+        at: rapport_common::clock::now(),
+    });
+    if let Err(error) = usage::count(ctx, spent.collect()).await {
         tracing::warn!(%error, job = %job.id, "usage without an answer was not counted");
     }
 }

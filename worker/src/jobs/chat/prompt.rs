@@ -112,7 +112,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         || payload.api_key.is_some()
         || default.daily_tokens > 0
         || default.daily_cost > 0;
-    let settings = settings::of(scope.settings.map(|json| json.0).unwrap_or_default()).chat_settings;
+    let settings = settings::of(scope.settings.unwrap_or_default()).chat_settings;
     let (project, active, own_keys) = match scope.project_id {
         Some(id) => of_project(ctx, user, id).await?,
         None => (None, None, Vec::new()),
@@ -165,7 +165,7 @@ async fn rendered(
     recall: &Recall,
 ) -> Result<String, Error> {
     let date = clock::now().format("%Y-%m-%d").to_string();
-    let all = template::variables(user, &project.name, &recall.block, &date, &active.variables.0);
+    let all = template::variables(user, &project.name, &recall.block, &date, &active.variables);
     template::rendered(active.content.clone(), all, "content").await
 }
 

@@ -8,13 +8,13 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use rapport_common::{
-    Context, Error, clock,
+    Context, Error,
     domain::{ids::MessageId, job::Job},
     providers::ToolCall,
     store::{self, tool_calls::Call},
     telemetry::metrics::METRICS,
     tools::{CALL_TIMEOUT, Caller, Tool, ToolError, framed},
-    usecase::finish_chat::whose,
+    usecase::{finish_chat::whose, tool_calls},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -164,20 +164,8 @@ impl<'a> Calls<'a> {
     /// Writes the row. What changes something is not called without it.
     async fn begin(&self, tool: &dyn Tool, step: i64, arguments: &str, read_only: bool) -> Result<(), Lost> {
         let arguments = arguments.replace('\0', "").replace("\\u0000", "");
-        let (name, now) = (&tool.spec().name, clock::now());
-        let begin = || async {
-            if read_only {
-                let mut conn = self.ctx.db.relaxed().await?;
-                return Ok(
-                    store::tool_calls::begin(&mut conn, self.job, step, name, &arguments, true, now).await?
-                );
-            }
-            let mut tx = self.ctx.db.begin().await?;
-            let begun =
-                store::tool_calls::begin(&mut tx, self.job, step, name, &arguments, false, now).await?;
-            tx.commit().await?;
-            Ok(begun)
-        };
+        let name = &tool.spec().name;
+        let begin = || tool_calls::begin(self.ctx, self.job, step, name, &arguments, read_only);
         match persist(begin).await {
             Some(true) => Ok(()),
             _ => Err(Lost),

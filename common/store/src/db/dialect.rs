@@ -1,0 +1,122 @@
+//! What the two databases say differently, named once: a macro of the same name for each. A statement's text is put together
+//! twice, once among the macros of `pg` and once among those of `lite` (see `statements!`).
+//!
+//! - `ids!(2)`: the ids in parameter 2, a list made by [`super::ids`];
+//! - `texts!(2)`: the texts in parameter 2, a list as JSON;
+//! - `rows!(4, t, term text, tf int)`: the objects in parameter 4, a list as JSON, as a table `t` with these columns;
+//! - `day!("m.created_at")`: the day of a time, as YYYY-MM-DD in UTC;
+//! - `by_clock!(2, 4)`: the moment in parameter 2, where 4 is now, by the database's own clock. SQLite has one process, and its clock;
+//! - `pg!(…)`, `lite!(…)`: text for one of them alone.
+
+/// `a`, `b`, `c`.
+macro_rules! list {
+    ($first:expr $(, $rest:expr)*) => {
+        concat!($first $(, ", ", $rest)*)
+    };
+}
+pub(crate) use list;
+
+pub(crate) mod pg {
+    /// Says nothing. Every text begins with it, so that no text leaves these macros unused.
+    macro_rules! begin {
+        () => {
+            ""
+        };
+    }
+    macro_rules! ids {
+        ($n:literal) => {
+            concat!("(select x::uuid from jsonb_array_elements_text($", $n, ") x)")
+        };
+    }
+    macro_rules! texts {
+        ($n:literal) => {
+            concat!("(select jsonb_array_elements_text($", $n, "))")
+        };
+    }
+    macro_rules! rows {
+        ($n:literal, $alias:ident, $($column:ident $type:ident),+) => {
+            concat!(
+                "jsonb_to_recordset($", $n, ") as ", stringify!($alias), "(",
+                $crate::db::dialect::list!($(concat!(stringify!($column), " ", stringify!($type))),+),
+                ")"
+            )
+        };
+    }
+    macro_rules! day {
+        ($time:literal) => {
+            concat!("to_char(", $time, " at time zone 'UTC', 'YYYY-MM-DD')")
+        };
+    }
+    macro_rules! by_clock {
+        ($until:literal, $now:literal) => {
+            concat!("clock_timestamp() + ($", $until, "::timestamptz - $", $now, "::timestamptz)")
+        };
+    }
+    macro_rules! pg {
+        ($($text:expr),+) => {
+            concat!($($text),+)
+        };
+    }
+    macro_rules! lite {
+        ($($text:expr),+) => {
+            ""
+        };
+    }
+    pub(crate) use {begin, by_clock, day, ids, lite, pg, rows, texts};
+}
+
+pub(crate) mod lite {
+    macro_rules! begin {
+        () => {
+            ""
+        };
+    }
+    macro_rules! ids {
+        ($n:literal) => {
+            concat!("(select unhex(value) from json_each($", $n, "))")
+        };
+    }
+    macro_rules! texts {
+        ($n:literal) => {
+            concat!("(select value from json_each($", $n, "))")
+        };
+    }
+    macro_rules! rows {
+        ($n:literal, $alias:ident, $($column:ident $type:ident),+) => {
+            concat!(
+                "(select ",
+                $crate::db::dialect::list!($($crate::db::dialect::lite::column!($column $type)),+),
+                " from json_each($", $n, ")) ", stringify!($alias)
+            )
+        };
+    }
+    macro_rules! column {
+        ($column:ident uuid) => {
+            concat!("unhex(value ->> '", stringify!($column), "') as ", stringify!($column))
+        };
+        ($column:ident $type:ident) => {
+            concat!("value ->> '", stringify!($column), "' as ", stringify!($column))
+        };
+    }
+    macro_rules! day {
+        ($time:literal) => {
+            concat!("substr(", $time, ", 1, 10)")
+        };
+    }
+    macro_rules! by_clock {
+        ($until:literal, $now:literal) => {
+            concat!("$", $until)
+        };
+    }
+    macro_rules! pg {
+        ($($text:expr),+) => {
+            ""
+        };
+    }
+    macro_rules! lite {
+        ($($text:expr),+) => {
+            concat!($($text),+)
+        };
+    }
+    pub(crate) use {begin, by_clock, column, day, ids, lite, pg, rows, texts};
+}
