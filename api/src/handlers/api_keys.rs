@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Address, Caller, IdempotencyKey, KeyPath, Raw},
+    extract::{Address, Caller, KeyPath, Keyed},
     state::AppState,
 };
 
@@ -65,13 +65,11 @@ pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
-    IdempotencyKey(idempotency): IdempotencyKey,
-    Raw(body, bytes): Raw<NewKeyBody>,
+    Keyed(body, repeatable): Keyed<NewKeyBody>,
 ) -> Result<Response> {
     let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
     let new = NewKey { name, scopes, expires_at, monthly_tokens };
-    let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
-    let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
+    let made = keys::create(&state.ctx, &caller, new, repeatable.as_ref(), Some(&address)).await?;
     let (key_info, key, replayed) = made;
     let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
     super::chat::mark_replayed(&mut response, replayed);

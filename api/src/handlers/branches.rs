@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, MessagePath, Prefer, Raw, Trace},
+    extract::{Caller, Keyed, MessagePath, Prefer, Trace},
     state::AppState,
 };
 
@@ -63,8 +63,7 @@ pub async fn branch(
     State(state): State<AppState>,
     Caller(caller): Caller,
     trace: Trace,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<BranchBody>,
+    Keyed(body, repeatable): Keyed<BranchBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let from: MessageId = body.from_message_id.parse().map_err(|_| Error::not_found("message"))?;
@@ -72,8 +71,8 @@ pub async fn branch(
         Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(trace, None)?),
         None => None,
     };
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (made, replayed) = branch::branch(&state.ctx, &caller, session, from, chat, &idempotency).await?;
+    let (made, replayed) =
+        branch::branch(&state.ctx, &caller, session, from, chat, repeatable.as_ref()).await?;
     if let Some(accepted) = &made.message {
         accepted.start(&state.ctx).await;
     }
@@ -119,16 +118,14 @@ pub async fn regenerate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<RegenerateBody>,
+    Keyed(body, repeatable): Keyed<RegenerateBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let message =
         body.message_id.map(|id| id.parse().map_err(|_| Error::not_found("message"))).transpose()?;
     let again = Again { provider: body.provider, model: body.model, temperature: body.temperature };
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
     let (job, replayed) =
-        branch::regenerate(&state.ctx, &caller, session, message, again, &idempotency).await?;
+        branch::regenerate(&state.ctx, &caller, session, message, again, repeatable.as_ref()).await?;
     let id = job.id;
     if prefer.respond_async && prefer.wait.is_none() {
         let mut response = job_response(&caller, job);

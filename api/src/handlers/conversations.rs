@@ -15,6 +15,7 @@ use rapport_common::{
     follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
     usecase::{
+        repeat::Repeatable,
         send_message::{Accepted, send_message},
         sessions,
     },
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::chat::{ChatBody, ended, error_of, job_response, mark};
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, IdempotencyKey, Json, Query, Raw, SessionPath, Skips, Trace},
+    extract::{Caller, Json, KeyHeader, Keyed, Query, SessionPath, Skips, Trace},
     state::AppState,
 };
 
@@ -55,20 +56,18 @@ pub struct NewConversation {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
+    KeyHeader(key): KeyHeader,
     request: axum::extract::Request,
 ) -> Result<Response> {
     use axum::extract::FromRequest;
     let has_body = request.headers().contains_key("content-type");
-    let (body, bytes) = if has_body {
-        let Raw(body, bytes) = Raw::<NewConversation>::from_request(request, &state).await?;
-        (body, bytes.to_vec())
+    let Keyed(body, repeatable) = if has_body {
+        Keyed::<NewConversation>::from_request(request, &state).await?
     } else {
-        (NewConversation::default(), Vec::new())
+        Keyed(NewConversation::default(), Repeatable::of(key, ""))
     };
-    let idempotency = key.map(|key| (key, bytes));
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), None, idempotency).await?;
+        sessions::create(&state.ctx, caller.user, body.title.as_deref(), None, repeatable.as_ref()).await?;
     let conversation =
         Conversation { id: session.id, title: session.title, message_count: session.message_count };
     let mut response = (StatusCode::CREATED, Answer(conversation)).into_response();

@@ -28,8 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     extract::{
-        Caller, IdempotencyKey, Json, Large, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor,
-        is_versioned,
+        Caller, Json, Keyed, Large, Page, Query, SessionPath, decode_cursor, encode_cursor, is_versioned,
     },
     state::AppState,
 };
@@ -106,14 +105,13 @@ pub struct NewSession {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<NewSession>,
+    Keyed(body, repeatable): Keyed<NewSession>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
     let project = body.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), project, idempotency).await?;
+        sessions::create(&state.ctx, caller.user, body.title.as_deref(), project, repeatable.as_ref())
+            .await?;
     let mut response = (StatusCode::CREATED, Answer(session)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
@@ -241,10 +239,8 @@ pub struct SessionImported {
 pub async fn import(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Large(body, bytes): Large<ImportSession>,
+    Large(body, repeatable): Large<ImportSession>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
     let turns = body.messages.into_iter().map(|turn| NewTurn {
         role: turn.role,
         content: turn.content,
@@ -253,7 +249,7 @@ pub async fn import(
     });
     let turns: Vec<NewTurn> = turns.collect();
     let imported =
-        import_session(&state.ctx, caller.user, body.title.as_deref(), &turns, &idempotency).await?;
+        import_session(&state.ctx, caller.user, body.title.as_deref(), &turns, repeatable.as_ref()).await?;
     let (session, message_ids, replayed) = imported;
     let answer = SessionImported { session_id: session.id, session, message_ids };
     let mut response = (StatusCode::CREATED, Answer(answer)).into_response();

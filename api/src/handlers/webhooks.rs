@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, DeliveryPath, IdempotencyKey, Query, Raw, Skips, WebhookPath},
+    extract::{Caller, DeliveryPath, Keyed, Query, Skips, WebhookPath},
     state::AppState,
 };
 
@@ -69,11 +69,9 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<WebhookBody>,
+    Keyed(body, repeatable): Keyed<WebhookBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, &idempotency).await?;
+    let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, repeatable.as_ref()).await?;
     let (webhook, secret, replayed) = made;
     let mut response = (StatusCode::CREATED, Answer(WebhookMade { webhook, secret })).into_response();
     super::chat::mark_replayed(&mut response, replayed);

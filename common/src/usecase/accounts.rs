@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use data_encoding::HEXLOWER;
 
 use crate::{
     Context, Error, Result,
     auth::{Caller, random_token, token_hash},
     clock,
     domain::{
+        idempotency::IdempotencyKey,
         ids::{LoginId, UserId},
         user::{User, name_problem, normalise_email, normalise_login, normalise_username},
     },
     error::{Code, FieldError, Wrong},
     store::{self, Tx, idempotency::First, users::NewUser},
-    usecase::{look_alike, throttle::Throttle},
+    usecase::{look_alike, repeat::mismatch, throttle::Throttle},
 };
 
 /// What a sign-in gives.
@@ -35,8 +35,7 @@ pub struct Registration {
     pub username: Option<String>,
     pub password: String,
     pub name: Option<String>,
-    /// The caller's `Idempotency-Key`.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Where it comes from.
     pub address: String,
 }
@@ -110,10 +109,16 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
 
 /// Nobody is signed in: the keys of strangers meet in one place, and clients that count from 1 choose the same. A key counts
 /// together with whom it registers.
-fn identity(ctx: &Context, key: &str, email: &Option<String>, username: &Option<String>) -> String {
+fn identity(
+    ctx: &Context,
+    key: &IdempotencyKey,
+    email: &Option<String>,
+    username: &Option<String>,
+) -> IdempotencyKey {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let (email, username) = (text(email), text(username));
-    HEXLOWER.encode(&ctx.auth.digest(&[b"register", key.as_bytes(), email.as_bytes(), username.as_bytes()]))
+    let parts: [&[u8]; 4] = [b"register", key.as_str().as_bytes(), email.as_bytes(), username.as_bytes()];
+    IdempotencyKey::of_digest(&ctx.auth.digest(&parts))
 }
 
 fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8> {
@@ -133,7 +138,7 @@ async fn repeated(
     let address = registration.address.as_str();
     let paid = Throttle::of_sign_in(ctx, name, None, address).pay().await?;
     if !first.is(hash) {
-        return Err(idempotency_mismatch());
+        return Err(mismatch());
     }
     paid.back().await;
     let id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no user"))?;
@@ -151,10 +156,6 @@ pub fn taken(error: sqlx::Error) -> Error {
         _ => return error.into(),
     };
     Error::new(Code::Taken, detail)
-}
-
-pub fn idempotency_mismatch() -> Error {
-    Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
 }
 
 pub(super) async fn sign_in(

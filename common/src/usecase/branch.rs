@@ -14,7 +14,7 @@ use crate::{
     jobs::payload::{self, ChatPayload},
     store::{self, branches, jobs::NewJob},
     usecase::{
-        memory::{Idempotency, repeated},
+        repeat::{Repeatable, repeated},
         send_message::{Accepted, NewChat, send_message},
     },
 };
@@ -35,7 +35,7 @@ pub async fn branch(
     session: SessionId,
     from: MessageId,
     chat: Option<NewChat>,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Branch, bool)> {
     let user = caller.user;
     if let Some(chat) = &chat {
@@ -50,18 +50,18 @@ pub async fn branch(
     let seq = if place.role == Role::User && chat.is_some() { place.seq - 1 } else { place.seq };
     let count = branches::count_upto(&mut tx, user, session, seq).await?;
     let mut id = SessionId::new();
-    let first = repeated(ctx, &mut tx, user, "branch", idempotency, &id.to_string()).await?;
-    match &first {
-        Some(first) => id = first.parse().map_err(|_| Error::not_found("session"))?,
+    let first = repeated(ctx, &mut tx, user, "branch", repeatable, id).await?;
+    match first {
+        Some(first) => id = first,
         None if branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? => {}
         None => return Err(Error::not_found("session")),
     }
     tx.commit().await?;
     // The message has a key of its own: a repeat after a crash in between sends it now.
-    let idempotency = idempotency.as_ref().map(|(key, body)| (format!("{key} (message)"), body.clone()));
+    let repeatable = repeatable.map(|request| request.part("message"));
     let message = match chat {
         Some(chat) => {
-            let chat = NewChat { session: Some(id), idempotency, ..chat };
+            let chat = NewChat { session: Some(id), repeatable, ..chat };
             Some(send_message(ctx, caller, chat).await?)
         }
         None => None,
@@ -84,7 +84,7 @@ pub async fn regenerate(
     session: SessionId,
     message: Option<MessageId>,
     again: Again,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Job, bool)> {
     let user = caller.user;
     let probe = NewChat {
@@ -99,8 +99,7 @@ pub async fn regenerate(
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     let id = JobId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "regenerate", idempotency, &id.to_string()).await? {
-        let first = first.parse().map_err(|_| Error::not_found("job"))?;
+    if let Some(first) = repeated(ctx, &mut tx, user, "regenerate", repeatable, id).await? {
         let job = store::jobs::get(&mut tx, user, first).await?.ok_or_else(|| Error::not_found("job"))?;
         return Ok((job, true));
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::memory::{Idempotency, repeated};
+use super::repeat::{Repeatable, repeated};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -62,7 +62,7 @@ pub async fn import_session(
     user: UserId,
     title: Option<&str>,
     turns: &[NewTurn],
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Session, Vec<MessageId>, bool)> {
     let roles = check(turns)?;
     let by_user = roles.iter().position(|role| *role == Role::User);
@@ -72,8 +72,7 @@ pub async fn import_session(
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     let id = SessionId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "import_session", idempotency, &id.to_string()).await? {
-        let id = first.parse().map_err(|_| Error::not_found("session"))?;
+    if let Some(id) = repeated(ctx, &mut tx, user, "import_session", repeatable, id).await? {
         let session =
             store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
         return Ok((session, store::messages::ids_in_order(&mut tx, user, id).await?, true));

@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use data_encoding::BASE64URL_NOPAD;
 use sqlx::types::Json;
 
-use super::memory::{Idempotency, repeated};
+use super::repeat::{Repeatable, repeated};
 use crate::{
     Context, Error, Result,
     auth::{Caller, KEY_PREFIX, random_token, token_hash},
@@ -49,10 +49,10 @@ fn check(new: &NewKey) -> Result<()> {
 
 /// The text of a key that can be said again follows from its row's id too: the same `Idempotency-Key` on another day, or
 /// after the key was deleted, makes another text.
-fn key_text(ctx: &Context, user: UserId, idempotency: &Idempotency, id: &str) -> Result<String> {
-    let random = match idempotency {
-        Some((key, _)) => {
-            let user = user.to_string();
+fn key_text(ctx: &Context, user: UserId, repeatable: Option<&Repeatable>, id: KeyId) -> Result<String> {
+    let random = match repeatable {
+        Some(Repeatable { key, .. }) => {
+            let (user, key, id) = (user.to_string(), key.as_str(), id.to_string());
             let parts: [&[u8]; 4] = [b"api key", user.as_bytes(), key.as_bytes(), id.as_bytes()];
             BASE64URL_NOPAD.encode(&ctx.auth.digest(&parts))
         }
@@ -67,7 +67,7 @@ pub async fn create(
     ctx: &Context,
     caller: &Caller,
     new: NewKey,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
     address: Option<&str>,
 ) -> Result<(ApiKey, String, bool)> {
     check(&new)?;
@@ -78,7 +78,7 @@ pub async fn create(
         scopes.dedup();
     }
     let id = KeyId::new();
-    let text = key_text(ctx, caller.user, idempotency, &id.to_string())?;
+    let text = key_text(ctx, caller.user, repeatable, id)?;
     let key = ApiKey {
         id,
         name: new.name.trim().to_owned(),
@@ -90,12 +90,10 @@ pub async fn create(
         created_at: now,
     };
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) =
-        repeated(ctx, &mut tx, caller.user, "api_key", idempotency, &key.id.to_string()).await?
-    {
+    if let Some(first) = repeated(ctx, &mut tx, caller.user, "api_key", repeatable, key.id).await? {
         let all = store::keys::list(&mut tx, caller.user).await?;
-        let found = all.into_iter().find(|key| key.id.to_string() == first);
-        let text = key_text(ctx, caller.user, idempotency, &first)?;
+        let found = all.into_iter().find(|key| key.id == first);
+        let text = key_text(ctx, caller.user, repeatable, first)?;
         return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
     }
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod model_pace;
 pub mod profile;
 pub mod projects;
+pub mod repeat;
 pub mod retry_job;
 pub mod send_message;
 pub mod sessions;

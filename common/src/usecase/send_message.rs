@@ -21,7 +21,10 @@ use crate::{
     },
 };
 
-use super::choice;
+use super::{
+    choice,
+    repeat::{Repeatable, repeated},
+};
 
 /// What to do with a message for a session that is answering another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,8 +52,7 @@ pub struct NewChat {
     pub fallback: Option<bool>,
     pub tools: Option<ToolChoice>,
     pub on_busy: OnBusy,
-    /// The caller's `Idempotency-Key` and the request's body, to tell a repeat from a mistake.
-    pub idempotency: Option<(String, Vec<u8>)>,
+    pub repeatable: Option<Repeatable>,
     pub trace: Option<String>,
 }
 
@@ -128,7 +130,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let now = clock::now();
     let job = JobId::new();
     let mut tx = ctx.db.begin().await?;
-    if let Some((first, failed)) = repeated(ctx, &mut tx, caller, &chat, job).await? {
+    if let Some((first, failed)) = sent_before(ctx, &mut tx, caller, &chat, job).await? {
         drop(tx);
         return if failed { try_again(ctx, caller.user, first).await } else { Ok(first) };
     }
@@ -236,23 +238,15 @@ async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: Proje
 }
 
 /// What the first request with this key made, if there was one, and whether that failed in a way that may have passed.
-async fn repeated(
+async fn sent_before(
     ctx: &Context,
     tx: &mut Tx,
     caller: &Caller,
     chat: &NewChat,
     job: JobId,
 ) -> Result<Option<(Accepted, bool)>> {
-    let Some((key, body)) = &chat.idempotency else { return Ok(None) };
-    let owner = caller.user.to_string();
-    let hash = ctx.auth.digest(&[b"chat", body]);
-    let first = store::idempotency::claim(tx, &owner, key, &hash, &job.to_string(), clock::now()).await?;
-    let Some(first) = first else { return Ok(None) };
-    if !first.is(&hash) {
-        return Err(super::accounts::idempotency_mismatch());
-    }
-    let job: JobId =
-        first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no job"))?;
+    let first = repeated(ctx, tx, caller.user, "chat", chat.repeatable.as_ref(), job).await?;
+    let Some(job) = first else { return Ok(None) };
     let gone = || Error::not_found("job: what the first request made has been deleted");
     let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
     let payload: ChatPayload = payload::read(&found)?;

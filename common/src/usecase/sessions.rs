@@ -1,6 +1,9 @@
 //! Making, changing and deleting sessions.
 
-use super::cancel_job::cancel_job;
+use super::{
+    cancel_job::cancel_job,
+    repeat::{Repeatable, repeated},
+};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -25,7 +28,7 @@ pub async fn create(
     user: UserId,
     title: Option<&str>,
     project: Option<ProjectId>,
-    idempotency: Option<(String, Vec<u8>)>,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Session, bool)> {
     if let Some(title) = title {
         check_title(title)?;
@@ -33,23 +36,9 @@ pub async fn create(
     let now = clock::now();
     let mut id = SessionId::new();
     let mut tx = ctx.db.begin().await?;
-    let mut replayed = false;
-    if let Some((key, body)) = idempotency {
-        let hash = ctx.auth.digest(&[b"session", &body]);
-        let owner = user.to_string();
-        if let Some(first) =
-            store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await?
-        {
-            if !first.is(&hash) {
-                return Err(super::accounts::idempotency_mismatch());
-            }
-            id = first
-                .target
-                .parse()
-                .map_err(|_| Error::internal("an idempotency key's target is no session"))?;
-            replayed = true;
-        }
-    }
+    let first = repeated(ctx, &mut tx, user, "session", repeatable, id).await?;
+    let replayed = first.is_some();
+    id = first.unwrap_or(id);
     if let Some(project) = project
         && store::projects::get(&mut tx, user, project).await?.is_none()
     {

@@ -76,7 +76,7 @@ pub async fn detect(
         found.ok_or_else(|| Error::not_found("memory"))?;
     }
     let payload = ConsolidationPayload::Detect { memory_id };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, None).await?;
     result_of(&state, &caller, job, prefer).await
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer};
 use super::views::{for_readers, with_vectors};
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, MemoryPath, Query, Raw},
+    extract::{Caller, Json, Keyed, MemoryPath, Query},
     handlers::chat::mark_replayed,
     state::AppState,
 };
@@ -86,11 +86,9 @@ impl From<MemoryBody> for Draft {
 pub async fn add(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<MemoryBody>,
+    Keyed(body, repeatable): Keyed<MemoryBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (memory, added) = edit::add(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let (memory, added) = edit::add(&state.ctx, caller.user, body.into(), repeatable.as_ref()).await?;
     let view = edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?;
     let status = if added == Added::Known { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Answer(view)).into_response();

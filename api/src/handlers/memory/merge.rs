@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{memory_ids, result_of};
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, Prefer, Query, Raw},
+    extract::{Caller, Json, Keyed, Prefer, Query},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -53,19 +53,17 @@ pub async fn consolidate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ConsolidateBody>,
+    Keyed(body, repeatable): Keyed<ConsolidateBody>,
 ) -> Result<Response> {
     if !(2..=merge::MOST).contains(&body.memory_ids.len()) {
         return Err(Error::field("memory_ids", Wrong::DifferentMemories { min: 2, max: merge::MOST }).into());
     }
     let ids = memory_ids(&body.memory_ids)?;
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    if idempotency.is_none() {
+    if repeatable.is_none() {
         merge::check(&state.ctx, caller.user, &ids).await?;
     }
     let payload = ConsolidationPayload::Merge { memory_ids: ids };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &idempotency).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, repeatable.as_ref()).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -107,7 +105,7 @@ pub async fn review(
     Caller(caller): Caller,
     prefer: Prefer,
 ) -> Result<Response> {
-    let job = consolidate::ask(&state.ctx, caller.user, &ConsolidationPayload::Review, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &ConsolidationPayload::Review, None).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -151,6 +149,6 @@ pub async fn classify_expiration(
         return Err(Error::not_found("memory").into());
     }
     let payload = ConsolidationPayload::Expiration { memory_ids: ids };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, None).await?;
     result_of(&state, &caller, job, prefer).await
 }

@@ -19,7 +19,10 @@ use rapport_common::{
     jobs::payload::{self, ExportPayload, ImportPayload},
     memory::json_upload::{Piece, Scanner},
     store::{blobs, jobs},
-    usecase::memory::{export, import, job, put_in},
+    usecase::{
+        memory::{export, import, job},
+        repeat::put_in,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +85,7 @@ pub async fn export(
     export::check(&spec)?;
     if prefer.respond_async {
         let new = job(&state.ctx, caller.user, &spec)?;
-        let (job, _) = put_in(&state.ctx, caller.user, new, "export", &None).await?;
+        let (job, _) = put_in(&state.ctx, caller.user, new, "export", None).await?;
         return Ok(job_response(&caller, job));
     }
     let headers = file_headers(&spec.format);

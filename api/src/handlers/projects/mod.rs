@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::chat::mark_replayed;
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, Page, ProjectPath, Query, Raw, decode_cursor, encode_cursor},
+    extract::{Caller, Json, Keyed, Page, ProjectPath, Query, decode_cursor, encode_cursor},
     policy::Content,
     state::AppState,
 };
@@ -88,11 +88,10 @@ impl From<ProjectBody> for ProjectDraft {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ProjectBody>,
+    Keyed(body, repeatable): Keyed<ProjectBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (project, replayed) = projects::create(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let (project, replayed) =
+        projects::create(&state.ctx, caller.user, body.into(), repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(project)).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)

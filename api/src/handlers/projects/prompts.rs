@@ -13,14 +13,17 @@ use rapport_common::{
         self,
         projects::{Prompt, PromptVersion},
     },
-    usecase::projects::{self, PromptDraft},
+    usecase::{
+        projects::{self, PromptDraft},
+        repeat::Repeatable,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, ProjectPath, PromptPath, Raw},
+    extract::{Caller, Json, Keyed, ProjectPath, PromptPath},
     handlers::chat::mark_replayed,
     state::AppState,
 };
@@ -82,12 +85,15 @@ pub async fn create_prompt(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<PromptBody>,
+    Keyed(body, repeatable): Keyed<PromptBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, [id.to_string().as_bytes(), &bytes].concat()));
+    // The same words to another project are another request.
+    let repeatable = repeatable.map(|request| Repeatable {
+        body: [id.to_string().as_bytes(), &request.body].concat().into(),
+        ..request
+    });
     let (prompt, replayed) =
-        projects::create_prompt(&state.ctx, caller.user, id, body.into(), &idempotency).await?;
+        projects::create_prompt(&state.ctx, caller.user, id, body.into(), repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(prompt)).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)

@@ -8,7 +8,7 @@ pub use prompts::{PromptDraft, change_prompt, create_prompt, delete_prompt, prev
 
 use super::{
     choice,
-    memory::{Idempotency, repeated},
+    repeat::{Repeatable, repeated},
 };
 use crate::{
     Context, Error, Result, clock,
@@ -100,7 +100,7 @@ pub async fn create(
     ctx: &Context,
     user: UserId,
     draft: ProjectDraft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Project, bool)> {
     if draft.name.is_none() {
         return Err(Error::field("name", Wrong::Required));
@@ -121,10 +121,8 @@ pub async fn create(
     };
     draft.apply(&mut project);
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) = repeated(ctx, &mut tx, user, "project", idempotency, &project.id.to_string()).await?
-    {
-        let id = first.parse().map_err(|_| Error::not_found("project"))?;
-        return Ok((get(&mut tx, user, id).await?, true));
+    if let Some(first) = repeated(ctx, &mut tx, user, "project", repeatable, project.id).await? {
+        return Ok((get(&mut tx, user, first).await?, true));
     }
     projects::insert(&mut tx, user, &project).await?;
     tx.commit().await?;

@@ -17,7 +17,7 @@ use crate::{
         self, Querier,
         projects::{self, Prompt},
     },
-    usecase::memory::{Idempotency, repeated},
+    usecase::repeat::{Repeatable, repeated},
 };
 
 /// Prompts of one project at most.
@@ -65,7 +65,7 @@ pub async fn create_prompt(
     user: UserId,
     project: ProjectId,
     draft: PromptDraft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Prompt, bool)> {
     let name = draft.name.ok_or_else(|| Error::field("name", Wrong::Required))?;
     if let Some(wrong) = name_problem(&name) {
@@ -80,9 +80,8 @@ pub async fn create_prompt(
     get(&mut tx, user, project).await?;
     let known = projects::prompts(&mut tx, user, project).await?;
     let id = PromptId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "prompt", idempotency, &id.to_string()).await? {
-        let id = first.parse().map_err(|_| Error::not_found("prompt"))?;
-        return Ok((prompt_in(&mut tx, user, project, id).await?, true));
+    if let Some(first) = repeated(ctx, &mut tx, user, "prompt", repeatable, id).await? {
+        return Ok((prompt_in(&mut tx, user, project, first).await?, true));
     }
     if known.len() >= PROMPTS_MAX {
         return Err(Error::new(Code::Conflict, format!("A project has at most {PROMPTS_MAX} prompts.")));

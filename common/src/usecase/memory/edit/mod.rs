@@ -10,7 +10,7 @@ pub use draft::{Draft, content_problem};
 pub use privacy::set_privacy;
 pub use verdict::{Action, Verdict, verify, verify_many};
 
-use super::{Changes, Idempotency, clashes, forgotten_hash, forgotten_slot, repeated};
+use super::{Changes, clashes, forgotten_hash, forgotten_slot};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Code, Wrong},
     memory::{essential, text},
     store::{Querier, memories},
+    usecase::repeat::{Repeatable, repeated},
 };
 use delete::forget;
 
@@ -38,17 +39,15 @@ pub async fn add(
     ctx: &Context,
     user: UserId,
     draft: Draft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Memory, Added)> {
     draft.check()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let mut memory =
         Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
-    let target = memory.id.to_string();
-    if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", idempotency, &target).await? {
-        let id = first.parse().map_err(|_| Error::not_found("memory"))?;
-        return Ok((changes.get(id).await?, Added::Replayed));
+    if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", repeatable, memory.id).await? {
+        return Ok((changes.get(first).await?, Added::Replayed));
     }
     let hash = forgotten_hash(ctx, &text::normalise(&content));
     memories::no_longer_forgotten(&mut changes.tx, user, &hash).await?;
