@@ -7,6 +7,7 @@ mod extract;
 mod handlers;
 mod layers;
 mod openapi;
+mod page;
 pub mod policy;
 mod problem;
 mod routes;

@@ -18,4 +18,7 @@ pub use ids::{
 };
 pub use json::{Json, JsonOrForm, Keyed, Large, parse_file, unreadable};
 pub use late::Late;
-pub use query::{Cursors, Page, Query, Skips, decode_cursor, encode_cursor};
+pub use query::{
+    CursorParams, CursorQuery, ListParams, ListQuery, NoPages, Query, SkipParams, SkipQuery, Start,
+    encode_cursor,
+};

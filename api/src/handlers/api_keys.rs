@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Address, Caller, KeyPath, Keyed},
+    extract::{Address, Caller, KeyPath, Keyed, NoPages},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -39,19 +40,20 @@ pub struct KeyMade {
     key: String,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct KeyList {
-    items: Vec<ApiKey>,
-}
+listed!(KeyList = List<ApiKey>);
 
 /// List your API keys
 ///
 /// Their names, first characters, scopes and dates; never the keys themselves.
 #[utoipa::path(get, path = "/api-keys", tag = "accounts",
     responses((status = 200, description = "Keys, without their text", body = KeyList)))]
-pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    _: NoPages,
+) -> Result<Answer<KeyList>> {
     let items = rapport_common::store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
-    Ok(Answer(KeyList { items }))
+    Ok(Answer(List::of(items)))
 }
 
 /// Create an API key

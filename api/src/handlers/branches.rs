@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    extract::{Caller, Keyed, MessagePath, Prefer, Trace},
+    extract::{Caller, Keyed, MessagePath, NoPages, Prefer, Trace},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -139,10 +140,7 @@ pub async fn regenerate(
     Ok(response)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct VariantList {
-    items: Vec<Variant>,
-}
+listed!(VariantList = List<Variant>);
 
 /// List earlier answers to the same question, oldest first
 ///
@@ -153,11 +151,12 @@ pub async fn variants(
     State(state): State<AppState>,
     Caller(caller): Caller,
     MessagePath(id): MessagePath,
+    _: NoPages,
 ) -> Result<Answer<VariantList>> {
     let mut conn = state.ctx.db.read().await?;
     let place = store::branches::place(&mut conn, caller.user, id).await?;
     let (session, seq, role, _) = place.ok_or_else(|| Error::not_found("message"))?;
     // Asked of the question or of the answer.
     let seq = if role == Role::User { seq + 1 } else { seq };
-    Ok(Answer(VariantList { items: store::branches::variants(&mut conn, caller.user, session, seq).await? }))
+    Ok(Answer(List::of(store::branches::variants(&mut conn, caller.user, session, seq).await?)))
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::chat::{ChatBody, ended, error_of, job_response, mark};
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, Json, KeyHeader, Keyed, Query, SessionPath, Skips, Trace},
+    extract::{Caller, Json, KeyHeader, Keyed, SessionPath, SkipParams, SkipQuery, Trace},
     state::AppState,
 };
 
@@ -78,14 +78,13 @@ pub async fn create(
 /// List conversations, newest first
 ///
 /// A simple view of sessions: id, title and number of messages.
-#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Skips),
+#[utoipa::path(get, path = "/conversations", tag = "conversations", params(SkipParams),
     responses((status = 200, description = "Conversations", body = ConversationList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<ConversationList>> {
-    let (limit, skip) = page.check()?;
     let filter = Filter { status: "active".to_owned(), project: None, q: None };
     let mut conn = state.ctx.db.read().await?;
     let (items, _) = store::sessions::list(&mut conn, caller.user, &filter, None, limit, skip).await?;
@@ -194,15 +193,14 @@ fn named_content(mut error: Error) -> Error {
 /// List the messages of a conversation, in order
 ///
 /// Each with its sender: `user` or `ai`.
-#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Skips),
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), SkipParams),
     responses((status = 200, description = "Messages", body = Vec<ConversationMessage>)))]
 pub async fn messages(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<ConversationMessage>>> {
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("conversation").into());

@@ -27,12 +27,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{
-        Caller, Json, Keyed, Large, Page, Query, SessionPath, decode_cursor, encode_cursor, is_versioned,
-    },
+    extract::{Caller, Json, Keyed, Large, ListParams, ListQuery, Query, SessionPath, is_versioned},
+    page::next_cursor,
     state::AppState,
 };
 
+/// Not a [`Page`](crate::page::Page): older clients look for the list in `sessions`.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionList {
     items: Vec<Session>,
@@ -57,14 +57,14 @@ pub struct SessionFilter {
 /// List sessions
 ///
 /// Pinned ones first, then by when something was last said in them. Filter by status, project and text.
-#[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, Page),
+#[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, ListParams),
     responses((status = 200, description = "Sessions", body = SessionList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     OriginalUri(uri): OriginalUri,
     Query(filter): Query<SessionFilter>,
-    Query(page): Query<Page>,
+    ListQuery { limit, start }: ListQuery<Cursor>,
 ) -> Result<Answer<SessionList>> {
     let status = filter.status.unwrap_or_else(|| "active".to_owned());
     if !["active", "archived", "deleted", "all"].contains(&status.as_str()) {
@@ -72,8 +72,7 @@ pub async fn list(
     }
     let project = filter.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
-    let (limit, skip, cursor) = page.check()?;
-    let after: Option<Cursor> = decode_cursor(cursor)?;
+    let (after, skip) = start.parts();
     let q = filter.q.filter(|q| !q.trim().is_empty());
     let filter = Filter { status, project, q };
     let mut conn = state.ctx.db.read().await?;
@@ -82,9 +81,7 @@ pub async fn list(
         "deleted" => (Vec::new(), 0),
         _ => store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?,
     };
-    let full = items.len() as i64 == limit;
-    let next_cursor =
-        items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
+    let next_cursor = next_cursor(&items, limit, |last| (last.is_pinned, last.updated_at, last.id));
     let sessions = (!is_versioned(uri.path())).then(|| items.clone());
     Ok(Answer(SessionList { items, sessions, total, next_cursor }))
 }

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, DeliveryPath, Keyed, Query, Skips, WebhookPath},
+    extract::{Caller, DeliveryPath, Keyed, NoPages, SkipParams, SkipQuery, WebhookPath},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -42,20 +43,19 @@ pub struct WebhookMade {
     secret: String,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct WebhookList {
-    items: Vec<Webhook>,
-}
+listed!(WebhookList = List<Webhook>);
 
 /// List webhooks
 ///
 /// Their addresses and events; never their secrets.
 #[utoipa::path(get, path = "/webhooks", tag = "webhooks",
     responses((status = 200, description = "Webhooks, without their secrets", body = WebhookList)))]
-pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<WebhookList>> {
-    Ok(Answer(WebhookList {
-        items: store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?,
-    }))
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    _: NoPages,
+) -> Result<Answer<WebhookList>> {
+    Ok(Answer(List::of(store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?)))
 }
 
 /// Create a webhook
@@ -92,30 +92,24 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct DeliveryList {
-    items: Vec<Delivery>,
-}
+listed!(DeliveryList = List<Delivery>);
 
 /// List the deliveries of a webhook, newest first
 ///
 /// What was sent, how often it was tried, and what came back.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Skips),
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), SkipParams),
     responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
 pub async fn deliveries(
     State(state): State<AppState>,
     Caller(caller): Caller,
     WebhookPath(id): WebhookPath,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<DeliveryList>> {
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::webhooks::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("webhook").into());
     }
-    Ok(Answer(DeliveryList {
-        items: store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?,
-    }))
+    Ok(Answer(List::of(store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?)))
 }
 
 /// Send a delivery again

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{memory_id, result_of};
 use crate::{
     error::Result,
-    extract::{Caller, ConflictPath, Json, Prefer, Query, Skips},
+    extract::{Caller, ConflictPath, Json, Prefer, Query, SkipParams, SkipQuery},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -136,18 +136,17 @@ pub struct ConflictFilter {
 /// List conflicts between memories, newest first
 ///
 /// Pairs that contradict each other, with the proposed solution and whether it is still open.
-#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, Skips),
+#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, SkipParams),
     responses((status = 200, description = "Conflicts", body = [ConflictView])))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(filter): Query<ConflictFilter>,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<ConflictView>>> {
     let status = filter.status.map(|word| word.parse::<ConflictStatus>()).transpose();
     let status =
         status.map_err(|_| Error::new(Code::BadQuery, "`status` must be open, resolved or dismissed."))?;
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     let all = memory_conflicts::list(&mut conn, caller.user, status, limit, skip).await?;
     drop(conn);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::result_of;
 use crate::{
     error::Result,
-    extract::{Caller, Keyed, Prefer, Query, Skips},
+    extract::{Caller, Keyed, Prefer, SkipParams, SkipQuery},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -86,14 +86,13 @@ pub struct RunView {
 /// List which parts of conversations were read for memories
 ///
 /// Each with what was found, by which model, and what it cost.
-#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Skips),
+#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(SkipParams),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn runs(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<RunView>>> {
-    let (limit, skip) = page.check()?;
     let runs = extraction::runs(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
     let view = |run: extraction::Run| RunView {
         session_id: run.session_id,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{memory_ids, result_of};
 use crate::{
     error::Result,
-    extract::{Caller, Json, Keyed, Prefer, Query},
+    extract::{Caller, Json, Keyed, NoPages, Prefer, Query},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -84,6 +84,7 @@ pub async fn suggestions(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(query): Query<SuggestionQuery>,
+    _: NoPages,
 ) -> Result<Answer<Vec<Suggestion>>> {
     let limit = query.limit.unwrap_or(10);
     if !(1..=50).contains(&limit) {

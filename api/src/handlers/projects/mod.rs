@@ -16,40 +16,33 @@ use rapport_common::{
     store::{self, projects::Project},
     usecase::projects::{self, ProjectDraft},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::chat::mark_replayed;
 use crate::{
     error::Result,
-    extract::{Caller, Json, Keyed, Page, ProjectPath, Query, decode_cursor, encode_cursor},
+    extract::{Caller, Json, Keyed, ListParams, ListQuery, ProjectPath, Query},
+    page::{Page, Total, listed},
     policy::Content,
     state::AppState,
 };
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct ProjectList {
-    items: Vec<Project>,
-    total: i64,
-    next_cursor: Option<String>,
-}
+listed!(ProjectList = Page<Project>, Total::Always);
 
 /// List projects, newest first
 ///
 /// Your projects with their defaults.
-#[utoipa::path(get, path = "/projects", tag = "projects", params(Page),
+#[utoipa::path(get, path = "/projects", tag = "projects", params(ListParams),
     responses((status = 200, description = "Projects", body = ProjectList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    ListQuery { limit, start }: ListQuery<ProjectId>,
 ) -> Result<Answer<ProjectList>> {
-    let (limit, skip, cursor) = page.check()?;
-    let before: Option<ProjectId> = decode_cursor(cursor)?;
+    let (before, skip) = start.parts();
     let mut conn = state.ctx.db.read().await?;
     let (items, total) = store::projects::list(&mut conn, caller.user, before, limit, skip).await?;
-    let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(ProjectList { items, total, next_cursor }))
+    Ok(Answer(Page::of(items, limit, |last| last.id).with_total(Some(total))))
 }
 
 /// `null` takes a default away; what is absent stays.

@@ -23,15 +23,13 @@ use serde_json::Value;
 
 use crate::{
     error::Result,
-    extract::{Caller, Json, Keyed, ProjectPath, PromptPath},
+    extract::{Caller, Json, Keyed, NoPages, ProjectPath, PromptPath},
     handlers::chat::mark_replayed,
+    page::{List, listed},
     state::AppState,
 };
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct PromptList {
-    items: Vec<Prompt>,
-}
+listed!(PromptList = List<Prompt>);
 
 /// List a project's prompts
 ///
@@ -42,10 +40,11 @@ pub async fn list_prompts(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
+    _: NoPages,
 ) -> Result<Answer<PromptList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::get(&mut conn, caller.user, id).await?;
-    Ok(Answer(PromptList { items: store::projects::prompts(&mut conn, caller.user, id).await? }))
+    Ok(Answer(List::of(store::projects::prompts(&mut conn, caller.user, id).await?)))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -145,10 +144,7 @@ pub async fn delete_prompt(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct VersionList {
-    items: Vec<PromptVersion>,
-}
+listed!(VersionList = List<PromptVersion>);
 
 /// List the versions of a prompt, newest first
 ///
@@ -161,10 +157,11 @@ pub async fn versions(
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
     PromptPath(prompt): PromptPath,
+    _: NoPages,
 ) -> Result<Answer<VersionList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::prompt_in(&mut conn, caller.user, id, prompt).await?;
-    Ok(Answer(VersionList { items: store::projects::versions(&mut conn, caller.user, prompt).await? }))
+    Ok(Answer(List::of(store::projects::versions(&mut conn, caller.user, prompt).await?)))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
