@@ -16,7 +16,7 @@ pub mod usecase;
 
 pub use context::Context;
 pub use rapport_core::{
-    Error, Result, clock, domain, error, files, last_event, plain, secret, settings, telemetry,
+    Error, Result, clock, domain, error, files, last_event, plain, problems, secret, settings, telemetry,
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};

@@ -8,8 +8,9 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use rapport_common::{
+    problems::Problems,
     store::keys::ApiKey,
-    usecase::keys::{self, NewKey},
+    usecase::keys::{self, Bounds},
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +71,12 @@ pub async fn create(
     Keyed(body, repeatable): Keyed<NewKeyBody>,
 ) -> Result<Response> {
     let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
-    let new = NewKey { name, scopes, expires_at, monthly_tokens };
-    let made = keys::create(&state.ctx, &caller, new, repeatable.as_ref(), Some(&address)).await?;
+    let bounds = Bounds { scopes, expires_at, monthly_tokens };
+    let mut problems = Problems::default();
+    let name = problems.checked("name", Some(name));
+    bounds.check(&mut problems);
+    let name = problems.unless_wrong(name)?;
+    let made = keys::create(&state.ctx, &caller, name, bounds, repeatable.as_ref(), Some(&address)).await?;
     let (key_info, key, replayed) = made;
     let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info, key })).into_response();
     super::chat::mark_replayed(&mut response, replayed);

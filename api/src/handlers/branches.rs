@@ -12,6 +12,7 @@ use rapport_common::{
         ids::{MessageId, SessionId},
         message::Role,
     },
+    problems::Problems,
     store::{self, branches::Variant},
     usecase::branch::{self, Again},
 };
@@ -69,7 +70,7 @@ pub async fn branch(
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let from: MessageId = body.from_message_id.parse().map_err(|_| Error::not_found("message"))?;
     let chat = match body.new_message {
-        Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(trace, None)?),
+        Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(&state.ctx, trace, None)?),
         None => None,
     };
     let (made, replayed) =
@@ -124,7 +125,11 @@ pub async fn regenerate(
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let message =
         body.message_id.map(|id| id.parse().map_err(|_| Error::not_found("message"))).transpose()?;
-    let again = Again { provider: body.provider, model: body.model, temperature: body.temperature };
+    let mut problems = Problems::default();
+    let model = problems.checked("model", body.model);
+    let again = Again { provider: body.provider, model, temperature: body.temperature };
+    again.check(&state.ctx, &mut problems);
+    problems.done()?;
     let (job, replayed) =
         branch::regenerate(&state.ctx, &caller, session, message, again, repeatable.as_ref()).await?;
     let id = job.id;

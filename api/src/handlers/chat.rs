@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    Error, auth,
+    Context, Error, auth,
     domain::{
         event::EventId,
         ids::{ProjectId, SessionId},
@@ -20,10 +20,11 @@ use rapport_common::{
     follow::{Ear, Waited, wait_started},
     jobs::payload::ToolChoice,
     last_event::is_fallback,
+    problems::Problems,
     store,
     usecase::{
         repeat::Repeatable,
-        send_message::{Accepted, NewChat, OnBusy, send_message},
+        send_message::{Accepted, Asked, NewChat, OnBusy, send_message},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ pub struct ChatReply {
 
 impl ChatBody {
     /// What the body asks for. Foreign ids are 404 before anything else is looked at.
-    pub fn new_chat(self, trace: Trace, repeatable: Option<Repeatable>) -> Result<NewChat> {
+    pub fn new_chat(self, ctx: &Context, trace: Trace, repeatable: Option<Repeatable>) -> Result<NewChat> {
         let session = match self.session_id.as_deref() {
             None => None,
             Some(text) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
@@ -113,14 +114,19 @@ impl ChatBody {
                 return Err(Error::field("on_busy", Wrong::Either(&["queue", "reject", "interrupt"])).into());
             }
         };
+        let mut problems = Problems::default();
+        let message = problems.checked("message", Some(self.message));
+        let model = problems.checked("model", self.model);
+        let Self { temperature, max_tokens, .. } = self;
+        Asked { provider: self.provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
         Ok(NewChat {
-            message: self.message,
+            message: problems.unless_wrong(message)?,
             session,
             project,
             provider: self.provider,
-            model: self.model,
-            temperature: self.temperature,
-            max_tokens: self.max_tokens,
+            model,
+            temperature,
+            max_tokens,
             enable_memory: self.enable_memory,
             fallback: self.fallback,
             tools,
@@ -175,7 +181,7 @@ pub async fn chat(
     prefer: Prefer,
     Keyed(body, repeatable): Keyed<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, repeatable.map(as_said))?;
+    let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let wait = match prefer {
         Prefer { wait: Some(seconds), .. } => Duration::from_secs(seconds),
@@ -283,7 +289,7 @@ pub async fn chat_stream(
     Query(query): Query<StreamQuery>,
     Keyed(body, repeatable): Keyed<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, repeatable.map(as_said))?;
+    let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
     let slot = state.slots.take(caller.user, "sse")?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let mut response = if accepted.replayed {

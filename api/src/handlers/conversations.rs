@@ -11,6 +11,7 @@ use rapport_common::{
     domain::{
         ids::{MessageId, SessionId},
         message::{Message, Role},
+        texts::Title,
     },
     follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
@@ -44,7 +45,8 @@ pub struct ConversationList {
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct NewConversation {
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
 }
 
 /// Start a conversation
@@ -67,7 +69,7 @@ pub async fn create(
         Keyed(NewConversation::default(), Repeatable::of(key, ""))
     };
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), None, repeatable.as_ref()).await?;
+        sessions::create(&state.ctx, caller.user, body.title, None, repeatable.as_ref()).await?;
     let conversation =
         Conversation { id: session.id, title: session.title, message_count: session.message_count };
     let mut response = (StatusCode::CREATED, Answer(conversation)).into_response();
@@ -150,7 +152,7 @@ pub async fn send(
     Json(body): Json<NewLine>,
 ) -> Result<Response> {
     let chat = ChatBody { message: body.content, session_id: Some(id.to_string()), ..ChatBody::default() };
-    let new = chat.new_chat(trace, None).map_err(|Failure(error)| named_content(error))?;
+    let new = chat.new_chat(&state.ctx, trace, None).map_err(|Failure(error)| named_content(error))?;
     let accepted = send_message(&state.ctx, &caller, new).await.map_err(named_content)?;
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;

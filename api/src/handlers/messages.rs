@@ -10,7 +10,7 @@ use rapport_common::{
         ids::{MemoryId, MessageId, SessionId},
         memory::Memory,
         message::Message,
-        texts,
+        texts::Comment,
     },
     error::{Code, Wrong},
     store::{self, Querier},
@@ -122,7 +122,8 @@ pub struct FeedbackBody {
     #[schema(example = "up")]
     rating: String,
     /// At most 2,000 characters.
-    comment: Option<String>,
+    #[schema(value_type = Option<String>)]
+    comment: Option<Comment>,
 }
 
 /// Rate an answer
@@ -138,9 +139,6 @@ pub async fn feedback(
 ) -> Result<StatusCode> {
     if !["up", "down"].contains(&body.rating.as_str()) {
         return Err(Error::field("rating", Wrong::Either(&["up", "down"])).into());
-    }
-    if body.comment.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
-        return Err(Error::field("comment", Wrong::Text { min: 0, max: 2_000 }).into());
     }
     let at = rapport_common::clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let value = json!({"rating": body.rating, "comment": body.comment, "at": at});

@@ -12,6 +12,7 @@ use rapport_common::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId},
         session::Session,
+        texts::Title,
     },
     error::Code,
     store::{
@@ -32,7 +33,7 @@ use crate::{
     state::AppState,
 };
 
-/// Not a [`Page`](crate::page::Page): older clients look for the list in `sessions`.
+// Not a `Page`: older clients look for the list in `sessions`.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionList {
     items: Vec<Session>,
@@ -89,7 +90,8 @@ pub async fn list(
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct NewSession {
     /// 1-200 characters; without one the first message names the session.
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
     project_id: Option<String>,
 }
 
@@ -107,8 +109,7 @@ pub async fn create(
     let project = body.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), project, repeatable.as_ref())
-            .await?;
+        sessions::create(&state.ctx, caller.user, body.title, project, repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(session)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
@@ -144,8 +145,8 @@ pub async fn get(
 /// What to change; what is not named stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct SessionChange {
-    #[schema(example = "Trip to Dhaka")]
-    title: Option<String>,
+    #[schema(value_type = Option<String>, example = "Trip to Dhaka")]
+    title: Option<Title>,
     is_pinned: Option<bool>,
     /// `active` or `archived`.
     #[schema(example = "archived")]
@@ -211,7 +212,8 @@ pub struct ImportedTurn {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct ImportSession {
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
     /// 1-5,000, in order.
     messages: Vec<ImportedTurn>,
 }
@@ -244,9 +246,8 @@ pub async fn import(
         name: turn.name,
         created_at: turn.created_at,
     });
-    let turns: Vec<NewTurn> = turns.collect();
     let imported =
-        import_session(&state.ctx, caller.user, body.title.as_deref(), &turns, repeatable.as_ref()).await?;
+        import_session(&state.ctx, caller.user, body.title, turns.collect(), repeatable.as_ref()).await?;
     let (session, message_ids, replayed) = imported;
     let answer = SessionImported { session_id: session.id, session, message_ids };
     let mut response = (StatusCode::CREATED, Answer(answer)).into_response();

@@ -248,7 +248,7 @@ async fn handle(
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
             let repeatable = Repeatable::of(command.idempotency_key, text.to_owned());
-            let new = body.new_chat(trace, repeatable.map(as_said))?;
+            let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
             let accepted = send_message(&state.ctx, caller, new).await?;
             if accepted.replayed {
                 let job = load(state, caller, accepted.job).await?;

@@ -7,6 +7,7 @@ pub mod error;
 pub mod files;
 pub mod last_event;
 pub mod plain;
+pub mod problems;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;

@@ -11,9 +11,11 @@ use crate::{
     domain::{
         idempotency::IdempotencyKey,
         ids::{LoginId, UserId},
-        user::{User, name_problem, normalise_email, normalise_login, normalise_username},
+        texts::PersonName,
+        user::{User, normalise_email, normalise_login, normalise_username},
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
+    problems::Problems,
     store::{self, Tx, idempotency::First, users::NewUser},
     usecase::{look_alike, repeat::mismatch, throttle::Throttle},
 };
@@ -43,40 +45,37 @@ pub struct Registration {
 struct Checked {
     email: Option<String>,
     username: Option<String>,
-    name: Option<String>,
+    name: Option<PersonName>,
 }
 
 fn check(ctx: &Context, registration: &Registration) -> Result<Checked> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
+    let mut problems = Problems::default();
     let present = |text: &Option<String>| {
         text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
     let email = present(&registration.email).and_then(|text| {
         let email = normalise_email(&text);
         if email.is_none() {
-            problem("email", Wrong::Email);
+            problems.add("email", Wrong::Email);
         }
         email
     });
     let username = present(&registration.username).and_then(|text| {
         let username = normalise_username(&text);
         if username.is_none() {
-            problem("username", Wrong::Username);
+            problems.add("username", Wrong::Username);
         }
         username
     });
     if present(&registration.email).is_none() && present(&registration.username).is_none() {
-        problem("email", Wrong::ThisOr("username"));
+        problems.add("email", Wrong::ThisOr("username"));
     }
-    let name = present(&registration.name);
-    if let Some(wrong) = name.as_deref().and_then(name_problem) {
-        problem("name", wrong);
-    }
+    let name = problems.checked("name", present(&registration.name));
     if let Some(wrong) = ctx.auth.passwords.problem(&registration.password) {
-        problem("password", wrong);
+        problems.add("password", wrong);
     }
-    if errors.is_empty() { Ok(Checked { email, username, name }) } else { Err(Error::fields(errors)) }
+    problems.done()?;
+    Ok(Checked { email, username, name })
 }
 
 /// Makes an account and signs it in. `true` when this answers a repeated request with the same key.
@@ -88,7 +87,7 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     let mut tx = ctx.db.begin().await?;
     if let Some(key) = &registration.idempotency_key {
         let known = identity(ctx, key, &email, &username);
-        let hash = request_hash(ctx, &registration.password, &name);
+        let hash = request_hash(ctx, &registration.password, name.as_deref());
         let first =
             store::idempotency::claim(&mut tx, "register", &known, &hash, &id.to_string(), now).await?;
         if let Some(first) = first {
@@ -100,6 +99,7 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     if let Some(username) = &username {
         look_alike::refuse(&mut tx, id, username).await?;
     }
+    let name = name.map(PersonName::into_string);
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
     store::users::insert(&mut tx, &new).await.map_err(taken)?;
     let user =
@@ -121,8 +121,8 @@ fn identity(
     IdempotencyKey::of_digest(&ctx.auth.digest(&parts))
 }
 
-fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8> {
-    let name = name.clone().unwrap_or_default();
+fn request_hash(ctx: &Context, password: &str, name: Option<&str>) -> Vec<u8> {
+    let name = name.unwrap_or_default();
     ctx.auth.digest(&[b"register", password.as_bytes(), name.as_bytes()])
 }
 

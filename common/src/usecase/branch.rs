@@ -9,13 +9,15 @@ use crate::{
         ids::{JobId, MessageId, SessionId, UserId},
         job::{Job, JobKind},
         message::Role,
+        texts::ModelName,
     },
     error::{Code, Wrong},
     jobs::payload::{self, ChatPayload},
+    problems::Problems,
     store::{self, branches, jobs::NewJob},
     usecase::{
         repeat::{Repeatable, repeated},
-        send_message::{Accepted, NewChat, send_message},
+        send_message::{Accepted, Asked, NewChat, send_message},
     },
 };
 
@@ -73,8 +75,16 @@ pub async fn branch(
 #[derive(Debug, Clone, Default)]
 pub struct Again {
     pub provider: Option<String>,
-    pub model: Option<String>,
+    pub model: Option<ModelName>,
     pub temperature: Option<f64>,
+}
+
+impl Again {
+    pub fn check(&self, ctx: &Context, problems: &mut Problems) {
+        let Self { provider, temperature, .. } = self;
+        Asked { provider: provider.as_deref(), temperature: *temperature, max_tokens: None }
+            .check(ctx, problems);
+    }
 }
 
 /// Has a question answered once more; the new answer takes the old one's place, which stays as a variant.
@@ -87,14 +97,9 @@ pub async fn regenerate(
     repeatable: Option<&Repeatable>,
 ) -> Result<(Job, bool)> {
     let user = caller.user;
-    let probe = NewChat {
-        message: "x".to_owned(),
-        provider: again.provider.clone(),
-        model: again.model.clone(),
-        temperature: again.temperature,
-        ..NewChat::default()
-    };
-    super::send_message::check(ctx, &probe)?;
+    let mut problems = Problems::default();
+    again.check(ctx, &mut problems);
+    problems.done()?;
     ctx.depths.admit(JobKind::Chat.queue(), ctx.settings.queue.max_depth)?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
@@ -142,7 +147,7 @@ pub async fn regenerate(
             .provider
             .or(before.as_ref().map(|old| old.provider.clone()))
             .unwrap_or_else(unspecified),
-        model: again.model.or(before.as_ref().and_then(|old| old.model.clone())),
+        model: again.model.map(ModelName::into_string).or(before.as_ref().and_then(|old| old.model.clone())),
         temperature: again.temperature.or(before.as_ref().and_then(|old| old.temperature)),
         max_tokens: before.as_ref().and_then(|old| old.max_tokens),
         enable_memory: before.as_ref().and_then(|old| old.enable_memory),

@@ -9,11 +9,12 @@ use crate::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::{JobStatus, Queue},
-        message::MESSAGE_MAX,
         session::first_words,
+        texts::{MessageText, ModelName},
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
     jobs::payload::{self, ChatPayload, ToolChoice},
+    problems::Problems,
     store::{
         self, Tx,
         chats::{Question, accept},
@@ -37,14 +38,14 @@ pub enum OnBusy {
     Interrupt,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct NewChat {
-    pub message: String,
+    pub message: MessageText,
     pub session: Option<SessionId>,
     /// Of a new session; of one there is, it must be its own.
     pub project: Option<ProjectId>,
     pub provider: Option<String>,
-    pub model: Option<String>,
+    pub model: Option<ModelName>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
@@ -77,41 +78,34 @@ impl Accepted {
     }
 }
 
-/// What can be said of a request without looking at anything stored.
-pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
-    check_fields(ctx, chat)?;
-    check_tools(ctx, chat)
+/// How an answer is asked for.
+pub struct Asked<'a> {
+    pub provider: Option<&'a str>,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
 }
 
-fn check_fields(ctx: &Context, chat: &NewChat) -> Result<()> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
-    let length = chat.message.trim().chars().count();
-    if length == 0 {
-        problem("message", Wrong::Empty);
+impl Asked<'_> {
+    /// What can be said of it without looking at anything stored.
+    pub fn check(&self, ctx: &Context, problems: &mut Problems) {
+        if self.provider.is_some_and(|provider| !ctx.providers.has(provider)) {
+            problems.add("provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
+        }
+        let fits = self.temperature.is_none_or(|temperature| (0.0..=2.0).contains(&temperature));
+        problems.unless(fits, "temperature", Wrong::Range { min: 0, max: 2 });
+        let fits = self.max_tokens.is_none_or(|max| (1..=1_000_000).contains(&max));
+        problems.unless(fits, "max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
     }
-    if length > MESSAGE_MAX {
-        problem("message", Wrong::TooLong { max: MESSAGE_MAX, length });
-    }
-    if chat.message.contains('\0') {
-        problem("message", Wrong::Nul);
-    }
-    if let Some(provider) = &chat.provider
-        && !ctx.providers.has(provider)
-    {
-        problem("provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
-    }
-    if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0'))
-    {
-        problem("model", Wrong::Text { min: 1, max: 200 });
-    }
-    if chat.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-        problem("temperature", Wrong::Range { min: 0, max: 2 });
-    }
-    if chat.max_tokens.is_some_and(|max| !(1..=1_000_000).contains(&max)) {
-        problem("max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
-    }
-    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+}
+
+/// The same of a whole message, whose texts were checked where they were made.
+pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
+    let mut problems = Problems::default();
+    let NewChat { provider, temperature, max_tokens, .. } = chat;
+    let (temperature, max_tokens) = (*temperature, *max_tokens);
+    Asked { provider: provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
+    problems.done()?;
+    check_tools(ctx, chat)
 }
 
 fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
@@ -154,7 +148,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         fallback: chat.fallback,
     };
     choice::check(ctx, &mut tx, caller.user, named).await?;
-    let text = chat.message.trim();
+    let text = &*chat.message;
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
     let payload = ChatPayload {
@@ -162,7 +156,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         seq: 0, // taken with the session's row, in the statement that stores it
         answer_id: MessageId::new(),
         provider: chat.provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
-        model: chat.model,
+        model: chat.model.map(ModelName::into_string),
         temperature: chat.temperature,
         max_tokens: chat.max_tokens.map(|max| max as u32),
         enable_memory: chat.enable_memory,

@@ -7,6 +7,7 @@ use rapport_common::{
     domain::{
         ids::{ConflictId, MemoryId},
         memory::{Actor, ConflictStatus, Judgement, MemoryView},
+        texts::Content,
     },
     error::{Code, Wrong},
     jobs::payload::ConsolidationPayload,
@@ -159,7 +160,8 @@ pub struct ResolveBody {
     #[schema(example = "mem_06dqz6ef8swq1bnx1rc6a2k8t4")]
     keep: String,
     /// Better words for the one that is kept.
-    correct_content: Option<String>,
+    #[schema(value_type = Option<String>)]
+    correct_content: Option<Content>,
 }
 
 /// Resolve a conflict
@@ -183,7 +185,7 @@ pub async fn resolve(
         })?),
     };
     let resolved =
-        conflicts::resolve(&state.ctx, caller.user, id, &keep, body.correct_content.as_deref()).await?;
+        conflicts::resolve(&state.ctx, caller.user, id, &keep, body.correct_content.as_ref()).await?;
     let view = views(&state, caller.user, vec![resolved]).await?.pop();
     Ok(Answer(view.ok_or_else(|| Error::not_found("conflict"))?))
 }

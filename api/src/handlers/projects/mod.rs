@@ -13,6 +13,7 @@ use rapport_common::{
     Error,
     domain::{ids::ProjectId, patch::Patch},
     error::Code,
+    problems::Problems,
     store::{self, projects::Project},
     usecase::projects::{self, ProjectDraft},
 };
@@ -65,10 +66,21 @@ pub struct ProjectBody {
     fallback: Option<bool>,
 }
 
-impl From<ProjectBody> for ProjectDraft {
-    fn from(body: ProjectBody) -> Self {
-        let ProjectBody { name, description, default_provider, default_model, temperature, fallback } = body;
-        Self { name, description, default_provider, default_model, temperature, fallback }
+impl ProjectBody {
+    fn draft(self) -> Result<ProjectDraft> {
+        let ProjectBody { name, description, default_provider, default_model, temperature, fallback } = self;
+        let mut problems = Problems::default();
+        let draft = ProjectDraft {
+            name: problems.checked("name", name),
+            description: problems.checked("description", description),
+            default_provider,
+            default_model: problems.patched("default_model", default_model),
+            temperature,
+            fallback,
+        };
+        draft.check(&mut problems);
+        problems.done()?;
+        Ok(draft)
     }
 }
 
@@ -84,7 +96,7 @@ pub async fn create(
     Keyed(body, repeatable): Keyed<ProjectBody>,
 ) -> Result<Response> {
     let (project, replayed) =
-        projects::create(&state.ctx, caller.user, body.into(), repeatable.as_ref()).await?;
+        projects::create(&state.ctx, caller.user, body.draft()?, repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(project)).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)
@@ -114,7 +126,7 @@ pub async fn change(
     ProjectPath(id): ProjectPath,
     Json(body): Json<ProjectBody>,
 ) -> Result<Answer<Project>> {
-    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?))
+    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.draft()?).await?))
 }
 
 /// Change a project (same as PATCH)

@@ -8,7 +8,7 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::ids::PromptId,
+    domain::{ids::PromptId, texts::Name},
     store::{
         self,
         projects::{Prompt, PromptVersion},
@@ -50,8 +50,8 @@ pub async fn list_prompts(
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct PromptBody {
     /// 1-100 characters.
-    #[schema(example = "support")]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, example = "support")]
+    name: Option<Name>,
     /// A template: `{{ user.name }}`, `{{ date }}`, `{{ memories }}`, `{{ project.name }}`, and its own variables. Another text
     /// is another version.
     #[schema(example = "You help {{ user.name }} with {{ product }}.")]

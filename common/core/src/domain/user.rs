@@ -80,12 +80,6 @@ pub fn normalise_login(text: &str) -> Option<String> {
     if text.contains('@') { normalise_email(text) } else { normalise_username(text) }
 }
 
-/// What is wrong with a person's name, or `None`.
-pub fn name_problem(name: &str) -> Option<Wrong> {
-    (!(2..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))
-        .then_some(Wrong::Line { min: 2, max: 100 })
-}
-
 /// What a new password must have (`PASSWORD__…`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordRules {

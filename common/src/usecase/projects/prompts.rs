@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
-use super::{get, name_problem};
+use super::get;
 use crate::{
     Context, Error, Result,
     chat::template,
     clock,
     domain::{
         ids::{ProjectId, PromptId, UserId},
-        texts,
+        texts::{self, Name},
     },
     error::{Code, Wrong},
     store::{
@@ -25,7 +25,7 @@ const PROMPTS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Default)]
 pub struct PromptDraft {
-    pub name: Option<String>,
+    pub name: Option<Name>,
     pub content: Option<String>,
     pub variables: Option<Value>,
     pub is_active: Option<bool>,
@@ -68,9 +68,6 @@ pub async fn create_prompt(
     repeatable: Option<&Repeatable>,
 ) -> Result<(Prompt, bool)> {
     let name = draft.name.ok_or_else(|| Error::field("name", Wrong::Required))?;
-    if let Some(wrong) = name_problem(&name) {
-        return Err(Error::field("name", wrong));
-    }
     let content = draft.content.ok_or_else(|| Error::field("content", Wrong::Required))?;
     let variables = draft.variables.unwrap_or_else(|| json!({}));
     check_variables(&variables)?;
@@ -94,7 +91,7 @@ pub async fn create_prompt(
     let prompt = Prompt {
         id,
         project_id: project,
-        name: name.trim().to_owned(),
+        name: name.into_string(),
         content,
         version: 1,
         variables: Json(variables),
@@ -146,9 +143,6 @@ pub async fn change_prompt(
     if draft.content.is_some() && draft.version.is_some() {
         return Err(Error::field("version", Wrong::NotWith("content")));
     }
-    if let Some(wrong) = draft.name.as_deref().and_then(name_problem) {
-        return Err(Error::field("name", wrong));
-    }
     // Checked before the transaction, which others wait for.
     let mut checked = prompt_in(&mut ctx.db.read().await?, user, project, id).await?;
     edit(&mut ctx.db.read().await?, user, &mut checked, &draft).await?;
@@ -171,7 +165,7 @@ pub async fn change_prompt(
         projects::insert_version(&mut tx, id, prompt.version, &prompt.content, now).await?;
     }
     if let Some(name) = draft.name {
-        prompt.name = name.trim().to_owned();
+        prompt.name = name.into_string();
     }
     if let Some(is_active) = draft.is_active {
         if is_active && !prompt.is_active {

@@ -6,7 +6,7 @@ mod privacy;
 mod verdict;
 
 pub use delete::{Doomed, delete, delete_many};
-pub use draft::{Draft, content_problem};
+pub use draft::Draft;
 pub use privacy::set_privacy;
 pub use verdict::{Action, Verdict, verify, verify_many};
 
@@ -41,11 +41,10 @@ pub async fn add(
     draft: Draft,
     repeatable: Option<&Repeatable>,
 ) -> Result<(Memory, Added)> {
-    draft.check()?;
+    draft.checked()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
-    let mut memory =
-        Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
+    let mut memory = Memory::new(user, &content, MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
     if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", repeatable, memory.id).await? {
         return Ok((changes.get(first).await?, Added::Replayed));
     }
@@ -84,7 +83,7 @@ pub async fn propose(
     source: (SessionId, MessageId),
     draft: Draft,
 ) -> Result<(bool, &'static str)> {
-    draft.check()?;
+    draft.checked()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let norm = text::normalise(&content);
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
@@ -95,7 +94,7 @@ pub async fn propose(
         let rejected = known.status == MemoryStatus::Rejected;
         return Ok((false, if rejected { "the user does not want this remembered" } else { "it is known" }));
     }
-    let mut memory = Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Pending, changes.now);
+    let mut memory = Memory::new(user, &content, MemoryType::Fact, MemoryStatus::Pending, changes.now);
     draft.apply(&mut memory);
     // A model's word: neither quoted nor explicit.
     (memory.session_id, memory.message_id) = (Some(source.0), Some(source.1));
@@ -107,7 +106,7 @@ pub async fn propose(
 
 /// Changes what a memory says of its fact. What was merged or superseded is history and stays.
 pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> Result<Memory> {
-    draft.check()?;
+    draft.checked()?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let before = changes.get(id).await?;
     refuse_history(&before)?;
