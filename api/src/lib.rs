@@ -1,5 +1,7 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
+#![deny(clippy::too_many_lines)]
+
 mod content;
 mod error;
 mod examples;

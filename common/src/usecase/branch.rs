@@ -85,6 +85,28 @@ impl Again {
         Asked { provider: provider.as_deref(), temperature: *temperature, max_tokens: None }
             .check(ctx, problems);
     }
+
+    /// The question as it was asked the first time, but for what differs now.
+    fn payload(self, caller: &Caller, question: &Question, before: Option<ChatPayload>) -> ChatPayload {
+        let Self { provider, model, temperature } = self;
+        let provider = provider.or(before.as_ref().map(|old| old.provider.clone()));
+        let model = model.map(ModelName::into_string);
+        ChatPayload {
+            message_id: question.id,
+            seq: question.seq,
+            answer_id: MessageId::new(),
+            provider: provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
+            model: model.or(before.as_ref().and_then(|old| old.model.clone())),
+            temperature: temperature.or(before.as_ref().and_then(|old| old.temperature)),
+            max_tokens: before.as_ref().and_then(|old| old.max_tokens),
+            enable_memory: before.as_ref().and_then(|old| old.enable_memory),
+            fallback: before.as_ref().and_then(|old| old.fallback),
+            tools: before.and_then(|old| old.tools),
+            again: true,
+            api_key: caller.key().map(|key| key.to_string()),
+            without_memory: !caller.may("memory"),
+        }
+    }
 }
 
 /// Has a question answered once more; the new answer takes the old one's place, which stays as a variant.
@@ -119,44 +141,13 @@ pub async fn regenerate(
     // Takes the session's row: what is sent meanwhile comes behind.
     let order = store::sessions::take_order(&mut tx, user, session, now).await?;
     let order = order.ok_or_else(|| Error::not_found("session"))?;
-    let message = match message {
-        Some(message) => Some(message),
-        None => branches::last_question(&mut tx, user, session).await?,
-    };
-    let message = message.ok_or_else(|| Error::not_found("message"))?;
-    let place =
-        branches::find(&mut tx, user, session, message).await?.ok_or_else(|| Error::not_found("message"))?;
-    if place.role != Role::User {
-        return Err(Error::field("message_id", Wrong::Unfit("must be a user's message")));
-    }
-    if place.session_id != session {
-        let detail =
-            "This message belongs to the conversation this one branched from: answer it again there.";
-        return Err(Error::new(Code::Conflict, detail));
-    }
+    let question = question(&mut tx, user, session, message).await?;
     let open = store::jobs::open_in_session(&mut tx, user, session).await?;
     if !open.is_empty() {
         return Err(Error::new(Code::SessionBusy, "The session is answering a message.").retry_after(1));
     }
-    let before = old_payload(&mut tx, user, message).await?;
-    let payload = ChatPayload {
-        message_id: message,
-        seq: place.seq,
-        answer_id: MessageId::new(),
-        provider: again
-            .provider
-            .or(before.as_ref().map(|old| old.provider.clone()))
-            .unwrap_or_else(unspecified),
-        model: again.model.map(ModelName::into_string).or(before.as_ref().and_then(|old| old.model.clone())),
-        temperature: again.temperature.or(before.as_ref().and_then(|old| old.temperature)),
-        max_tokens: before.as_ref().and_then(|old| old.max_tokens),
-        enable_memory: before.as_ref().and_then(|old| old.enable_memory),
-        fallback: before.as_ref().and_then(|old| old.fallback),
-        tools: before.and_then(|old| old.tools),
-        again: true,
-        api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may("memory"),
-    };
+    let before = old_payload(&mut tx, user, question.id).await?;
+    let payload = again.payload(caller, &question, before);
     let mut new = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     new.id = id;
     let new = new.of_user(user).in_session(session, Some(order));
@@ -167,8 +158,34 @@ pub async fn regenerate(
     Ok((job, false))
 }
 
-pub fn unspecified() -> String {
-    crate::jobs::payload::UNSPECIFIED.to_owned()
+/// The message that is answered once more.
+struct Question {
+    id: MessageId,
+    seq: i64,
+}
+
+/// The user's message that is named, or the last one.
+async fn question(
+    tx: &mut store::Tx,
+    user: UserId,
+    session: SessionId,
+    message: Option<MessageId>,
+) -> Result<Question> {
+    let gone = || Error::not_found("message");
+    let id = match message {
+        Some(message) => message,
+        None => branches::last_question(tx, user, session).await?.ok_or_else(gone)?,
+    };
+    let place = branches::find(tx, user, session, id).await?.ok_or_else(gone)?;
+    if place.role != Role::User {
+        return Err(Error::field("message_id", Wrong::Unfit("must be a user's message")));
+    }
+    if place.session_id != session {
+        let detail =
+            "This message belongs to the conversation this one branched from: answer it again there.";
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    Ok(Question { id, seq: place.seq })
 }
 
 /// How the question was asked the first time; an imported one never was.

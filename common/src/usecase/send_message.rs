@@ -151,21 +151,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let text = &*chat.message;
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
-    let payload = ChatPayload {
-        message_id: message,
-        seq: 0, // taken with the session's row, in the statement that stores it
-        answer_id: MessageId::new(),
-        provider: chat.provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
-        model: chat.model.map(ModelName::into_string),
-        temperature: chat.temperature,
-        max_tokens: chat.max_tokens.map(|max| max as u32),
-        enable_memory: chat.enable_memory,
-        fallback: chat.fallback,
-        tools: chat.tools,
-        again: false,
-        api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may("memory"),
-    };
+    let payload = payload_of(caller, &chat, message);
     let question = Question {
         user: caller.user,
         session,
@@ -191,6 +177,25 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
     }
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// What the worker is told. `seq` is taken with the session's row, in the statement that stores it.
+fn payload_of(caller: &Caller, chat: &NewChat, message: MessageId) -> ChatPayload {
+    ChatPayload {
+        message_id: message,
+        seq: 0,
+        answer_id: MessageId::new(),
+        provider: chat.provider.clone().unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
+        model: chat.model.as_deref().map(str::to_owned),
+        temperature: chat.temperature,
+        max_tokens: chat.max_tokens.map(|max| max as u32),
+        enable_memory: chat.enable_memory,
+        fallback: chat.fallback,
+        tools: chat.tools.clone(),
+        again: false,
+        api_key: caller.key().map(|key| key.to_string()),
+        without_memory: !caller.may("memory"),
+    }
 }
 
 /// How long the outcome of a commit is looked for.

@@ -69,9 +69,8 @@ pub async fn add_difference(
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     let mut ended_before = 0;
     for one in &read.prepared {
-        let became =
-            facts::store(ctx, &mut changes, session, std::slice::from_ref(one), &read.known, settings)
-                .await?;
+        let from = facts::Told { session, known: &read.known, settings };
+        let became = facts::store(ctx, &mut changes, from, std::slice::from_ref(one)).await?;
         let fact = &one.fact;
         let told = json!({"content": fact.text, "memory_type": fact.memory_type, "slot": fact.slot, "quote": fact.quote,
             "message_id": fact.message});
