@@ -1,5 +1,7 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
+#![deny(clippy::too_many_lines)]
+
 mod bodies;
 mod content;
 mod error;
@@ -8,6 +10,7 @@ mod extract;
 mod handlers;
 mod layers;
 mod openapi;
+mod page;
 pub mod policy;
 mod problem;
 mod routes;

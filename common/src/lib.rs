@@ -6,6 +6,8 @@
 //! The crates below stand in layers, and a lower one does not know those above: `core`; `rules` and `redis`; `store` and
 //! `providers`; `queue` and `vectors`; this one.
 
+#![deny(clippy::too_many_lines)]
+
 pub mod auth;
 pub mod context;
 pub mod follow;
@@ -17,7 +19,7 @@ pub mod wiring;
 
 pub use context::Context;
 pub use rapport_core::{
-    Error, Result, clock, domain, error, files, last_event, plain, row, secret, settings, telemetry,
+    Error, Result, clock, domain, error, files, last_event, plain, problems, row, secret, settings, telemetry,
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};

@@ -6,8 +6,8 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::event::EventId,
-    error::{Code, Wrong},
+    domain::{event::EventId, idempotency::IdempotencyKey},
+    error::Code,
     telemetry::trace::TraceContext,
 };
 
@@ -48,27 +48,26 @@ impl FromRequestParts<AppState> for Prefer {
     }
 }
 
-/// `Idempotency-Key`, 1-255 visible ASCII characters.
-pub struct IdempotencyKey(pub Option<String>);
+/// The header `Idempotency-Key`. Bodies of JSON take it along: [`Keyed`](super::Keyed).
+pub struct KeyHeader(pub Option<IdempotencyKey>);
 
-impl FromRequestParts<AppState> for IdempotencyKey {
+impl FromRequestParts<AppState> for KeyHeader {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
-        let mut values = parts.headers.get_all("idempotency-key").iter();
-        let Some(value) = values.next() else { return Ok(Self(None)) };
-        let text = value.to_str().unwrap_or_default();
-        if check_idempotency_key(text).is_err() || values.next().is_some() {
-            let detail = "`Idempotency-Key` must be given once, as 1 to 255 visible ASCII characters.";
-            return Err(Failure(Error::new(Code::Malformed, detail)));
-        }
-        Ok(Self(Some(text.to_owned())))
+        Ok(Self(idempotency_key(&parts.headers)?))
     }
 }
 
-/// What is wrong with a key.
-pub fn check_idempotency_key(key: &str) -> Result<(), Wrong> {
-    let good = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if good { Ok(()) } else { Err(Wrong::Ascii { min: 1, max: 255 }) }
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match IdempotencyKey::try_from(value.to_str().unwrap_or_default().to_owned()) {
+        Ok(key) if values.next().is_none() => Ok(Some(key)),
+        _ => {
+            let detail = "`Idempotency-Key` must be given once, as 1 to 255 visible ASCII characters.";
+            Err(Error::new(Code::Malformed, detail))
+        }
+    }
 }
 
 /// The request's place in its trace: the caller's, or a new one.

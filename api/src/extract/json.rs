@@ -10,11 +10,11 @@ use rapport_common::{
     Error,
     error::Code,
     plain::{Complaint, complaint, not_json},
+    usecase::repeat::Repeatable,
 };
 use serde::de::DeserializeOwned;
 
-use super::Late;
-use super::{fields, query::query_complaint};
+use super::{Late, fields, headers::idempotency_key, query::query_complaint};
 use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
@@ -26,11 +26,11 @@ const UNREAD_NAMED: usize = 10;
 
 pub struct Json<T>(pub T);
 
-/// JSON of a whole conversation or file: up to [`LARGE_BYTES`].
-pub struct Large<T>(pub T, pub Bytes);
+/// JSON of a whole conversation: up to [`LARGE_BYTES`]. It may be sent again as [`Keyed`] may.
+pub struct Large<T>(pub T, pub Option<Repeatable>);
 
-/// The value and the bytes it came from.
-pub struct Raw<T>(pub T, pub Bytes);
+/// JSON that may be sent again, if its client gave an `Idempotency-Key`.
+pub struct Keyed<T>(pub T, pub Option<Repeatable>);
 
 /// A form (OAuth2's password grant) or JSON.
 pub struct JsonOrForm<T>(pub T);
@@ -132,18 +132,18 @@ pub fn field_error(path: &str, message: &str) -> Error {
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
-        let Raw(value, _) = Raw::from_request(request, state).await?;
-        Ok(Self(value))
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
+        Ok(Self(parse(&json_bytes(request, BODY_BYTES).await?)?))
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Raw<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
+        let key = idempotency_key(request.headers())?;
         let bytes = json_bytes(request, BODY_BYTES).await?;
-        Ok(Self(parse(&bytes)?, bytes))
+        Ok(Self(parse(&bytes)?, Repeatable::of(key, bytes)))
     }
 }
 
@@ -151,8 +151,9 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Large<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
+        let key = idempotency_key(request.headers())?;
         let bytes = json_bytes(request, LARGE_BYTES).await?;
-        Ok(Self(parse_file(&bytes)?, bytes))
+        Ok(Self(parse_file(&bytes)?, Repeatable::of(key, bytes)))
     }
 }
 
@@ -183,7 +184,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
             })?;
             return Ok(Self(form.0));
         }
-        let Raw(value, _) = Raw::from_request(request, state).await?;
+        let Json(value) = Json::from_request(request, state).await?;
         Ok(Self(value))
     }
 }

@@ -11,11 +11,14 @@ mod query;
 
 pub use address::{Address, client, forwarded_https};
 pub use caller::{Asked, Caller, Identity, authenticate, is_versioned};
-pub use headers::{IdempotencyKey, Prefer, Trace, after_event, check_idempotency_key};
+pub use headers::{KeyHeader, Prefer, Trace, after_event};
 pub use ids::{
     ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,
     ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,
 };
-pub use json::{Json, JsonOrForm, Large, Raw, parse_file, unreadable};
+pub use json::{Json, JsonOrForm, Keyed, Large, parse_file, unreadable};
 pub use late::Late;
-pub use query::{Cursors, Page, Query, Skips, decode_cursor, encode_cursor};
+pub use query::{
+    CursorParams, CursorQuery, ListParams, ListQuery, NoPages, Query, SkipParams, SkipQuery, Start,
+    encode_cursor,
+};

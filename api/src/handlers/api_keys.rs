@@ -8,15 +8,17 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use rapport_common::{
+    problems::Problems,
     store,
-    usecase::keys::{self, NewKey},
+    usecase::keys::{self, Bounds},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bodies::ApiKey,
     error::Result,
-    extract::{Address, Caller, IdempotencyKey, KeyPath, Raw},
+    extract::{Address, Caller, KeyPath, Keyed, NoPages},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -40,19 +42,19 @@ pub struct KeyMade {
     key: String,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct KeyList {
-    items: Vec<ApiKey>,
-}
+listed!(KeyList = List<ApiKey>);
 
 /// List your API keys
 ///
 /// Their names, first characters, scopes and dates; never the keys themselves.
 #[utoipa::path(get, path = "/api-keys", tag = "accounts",
     responses((status = 200, description = "Keys, without their text", body = KeyList)))]
-pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<KeyList>> {
-    let keys = store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?;
-    Ok(Answer(KeyList { items: keys.into_iter().map(ApiKey::from).collect() }))
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    _: NoPages,
+) -> Result<Answer<KeyList>> {
+    Ok(Answer(List::of(store::keys::list(&mut state.ctx.db.read().await?, caller.user).await?)))
 }
 
 /// Create an API key
@@ -66,13 +68,15 @@ pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Address(address): Address,
-    IdempotencyKey(idempotency): IdempotencyKey,
-    Raw(body, bytes): Raw<NewKeyBody>,
+    Keyed(body, repeatable): Keyed<NewKeyBody>,
 ) -> Result<Response> {
     let NewKeyBody { name, scopes, expires_at, monthly_tokens } = body;
-    let new = NewKey { name, scopes, expires_at, monthly_tokens };
-    let idempotency = idempotency.map(|key| (key, bytes.to_vec()));
-    let made = keys::create(&state.ctx, &caller, new, &idempotency, Some(&address)).await?;
+    let bounds = Bounds { scopes, expires_at, monthly_tokens };
+    let mut problems = Problems::default();
+    let name = problems.checked("name", Some(name));
+    bounds.check(&mut problems);
+    let name = problems.unless_wrong(name)?;
+    let made = keys::create(&state.ctx, &caller, name, bounds, repeatable.as_ref(), Some(&address)).await?;
     let (row, key, replayed) = made;
     let mut response = (StatusCode::CREATED, Answer(KeyMade { key_info: row.into(), key })).into_response();
     super::chat::mark_replayed(&mut response, replayed);

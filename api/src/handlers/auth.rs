@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Failure, Result},
-    extract::{Address, Caller, IdempotencyKey, Json, JsonOrForm},
+    extract::{Address, Caller, Json, JsonOrForm, KeyHeader},
     state::AppState,
     ui::cookie::InCookie,
 };
@@ -172,7 +172,7 @@ pub struct Said {
 pub async fn register(
     State(state): State<AppState>,
     Address(address): Address,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
+    KeyHeader(idempotency_key): KeyHeader,
     cookie: InCookie,
     Json(body): Json<RegisterBody>,
 ) -> Result<Response> {

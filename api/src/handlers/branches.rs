@@ -12,6 +12,7 @@ use rapport_common::{
         ids::{MessageId, SessionId},
         message::Role,
     },
+    problems::Problems,
     store::{self, branches::Standing},
     usecase::branch::{self, Again},
 };
@@ -24,7 +25,8 @@ use super::{
 use crate::{
     bodies::Variant,
     error::Result,
-    extract::{Caller, IdempotencyKey, MessagePath, Prefer, Raw, Trace},
+    extract::{Caller, Keyed, MessagePath, NoPages, Prefer, Trace},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -64,17 +66,16 @@ pub async fn branch(
     State(state): State<AppState>,
     Caller(caller): Caller,
     trace: Trace,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<BranchBody>,
+    Keyed(body, repeatable): Keyed<BranchBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let from: MessageId = body.from_message_id.parse().map_err(|_| Error::not_found("message"))?;
     let chat = match body.new_message {
-        Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(trace, None)?),
+        Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(&state.ctx, trace, None)?),
         None => None,
     };
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (made, replayed) = branch::branch(&state.ctx, &caller, session, from, chat, &idempotency).await?;
+    let (made, replayed) =
+        branch::branch(&state.ctx, &caller, session, from, chat, repeatable.as_ref()).await?;
     if let Some(accepted) = &made.message {
         accepted.start(&state.ctx).await;
     }
@@ -120,16 +121,18 @@ pub async fn regenerate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<RegenerateBody>,
+    Keyed(body, repeatable): Keyed<RegenerateBody>,
 ) -> Result<Response> {
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let message =
         body.message_id.map(|id| id.parse().map_err(|_| Error::not_found("message"))).transpose()?;
-    let again = Again { provider: body.provider, model: body.model, temperature: body.temperature };
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
+    let mut problems = Problems::default();
+    let model = problems.checked("model", body.model);
+    let again = Again { provider: body.provider, model, temperature: body.temperature };
+    again.check(&state.ctx, &mut problems);
+    problems.done()?;
     let (job, replayed) =
-        branch::regenerate(&state.ctx, &caller, session, message, again, &idempotency).await?;
+        branch::regenerate(&state.ctx, &caller, session, message, again, repeatable.as_ref()).await?;
     let id = job.id;
     if prefer.respond_async && prefer.wait.is_none() {
         let mut response = job_response(&caller, job);
@@ -143,10 +146,7 @@ pub async fn regenerate(
     Ok(response)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct VariantList {
-    items: Vec<Variant>,
-}
+listed!(VariantList = List<Variant>);
 
 /// List earlier answers to the same question, oldest first
 ///
@@ -157,12 +157,12 @@ pub async fn variants(
     State(state): State<AppState>,
     Caller(caller): Caller,
     MessagePath(id): MessagePath,
+    _: NoPages,
 ) -> Result<Answer<VariantList>> {
     let mut conn = state.ctx.db.read().await?;
     let place = store::branches::place(&mut conn, caller.user, id).await?;
     let Standing { session_id: session, seq, role, .. } = place.ok_or_else(|| Error::not_found("message"))?;
     // Asked of the question or of the answer.
     let seq = if role == Role::User { seq + 1 } else { seq };
-    let variants = store::branches::variants(&mut conn, caller.user, session, seq).await?;
-    Ok(Answer(VariantList { items: variants.into_iter().map(Variant::from).collect() }))
+    Ok(Answer(List::of(store::branches::variants(&mut conn, caller.user, session, seq).await?)))
 }

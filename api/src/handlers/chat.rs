@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    Error, auth,
+    Context, Error, auth,
     domain::{
         event::EventId,
         ids::{ProjectId, SessionId},
@@ -20,8 +20,12 @@ use rapport_common::{
     follow::{Ear, Waited, wait_started},
     jobs::payload::ToolChoice,
     last_event::is_fallback,
+    problems::Problems,
     store,
-    usecase::send_message::{Accepted, NewChat, OnBusy, send_message},
+    usecase::{
+        repeat::Repeatable,
+        send_message::{Accepted, Asked, NewChat, OnBusy, send_message},
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +34,7 @@ use super::jobs::JobView;
 use crate::{
     content,
     error::{Failure, Result},
-    extract::{Caller, IdempotencyKey, Prefer, Query, Raw, Trace},
+    extract::{Caller, Keyed, Prefer, Query, Trace},
     state::AppState,
     stream::{self, sse},
 };
@@ -87,7 +91,7 @@ pub struct ChatReply {
 
 impl ChatBody {
     /// What the body asks for. Foreign ids are 404 before anything else is looked at.
-    pub fn new_chat(self, trace: Trace, idempotency: Option<(String, Vec<u8>)>) -> Result<NewChat> {
+    pub fn new_chat(self, ctx: &Context, trace: Trace, repeatable: Option<Repeatable>) -> Result<NewChat> {
         let session = match self.session_id.as_deref() {
             None => None,
             Some(text) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
@@ -110,19 +114,24 @@ impl ChatBody {
                 return Err(Error::field("on_busy", Wrong::Either(&["queue", "reject", "interrupt"])).into());
             }
         };
+        let mut problems = Problems::default();
+        let message = problems.checked("message", Some(self.message));
+        let model = problems.checked("model", self.model);
+        let Self { temperature, max_tokens, .. } = self;
+        Asked { provider: self.provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
         Ok(NewChat {
-            message: self.message,
+            message: problems.unless_wrong(message)?,
             session,
             project,
             provider: self.provider,
-            model: self.model,
-            temperature: self.temperature,
-            max_tokens: self.max_tokens,
+            model,
+            temperature,
+            max_tokens,
             enable_memory: self.enable_memory,
             fallback: self.fallback,
             tools,
             on_busy,
-            idempotency,
+            repeatable,
             trace: Some(trace.0.to_string()),
         })
     }
@@ -130,13 +139,13 @@ impl ChatBody {
 
 /// What a keyed repeat is compared by: the fields, not how they are written, so that a message sent over HTTP can be sent
 /// again over a WebSocket, and back.
-pub fn as_said(body: &[u8]) -> Vec<u8> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else { return body.to_vec() };
+pub fn as_said(request: Repeatable) -> Repeatable {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(&request.body) else { return request };
     // Of a WebSocket's frame alone.
     for frame in ["type", "idempotency_key", "accumulate"] {
         fields.remove(frame);
     }
-    Value::Object(fields).to_string().into_bytes()
+    Repeatable { body: Value::Object(fields).to_string().into(), ..request }
 }
 
 pub fn mark_replayed(response: &mut Response, replayed: bool) {
@@ -170,10 +179,9 @@ pub async fn chat(
     Caller(caller): Caller,
     trace: Trace,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ChatBody>,
+    Keyed(body, repeatable): Keyed<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, key.map(|key| (key, as_said(&bytes))))?;
+    let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let wait = match prefer {
         Prefer { wait: Some(seconds), .. } => Duration::from_secs(seconds),
@@ -279,10 +287,9 @@ pub async fn chat_stream(
     Caller(caller): Caller,
     trace: Trace,
     Query(query): Query<StreamQuery>,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ChatBody>,
+    Keyed(body, repeatable): Keyed<ChatBody>,
 ) -> Result<Response> {
-    let new = body.new_chat(trace, key.map(|key| (key, as_said(&bytes))))?;
+    let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
     let slot = state.slots.take(caller.user, "sse")?;
     let accepted = send_message(&state.ctx, &caller, new).await?;
     let mut response = if accepted.replayed {

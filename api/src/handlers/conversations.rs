@@ -11,10 +11,12 @@ use rapport_common::{
     domain::{
         ids::{MessageId, SessionId},
         message::{Message, Role},
+        texts::Title,
     },
     follow::{Ear, Waited, wait_started},
     store::{self, sessions::Filter},
     usecase::{
+        repeat::Repeatable,
         send_message::{Accepted, send_message},
         sessions,
     },
@@ -24,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::chat::{ChatBody, ended, error_of, job_response, mark};
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, IdempotencyKey, Json, Query, Raw, SessionPath, Skips, Trace},
+    extract::{Caller, Json, KeyHeader, Keyed, SessionPath, SkipParams, SkipQuery, Trace},
     state::AppState,
 };
 
@@ -43,7 +45,8 @@ pub struct ConversationList {
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct NewConversation {
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
 }
 
 /// Start a conversation
@@ -55,20 +58,18 @@ pub struct NewConversation {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
+    KeyHeader(key): KeyHeader,
     request: axum::extract::Request,
 ) -> Result<Response> {
     use axum::extract::FromRequest;
     let has_body = request.headers().contains_key("content-type");
-    let (body, bytes) = if has_body {
-        let Raw(body, bytes) = Raw::<NewConversation>::from_request(request, &state).await?;
-        (body, bytes.to_vec())
+    let Keyed(body, repeatable) = if has_body {
+        Keyed::<NewConversation>::from_request(request, &state).await?
     } else {
-        (NewConversation::default(), Vec::new())
+        Keyed(NewConversation::default(), Repeatable::of(key, ""))
     };
-    let idempotency = key.map(|key| (key, bytes));
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), None, idempotency).await?;
+        sessions::create(&state.ctx, caller.user, body.title, None, repeatable.as_ref()).await?;
     let conversation =
         Conversation { id: session.id, title: session.title, message_count: session.message_count };
     let mut response = (StatusCode::CREATED, Answer(conversation)).into_response();
@@ -79,14 +80,13 @@ pub async fn create(
 /// List conversations, newest first
 ///
 /// A simple view of sessions: id, title and number of messages.
-#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Skips),
+#[utoipa::path(get, path = "/conversations", tag = "conversations", params(SkipParams),
     responses((status = 200, description = "Conversations", body = ConversationList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<ConversationList>> {
-    let (limit, skip) = page.check()?;
     let filter = Filter { status: "active".to_owned(), project: None, q: None };
     let mut conn = state.ctx.db.read().await?;
     let (items, _) = store::sessions::list(&mut conn, caller.user, &filter, None, limit, skip).await?;
@@ -152,7 +152,7 @@ pub async fn send(
     Json(body): Json<NewLine>,
 ) -> Result<Response> {
     let chat = ChatBody { message: body.content, session_id: Some(id.to_string()), ..ChatBody::default() };
-    let new = chat.new_chat(trace, None).map_err(|Failure(error)| named_content(error))?;
+    let new = chat.new_chat(&state.ctx, trace, None).map_err(|Failure(error)| named_content(error))?;
     let accepted = send_message(&state.ctx, &caller, new).await.map_err(named_content)?;
     let ear = Ear::listen(&state.ctx, accepted.job).await;
     accepted.start(&state.ctx).await;
@@ -195,15 +195,14 @@ fn named_content(mut error: Error) -> Error {
 /// List the messages of a conversation, in order
 ///
 /// Each with its sender: `user` or `ai`.
-#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), Skips),
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "conversations", params(("id" = String, Path), SkipParams),
     responses((status = 200, description = "Messages", body = Vec<ConversationMessage>)))]
 pub async fn messages(
     State(state): State<AppState>,
     Caller(caller): Caller,
     SessionPath(id): SessionPath,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<ConversationMessage>>> {
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("conversation").into());

@@ -10,11 +10,11 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
-    clock,
+    auth, clock,
     domain::{
         event::{Event, EventId},
         ids::JobId,
-        job::{JobKind, JobStatus},
+        job::{Job, JobKind, JobStatus},
     },
     error::Code,
     store::{self, memory_log},
@@ -121,14 +121,9 @@ pub async fn events(
                     if news.peek().is_none() {
                         heard.jobs = now;
                     }
-                    let data = json!({"job_id": job.id, "kind": job.kind, "status": job.status, "session_id": job.session_id});
-                    let has_title = Content::Conversations.is_for(&caller)
-                        && job.kind == JobKind::Title
-                        && job.status == JobStatus::Succeeded;
-                    if has_title {
-                        yield Event::new(heard.id(), "title", job.result.unwrap_or_default());
+                    for event in of_job(&caller, heard.id(), job) {
+                        yield event;
                     }
-                    yield Event::new(heard.id(), "job", data);
                 }
                 heard.jobs = now;
                 told = still;
@@ -147,6 +142,17 @@ pub async fn events(
         }
     };
     Ok(sse::response(&state, slot, events))
+}
+
+/// What is told of a job whose state changed: the title, if it made one, and its state.
+fn of_job(caller: &auth::Caller, id: EventId, job: Job) -> Vec<Event> {
+    let data =
+        json!({"job_id": job.id, "kind": job.kind, "status": job.status, "session_id": job.session_id});
+    let has_title = Content::Conversations.is_for(caller)
+        && job.kind == JobKind::Title
+        && job.status == JobStatus::Succeeded;
+    let title = has_title.then(|| Event::new(id, "title", job.result.unwrap_or_default()));
+    title.into_iter().chain([Event::new(id, "job", data)]).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bodies::Recent,
     error::Result,
-    extract::{Caller, Page, Query, SessionPath, decode_cursor, encode_cursor},
+    extract::{Caller, ListParams, ListQuery, NoPages, Query, SessionPath, encode_cursor},
     state::AppState,
 };
 
@@ -37,11 +37,11 @@ async fn messages_of(
     state: &AppState,
     caller: &Caller,
     id: SessionId,
-    page: &Page,
+    page: ListQuery<i64>,
     order: &Order,
 ) -> Result<Answer<MessageList>> {
-    let (limit, skip, cursor) = page.check()?;
-    let place: Option<i64> = decode_cursor(cursor)?;
+    let limit = page.limit;
+    let (place, skip) = page.start.parts();
     let user = caller.0.user;
     let mut conn = state.ctx.db.read().await?;
     if store::sessions::get(&mut conn, user, id).await?.is_none() {
@@ -65,16 +65,16 @@ async fn messages_of(
 /// List the messages of a session, in order
 ///
 /// Page with `limit` and `cursor`. A branch shows the messages it shares with its parent too.
-#[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Page, Order),
+#[utoipa::path(get, path = "/chat/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), ListParams, Order),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn session_messages(
     State(state): State<AppState>,
     caller: Caller,
     SessionPath(id): SessionPath,
-    Query(page): Query<Page>,
+    page: ListQuery<i64>,
     Query(order): Query<Order>,
 ) -> Result<Answer<MessageList>> {
-    messages_of(&state, &caller, id, &page, &order).await
+    messages_of(&state, &caller, id, page, &order).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -86,17 +86,17 @@ pub struct HistoryQuery {
 /// List the messages of a session, in order (alias)
 ///
 /// The same as `GET /chat/sessions/{id}/messages`, with the session in the query.
-#[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, Page, Order),
+#[utoipa::path(get, path = "/chat/history", tag = "sessions", params(HistoryQuery, ListParams, Order),
     responses((status = 200, description = "Messages", body = MessageList)))]
 pub async fn chat_history(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<HistoryQuery>,
-    Query(page): Query<Page>,
+    page: ListQuery<i64>,
     Query(order): Query<Order>,
 ) -> Result<Answer<MessageList>> {
     let id = query.session_id.parse().map_err(|_| Error::not_found("session"))?;
-    messages_of(&state, &caller, id, &page, &order).await
+    messages_of(&state, &caller, id, page, &order).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -127,6 +127,7 @@ pub async fn history(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(query): Query<PageQuery>,
+    _: NoPages,
 ) -> Result<Answer<HistoryPage>> {
     let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(20));
     if !(1..=1_000_000).contains(&page) || !(1..=200).contains(&per_page) {

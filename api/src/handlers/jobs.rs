@@ -27,7 +27,8 @@ use super::{auth::tickets, chat::StreamQuery};
 use crate::{
     content,
     error::{Failure, Result},
-    extract::{Asked, Caller, Identity, JobPath, Page, Query, after_event, decode_cursor, encode_cursor},
+    extract::{Asked, Caller, Identity, JobPath, ListParams, ListQuery, Query, after_event},
+    page::{Page, listed},
     policy::Content,
     state::AppState,
     stream::{self, sse},
@@ -106,11 +107,7 @@ impl JobView {
     }
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct JobList {
-    items: Vec<JobView>,
-    next_cursor: Option<String>,
-}
+listed!(JobList = Page<JobView>);
 
 pub async fn load(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<Job> {
     let job = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
@@ -174,27 +171,22 @@ pub struct JobFilter {
 /// List jobs, newest first
 ///
 /// Filter by status and kind.
-#[utoipa::path(get, path = "/jobs", tag = "jobs", params(JobFilter, Page),
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(JobFilter, ListParams),
     responses((status = 200, description = "Jobs", body = JobList)))]
 pub async fn list_jobs(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(filter): Query<JobFilter>,
-    Query(page): Query<Page>,
+    ListQuery { limit, start }: ListQuery<JobId>,
 ) -> Result<Answer<JobList>> {
     let bad = |detail: String| Error::new(Code::BadQuery, format!("{detail}."));
     let status = filter.status.map(|text| text.parse::<JobStatus>()).transpose().map_err(bad)?;
     let kind = filter.kind.map(|text| text.parse::<JobKind>()).transpose().map_err(bad)?;
-    let (limit, skip, cursor) = page.check()?;
-    let before: Option<JobId> = decode_cursor(cursor)?;
+    let (before, skip) = start.parts();
     let mut conn = state.ctx.db.read().await?;
     let jobs = store::jobs::list(&mut conn, caller.user, status, kind, before, limit, skip).await?;
-    let full = jobs.len() as i64 == limit;
-    let next_cursor = jobs.last().filter(|_| full).map(|job| encode_cursor(&job.id));
-    Ok(Answer(JobList {
-        items: jobs.into_iter().map(|job| JobView::of(&caller, job)).collect(),
-        next_cursor,
-    }))
+    let jobs = jobs.into_iter().map(|job| JobView::of(&caller, job)).collect();
+    Ok(Answer(Page::of(jobs, limit, |last: &JobView| last.id)))
 }
 
 /// Follow a job's events

@@ -10,6 +10,7 @@ use rapport_common::{
         ids::{MemoryId, MessageId, SessionId},
         memory::Memory,
         message::Message,
+        texts::Comment,
     },
     error::Code,
     store::{self, Querier, branches::Standing},
@@ -120,7 +121,8 @@ pub struct FeedbackBody {
     #[schema(example = "up")]
     rating: String,
     /// At most 2,000 characters.
-    comment: Option<String>,
+    #[schema(value_type = Option<String>)]
+    comment: Option<Comment>,
 }
 
 /// Rate an answer
@@ -135,6 +137,6 @@ pub async fn feedback(
     Json(body): Json<FeedbackBody>,
 ) -> Result<StatusCode> {
     let FeedbackBody { rating, comment } = body;
-    usecase::rate_answer(&state.ctx, caller.user, id, &rating, comment.as_deref()).await?;
+    usecase::rate_answer(&state.ctx, caller.user, id, &rating, comment.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

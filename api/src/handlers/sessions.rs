@@ -12,6 +12,7 @@ use rapport_common::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId},
         session::Session,
+        texts::Title,
     },
     error::Code,
     store::{
@@ -27,13 +28,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{
-        Caller, IdempotencyKey, Json, Large, Page, Query, Raw, SessionPath, decode_cursor, encode_cursor,
-        is_versioned,
-    },
+    extract::{Caller, Json, Keyed, Large, ListParams, ListQuery, Query, SessionPath, is_versioned},
+    page::next_cursor,
     state::AppState,
 };
 
+// Not a `Page`: older clients look for the list in `sessions`.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SessionList {
     items: Vec<Session>,
@@ -58,14 +58,14 @@ pub struct SessionFilter {
 /// List sessions
 ///
 /// Pinned ones first, then by when something was last said in them. Filter by status, project and text.
-#[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, Page),
+#[utoipa::path(get, path = "/chat/sessions", tag = "sessions", params(SessionFilter, ListParams),
     responses((status = 200, description = "Sessions", body = SessionList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     OriginalUri(uri): OriginalUri,
     Query(filter): Query<SessionFilter>,
-    Query(page): Query<Page>,
+    ListQuery { limit, start }: ListQuery<Cursor>,
 ) -> Result<Answer<SessionList>> {
     let status = filter.status.unwrap_or_else(|| "active".to_owned());
     if !["active", "archived", "deleted", "all"].contains(&status.as_str()) {
@@ -73,8 +73,7 @@ pub async fn list(
     }
     let project = filter.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
-    let (limit, skip, cursor) = page.check()?;
-    let after: Option<Cursor> = decode_cursor(cursor)?;
+    let (after, skip) = start.parts();
     let q = filter.q.filter(|q| !q.trim().is_empty());
     let filter = Filter { status, project, q };
     let mut conn = state.ctx.db.read().await?;
@@ -83,9 +82,7 @@ pub async fn list(
         "deleted" => (Vec::new(), 0),
         _ => store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?,
     };
-    let full = items.len() as i64 == limit;
-    let next_cursor =
-        items.last().filter(|_| full).map(|last| encode_cursor(&(last.is_pinned, last.updated_at, last.id)));
+    let next_cursor = next_cursor(&items, limit, |last| (last.is_pinned, last.updated_at, last.id));
     let sessions = (!is_versioned(uri.path())).then(|| items.clone());
     Ok(Answer(SessionList { items, sessions, total, next_cursor }))
 }
@@ -93,7 +90,8 @@ pub async fn list(
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct NewSession {
     /// 1-200 characters; without one the first message names the session.
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
     project_id: Option<String>,
 }
 
@@ -106,14 +104,12 @@ pub struct NewSession {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<NewSession>,
+    Keyed(body, repeatable): Keyed<NewSession>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
     let project = body.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let project = project.map_err(|_| Error::not_found("project"))?;
     let (session, replayed) =
-        sessions::create(&state.ctx, caller.user, body.title.as_deref(), project, idempotency).await?;
+        sessions::create(&state.ctx, caller.user, body.title, project, repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(session)).into_response();
     super::chat::mark_replayed(&mut response, replayed);
     Ok(response)
@@ -149,8 +145,8 @@ pub async fn get(
 /// What to change; what is not named stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct SessionChange {
-    #[schema(example = "Trip to Dhaka")]
-    title: Option<String>,
+    #[schema(value_type = Option<String>, example = "Trip to Dhaka")]
+    title: Option<Title>,
     is_pinned: Option<bool>,
     /// `active` or `archived`.
     #[schema(example = "archived")]
@@ -216,7 +212,8 @@ pub struct ImportedTurn {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct ImportSession {
-    title: Option<String>,
+    #[schema(value_type = Option<String>)]
+    title: Option<Title>,
     /// 1-5,000, in order.
     messages: Vec<ImportedTurn>,
 }
@@ -241,19 +238,16 @@ pub struct SessionImported {
 pub async fn import(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Large(body, bytes): Large<ImportSession>,
+    Large(body, repeatable): Large<ImportSession>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
     let turns = body.messages.into_iter().map(|turn| NewTurn {
         role: turn.role,
         content: turn.content,
         name: turn.name,
         created_at: turn.created_at,
     });
-    let turns: Vec<NewTurn> = turns.collect();
     let imported =
-        import_session(&state.ctx, caller.user, body.title.as_deref(), &turns, &idempotency).await?;
+        import_session(&state.ctx, caller.user, body.title, turns.collect(), repeatable.as_ref()).await?;
     let (session, message_ids, replayed) = imported;
     let answer = SessionImported { session_id: session.id, session, message_ids };
     let mut response = (StatusCode::CREATED, Answer(answer)).into_response();

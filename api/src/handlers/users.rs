@@ -15,6 +15,7 @@ use rapport_common::{
         accounts::SignedIn,
         memory,
         profile::{self, ProfileChange},
+        repeat,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -146,7 +147,7 @@ pub async fn erase(
 pub async fn export(State(state): State<AppState>, Caller(caller): Caller) -> Result<Response> {
     let new = memory::job(&state.ctx, caller.user, &AccountExportPayload {})?;
     let new = new.once(format!("account_export:{}", caller.user));
-    let (job, _) = memory::put_in(&state.ctx, caller.user, new, "account_export", &None).await?;
+    let (job, _) = repeat::put_in(&state.ctx, caller.user, new, "account_export", None).await?;
     Ok(super::chat::job_response(&caller, job))
 }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bodies::{Delivery, Webhook},
     error::Result,
-    extract::{Caller, DeliveryPath, IdempotencyKey, Query, Raw, Skips, WebhookPath},
+    extract::{Caller, DeliveryPath, Keyed, NoPages, SkipParams, SkipQuery, WebhookPath},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -35,19 +36,19 @@ pub struct WebhookMade {
     secret: String,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct WebhookList {
-    items: Vec<Webhook>,
-}
+listed!(WebhookList = List<Webhook>);
 
 /// List webhooks
 ///
 /// Their addresses and events; never their secrets.
 #[utoipa::path(get, path = "/webhooks", tag = "webhooks",
     responses((status = 200, description = "Webhooks, without their secrets", body = WebhookList)))]
-pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Result<Answer<WebhookList>> {
-    let hooks = store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?;
-    Ok(Answer(WebhookList { items: hooks.into_iter().map(Webhook::from).collect() }))
+pub async fn list(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    _: NoPages,
+) -> Result<Answer<WebhookList>> {
+    Ok(Answer(List::of(store::webhooks::list(&mut state.ctx.db.read().await?, caller.user).await?)))
 }
 
 /// Create a webhook
@@ -61,11 +62,9 @@ pub async fn list(State(state): State<AppState>, Caller(caller): Caller) -> Resu
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<WebhookBody>,
+    Keyed(body, repeatable): Keyed<WebhookBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, &idempotency).await?;
+    let made = webhooks::create(&state.ctx, caller.user, &body.url, body.events, repeatable.as_ref()).await?;
     let (row, secret, replayed) = made;
     let made = WebhookMade { webhook: row.into(), secret };
     let mut response = (StatusCode::CREATED, Answer(made)).into_response();
@@ -87,29 +86,24 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct DeliveryList {
-    items: Vec<Delivery>,
-}
+listed!(DeliveryList = List<Delivery>);
 
 /// List the deliveries of a webhook, newest first
 ///
 /// What was sent, how often it was tried, and what came back.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), Skips),
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), SkipParams),
     responses((status = 200, description = "Deliveries, kept for a month", body = DeliveryList)))]
 pub async fn deliveries(
     State(state): State<AppState>,
     Caller(caller): Caller,
     WebhookPath(id): WebhookPath,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<DeliveryList>> {
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     if store::webhooks::get(&mut conn, caller.user, id).await?.is_none() {
         return Err(Error::not_found("webhook").into());
     }
-    let rows = store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?;
-    Ok(Answer(DeliveryList { items: rows.into_iter().map(Delivery::from).collect() }))
+    Ok(Answer(List::of(store::webhooks::deliveries(&mut conn, caller.user, id, limit, skip).await?)))
 }
 
 /// Send a delivery again

@@ -21,10 +21,11 @@ use rapport_common::{
     Error, auth,
     domain::{
         event::{Event, EventId},
+        idempotency::IdempotencyKey,
         ids::JobId,
     },
     error::{Code, Wrong},
-    usecase::{cancel_job::cancel_job, send_message::send_message},
+    usecase::{cancel_job::cancel_job, repeat::Repeatable, send_message::send_message},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    extract::{Asked, Trace, check_idempotency_key, is_versioned, parse_file},
+    extract::{Asked, Trace, is_versioned, parse_file},
     layers::{guard, observe::new_request_id},
     policy::Content,
     slots::Slot,
@@ -120,7 +121,7 @@ struct Command {
     #[serde(default)]
     accumulate: bool,
     /// As the header `Idempotency-Key` of `POST /chat`.
-    idempotency_key: Option<String>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 fn message(event: &Event, id: &str) -> Message {
@@ -246,11 +247,9 @@ async fn handle(
             let permit = Arc::clone(streams).try_acquire_owned();
             let permit = permit
                 .map_err(|_| Error::new(Code::RateLimited, "Too many answers stream on this connection."))?;
-            if let Some(key) = &command.idempotency_key {
-                check_idempotency_key(key).map_err(|wrong| Error::field("idempotency_key", wrong))?;
-            }
-            let key = command.idempotency_key.map(|key| (key, as_said(text.as_bytes())));
-            let accepted = send_message(&state.ctx, caller, body.new_chat(trace, key)?).await?;
+            let repeatable = Repeatable::of(command.idempotency_key, text.to_owned());
+            let new = body.new_chat(&state.ctx, trace, repeatable.map(as_said))?;
+            let accepted = send_message(&state.ctx, caller, new).await?;
             if accepted.replayed {
                 let job = load(state, caller, accepted.job).await?;
                 let events = job_events(state, caller, &job, EventId::START, command.accumulate);

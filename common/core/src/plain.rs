@@ -13,6 +13,10 @@ pub struct Complaint {
 
 /// From the message of serde, or of what it calls for numbers, dates and the like.
 pub fn complaint(message: &str) -> Complaint {
+    // What our own types refuse says itself what is wrong.
+    if let Some(wrong) = Wrong::from_through(message) {
+        return Complaint { field: None, wrong };
+    }
     let message = message.split(" at line ").next().unwrap_or(message).trim();
     let quoted = |start: &str| {
         let rest = message.strip_prefix(start)?.strip_prefix('`')?;
@@ -104,6 +108,7 @@ pub fn not_json(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{domain::idempotency::IdempotencyKey, error::FieldError};
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
@@ -157,6 +162,10 @@ mod tests {
                 "{json}"
             );
         }
+        let error = serde_json::from_str::<IdempotencyKey>(r#""a b""#).unwrap_err();
+        let told = FieldError::new("key", complaint(&error.to_string()).wrong);
+        let expected = FieldError::new("key", Wrong::Ascii { min: 1, max: 255 });
+        assert_eq!(serde_json::json!(told), serde_json::json!(expected), "with its word and its values");
         assert_eq!(complaint("something of a library's own").wrong.to_string(), "is not what it must be");
     }
 }

@@ -48,8 +48,14 @@ impl Given {
         }
     }
 
-    /// What must be given before a final event, so that the client has its text.
-    pub fn before_final(&self, event: &Event) -> Vec<Event> {
+    /// A final event, and before it what must be given so that the client has its text.
+    pub fn ending(&self, event: Event) -> Vec<Event> {
+        let mut all = self.before_final(&event);
+        all.push(event);
+        all
+    }
+
+    fn before_final(&self, event: &Event) -> Vec<Event> {
         // Handed back by a worker that stopped, and cancelled before another took it up: what was said does not count.
         let kept_nothing = || (event.data["finish_reason"] == "cancelled").then_some("");
         let reply = event.data["reply"].as_str().or_else(kept_nothing);

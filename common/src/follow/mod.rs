@@ -76,95 +76,77 @@ fn follow_from(
         let mut given = Given::up_to(after);
         loop {
             // A log that cannot be read is not an empty one.
-            let (logged, log_is_away) = match ctx.events.read_after(job, given.last).await {
-                Ok(logged) => (logged, false),
-                Err(_) => (Vec::new(), true),
-            };
-            for event in logged {
-                if event.id <= given.last {
-                    continue;
-                }
-                if event.is_final() {
-                    for made in given.before_final(&event) {
-                        yield made;
-                    }
-                    yield event;
+            let logged = ctx.events.read_after(job, given.last).await;
+            let log_is_away = logged.is_err();
+            for event in logged.unwrap_or_default() {
+                if event.is_final() && event.id > given.last {
+                    for event in given.ending(event) { yield event; }
                     return;
                 }
+                if event.id > given.last
+                    && !event.id.follows(given.last)
+                    && let Mended::By(all) = Box::pin(fill_hole(&ctx, job, event.id)).await
+                {
+                    for made in all {
+                        given.note(&made);
+                        yield made;
+                    }
+                }
                 if !event.id.follows(given.last) {
-                    match Box::pin(fill_hole(&ctx, job, event.id)).await {
-                        Mended::Skipped => continue,
-                        Mended::By(all) => for made in all {
-                            given.note(&made);
-                            yield made;
-                        }
-                    }
-                    if !event.id.follows(given.last) {
-                        continue; // it is in what was made
-                    }
+                    continue; // it was given, is in what was made, or is of no use
                 }
                 given.note(&event);
                 yield event;
             }
             if ended {
-                match Box::pin(ledger_end(&ctx, user, job)).await {
-                    Ok(End::Final(event)) => {
-                        // Whoever has seen the final event, real or made, has seen all.
-                        if event.id > given.last && !Box::pin(already_final(&ctx, job, after)).await {
-                            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
-                            for made in given.before_final(&event) {
-                                yield made;
-                            }
-                            yield event;
-                        }
+                match Box::pin(end_by_ledger(&ctx, user, job, &given, after)).await {
+                    Ok(Some(last)) => {
+                        for event in last { yield event; }
                         return;
                     }
-                    // Deleted with its session.
-                    Ok(End::Gone) => {
-                        let mut problem = Error::not_found("job any more").problem(None);
-                        problem["job_id"] = json!(job);
-                        yield Event::new(EventId::last_of(given.last.attempt), "error", problem);
-                        return;
-                    }
-                    Ok(End::Open) => ended = false, // it was retried by hand
+                    Ok(None) => ended = false, // it was retried by hand
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
                 }
             }
             // Live until something is missing.
             loop {
-                let next = async {
-                    match live.as_mut() {
-                        Some(live) => live.next().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let again = async {
-                    if log_is_away { tokio::time::sleep(AGAIN).await } else { std::future::pending().await }
-                };
-                tokio::select! {
-                    live = next => match live {
-                        Live::Event(event) if event.id <= given.last => {}
-                        Live::Event(event) if event.id.follows(given.last) => {
-                            if event.is_final() {
-                                for made in given.before_final(&event) {
-                                    yield made;
-                                }
-                                yield Event::clone(&event);
-                                return;
+                match hear(&mut live, &watched, log_is_away).await {
+                    Some(Live::Event(event)) if event.id <= given.last => {}
+                    Some(Live::Event(event)) if event.id.follows(given.last) => {
+                        if event.is_final() {
+                            for event in given.ending(Event::clone(&event)) {
+                                yield event;
                             }
-                            given.note(&event);
-                            yield Event::clone(&event);
+                            return;
                         }
-                        Live::Event(_) | Live::Reread => break,
-                    },
-                    () = watched.is_final() => {
+                        given.note(&event);
+                        yield Event::clone(&event);
+                    }
+                    Some(Live::Event(_) | Live::Reread) => break,
+                    None => {
                         ended = true;
                         break;
                     }
-                    () = again => break,
                 }
             }
         }
+    }
+}
+
+/// What comes next. `None`: the ledger says that the job is final. A log that could not be read is read again soon.
+async fn hear(live: &mut Option<Subscription>, watched: &Watched, log_is_away: bool) -> Option<Live> {
+    let next = async {
+        match live.as_mut() {
+            Some(live) => live.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    let again =
+        async { if log_is_away { tokio::time::sleep(AGAIN).await } else { std::future::pending().await } };
+    tokio::select! {
+        live = next => Some(live),
+        () = watched.is_final() => None,
+        () = again => Some(Live::Reread),
     }
 }
 
@@ -257,6 +239,33 @@ async fn already_final(ctx: &Context, job: JobId, after: EventId) -> bool {
 async fn ledger_says_final(ctx: &Context, user: UserId, job: JobId) -> bool {
     let Ok(mut conn) = ctx.db.read().await else { return false };
     matches!(store::jobs::get(&mut conn, user, job).await, Ok(Some(job)) if job.status.is_final())
+}
+
+/// What ends the stream of a job, as the ledger has it. `None`: the job is not final.
+async fn end_by_ledger(
+    ctx: &Context,
+    user: UserId,
+    job: JobId,
+    given: &Given,
+    after: EventId,
+) -> Result<Option<Vec<Event>>> {
+    Ok(match ledger_end(ctx, user, job).await? {
+        End::Final(event) => {
+            // Whoever has seen the final event, real or made, has seen all.
+            if event.id <= given.last || already_final(ctx, job, after).await {
+                return Ok(Some(Vec::new()));
+            }
+            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+            Some(given.ending(event))
+        }
+        // Deleted with its session.
+        End::Gone => {
+            let mut problem = Error::not_found("job any more").problem(None);
+            problem["job_id"] = json!(job);
+            Some(vec![Event::new(EventId::last_of(given.last.attempt), "error", problem)])
+        }
+        End::Open => None,
+    })
 }
 
 enum End {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{Caller, Tool, ToolError, read, spec};
 use crate::{
-    domain::memory::MemoryType,
+    Error,
+    domain::{memory::MemoryType, texts::Content},
     memory::rank::Mode,
     providers::ToolSpec,
     usecase::{
@@ -55,7 +56,7 @@ pub fn all() -> Vec<Arc<dyn Tool>> {
     ]
 }
 
-fn failed(error: crate::Error) -> ToolError {
+fn failed(error: Error) -> ToolError {
     // The detail is made for people outside; a cause is not told.
     ToolError(error.detail)
 }
@@ -117,6 +118,7 @@ impl Tool for SaveMemory {
         if memory_type.parse::<MemoryType>().is_err() {
             return Err(ToolError(format!("memory_type {}", MemoryType::one_of())));
         }
+        let content = Content::try_from(content).map_err(|wrong| failed(Error::field("content", wrong)))?;
         let draft = edit::Draft {
             content: Some(content),
             memory_type: Some(memory_type),

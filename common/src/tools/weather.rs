@@ -108,6 +108,30 @@ fn text(value: &str, field: &str) -> Result<String, ToolError> {
     if value.is_empty() { Err(ToolError(format!("{field} must not be empty"))) } else { Ok(value) }
 }
 
+/// What is told of the weather now, and of a day.
+const NOW: [&str; 10] = [
+    "temp_c",
+    "temp_f",
+    "feelslike_c",
+    "humidity",
+    "wind_kph",
+    "wind_dir",
+    "precip_mm",
+    "cloud",
+    "uv",
+    "last_updated",
+];
+const DAY: [&str; 8] = [
+    "mintemp_c",
+    "maxtemp_c",
+    "avgtemp_c",
+    "totalprecip_mm",
+    "maxwind_kph",
+    "daily_chance_of_rain",
+    "daily_chance_of_snow",
+    "uv",
+];
+
 /// These fields of an object, without those that are not there.
 fn pick(value: &Value, fields: &[&str]) -> Value {
     let there = fields.iter().filter(|field| !value[**field].is_null());
@@ -129,21 +153,7 @@ impl Tool for Weather {
             Function::Current => {
                 let location = text(&read::<Place>(arguments)?.location, "location")?;
                 let found = self.ask("current", &[("q", &location)]).await?;
-                let mut now = pick(
-                    &found["current"],
-                    &[
-                        "temp_c",
-                        "temp_f",
-                        "feelslike_c",
-                        "humidity",
-                        "wind_kph",
-                        "wind_dir",
-                        "precip_mm",
-                        "cloud",
-                        "uv",
-                        "last_updated",
-                    ],
-                );
+                let mut now = pick(&found["current"], &NOW);
                 now["condition"] = found["current"]["condition"]["text"].clone();
                 Ok(json!({"location": place(&found), "current": now}))
             }
@@ -153,19 +163,7 @@ impl Tool for Weather {
                 let days = days.unwrap_or(3).clamp(1, 10).to_string();
                 let found = self.ask("forecast", &[("q", &location), ("days", &days)]).await?;
                 let day = |one: &Value| {
-                    let mut day = pick(
-                        &one["day"],
-                        &[
-                            "mintemp_c",
-                            "maxtemp_c",
-                            "avgtemp_c",
-                            "totalprecip_mm",
-                            "maxwind_kph",
-                            "daily_chance_of_rain",
-                            "daily_chance_of_snow",
-                            "uv",
-                        ],
-                    );
+                    let mut day = pick(&one["day"], &DAY);
                     day["date"] = one["date"].clone();
                     day["condition"] = one["day"]["condition"]["text"].clone();
                     day

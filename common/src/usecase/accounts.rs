@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use data_encoding::HEXLOWER;
 
 use crate::{
     Context, Error, Result,
     auth::{Caller, random_token, token_hash},
     clock,
     domain::{
+        idempotency::IdempotencyKey,
         ids::{LoginId, UserId},
-        user::{User, name_problem, normalise_email, normalise_login, normalise_username},
+        texts::PersonName,
+        user::{User, normalise_email, normalise_login, normalise_username},
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
+    problems::Problems,
     store::{self, Tx, idempotency::First, users::NewUser},
-    usecase::{look_alike, throttle::Throttle},
+    usecase::{look_alike, repeat::mismatch, throttle::Throttle},
 };
 
 /// What a sign-in gives.
@@ -35,8 +37,7 @@ pub struct Registration {
     pub username: Option<String>,
     pub password: String,
     pub name: Option<String>,
-    /// The caller's `Idempotency-Key`.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Where it comes from.
     pub address: String,
 }
@@ -44,40 +45,37 @@ pub struct Registration {
 struct Checked {
     email: Option<String>,
     username: Option<String>,
-    name: Option<String>,
+    name: Option<PersonName>,
 }
 
 fn check(ctx: &Context, registration: &Registration) -> Result<Checked> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
+    let mut problems = Problems::default();
     let present = |text: &Option<String>| {
         text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     };
     let email = present(&registration.email).and_then(|text| {
         let email = normalise_email(&text);
         if email.is_none() {
-            problem("email", Wrong::Email);
+            problems.add("email", Wrong::Email);
         }
         email
     });
     let username = present(&registration.username).and_then(|text| {
         let username = normalise_username(&text);
         if username.is_none() {
-            problem("username", Wrong::Username);
+            problems.add("username", Wrong::Username);
         }
         username
     });
     if present(&registration.email).is_none() && present(&registration.username).is_none() {
-        problem("email", Wrong::ThisOr("username"));
+        problems.add("email", Wrong::ThisOr("username"));
     }
-    let name = present(&registration.name);
-    if let Some(wrong) = name.as_deref().and_then(name_problem) {
-        problem("name", wrong);
-    }
+    let name = problems.checked("name", present(&registration.name));
     if let Some(wrong) = ctx.auth.passwords.problem(&registration.password) {
-        problem("password", wrong);
+        problems.add("password", wrong);
     }
-    if errors.is_empty() { Ok(Checked { email, username, name }) } else { Err(Error::fields(errors)) }
+    problems.done()?;
+    Ok(Checked { email, username, name })
 }
 
 /// Makes an account and signs it in. `true` when this answers a repeated request with the same key.
@@ -89,7 +87,7 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     let mut tx = ctx.db.begin().await?;
     if let Some(key) = &registration.idempotency_key {
         let known = identity(ctx, key, &email, &username);
-        let hash = request_hash(ctx, &registration.password, &name);
+        let hash = request_hash(ctx, &registration.password, name.as_deref());
         let first =
             store::idempotency::claim(&mut tx, "register", &known, &hash, &id.to_string(), now).await?;
         if let Some(first) = first {
@@ -101,6 +99,7 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
     if let Some(username) = &username {
         look_alike::refuse(&mut tx, id, username).await?;
     }
+    let name = name.map(PersonName::into_string);
     let new = NewUser { id, email, username, name, password_hash, created_at: now };
     store::users::insert(&mut tx, &new).await.map_err(taken)?;
     let user =
@@ -110,14 +109,20 @@ pub async fn register(ctx: &Context, registration: Registration) -> Result<(Sign
 
 /// Nobody is signed in: the keys of strangers meet in one place, and clients that count from 1 choose the same. A key counts
 /// together with whom it registers.
-fn identity(ctx: &Context, key: &str, email: &Option<String>, username: &Option<String>) -> String {
+fn identity(
+    ctx: &Context,
+    key: &IdempotencyKey,
+    email: &Option<String>,
+    username: &Option<String>,
+) -> IdempotencyKey {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let (email, username) = (text(email), text(username));
-    HEXLOWER.encode(&ctx.auth.digest(&[b"register", key.as_bytes(), email.as_bytes(), username.as_bytes()]))
+    let parts: [&[u8]; 4] = [b"register", key.as_str().as_bytes(), email.as_bytes(), username.as_bytes()];
+    IdempotencyKey::of_digest(&ctx.auth.digest(&parts))
 }
 
-fn request_hash(ctx: &Context, password: &str, name: &Option<String>) -> Vec<u8> {
-    let name = name.clone().unwrap_or_default();
+fn request_hash(ctx: &Context, password: &str, name: Option<&str>) -> Vec<u8> {
+    let name = name.unwrap_or_default();
     ctx.auth.digest(&[b"register", password.as_bytes(), name.as_bytes()])
 }
 
@@ -133,7 +138,7 @@ async fn repeated(
     let address = registration.address.as_str();
     let paid = Throttle::of_sign_in(ctx, name, None, address).pay().await?;
     if !first.is(hash) {
-        return Err(idempotency_mismatch());
+        return Err(mismatch());
     }
     paid.back().await;
     let id = first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no user"))?;
@@ -151,10 +156,6 @@ pub fn taken(error: sqlx::Error) -> Error {
         _ => return error.into(),
     };
     Error::new(Code::Taken, detail)
-}
-
-pub fn idempotency_mismatch() -> Error {
-    Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
 }
 
 pub(super) async fn sign_in(

@@ -9,14 +9,16 @@ use crate::{
         ids::{JobId, MessageId, SessionId, UserId},
         job::{Job, JobKind},
         message::Role,
+        texts::ModelName,
         user::Scope,
     },
     error::{Code, Wrong},
     jobs::payload::{self, ChatPayload},
+    problems::Problems,
     store::{self, branches, jobs::NewJob},
     usecase::{
-        memory::{Idempotency, repeated},
-        send_message::{Accepted, NewChat, send_message},
+        repeat::{Repeatable, repeated},
+        send_message::{Accepted, Asked, NewChat, send_message},
     },
 };
 
@@ -36,7 +38,7 @@ pub async fn branch(
     session: SessionId,
     from: MessageId,
     chat: Option<NewChat>,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Branch, bool)> {
     let user = caller.user;
     if let Some(chat) = &chat {
@@ -51,18 +53,18 @@ pub async fn branch(
     let seq = if place.role == Role::User && chat.is_some() { place.seq - 1 } else { place.seq };
     let count = branches::count_upto(&mut tx, user, session, seq).await?;
     let mut id = SessionId::new();
-    let first = repeated(ctx, &mut tx, user, "branch", idempotency, &id.to_string()).await?;
-    match &first {
-        Some(first) => id = first.parse().map_err(|_| Error::not_found("session"))?,
+    let first = repeated(ctx, &mut tx, user, "branch", repeatable, id).await?;
+    match first {
+        Some(first) => id = first,
         None if branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? => {}
         None => return Err(Error::not_found("session")),
     }
     tx.commit().await?;
     // The message has a key of its own: a repeat after a crash in between sends it now.
-    let idempotency = idempotency.as_ref().map(|(key, body)| (format!("{key} (message)"), body.clone()));
+    let repeatable = repeatable.map(|request| request.part("message"));
     let message = match chat {
         Some(chat) => {
-            let chat = NewChat { session: Some(id), idempotency, ..chat };
+            let chat = NewChat { session: Some(id), repeatable, ..chat };
             Some(send_message(ctx, caller, chat).await?)
         }
         None => None,
@@ -74,8 +76,38 @@ pub async fn branch(
 #[derive(Debug, Clone, Default)]
 pub struct Again {
     pub provider: Option<String>,
-    pub model: Option<String>,
+    pub model: Option<ModelName>,
     pub temperature: Option<f64>,
+}
+
+impl Again {
+    pub fn check(&self, ctx: &Context, problems: &mut Problems) {
+        let Self { provider, temperature, .. } = self;
+        Asked { provider: provider.as_deref(), temperature: *temperature, max_tokens: None }
+            .check(ctx, problems);
+    }
+
+    /// The question as it was asked the first time, but for what differs now.
+    fn payload(self, caller: &Caller, question: &Question, before: Option<ChatPayload>) -> ChatPayload {
+        let Self { provider, model, temperature } = self;
+        let provider = provider.or(before.as_ref().map(|old| old.provider.clone()));
+        let model = model.map(ModelName::into_string);
+        ChatPayload {
+            message_id: question.id,
+            seq: question.seq,
+            answer_id: MessageId::new(),
+            provider: provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
+            model: model.or(before.as_ref().and_then(|old| old.model.clone())),
+            temperature: temperature.or(before.as_ref().and_then(|old| old.temperature)),
+            max_tokens: before.as_ref().and_then(|old| old.max_tokens),
+            enable_memory: before.as_ref().and_then(|old| old.enable_memory),
+            fallback: before.as_ref().and_then(|old| old.fallback),
+            tools: before.and_then(|old| old.tools),
+            again: true,
+            api_key: caller.key().map(|key| key.to_string()),
+            without_memory: !caller.may(Scope::Memory),
+        }
+    }
 }
 
 /// Has a question answered once more; the new answer takes the old one's place, which stays as a variant.
@@ -85,23 +117,17 @@ pub async fn regenerate(
     session: SessionId,
     message: Option<MessageId>,
     again: Again,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Job, bool)> {
     let user = caller.user;
-    let probe = NewChat {
-        message: "x".to_owned(),
-        provider: again.provider.clone(),
-        model: again.model.clone(),
-        temperature: again.temperature,
-        ..NewChat::default()
-    };
-    super::send_message::check(ctx, &probe)?;
+    let mut problems = Problems::default();
+    again.check(ctx, &mut problems);
+    problems.done()?;
     ctx.depths.admit(JobKind::Chat.queue(), ctx.settings.queue.max_depth)?;
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     let id = JobId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "regenerate", idempotency, &id.to_string()).await? {
-        let first = first.parse().map_err(|_| Error::not_found("job"))?;
+    if let Some(first) = repeated(ctx, &mut tx, user, "regenerate", repeatable, id).await? {
         let job = store::jobs::get(&mut tx, user, first).await?.ok_or_else(|| Error::not_found("job"))?;
         return Ok((job, true));
     }
@@ -116,44 +142,13 @@ pub async fn regenerate(
     // Takes the session's row: what is sent meanwhile comes behind.
     let order = store::sessions::take_order(&mut tx, user, session, now).await?;
     let order = order.ok_or_else(|| Error::not_found("session"))?;
-    let message = match message {
-        Some(message) => Some(message),
-        None => branches::last_question(&mut tx, user, session).await?,
-    };
-    let message = message.ok_or_else(|| Error::not_found("message"))?;
-    let place =
-        branches::find(&mut tx, user, session, message).await?.ok_or_else(|| Error::not_found("message"))?;
-    if place.role != Role::User {
-        return Err(Error::field("message_id", Wrong::Unfit("must be a user's message")));
-    }
-    if place.session_id != session {
-        let detail =
-            "This message belongs to the conversation this one branched from: answer it again there.";
-        return Err(Error::new(Code::Conflict, detail));
-    }
+    let question = question(&mut tx, user, session, message).await?;
     let open = store::jobs::open_in_session(&mut tx, user, session).await?;
     if !open.is_empty() {
         return Err(Error::new(Code::SessionBusy, "The session is answering a message.").retry_after(1));
     }
-    let before = old_payload(&mut tx, user, message).await?;
-    let payload = ChatPayload {
-        message_id: message,
-        seq: place.seq,
-        answer_id: MessageId::new(),
-        provider: again
-            .provider
-            .or(before.as_ref().map(|old| old.provider.clone()))
-            .unwrap_or_else(unspecified),
-        model: again.model.or(before.as_ref().and_then(|old| old.model.clone())),
-        temperature: again.temperature.or(before.as_ref().and_then(|old| old.temperature)),
-        max_tokens: before.as_ref().and_then(|old| old.max_tokens),
-        enable_memory: before.as_ref().and_then(|old| old.enable_memory),
-        fallback: before.as_ref().and_then(|old| old.fallback),
-        tools: before.and_then(|old| old.tools),
-        again: true,
-        api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may(Scope::Memory),
-    };
+    let before = old_payload(&mut tx, user, question.id).await?;
+    let payload = again.payload(caller, &question, before);
     let mut new = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     new.id = id;
     let new = new.of_user(user).in_session(session, Some(order));
@@ -164,8 +159,34 @@ pub async fn regenerate(
     Ok((job, false))
 }
 
-pub fn unspecified() -> String {
-    crate::jobs::payload::UNSPECIFIED.to_owned()
+/// The message that is answered once more.
+struct Question {
+    id: MessageId,
+    seq: i64,
+}
+
+/// The user's message that is named, or the last one.
+async fn question(
+    tx: &mut store::Tx,
+    user: UserId,
+    session: SessionId,
+    message: Option<MessageId>,
+) -> Result<Question> {
+    let gone = || Error::not_found("message");
+    let id = match message {
+        Some(message) => message,
+        None => branches::last_question(tx, user, session).await?.ok_or_else(gone)?,
+    };
+    let place = branches::find(tx, user, session, id).await?.ok_or_else(gone)?;
+    if place.role != Role::User {
+        return Err(Error::field("message_id", Wrong::Unfit("must be a user's message")));
+    }
+    if place.session_id != session {
+        let detail =
+            "This message belongs to the conversation this one branched from: answer it again there.";
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    Ok(Question { id, seq: place.seq })
 }
 
 /// How the question was asked the first time; an imported one never was.

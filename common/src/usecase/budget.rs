@@ -51,19 +51,20 @@ async fn limits(ctx: &Context, user: UserId, project: Option<ProjectId>) -> Resu
     Ok(limits)
 }
 
-/// Holds what a call may cost. `prompt`: tokens of it, and what the job has used already. An error says that the day's
-/// budget is spent, or the month's of an API key.
-#[expect(clippy::too_many_arguments, reason = "what a call's cost is made of")]
-pub async fn hold(
-    ctx: &Context,
-    job: &Job,
-    user: UserId,
-    project: Option<ProjectId>,
-    api_key: Option<&str>,
-    prompt: i64,
-    model: &str,
-    max_tokens: Option<u32>,
-) -> Result<()> {
+/// What a call's cost is made of, and who pays.
+pub struct Call<'a> {
+    pub user: UserId,
+    pub project: Option<ProjectId>,
+    pub api_key: Option<&'a str>,
+    /// Tokens of it, and what the job has used already.
+    pub prompt: i64,
+    pub model: &'a str,
+    pub max_tokens: Option<u32>,
+}
+
+/// Holds what a call may cost. An error says that the day's budget is spent, or the month's of an API key.
+pub async fn hold(ctx: &Context, job: &Job, call: Call<'_>) -> Result<()> {
+    let Call { user, project, api_key, prompt, model, max_tokens } = call;
     let key = match api_key.and_then(|key| key.parse::<KeyId>().ok()) {
         Some(key) => {
             store::keys::monthly_tokens(&mut ctx.db.read().await?, user, key).await?.map(|most| (key, most))
@@ -98,33 +99,35 @@ pub async fn hold(
         usage::hold(&mut tx, job.id, &limit.scope, &day, (tokens, cost)).await?;
     }
     if let Some((key, most)) = key {
-        hold_key(&mut tx, job, user, key, most, tokens, now).await?;
+        let monthly = Monthly { user, key, most };
+        monthly.hold(&mut tx, job, tokens, now).await?;
     }
     tx.commit().await
 }
 
-/// An API key's tokens of this month (UTC).
-async fn hold_key(
-    tx: &mut Tx,
-    job: &Job,
+/// An API key's tokens a month (UTC).
+struct Monthly {
     user: UserId,
     key: KeyId,
     most: i64,
-    tokens: i64,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let scope = key.to_string();
-    usage::lock(tx, &scope).await?;
-    let month = now.format("%Y-%m").to_string();
-    let spent = store::keys::spent(tx, user, key, &format!("{month}-01")).await?;
-    let (held, _) = usage::held(tx, &scope, &month, job.id).await?;
-    if spent + held + tokens > most {
-        let next = now.date_naive().with_day(1).and_then(|first| first.checked_add_months(Months::new(1)));
-        let wait = next.map_or(86_400, |next| (next - now.date_naive()).num_seconds());
-        let detail = "This would go over the API key's budget for this month.";
-        return Err(Error::new(Code::BudgetSpent, detail).retry_after(wait.max(60) as u64));
+}
+
+impl Monthly {
+    async fn hold(&self, tx: &mut Tx, job: &Job, tokens: i64, now: DateTime<Utc>) -> Result<()> {
+        let scope = self.key.to_string();
+        usage::lock(tx, &scope).await?;
+        let month = now.format("%Y-%m").to_string();
+        let spent = store::keys::spent(tx, self.user, self.key, &format!("{month}-01")).await?;
+        let (held, _) = usage::held(tx, &scope, &month, job.id).await?;
+        if spent + held + tokens > self.most {
+            let next =
+                now.date_naive().with_day(1).and_then(|first| first.checked_add_months(Months::new(1)));
+            let wait = next.map_or(86_400, |next| (next - now.date_naive()).num_seconds());
+            let detail = "This would go over the API key's budget for this month.";
+            return Err(Error::new(Code::BudgetSpent, detail).retry_after(wait.max(60) as u64));
+        }
+        Ok(usage::hold(tx, job.id, &scope, &month, (tokens, 0)).await?)
     }
-    Ok(usage::hold(tx, job.id, &scope, &month, (tokens, 0)).await?)
 }
 
 /// What a budget has left.

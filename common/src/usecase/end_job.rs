@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     finish_chat::{Answer, insert_answer, reply},
-    memory::extraction::give_up,
+    memory::extraction::{Unread, give_up},
 };
 use crate::{
     Context, Error, Result, clock,
@@ -118,7 +118,8 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said
     if let (JobKind::MemoryExtraction, Some(user)) = (job.kind, job.user_id)
         && let Ok(payload) = payload::read::<ExtractionPayload>(job)
     {
-        give_up(ctx, tx, job, user, &payload, RunOutcome::ProviderError, None, None).await?;
+        let (window, outcome) = (&payload, RunOutcome::ProviderError);
+        give_up(ctx, tx, &Unread { job, user, window, outcome, answer: None }, None).await?;
         return Ok(None);
     }
     if job.kind != JobKind::Chat {

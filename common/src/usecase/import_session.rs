@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::memory::{Idempotency, repeated};
+use super::repeat::{Repeatable, repeated};
 use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MessageId, SessionId, UserId},
-        message::{MESSAGE_MAX, MessageStatus, Role},
+        message::{MessageStatus, Role},
         session::{Session, first_words},
-        texts,
+        texts::{Name, SaidText, Title},
     },
-    error::{FieldError, Wrong},
+    error::Wrong,
+    problems::Problems,
     store::{self, messages::NewMessage},
 };
 
@@ -26,67 +27,63 @@ pub struct NewTurn {
     pub created_at: Option<DateTime<Utc>>,
 }
 
-/// Whose words the turns are, if nothing is wrong with any of them.
-fn check(turns: &[NewTurn]) -> Result<Vec<Role>> {
+/// A turn with nothing wrong in it.
+struct Turn {
+    role: Role,
+    content: SaidText,
+    name: Option<Name>,
+    created_at: Option<DateTime<Utc>>,
+}
+
+fn check(turns: Vec<NewTurn>) -> Result<Vec<Turn>> {
     if turns.is_empty() || turns.len() > MOST {
         return Err(Error::field("messages", Wrong::Count { min: 1, max: MOST }));
     }
-    let (mut errors, mut roles) = (Vec::new(), Vec::with_capacity(turns.len()));
-    for (index, turn) in turns.iter().enumerate() {
-        let mut problem = |field: &str, wrong: Wrong| {
-            errors.push(FieldError::new(format!("messages[{index}].{field}"), wrong));
-        };
-        match turn.role.parse() {
-            Ok(role) => roles.push(role),
-            Err(_) => problem("role", Wrong::Either(&["user", "assistant"])),
+    let (mut problems, mut checked) = (Problems::default(), Vec::with_capacity(turns.len()));
+    for (index, NewTurn { role, content, name, created_at }) in turns.into_iter().enumerate() {
+        let of = |field: &str| format!("messages[{index}].{field}");
+        let role = role.parse().ok();
+        problems.unless(role.is_some(), &of("role"), Wrong::Either(&["user", "assistant"]));
+        let content = problems.checked(&of("content"), Some(content));
+        let name = problems.checked(&of("name"), name);
+        if let (Some(role), Some(content)) = (role, content) {
+            checked.push(Turn { role, content, name, created_at });
         }
-        if turn.content.trim().is_empty() || !texts::fits(&turn.content, MESSAGE_MAX) {
-            problem("content", Wrong::Text { min: 1, max: MESSAGE_MAX });
-        }
-        let name_ok = |name: &String| {
-            !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control)
-        };
-        if turn.name.as_ref().is_some_and(|name| !name_ok(name)) {
-            problem("name", Wrong::Line { min: 1, max: 100 });
-        }
-        if errors.len() >= 20 {
+        if problems.count() >= 20 {
             break;
         }
     }
-    if errors.is_empty() { Ok(roles) } else { Err(Error::fields(errors)) }
+    problems.done()?;
+    Ok(checked)
 }
 
 /// Stores a conversation. `true`: an earlier request with the same key did.
 pub async fn import_session(
     ctx: &Context,
     user: UserId,
-    title: Option<&str>,
-    turns: &[NewTurn],
-    idempotency: &Idempotency,
+    title: Option<Title>,
+    turns: Vec<NewTurn>,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Session, Vec<MessageId>, bool)> {
-    let roles = check(turns)?;
-    let by_user = roles.iter().position(|role| *role == Role::User);
-    if let Some(title) = title {
-        super::sessions::check_title(title)?;
-    }
+    let turns = check(turns)?;
+    let by_user = turns.iter().find(|turn| turn.role == Role::User);
     let now = clock::now();
     let mut tx = ctx.db.begin().await?;
     let id = SessionId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "import_session", idempotency, &id.to_string()).await? {
-        let id = first.parse().map_err(|_| Error::not_found("session"))?;
+    if let Some(id) = repeated(ctx, &mut tx, user, "import_session", repeatable, id).await? {
         let session =
             store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
         return Ok((session, store::messages::ids_in_order(&mut tx, user, id).await?, true));
     }
-    let words = by_user.and_then(|index| turns.get(index)).map(|turn| first_words(&turn.content));
+    let words = by_user.map(|turn| first_words(&turn.content));
     let (title, source) = match title {
-        Some(title) => (title.trim().to_owned(), "user"),
+        Some(title) => (title.into_string(), "user"),
         None => (words.unwrap_or_default(), "words"),
     };
     store::sessions::insert(&mut tx, id, user, &title, source, None, now).await?;
     let mut ids = Vec::with_capacity(turns.len());
     let (mut first, mut last) = (now, DateTime::<Utc>::MIN_UTC);
-    for (index, (turn, role)) in turns.iter().zip(roles).enumerate() {
+    for (index, turn) in turns.iter().enumerate() {
         // Without times of their own, turns keep their order by microseconds.
         let at = turn.created_at.unwrap_or(now + TimeDelta::microseconds(index as i64));
         (first, last) = (first.min(at), last.max(at));
@@ -97,13 +94,13 @@ pub async fn import_session(
             user,
             job: None,
             seq: index as i64 + 1,
-            role,
-            content: turn.content.trim(),
+            role: turn.role,
+            content: &turn.content,
             status: MessageStatus::Complete,
             provider: None,
             model: None,
             usage: None,
-            name: turn.name.as_deref().map(str::trim),
+            name: turn.name.as_deref(),
             remember: true,
             details: None,
             created_at: chrono::SubsecRound::trunc_subsecs(at, 6),

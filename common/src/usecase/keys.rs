@@ -3,58 +3,51 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::memory::{Idempotency, repeated};
+use super::repeat::{Repeatable, repeated};
 use crate::{
     Context, Error, Result,
     auth::{Caller, KEY_PREFIX, random_token, token_hash},
     clock,
     domain::{
         ids::{KeyId, UserId},
+        texts::Name,
         user::Scope,
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
+    problems::Problems,
     store::{self, keys::ApiKey},
 };
 
 const KEYS_MAX: i64 = 100;
 
-#[derive(Debug, Default)]
-pub struct NewKey {
-    pub name: String,
+/// What bounds a key. What is `None` does not.
+#[derive(Debug)]
+pub struct Bounds {
     pub scopes: Option<Vec<String>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub monthly_tokens: Option<i64>,
 }
 
-fn check(new: &NewKey) -> Result<()> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
-    let length = new.name.trim().chars().count();
-    if length == 0 || length > 100 || new.name.chars().any(char::is_control) {
-        problem("name", Wrong::Line { min: 1, max: 100 });
+impl Bounds {
+    pub fn check(&self, problems: &mut Problems) {
+        let known = |scopes: &Vec<String>| {
+            !scopes.is_empty() && scopes.iter().all(|scope| scope.parse::<Scope>().is_ok())
+        };
+        let scopes = Wrong::SomeOf { values: Scope::names(), or_absent: true };
+        problems.unless(self.scopes.as_ref().is_none_or(known), "scopes", scopes);
+        let lasts = self.expires_at.is_none_or(|end| end > clock::now());
+        problems.unless(lasts, "expires_at", Wrong::NotFuture);
+        let fits = self.monthly_tokens.is_none_or(|tokens| (1..=1_000_000_000_000).contains(&tokens));
+        problems.unless(fits, "monthly_tokens", Wrong::Range { min: 1, max: 1_000_000_000_000 });
     }
-    if new
-        .scopes
-        .as_ref()
-        .is_some_and(|scopes| scopes.is_empty() || scopes.iter().any(|scope| scope.parse::<Scope>().is_err()))
-    {
-        problem("scopes", Wrong::SomeOf { values: Scope::names(), or_absent: true });
-    }
-    if new.expires_at.is_some_and(|end| end <= clock::now()) {
-        problem("expires_at", Wrong::NotFuture);
-    }
-    if new.monthly_tokens.is_some_and(|tokens| !(1..=1_000_000_000_000).contains(&tokens)) {
-        problem("monthly_tokens", Wrong::Range { min: 1, max: 1_000_000_000_000 });
-    }
-    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
 }
 
 /// The text of a key that can be said again follows from its row's id too: the same `Idempotency-Key` on another day, or
 /// after the key was deleted, makes another text.
-fn key_text(ctx: &Context, user: UserId, idempotency: &Idempotency, id: &str) -> Result<String> {
-    let random = match idempotency {
-        Some((key, _)) => {
-            let user = user.to_string();
+fn key_text(ctx: &Context, user: UserId, repeatable: Option<&Repeatable>, id: KeyId) -> Result<String> {
+    let random = match repeatable {
+        Some(Repeatable { key, .. }) => {
+            let (user, key, id) = (user.to_string(), key.as_str(), id.to_string());
             let parts: [&[u8]; 4] = [b"api key", user.as_bytes(), key.as_bytes(), id.as_bytes()];
             BASE64URL_NOPAD.encode(&ctx.auth.digest(&parts))
         }
@@ -68,36 +61,37 @@ fn key_text(ctx: &Context, user: UserId, idempotency: &Idempotency, id: &str) ->
 pub async fn create(
     ctx: &Context,
     caller: &Caller,
-    new: NewKey,
-    idempotency: &Idempotency,
+    name: Name,
+    bounds: Bounds,
+    repeatable: Option<&Repeatable>,
     address: Option<&str>,
 ) -> Result<(ApiKey, String, bool)> {
-    check(&new)?;
+    let mut problems = Problems::default();
+    bounds.check(&mut problems);
+    problems.done()?;
     let now = clock::now();
-    let mut scopes = new.scopes;
+    let mut scopes = bounds.scopes;
     if let Some(scopes) = &mut scopes {
         scopes.sort();
         scopes.dedup();
     }
     let id = KeyId::new();
-    let text = key_text(ctx, caller.user, idempotency, &id.to_string())?;
+    let text = key_text(ctx, caller.user, repeatable, id)?;
     let key = ApiKey {
         id,
-        name: new.name.trim().to_owned(),
+        name: name.into_string(),
         prefix: text.chars().take(8).collect(),
         scopes,
-        expires_at: new.expires_at.map(|end| end.trunc_subsecs(6)),
-        monthly_tokens: new.monthly_tokens,
+        expires_at: bounds.expires_at.map(|end| end.trunc_subsecs(6)),
+        monthly_tokens: bounds.monthly_tokens,
         last_used_at: None,
         created_at: now,
     };
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) =
-        repeated(ctx, &mut tx, caller.user, "api_key", idempotency, &key.id.to_string()).await?
-    {
+    if let Some(first) = repeated(ctx, &mut tx, caller.user, "api_key", repeatable, key.id).await? {
         let all = store::keys::list(&mut tx, caller.user).await?;
-        let found = all.into_iter().find(|key| key.id.to_string() == first);
-        let text = key_text(ctx, caller.user, idempotency, &first)?;
+        let found = all.into_iter().find(|key| key.id == first);
+        let text = key_text(ctx, caller.user, repeatable, first)?;
         return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
     }
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {

@@ -22,6 +22,7 @@ pub mod profile;
 pub mod projects;
 mod rate_answer;
 pub mod ready;
+pub mod repeat;
 pub mod retry_job;
 pub mod send_message;
 pub mod sessions;

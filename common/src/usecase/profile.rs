@@ -9,10 +9,12 @@ use crate::{
     domain::{
         ids::UserId,
         job::Job,
-        user::{User, name_problem, normalise_email, normalise_username},
+        texts::PersonName,
+        user::{User, normalise_email, normalise_username},
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
     jobs::payload::ErasePayload,
+    problems::Problems,
     store::{self, Tx, jobs::NewJob},
     usecase::{
         accounts::{SignedIn, sign_in},
@@ -36,23 +38,15 @@ pub async fn change(
     change: ProfileChange,
     address: Option<&str>,
 ) -> Result<User> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
+    let mut problems = Problems::default();
     let email = change.email.as_deref().map(normalise_email);
-    if email == Some(None) {
-        problem("email", Wrong::Email);
-    }
+    problems.unless(email != Some(None), "email", Wrong::Email);
     let username = change.username.as_deref().map(normalise_username);
-    if username == Some(None) {
-        problem("username", Wrong::Username);
-    }
-    let name = change.name.as_deref().map(str::trim);
-    if let Some(wrong) = name.and_then(name_problem) {
-        problem("name", wrong);
-    }
-    if !errors.is_empty() {
-        return Err(Error::fields(errors));
-    }
+    problems.unless(username != Some(None), "username", Wrong::Username);
+    // Spaces around it, and line ends, are no part of it.
+    let name = change.name.map(|name| name.trim().to_owned());
+    let name: Option<PersonName> = problems.checked("name", name);
+    problems.done()?;
     let user = caller.user;
     let before = store::users::get(&mut ctx.db.read().await?, user).await?;
     let before = before.ok_or_else(|| Error::not_found("account"))?;
@@ -82,8 +76,14 @@ pub async fn change(
     if let Some(username) = &username {
         super::look_alike::refuse(&mut tx, user, username).await?;
     }
-    let changed =
-        store::users::set_profile(&mut tx, user, new_email.as_deref(), username.as_deref(), name, now);
+    let changed = store::users::set_profile(
+        &mut tx,
+        user,
+        new_email.as_deref(),
+        username.as_deref(),
+        name.as_deref(),
+        now,
+    );
     changed.await.map_err(super::accounts::taken)?;
     let event = if new_email.is_some() { "email_changed" } else { "profile_changed" };
     super::audit::note(&mut tx, user, event, address, None).await?;

@@ -6,26 +6,23 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{MessageId, UserId},
-        texts,
+        texts::Comment,
     },
     error::Wrong,
     store::branches,
 };
 
-/// Keeps a rating, `up` or `down`, with a comment of at most 2,000 characters, in the place of an earlier one. Errors:
+/// Keeps a rating, `up` or `down`, with a comment, in the place of an earlier one. Errors:
 /// `validation`, and `not_found` when it is none of the user's answers.
 pub async fn rate_answer(
     ctx: &Context,
     user: UserId,
     answer: MessageId,
     rating: &str,
-    comment: Option<&str>,
+    comment: Option<&Comment>,
 ) -> Result<()> {
     if !["up", "down"].contains(&rating) {
         return Err(Error::field("rating", Wrong::Either(&["up", "down"])));
-    }
-    if comment.is_some_and(|text| !texts::fits(text, 2_000)) {
-        return Err(Error::field("comment", Wrong::Text { min: 0, max: 2_000 }));
     }
     let at = clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let mut tx = ctx.db.begin().await?;

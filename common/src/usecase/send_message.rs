@@ -9,12 +9,13 @@ use crate::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::{JobStatus, Queue},
-        message::MESSAGE_MAX,
         session::first_words,
+        texts::{MessageText, ModelName},
         user::Scope,
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
     jobs::payload::{self, ChatPayload, ToolChoice},
+    problems::Problems,
     store::{
         self, Tx,
         chats::{Question, accept},
@@ -22,7 +23,10 @@ use crate::{
     },
 };
 
-use super::choice;
+use super::{
+    choice,
+    repeat::{Repeatable, repeated},
+};
 
 /// What to do with a message for a session that is answering another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,14 +39,14 @@ pub enum OnBusy {
     Interrupt,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct NewChat {
-    pub message: String,
+    pub message: MessageText,
     pub session: Option<SessionId>,
     /// Of a new session; of one there is, it must be its own.
     pub project: Option<ProjectId>,
     pub provider: Option<String>,
-    pub model: Option<String>,
+    pub model: Option<ModelName>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub enable_memory: Option<bool>,
@@ -50,8 +54,7 @@ pub struct NewChat {
     pub fallback: Option<bool>,
     pub tools: Option<ToolChoice>,
     pub on_busy: OnBusy,
-    /// The caller's `Idempotency-Key` and the request's body, to tell a repeat from a mistake.
-    pub idempotency: Option<(String, Vec<u8>)>,
+    pub repeatable: Option<Repeatable>,
     pub trace: Option<String>,
 }
 
@@ -76,41 +79,34 @@ impl Accepted {
     }
 }
 
-/// What can be said of a request without looking at anything stored.
-pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
-    check_fields(ctx, chat)?;
-    check_tools(ctx, chat)
+/// How an answer is asked for.
+pub struct Asked<'a> {
+    pub provider: Option<&'a str>,
+    pub temperature: Option<f64>,
+    pub max_tokens: Option<i64>,
 }
 
-fn check_fields(ctx: &Context, chat: &NewChat) -> Result<()> {
-    let mut errors = Vec::new();
-    let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
-    let length = chat.message.trim().chars().count();
-    if length == 0 {
-        problem("message", Wrong::Empty);
+impl Asked<'_> {
+    /// What can be said of it without looking at anything stored.
+    pub fn check(&self, ctx: &Context, problems: &mut Problems) {
+        if self.provider.is_some_and(|provider| !ctx.providers.has(provider)) {
+            problems.add("provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
+        }
+        let fits = self.temperature.is_none_or(|temperature| (0.0..=2.0).contains(&temperature));
+        problems.unless(fits, "temperature", Wrong::Range { min: 0, max: 2 });
+        let fits = self.max_tokens.is_none_or(|max| (1..=1_000_000).contains(&max));
+        problems.unless(fits, "max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
     }
-    if length > MESSAGE_MAX {
-        problem("message", Wrong::TooLong { max: MESSAGE_MAX, length });
-    }
-    if chat.message.contains('\0') {
-        problem("message", Wrong::Nul);
-    }
-    if let Some(provider) = &chat.provider
-        && !ctx.providers.has(provider)
-    {
-        problem("provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
-    }
-    if chat.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > 200 || model.contains('\0'))
-    {
-        problem("model", Wrong::Text { min: 1, max: 200 });
-    }
-    if chat.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-        problem("temperature", Wrong::Range { min: 0, max: 2 });
-    }
-    if chat.max_tokens.is_some_and(|max| !(1..=1_000_000).contains(&max)) {
-        problem("max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
-    }
-    if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+}
+
+/// The same of a whole message, whose texts were checked where they were made.
+pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
+    let mut problems = Problems::default();
+    let NewChat { provider, temperature, max_tokens, .. } = chat;
+    let (temperature, max_tokens) = (*temperature, *max_tokens);
+    Asked { provider: provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
+    problems.done()?;
+    check_tools(ctx, chat)
 }
 
 fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
@@ -129,7 +125,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let now = clock::now();
     let job = JobId::new();
     let mut tx = ctx.db.begin().await?;
-    if let Some((first, failed)) = repeated(ctx, &mut tx, caller, &chat, job).await? {
+    if let Some((first, failed)) = sent_before(ctx, &mut tx, caller, &chat, job).await? {
         drop(tx);
         return if failed { try_again(ctx, caller.user, first).await } else { Ok(first) };
     }
@@ -153,24 +149,10 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         fallback: chat.fallback,
     };
     choice::check(ctx, &mut tx, caller.user, named).await?;
-    let text = chat.message.trim();
+    let text = &*chat.message;
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
-    let payload = ChatPayload {
-        message_id: message,
-        seq: 0, // taken with the session's row, in the statement that stores it
-        answer_id: MessageId::new(),
-        provider: chat.provider.unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
-        model: chat.model,
-        temperature: chat.temperature,
-        max_tokens: chat.max_tokens.map(|max| max as u32),
-        enable_memory: chat.enable_memory,
-        fallback: chat.fallback,
-        tools: chat.tools,
-        again: false,
-        api_key: caller.key().map(|key| key.to_string()),
-        without_memory: !caller.may(Scope::Memory),
-    };
+    let payload = payload_of(caller, &chat, message);
     let question = Question {
         user: caller.user,
         session,
@@ -196,6 +178,25 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
     }
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// What the worker is told. `seq` is taken with the session's row, in the statement that stores it.
+fn payload_of(caller: &Caller, chat: &NewChat, message: MessageId) -> ChatPayload {
+    ChatPayload {
+        message_id: message,
+        seq: 0,
+        answer_id: MessageId::new(),
+        provider: chat.provider.clone().unwrap_or_else(|| payload::UNSPECIFIED.to_owned()),
+        model: chat.model.as_deref().map(str::to_owned),
+        temperature: chat.temperature,
+        max_tokens: chat.max_tokens.map(|max| max as u32),
+        enable_memory: chat.enable_memory,
+        fallback: chat.fallback,
+        tools: chat.tools.clone(),
+        again: false,
+        api_key: caller.key().map(|key| key.to_string()),
+        without_memory: !caller.may(Scope::Memory),
+    }
 }
 
 /// How long the outcome of a commit is looked for.
@@ -237,23 +238,15 @@ async fn check_project(tx: &mut Tx, user: UserId, chat: &NewChat, project: Proje
 }
 
 /// What the first request with this key made, if there was one, and whether that failed in a way that may have passed.
-async fn repeated(
+async fn sent_before(
     ctx: &Context,
     tx: &mut Tx,
     caller: &Caller,
     chat: &NewChat,
     job: JobId,
 ) -> Result<Option<(Accepted, bool)>> {
-    let Some((key, body)) = &chat.idempotency else { return Ok(None) };
-    let owner = caller.user.to_string();
-    let hash = ctx.auth.digest(&[b"chat", body]);
-    let first = store::idempotency::claim(tx, &owner, key, &hash, &job.to_string(), clock::now()).await?;
-    let Some(first) = first else { return Ok(None) };
-    if !first.is(&hash) {
-        return Err(super::accounts::idempotency_mismatch());
-    }
-    let job: JobId =
-        first.target.parse().map_err(|_| Error::internal("an idempotency key's target is no job"))?;
+    let first = repeated(ctx, tx, caller.user, "chat", chat.repeatable.as_ref(), job).await?;
+    let Some(job) = first else { return Ok(None) };
     let gone = || Error::not_found("job: what the first request made has been deleted");
     let found = store::jobs::get(tx, caller.user, job).await?.ok_or_else(gone)?;
     let payload: ChatPayload = payload::read(&found)?;

@@ -1,55 +1,34 @@
 //! Making, changing and deleting sessions.
 
-use super::cancel_job::cancel_job;
+use super::{
+    cancel_job::cancel_job,
+    repeat::{Repeatable, repeated},
+};
 use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{ProjectId, SessionId, UserId},
-        session::{Session, TITLE_MAX},
+        session::Session,
+        texts::Title,
     },
     error::{Code, Wrong},
     store::{self, sessions::Change},
 };
 
-pub(super) fn check_title(title: &str) -> Result<()> {
-    let length = title.chars().count();
-    if title.trim().is_empty() || length > TITLE_MAX || title.chars().any(char::is_control) {
-        return Err(Error::field("title", Wrong::Line { min: 1, max: TITLE_MAX }));
-    }
-    Ok(())
-}
-
 /// Makes an empty session. `true` when this answers a repeated request with the same key.
 pub async fn create(
     ctx: &Context,
     user: UserId,
-    title: Option<&str>,
+    title: Option<Title>,
     project: Option<ProjectId>,
-    idempotency: Option<(String, Vec<u8>)>,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Session, bool)> {
-    if let Some(title) = title {
-        check_title(title)?;
-    }
     let now = clock::now();
     let mut id = SessionId::new();
     let mut tx = ctx.db.begin().await?;
-    let mut replayed = false;
-    if let Some((key, body)) = idempotency {
-        let hash = ctx.auth.digest(&[b"session", &body]);
-        let owner = user.to_string();
-        if let Some(first) =
-            store::idempotency::claim(&mut tx, &owner, &key, &hash, &id.to_string(), now).await?
-        {
-            if !first.is(&hash) {
-                return Err(super::accounts::idempotency_mismatch());
-            }
-            id = first
-                .target
-                .parse()
-                .map_err(|_| Error::internal("an idempotency key's target is no session"))?;
-            replayed = true;
-        }
-    }
+    let first = repeated(ctx, &mut tx, user, "session", repeatable, id).await?;
+    let replayed = first.is_some();
+    id = first.unwrap_or(id);
     if let Some(project) = project
         && store::projects::get(&mut tx, user, project).await?.is_none()
     {
@@ -57,7 +36,7 @@ pub async fn create(
     }
     if !replayed {
         let source = if title.is_some() { "user" } else { "none" };
-        let title = title.map(str::trim).unwrap_or_default();
+        let title = title.as_deref().unwrap_or_default();
         store::sessions::insert(&mut tx, id, user, title, source, project, now).await?;
     }
     let session =
@@ -67,9 +46,6 @@ pub async fn create(
 }
 
 pub async fn change(ctx: &Context, user: UserId, id: SessionId, change: Change) -> Result<Session> {
-    if let Some(title) = &change.title {
-        check_title(title)?;
-    }
     if let Some(status) = &change.status
         && !["active", "archived"].contains(&status.as_str())
     {
@@ -77,7 +53,6 @@ pub async fn change(ctx: &Context, user: UserId, id: SessionId, change: Change) 
         let said = "active or archived (DELETE deletes)";
         return Err(Error::field("status", Wrong::Choice { values, said }));
     }
-    let change = Change { title: change.title.map(|title| title.trim().to_owned()), ..change };
     let mut tx = ctx.db.begin().await?;
     if !store::sessions::change(&mut tx, user, id, &change).await? {
         return Err(Error::not_found("session"));

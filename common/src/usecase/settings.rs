@@ -7,8 +7,13 @@ use crate::{
     Context, Error, Result,
     chat::language,
     clock,
-    domain::{ids::UserId, patch::Patch, texts},
-    error::{FieldError, Wrong},
+    domain::{
+        ids::UserId,
+        patch::Patch,
+        texts::{ModelName, SystemPrompt},
+    },
+    error::Wrong,
+    problems::Problems,
     store::{self, Querier},
 };
 
@@ -107,15 +112,13 @@ pub struct ChatSettingsChange {
 }
 
 impl ChatSettingsChange {
-    fn check(&self, ctx: &Context, errors: &mut Vec<FieldError>) {
-        let mut problem = |field: &str, wrong: Wrong| {
-            errors.push(FieldError::new(format!("chat_settings.{field}"), wrong));
-        };
+    fn check(&self, ctx: &Context, problems: &mut Problems) {
+        let mut problem = |field: &str, wrong: Wrong| problems.add(format!("chat_settings.{field}"), wrong);
         if self.default_provider.new_value().is_some_and(|name| !ctx.providers.offers(name)) {
             problem("default_provider", Wrong::OneOf(ctx.providers.offered_names().join(", ")));
         }
-        if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
-            problem("default_model", Wrong::Text { min: 1, max: 200 });
+        if let Some(wrong) = self.default_model.new_value().and_then(|name| ModelName::problem(name)) {
+            problem("default_model", wrong);
         }
         if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
             problem("temperature", Wrong::Range { min: 0, max: 2 });
@@ -123,8 +126,8 @@ impl ChatSettingsChange {
         if self.max_tokens.new_value().is_some_and(|max| !(1..=1_000_000).contains(max)) {
             problem("max_tokens", Wrong::Range { min: 1, max: 1_000_000 });
         }
-        if self.system_prompt.new_value().is_some_and(|text| !texts::fits(text, 20_000)) {
-            problem("system_prompt", Wrong::Text { min: 0, max: 20_000 });
+        if let Some(wrong) = self.system_prompt.new_value().and_then(|text| SystemPrompt::problem(text)) {
+            problem("system_prompt", wrong);
         }
         if self.language.as_ref().is_some_and(|code| !language::is_known(code)) {
             let codes: Vec<&str> = language::LANGUAGES.iter().map(|(code, _)| *code).collect();
@@ -166,21 +169,18 @@ pub fn of(stored: Value) -> UserSettings {
 
 pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Result<UserSettings> {
     let memory = change.memory_settings.unwrap_or_default();
-    let mut errors = Vec::new();
+    let mut problems = Problems::default();
     let thresholds = [
         ("memory_settings.memory_importance_threshold", memory.memory_importance_threshold),
         ("memory_settings.auto_confirm_threshold", memory.auto_confirm_threshold.new_value().copied()),
     ];
     for (field, value) in thresholds {
-        if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
-            errors.push(FieldError::new(field, Wrong::Range { min: 0, max: 1 }));
-        }
+        let fits = value.is_none_or(|value| (0.0..=1.0).contains(&value));
+        problems.unless(fits, field, Wrong::Range { min: 0, max: 1 });
     }
     let chat = change.chat_settings.unwrap_or_default();
-    chat.check(ctx, &mut errors);
-    if !errors.is_empty() {
-        return Err(Error::fields(errors));
-    }
+    chat.check(ctx, &mut problems);
+    problems.done()?;
     let mut tx = ctx.db.begin().await?;
     // Takes the user's row of memory state, so that two partial changes do not undo each other.
     store::memory_log::take_version(&mut tx, user).await?;

@@ -13,7 +13,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::memory::{Idempotency, repeated};
+use super::repeat::{Repeatable, repeated};
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -47,7 +47,7 @@ pub async fn create(
     user: UserId,
     url: &str,
     events: Vec<String>,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Webhook, String, bool)> {
     if url.len() > 2_000 {
         return Err(Error::field("url", Wrong::Bytes { max: 2_000, nul: false }));
@@ -62,9 +62,8 @@ pub async fn create(
     let hook = Webhook { id: WebhookId::new(), url: url.to_owned(), events, created_at: clock::now() };
     let sealed = ctx.sealer.seal(&place(hook.id), &Secret::new(&secret))?;
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) = repeated(ctx, &mut tx, user, "webhook", idempotency, &hook.id.to_string()).await? {
+    if let Some(first) = repeated(ctx, &mut tx, user, "webhook", repeatable, hook.id).await? {
         let gone = || Error::not_found("webhook");
-        let first: WebhookId = first.parse().map_err(|_| gone())?;
         let (_, sealed) = webhooks::get(&mut tx, user, first).await?.ok_or_else(gone)?;
         let hook = webhooks::list(&mut tx, user).await?.into_iter().find(|hook| hook.id == first);
         let secret = ctx.sealer.open(&place(first), &sealed).ok_or_else(gone)?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
 use super::db::{Conn, Tx, execute, fetch_optional, row, statements};
-use crate::error::Result;
+use crate::{domain::idempotency::IdempotencyKey, error::Result};
 
 statements! {
     INSERT = "insert into idempotency_keys (owner, key, request_hash, target, created_at) values ($1, $2, $3, $4, $5)
@@ -37,11 +37,12 @@ impl First {
 pub async fn claim(
     tx: &mut Tx,
     owner: &str,
-    key: &str,
+    key: &IdempotencyKey,
     request_hash: &[u8],
     target: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<First>, sqlx::Error> {
+    let key = key.as_str();
     execute!(tx, FORGET_OLD, owner, key, now - KEPT)?;
     if execute!(tx, INSERT, owner, key, request_hash, target, now)? == 1 {
         return Ok(None);

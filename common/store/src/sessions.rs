@@ -7,6 +7,7 @@ use crate::{
     domain::{
         ids::{ProjectId, SessionId, UserId},
         session::Session,
+        texts::Title,
     },
     error::Result,
 };
@@ -144,7 +145,7 @@ pub async fn title_from_model(tx: &mut Tx, id: SessionId, title: &str) -> Result
 /// What a user may change of a session.
 #[derive(Debug, Default)]
 pub struct Change {
-    pub title: Option<String>,
+    pub title: Option<Title>,
     pub is_pinned: Option<bool>,
     pub status: Option<String>,
 }
@@ -154,7 +155,7 @@ pub struct Change {
 pub async fn change(tx: &mut Tx, user: UserId, id: SessionId, change: &Change) -> Result<bool, sqlx::Error> {
     let mut found = get(tx, user, id).await?.is_some();
     if let Some(title) = &change.title {
-        found &= execute!(tx, SET_TITLE, id, user, title, "user")? == 1;
+        found &= execute!(tx, SET_TITLE, id, user, &**title, "user")? == 1;
     }
     if let Some(is_pinned) = change.is_pinned {
         found &= execute!(tx, SET_PINNED, id, user, is_pinned)? == 1;

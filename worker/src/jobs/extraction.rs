@@ -94,7 +94,8 @@ async fn give_up(
 ) -> Result<Outcome> {
     tracing::warn!(%error, %outcome, "a window was given up");
     let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
-    let failed = persist(|| extraction::fail(ctx, job, user, payload, outcome, error, answer));
+    let unread = extraction::Unread { job, user, window: payload, outcome, answer };
+    let failed = persist(|| extraction::fail(ctx, &unread, error));
     Ok(match failed.await.flatten() {
         Some(ended) => {
             METRICS.windows.with_label_values(&[outcome.as_str()]).inc();

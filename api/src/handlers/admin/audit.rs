@@ -5,12 +5,13 @@ use rapport_common::{
     domain::ids::{AuditId, UserId},
     store,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     bodies::Entry,
     error::Result,
-    extract::{Caller, Cursors, Query, encode_cursor},
+    extract::{Caller, CursorParams, CursorQuery, Query},
+    page::{Page, listed},
     state::AppState,
 };
 
@@ -21,29 +22,22 @@ pub struct AuditQuery {
     event: Option<String>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct AuditList {
-    items: Vec<Entry>,
-    next_cursor: Option<String>,
-}
+listed!(AuditList = Page<Entry>);
 
 /// List the audit log, newest first
 ///
 /// Sign-ins, changes of accounts and keys, and what admins did: who, when, from which address.
-#[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, Cursors),
+#[utoipa::path(get, path = "/admin/audit", tag = "admin", params(AuditQuery, CursorParams),
     responses((status = 200, description = "Entries", body = AuditList)))]
 pub async fn audit(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<AuditQuery>,
-    Query(page): Query<Cursors>,
+    CursorQuery { limit, after }: CursorQuery<AuditId>,
 ) -> Result<Answer<AuditList>> {
-    let (limit, before): (_, Option<AuditId>) = page.check()?;
     let user = query.user_id.map(|id| id.parse::<UserId>()).transpose();
-    let Ok(user) = user else { return Ok(Answer(AuditList { items: Vec::new(), next_cursor: None })) };
+    let Ok(user) = user else { return Ok(Answer(Page::empty())) };
     let mut conn = state.ctx.db.read().await?;
-    let items = store::audit::list(&mut conn, before, user, query.event.as_deref(), limit).await?;
-    let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(AuditList { items: items.into_iter().map(Entry::from).collect(), next_cursor }))
+    let items = store::audit::list(&mut conn, after, user, query.event.as_deref(), limit).await?;
+    Ok(Answer(Page::of(items, limit, |last| last.id)))
 }

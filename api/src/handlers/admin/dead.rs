@@ -8,7 +8,8 @@ use super::actor;
 use crate::{
     bodies::Dead,
     error::Result,
-    extract::{Address, Caller, Cursors, Json, Query, encode_cursor},
+    extract::{Address, Caller, CursorParams, CursorQuery, Json, Query},
+    page::{Page, Total, listed},
     state::AppState,
 };
 
@@ -25,38 +26,27 @@ pub struct DeadQuery {
     count: bool,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct DeadList {
-    items: Vec<Dead>,
-    next_cursor: Option<String>,
-    /// How many match, on all pages; only with `count=true`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<i64>,
-}
+listed!(DeadList = Page<Dead>, Total::Asked("How many match, on all pages; only with `count=true`."));
 
 /// List jobs that failed for good, newest first
 ///
 /// Jobs of all users that used up their attempts or could not be retried, each with its error.
-#[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, Cursors),
+#[utoipa::path(get, path = "/admin/jobs/dead", tag = "admin", params(DeadQuery, CursorParams),
     responses((status = 200, description = "Dead jobs", body = DeadList)))]
 pub async fn dead(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<DeadQuery>,
-    Query(page): Query<Cursors>,
+    CursorQuery { limit, after }: CursorQuery<JobId>,
 ) -> Result<Answer<DeadList>> {
-    let (limit, before): (_, Option<JobId>) = page.check()?;
     let DeadQuery { kind, queue, count } = query;
     let mut conn = state.ctx.db.read().await?;
-    let items = rows::dead(&mut conn, before, kind.as_deref(), queue.as_deref(), limit).await?;
-    let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
+    let items = rows::dead(&mut conn, after, kind.as_deref(), queue.as_deref(), limit).await?;
     let total = match count {
         true => Some(rows::count_dead(&mut conn, kind.as_deref(), queue.as_deref()).await?),
         false => None,
     };
-    let items = items.into_iter().map(Dead::from).collect();
-    Ok(Answer(DeadList { items, next_cursor, total }))
+    Ok(Answer(Page::of(items, limit, |last| last.id).with_total(total)))
 }
 
 /// Which dead jobs: those of `job_ids`, or all that match `filter`.

@@ -4,7 +4,11 @@ use axum::{Json as Answer, extract::State};
 use rapport_common::providers::{Offered, health::Standing};
 use serde::Serialize;
 
-use crate::{extract::Caller, state::AppState};
+use crate::{
+    extract::{Caller, NoPages},
+    page::{List, listed},
+    state::AppState,
+};
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct ProviderView {
@@ -21,17 +25,14 @@ pub struct ProviderView {
     resting_keys: usize,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct ProviderList {
-    items: Vec<ProviderView>,
-}
+listed!(ProviderList = List<ProviderView>);
 
 /// Show the state of the providers
 ///
 /// Whether each provider is used, whether its circuit breaker is open, and how many of its keys are resting.
 #[utoipa::path(get, path = "/admin/providers", tag = "admin",
     responses((status = 200, description = "Providers", body = ProviderList)))]
-pub async fn providers(State(state): State<AppState>, _: Caller) -> Answer<ProviderList> {
+pub async fn providers(State(state): State<AppState>, _: Caller, _: NoPages) -> Answer<ProviderList> {
     let view = |offered: Offered| {
         let (breaker, open_for) = match offered.standing {
             Standing::Closed => ("closed", None),
@@ -47,5 +48,5 @@ pub async fn providers(State(state): State<AppState>, _: Caller) -> Answer<Provi
             resting_keys: offered.resting_keys,
         }
     };
-    Answer(ProviderList { items: state.ctx.providers.list().into_iter().map(view).collect() })
+    Answer(List::of(state.ctx.providers.list().into_iter().map(view).collect()))
 }

@@ -8,12 +8,13 @@ use rapport_common::{
     store,
     usecase::admin,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::actor;
 use crate::{
     error::Result,
-    extract::{Address, Caller, Cursors, Json, Query, UserPath, encode_cursor},
+    extract::{Address, Caller, CursorParams, CursorQuery, Json, Query, UserPath},
+    page::{Page, Total, listed},
     state::AppState,
 };
 
@@ -24,32 +25,24 @@ pub struct UserQuery {
     q: Option<String>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct UserList {
-    items: Vec<User>,
-    total: i64,
-    next_cursor: Option<String>,
-}
+listed!(UserList = Page<User>, Total::Always);
 
 /// List accounts, newest first
 ///
 /// Names, role and state of every account, in pages.
-#[utoipa::path(get, path = "/admin/users", tag = "admin", params(UserQuery, Cursors),
+#[utoipa::path(get, path = "/admin/users", tag = "admin", params(UserQuery, CursorParams),
     responses((status = 200, description = "Accounts", body = UserList)))]
 pub async fn users(
     State(state): State<AppState>,
     _: Caller,
     Query(query): Query<UserQuery>,
-    Query(page): Query<Cursors>,
+    CursorQuery { limit, after }: CursorQuery<UserId>,
 ) -> Result<Answer<UserList>> {
-    let (limit, before): (_, Option<UserId>) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     let text = query.q.filter(|text| !text.trim().is_empty());
-    let items = store::users::list(&mut conn, before, text.as_deref(), limit).await?;
+    let items = store::users::list(&mut conn, after, text.as_deref(), limit).await?;
     let total = store::users::count(&mut conn).await?;
-    let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(UserList { items, total, next_cursor }))
+    Ok(Answer(Page::of(items, limit, |last| last.id).with_total(Some(total))))
 }
 
 /// Activate an account

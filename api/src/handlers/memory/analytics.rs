@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     error::Result,
-    extract::{Caller, Query},
+    extract::{Caller, NoPages, Query},
     state::AppState,
 };
 
@@ -243,6 +243,7 @@ pub async fn top(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(query): Query<TopQuery>,
+    _: NoPages,
 ) -> Result<Answer<Vec<MemoryView>>> {
     let sort = match query.metric.as_deref().unwrap_or("importance") {
         "importance" => Sort::Importance,

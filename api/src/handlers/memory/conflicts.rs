@@ -7,6 +7,7 @@ use rapport_common::{
     domain::{
         ids::{ConflictId, MemoryId},
         memory::{Actor, ConflictStatus, Judgement, MemoryView},
+        texts::Content,
     },
     error::{Code, Wrong},
     jobs::payload::ConsolidationPayload,
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{memory_id, result_of};
 use crate::{
     error::Result,
-    extract::{Caller, ConflictPath, Json, Prefer, Query, Skips},
+    extract::{Caller, ConflictPath, Json, Prefer, Query, SkipParams, SkipQuery},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -76,7 +77,7 @@ pub async fn detect(
         found.ok_or_else(|| Error::not_found("memory"))?;
     }
     let payload = ConsolidationPayload::Detect { memory_id };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, None).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -136,18 +137,17 @@ pub struct ConflictFilter {
 /// List conflicts between memories, newest first
 ///
 /// Pairs that contradict each other, with the proposed solution and whether it is still open.
-#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, Skips),
+#[utoipa::path(get, path = "/memory/conflicts", tag = "memory", params(ConflictFilter, SkipParams),
     responses((status = 200, description = "Conflicts", body = [ConflictView])))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(filter): Query<ConflictFilter>,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<ConflictView>>> {
     let status = filter.status.map(|word| word.parse::<ConflictStatus>()).transpose();
     let status =
         status.map_err(|_| Error::new(Code::BadQuery, "`status` must be open, resolved or dismissed."))?;
-    let (limit, skip) = page.check()?;
     let mut conn = state.ctx.db.read().await?;
     let all = memory_conflicts::list(&mut conn, caller.user, status, limit, skip).await?;
     drop(conn);
@@ -160,7 +160,8 @@ pub struct ResolveBody {
     #[schema(example = "mem_06dqz6ef8swq1bnx1rc6a2k8t4")]
     keep: String,
     /// Better words for the one that is kept.
-    correct_content: Option<String>,
+    #[schema(value_type = Option<String>)]
+    correct_content: Option<Content>,
 }
 
 /// Resolve a conflict
@@ -184,7 +185,7 @@ pub async fn resolve(
         })?),
     };
     let resolved =
-        conflicts::resolve(&state.ctx, caller.user, id, &keep, body.correct_content.as_deref()).await?;
+        conflicts::resolve(&state.ctx, caller.user, id, &keep, body.correct_content.as_ref()).await?;
     let view = views(&state, caller.user, vec![resolved]).await?.pop();
     Ok(Answer(view.ok_or_else(|| Error::not_found("conflict"))?))
 }

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rapport_common::{
     Error, clock,
     domain::{memory::MemoryView, patch::Patch},
+    problems::Problems,
     store::memories,
     usecase::memory::edit::{self, Added, Draft},
 };
@@ -18,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 use super::views::{for_readers, with_vectors};
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, MemoryPath, Query, Raw},
+    extract::{Caller, Json, Keyed, MemoryPath, Query},
     handlers::chat::mark_replayed,
     state::AppState,
 };
@@ -57,22 +58,26 @@ pub struct MemoryBody {
     expires_at: Patch<DateTime<Utc>>,
 }
 
-impl From<MemoryBody> for Draft {
-    fn from(body: MemoryBody) -> Self {
-        Self {
-            content: body.content,
-            memory_type: body.memory_type,
-            subject: body.subject,
-            slot: body.slot,
-            object: body.object,
-            importance: body.importance,
-            confidence: body.confidence,
-            contexts: body.contexts,
-            is_private: body.is_private,
-            valid_from: body.valid_from,
-            valid_to: body.valid_to,
-            expires_at: body.expires_at,
-        }
+impl MemoryBody {
+    fn draft(self) -> Result<Draft> {
+        let mut problems = Problems::default();
+        let draft = Draft {
+            content: problems.checked("content", self.content),
+            memory_type: self.memory_type,
+            subject: problems.checked("subject", self.subject),
+            slot: problems.checked("slot", self.slot),
+            object: problems.checked("object", self.object),
+            importance: self.importance,
+            confidence: self.confidence,
+            contexts: self.contexts,
+            is_private: self.is_private,
+            valid_from: self.valid_from,
+            valid_to: self.valid_to,
+            expires_at: self.expires_at,
+        };
+        draft.check(&mut problems);
+        problems.done()?;
+        Ok(draft)
     }
 }
 
@@ -86,11 +91,9 @@ impl From<MemoryBody> for Draft {
 pub async fn add(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<MemoryBody>,
+    Keyed(body, repeatable): Keyed<MemoryBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (memory, added) = edit::add(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let (memory, added) = edit::add(&state.ctx, caller.user, body.draft()?, repeatable.as_ref()).await?;
     let view = edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?;
     let status = if added == Added::Known { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Answer(view)).into_response();
@@ -141,7 +144,7 @@ pub async fn change(
     MemoryPath(id): MemoryPath,
     Json(body): Json<MemoryBody>,
 ) -> Result<Answer<MemoryView>> {
-    let memory = edit::change(&state.ctx, caller.user, id, body.into()).await?;
+    let memory = edit::change(&state.ctx, caller.user, id, body.draft()?).await?;
     Ok(Answer(edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?))
 }
 

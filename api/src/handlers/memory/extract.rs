@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::result_of;
 use crate::{
     error::Result,
-    extract::{Caller, IdempotencyKey, Prefer, Query, Raw, Skips},
+    extract::{Caller, Keyed, Prefer, SkipParams, SkipQuery},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -46,16 +46,14 @@ pub async fn extract(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ExtractBody>,
+    Keyed(body, repeatable): Keyed<ExtractBody>,
 ) -> Result<Response> {
     let session = match (&body.session_id, body.backfill) {
         (Some(text), false) => Some(text.parse::<SessionId>().map_err(|_| Error::not_found("session"))?),
         (None, true) => None,
         _ => return Err(Error::field("session_id", Wrong::OnlyThisOr("backfill: true")).into()),
     };
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let job = read_again(&state.ctx, caller.user, session, body.dry_run, &idempotency).await?;
+    let job = read_again(&state.ctx, caller.user, session, body.dry_run, repeatable.as_ref()).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -88,14 +86,13 @@ pub struct RunView {
 /// List which parts of conversations were read for memories
 ///
 /// Each with what was found, by which model, and what it cost.
-#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(Skips),
+#[utoipa::path(get, path = "/memory/extract/runs", tag = "memory", params(SkipParams),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn runs(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<RunView>>> {
-    let (limit, skip) = page.check()?;
     let runs = extraction::runs(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
     let view = |run: extraction::Run| RunView {
         session_id: run.session_id,

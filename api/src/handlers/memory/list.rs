@@ -11,21 +11,17 @@ use rapport_common::{
     store::memories::{self, Filter, Sort, Wanted},
     usecase::memory::edit,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::views::{for_readers, with_vectors};
 use crate::{
     error::Result,
-    extract::{Caller, Page, Query, Skips, decode_cursor, encode_cursor},
+    extract::{Caller, ListParams, ListQuery, Query, SkipParams, SkipQuery, Start},
+    page::{Page, Total, listed},
     state::AppState,
 };
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct MemoryList {
-    items: Vec<MemoryView>,
-    total: i64,
-    next_cursor: Option<String>,
-}
+listed!(MemoryList = Page<MemoryView>, Total::Always);
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -75,48 +71,56 @@ fn sort_of(name: Option<&str>) -> Result<Sort> {
     })
 }
 
-async fn page_of(state: &AppState, user: UserId, filter: MemoryFilter, page: &Page) -> Result<MemoryList> {
+async fn page_of(
+    state: &AppState,
+    user: UserId,
+    filter: MemoryFilter,
+    page: ListQuery<i64>,
+) -> Result<MemoryList> {
     let memory_type = type_of(filter.memory_type.as_deref())?;
     let status = wanted(filter.status.as_deref())?;
     let sort = sort_of(filter.sort.as_deref())?;
-    let (limit, skip, cursor) = page.check()?;
-    let skip = decode_cursor::<i64>(cursor)?.map_or(skip, |place| place.clamp(0, 10_000_000));
+    // A cursor of this list is how many came before.
+    let skip = match page.start {
+        Start::Skip(skip) => skip,
+        Start::After(place) => place.clamp(0, 10_000_000),
+    };
     let q = filter.q.filter(|q| !q.trim().is_empty());
     let wanted = Filter { status, memory_type, q, include_expired: filter.include_expired };
     let mut conn = state.ctx.db.read().await?;
-    let (found, total) = memories::list(&mut conn, user, &wanted, sort, limit, skip).await?;
+    let (found, total) = memories::list(&mut conn, user, &wanted, sort, page.limit, skip).await?;
     let read = skip + found.len() as i64;
     let mut items = edit::views(&mut conn, user, found).await?;
     if filter.include.as_deref() == Some("embedding") {
         with_vectors(&mut conn, user, &mut items).await?;
     }
-    let next_cursor = (read < total && !items.is_empty()).then(|| encode_cursor(&read));
-    Ok(MemoryList { items, total, next_cursor })
+    let next = (read < total && !items.is_empty()).then_some(read);
+    Ok(Page::until(items, next).with_total(Some(total)))
 }
 
 /// List memories
 ///
 /// Pending and confirmed ones unless you ask otherwise. Filter by type, status and text; sort; page.
-#[utoipa::path(get, path = "/memory", tag = "memory", params(MemoryFilter, Page),
+#[utoipa::path(get, path = "/memory", tag = "memory", params(MemoryFilter, ListParams),
     responses((status = 200, description = "Memories", body = MemoryList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(filter): Query<MemoryFilter>,
-    Query(page): Query<Page>,
+    page: ListQuery<i64>,
 ) -> Result<Answer<MemoryList>> {
-    Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
+    Ok(Answer(page_of(&state, caller.user, filter, page).await?))
 }
 
 /// List memories that wait for your decision
 ///
 /// What was learned from conversations and is neither confirmed nor rejected, newest first.
-#[utoipa::path(get, path = "/memory/pending", tag = "memory", params(Page),
+#[utoipa::path(get, path = "/memory/pending", tag = "memory", params(ListParams),
     responses((status = 200, description = "Pending memories, the newest first", body = MemoryList)))]
 pub async fn pending(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    page: ListQuery<i64>,
 ) -> Result<Answer<MemoryList>> {
     let filter = MemoryFilter {
         memory_type: None,
@@ -126,20 +130,19 @@ pub async fn pending(
         sort: None,
         include: None,
     };
-    Ok(Answer(page_of(&state, caller.user, filter, &page).await?))
+    Ok(Answer(page_of(&state, caller.user, filter, page).await?))
 }
 
 /// List memories that others share with you
 ///
 /// You can read them, not change them. Where they were said is not shown.
-#[utoipa::path(get, path = "/memory/shared", tag = "memory", params(Skips),
+#[utoipa::path(get, path = "/memory/shared", tag = "memory", params(SkipParams),
     responses((status = 200, description = "Memories of others, readable only", body = [MemoryView])))]
 pub async fn shared(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Skips>,
+    SkipQuery { limit, skip }: SkipQuery,
 ) -> Result<Answer<Vec<MemoryView>>> {
-    let (limit, skip) = page.check()?;
     let found = memories::shared_with_me(&mut state.ctx.db.read().await?, caller.user, limit, skip).await?;
     Ok(Answer(found.into_iter().map(for_readers).collect()))
 }

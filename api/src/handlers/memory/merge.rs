@@ -14,7 +14,7 @@ use super::{memory_ids, result_of};
 use crate::{
     bodies::Suggestion,
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, Prefer, Query, Raw},
+    extract::{Caller, Json, Keyed, NoPages, Prefer, Query},
     handlers::jobs::JobView,
     state::AppState,
 };
@@ -54,19 +54,17 @@ pub async fn consolidate(
     State(state): State<AppState>,
     Caller(caller): Caller,
     prefer: Prefer,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ConsolidateBody>,
+    Keyed(body, repeatable): Keyed<ConsolidateBody>,
 ) -> Result<Response> {
     if !(2..=merge::MOST).contains(&body.memory_ids.len()) {
         return Err(Error::field("memory_ids", Wrong::DifferentMemories { min: 2, max: merge::MOST }).into());
     }
     let ids = memory_ids(&body.memory_ids)?;
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    if idempotency.is_none() {
+    if repeatable.is_none() {
         merge::check(&state.ctx, caller.user, &ids).await?;
     }
     let payload = ConsolidationPayload::Merge { memory_ids: ids };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &idempotency).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, repeatable.as_ref()).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -87,6 +85,7 @@ pub async fn suggestions(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Query(query): Query<SuggestionQuery>,
+    _: NoPages,
 ) -> Result<Answer<Vec<Suggestion>>> {
     let limit = query.limit.unwrap_or(10);
     if !(1..=50).contains(&limit) {
@@ -110,7 +109,7 @@ pub async fn review(
     Caller(caller): Caller,
     prefer: Prefer,
 ) -> Result<Response> {
-    let job = consolidate::ask(&state.ctx, caller.user, &ConsolidationPayload::Review, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &ConsolidationPayload::Review, None).await?;
     result_of(&state, &caller, job, prefer).await
 }
 
@@ -154,6 +153,6 @@ pub async fn classify_expiration(
         return Err(Error::not_found("memory").into());
     }
     let payload = ConsolidationPayload::Expiration { memory_ids: ids };
-    let job = consolidate::ask(&state.ctx, caller.user, &payload, &None).await?;
+    let job = consolidate::ask(&state.ctx, caller.user, &payload, None).await?;
     result_of(&state, &caller, job, prefer).await
 }

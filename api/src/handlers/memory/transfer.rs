@@ -21,7 +21,8 @@ use rapport_common::{
     store::{self, jobs},
     usecase::{
         blobs,
-        memory::{export, import, job, put_in},
+        memory::{export, import, job},
+        repeat::put_in,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ pub async fn export(
     export::check(&spec)?;
     if prefer.respond_async {
         let new = job(&state.ctx, caller.user, &spec)?;
-        let (job, _) = put_in(&state.ctx, caller.user, new, "export", &None).await?;
+        let (job, _) = put_in(&state.ctx, caller.user, new, "export", None).await?;
         return Ok(job_response(&caller, job));
     }
     let headers = file_headers(&spec.format);

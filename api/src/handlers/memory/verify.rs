@@ -5,6 +5,7 @@ use rapport_common::{
     Error,
     domain::memory::MemoryView,
     error::Wrong,
+    problems::Problems,
     usecase::memory::edit::{self, Action, Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,13 @@ impl VerifyBody {
             "correct" => Action::Correct,
             _ => return Err(Error::field("action", Wrong::Either(&["confirm", "reject", "correct"])).into()),
         };
-        let Self { corrected_content, corrected_importance, feedback, .. } = self;
-        Ok(Verdict { action, corrected_content, corrected_importance, feedback })
+        let mut problems = Problems::default();
+        // Looked at only where it is used.
+        let content = self.corrected_content.filter(|_| action == Action::Correct);
+        let corrected_content = problems.checked("corrected_content", content);
+        let feedback = problems.checked("feedback", self.feedback);
+        problems.done()?;
+        Ok(Verdict { action, corrected_content, corrected_importance: self.corrected_importance, feedback })
     }
 }
 

@@ -13,44 +13,38 @@ use rapport_common::{
     Error,
     domain::{ids::ProjectId, patch::Patch},
     error::Code,
+    problems::Problems,
     store,
     usecase::projects::{self, ProjectDraft},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::chat::mark_replayed;
 use crate::{
     bodies::Project,
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, Page, ProjectPath, Query, Raw, decode_cursor, encode_cursor},
+    extract::{Caller, Json, Keyed, ListParams, ListQuery, ProjectPath, Query},
+    page::{Page, Total, listed},
     policy::Content,
     state::AppState,
 };
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct ProjectList {
-    items: Vec<Project>,
-    total: i64,
-    next_cursor: Option<String>,
-}
+listed!(ProjectList = Page<Project>, Total::Always);
 
 /// List projects, newest first
 ///
 /// Your projects with their defaults.
-#[utoipa::path(get, path = "/projects", tag = "projects", params(Page),
+#[utoipa::path(get, path = "/projects", tag = "projects", params(ListParams),
     responses((status = 200, description = "Projects", body = ProjectList)))]
 pub async fn list(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    Query(page): Query<Page>,
+    ListQuery { limit, start }: ListQuery<ProjectId>,
 ) -> Result<Answer<ProjectList>> {
-    let (limit, skip, cursor) = page.check()?;
-    let before: Option<ProjectId> = decode_cursor(cursor)?;
+    let (before, skip) = start.parts();
     let mut conn = state.ctx.db.read().await?;
     let (items, total) = store::projects::list(&mut conn, caller.user, before, limit, skip).await?;
-    let full = items.len() as i64 == limit;
-    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
-    Ok(Answer(ProjectList { items: items.into_iter().map(Project::from).collect(), total, next_cursor }))
+    Ok(Answer(Page::of(items, limit, |last| last.id).with_total(Some(total))))
 }
 
 /// `null` takes a default away; what is absent stays.
@@ -73,10 +67,21 @@ pub struct ProjectBody {
     fallback: Option<bool>,
 }
 
-impl From<ProjectBody> for ProjectDraft {
-    fn from(body: ProjectBody) -> Self {
-        let ProjectBody { name, description, default_provider, default_model, temperature, fallback } = body;
-        Self { name, description, default_provider, default_model, temperature, fallback }
+impl ProjectBody {
+    fn draft(self) -> Result<ProjectDraft> {
+        let ProjectBody { name, description, default_provider, default_model, temperature, fallback } = self;
+        let mut problems = Problems::default();
+        let draft = ProjectDraft {
+            name: problems.checked("name", name),
+            description: problems.checked("description", description),
+            default_provider,
+            default_model: problems.patched("default_model", default_model),
+            temperature,
+            fallback,
+        };
+        draft.check(&mut problems);
+        problems.done()?;
+        Ok(draft)
     }
 }
 
@@ -89,11 +94,10 @@ impl From<ProjectBody> for ProjectDraft {
 pub async fn create(
     State(state): State<AppState>,
     Caller(caller): Caller,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<ProjectBody>,
+    Keyed(body, repeatable): Keyed<ProjectBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, bytes.to_vec()));
-    let (project, replayed) = projects::create(&state.ctx, caller.user, body.into(), &idempotency).await?;
+    let (project, replayed) =
+        projects::create(&state.ctx, caller.user, body.draft()?, repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(Project::from(project))).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)
@@ -123,7 +127,7 @@ pub async fn change(
     ProjectPath(id): ProjectPath,
     Json(body): Json<ProjectBody>,
 ) -> Result<Answer<Project>> {
-    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.into()).await?.into()))
+    Ok(Answer(projects::change(&state.ctx, caller.user, id, body.draft()?).await?.into()))
 }
 
 /// Change a project (same as PATCH)

@@ -8,9 +8,12 @@ use axum::{
 };
 use rapport_common::{
     Error,
-    domain::ids::PromptId,
+    domain::{ids::PromptId, texts::Name},
     store,
-    usecase::projects::{self, PromptDraft},
+    usecase::{
+        projects::{self, PromptDraft},
+        repeat::Repeatable,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,15 +21,13 @@ use serde_json::Value;
 use crate::{
     bodies::{Prompt, PromptVersion},
     error::Result,
-    extract::{Caller, IdempotencyKey, Json, ProjectPath, PromptPath, Raw},
+    extract::{Caller, Json, Keyed, NoPages, ProjectPath, PromptPath},
     handlers::chat::mark_replayed,
+    page::{List, listed},
     state::AppState,
 };
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct PromptList {
-    items: Vec<Prompt>,
-}
+listed!(PromptList = List<Prompt>);
 
 /// List a project's prompts
 ///
@@ -37,18 +38,18 @@ pub async fn list_prompts(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
+    _: NoPages,
 ) -> Result<Answer<PromptList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::get(&mut conn, caller.user, id).await?;
-    let prompts = store::projects::prompts(&mut conn, caller.user, id).await?;
-    Ok(Answer(PromptList { items: prompts.into_iter().map(Prompt::from).collect() }))
+    Ok(Answer(List::of(store::projects::prompts(&mut conn, caller.user, id).await?)))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct PromptBody {
     /// 1-100 characters.
-    #[schema(example = "support")]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, example = "support")]
+    name: Option<Name>,
     /// A template: `{{ user.name }}`, `{{ date }}`, `{{ memories }}`, `{{ project.name }}`, and its own variables. Another text
     /// is another version.
     #[schema(example = "You help {{ user.name }} with {{ product }}.")]
@@ -81,12 +82,15 @@ pub async fn create_prompt(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
-    IdempotencyKey(key): IdempotencyKey,
-    Raw(body, bytes): Raw<PromptBody>,
+    Keyed(body, repeatable): Keyed<PromptBody>,
 ) -> Result<Response> {
-    let idempotency = key.map(|key| (key, [id.to_string().as_bytes(), &bytes].concat()));
+    // The same words to another project are another request.
+    let repeatable = repeatable.map(|request| Repeatable {
+        body: [id.to_string().as_bytes(), &request.body].concat().into(),
+        ..request
+    });
     let (prompt, replayed) =
-        projects::create_prompt(&state.ctx, caller.user, id, body.into(), &idempotency).await?;
+        projects::create_prompt(&state.ctx, caller.user, id, body.into(), repeatable.as_ref()).await?;
     let mut response = (StatusCode::CREATED, Answer(Prompt::from(prompt))).into_response();
     mark_replayed(&mut response, replayed);
     Ok(response)
@@ -139,10 +143,7 @@ pub async fn delete_prompt(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct VersionList {
-    items: Vec<PromptVersion>,
-}
+listed!(VersionList = List<PromptVersion>);
 
 /// List the versions of a prompt, newest first
 ///
@@ -155,11 +156,11 @@ pub async fn versions(
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
     PromptPath(prompt): PromptPath,
+    _: NoPages,
 ) -> Result<Answer<VersionList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::prompt_in(&mut conn, caller.user, id, prompt).await?;
-    let versions = store::projects::versions(&mut conn, caller.user, prompt).await?;
-    Ok(Answer(VersionList { items: versions.into_iter().map(PromptVersion::from).collect() }))
+    Ok(Answer(List::of(store::projects::versions(&mut conn, caller.user, prompt).await?)))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Address, Caller, Json, ProjectPath, ProviderPath},
+    extract::{Address, Caller, Json, NoPages, ProjectPath, ProviderPath},
+    page::{List, listed},
     state::AppState,
 };
 
@@ -26,10 +27,7 @@ pub struct ProviderKey {
     created_at: DateTime<Utc>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct ProviderKeyList {
-    items: Vec<ProviderKey>,
-}
+listed!(ProviderKeyList = List<ProviderKey>);
 
 /// List the providers a project has its own keys for
 ///
@@ -40,13 +38,14 @@ pub async fn list_keys(
     State(state): State<AppState>,
     Caller(caller): Caller,
     ProjectPath(id): ProjectPath,
+    _: NoPages,
 ) -> Result<Answer<ProviderKeyList>> {
     let mut conn = state.ctx.db.read().await?;
     projects::get(&mut conn, caller.user, id).await?;
     let keys = store::projects::keys(&mut conn, caller.user, id).await?;
     let items =
         keys.into_iter().map(|key| ProviderKey { provider: key.provider, created_at: key.created_at });
-    Ok(Answer(ProviderKeyList { items: items.collect() }))
+    Ok(Answer(List::of(items.collect())))
 }
 
 /// Set a project's own key for a provider

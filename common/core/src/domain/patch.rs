@@ -21,6 +21,14 @@ impl<T> Patch<T> {
         }
     }
 
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(value) => Patch::Set(with(value)),
+        }
+    }
+
     /// What a field that holds `now` holds afterwards.
     pub fn over(self, now: Option<T>) -> Option<T> {
         match self {

@@ -100,12 +100,6 @@ pub fn normalise_login(text: &str) -> Option<String> {
     if text.contains('@') { normalise_email(text) } else { normalise_username(text) }
 }
 
-/// What is wrong with a person's name, or `None`.
-pub fn name_problem(name: &str) -> Option<Wrong> {
-    (!(2..=100).contains(&name.chars().count()) || name.chars().any(char::is_control))
-        .then_some(Wrong::Line { min: 2, max: 100 })
-}
-
 /// What a new password must have (`PASSWORD__…`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordRules {
@@ -121,65 +115,67 @@ impl Default for PasswordRules {
     }
 }
 
+/// Passwords that everybody tries first.
+const COMMON: &[&str] = &[
+    "password1",
+    "password12",
+    "password123",
+    "passw0rd",
+    "passw0rd1",
+    "p@ssw0rd",
+    "p@ssword1",
+    "qwerty123",
+    "qwerty12",
+    "qwertyuiop1",
+    "welcome1",
+    "welcome123",
+    "letmein1",
+    "letmein123",
+    "admin123",
+    "administrator1",
+    "abc12345",
+    "abcd1234",
+    "abc123456",
+    "iloveyou1",
+    "monkey123",
+    "dragon123",
+    "sunshine1",
+    "princess1",
+    "football1",
+    "baseball1",
+    "superman1",
+    "trustno1",
+    "changeme1",
+    "changeme123",
+    "secret123",
+    "test1234",
+    "testtest1",
+    "1q2w3e4r",
+    "1qaz2wsx",
+    "zaq12wsx",
+    "q1w2e3r4",
+    "master123",
+    "hello123",
+    "summer2024",
+    "summer2025",
+    "summer2026",
+    "winter2024",
+    "winter2025",
+    "winter2026",
+    "michael1",
+    "charlie1",
+    "jordan23",
+    "asdf1234",
+    "asdfgh123",
+    "zxcvbnm1",
+    "google123",
+    "computer1",
+    "starwars1",
+];
+
 /// What is wrong with a new password, or `None`. It keeps the rules, has at most 128 characters, and is not one of the
 /// most common ones.
 pub fn password_problem(password: &str, rules: PasswordRules) -> Option<Wrong> {
-    const COMMON: &[&str] = &[
-        "password1",
-        "password12",
-        "password123",
-        "passw0rd",
-        "passw0rd1",
-        "p@ssw0rd",
-        "p@ssword1",
-        "qwerty123",
-        "qwerty12",
-        "qwertyuiop1",
-        "welcome1",
-        "welcome123",
-        "letmein1",
-        "letmein123",
-        "admin123",
-        "administrator1",
-        "abc12345",
-        "abcd1234",
-        "abc123456",
-        "iloveyou1",
-        "monkey123",
-        "dragon123",
-        "sunshine1",
-        "princess1",
-        "football1",
-        "baseball1",
-        "superman1",
-        "trustno1",
-        "changeme1",
-        "changeme123",
-        "secret123",
-        "test1234",
-        "testtest1",
-        "1q2w3e4r",
-        "1qaz2wsx",
-        "zaq12wsx",
-        "q1w2e3r4",
-        "master123",
-        "hello123",
-        "summer2024",
-        "summer2025",
-        "summer2026",
-        "winter2024",
-        "winter2025",
-        "winter2026",
-        "michael1",
-        "charlie1",
-        "jordan23",
-        "asdf1234",
-        "asdfgh123",
-        "zxcvbnm1",
-        "google123",
-        "computer1",
-        "starwars1",
-    ];
     let length = password.chars().count();
     if length < rules.min_length {
         return Some(Wrong::TooShort(rules.min_length));

@@ -2,7 +2,7 @@
 
 mod field;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use field::{FieldCode, FieldError};
 
@@ -129,7 +129,16 @@ pub enum Wrong {
     /// What is wrong with the first line of a file, as the end of the sentence.
     Columns(String),
     Unfit(&'static str),
+    /// One of these, as it came through a deserializer.
+    Told {
+        code: FieldCode,
+        params: Map<String, Value>,
+        said: String,
+    },
 }
+
+/// Between the sentence and the rest, in what goes through a deserializer. Nobody writes it.
+const MARK: char = '\u{1f}';
 
 /// "a or b", "a, b or c".
 fn alternatives(values: &[&str]) -> String {
@@ -141,7 +150,25 @@ fn alternatives(values: &[&str]) -> String {
 }
 
 impl Wrong {
+    /// As the error of a deserializer, which carries nothing but a text: [`Wrong::from_through`] reads it back.
+    pub fn through<E: serde::de::Error>(self) -> E {
+        let told = FieldError::new("", self);
+        E::custom(format!("{}{MARK}{}", told.message, json!(told)))
+    }
+
+    /// What went [`through`](Wrong::through) a deserializer, if this did. The deserializer may have put its place behind it.
+    pub(crate) fn from_through(message: &str) -> Option<Self> {
+        let (_, told) = message.split_once(MARK)?;
+        let mut told = serde_json::Deserializer::from_str(told).into_iter::<FieldError>();
+        let FieldError { code, params, message: said, .. } = told.next()?.ok()?;
+        Some(Wrong::Told { code, params, said })
+    }
+
     /// The word, the values and the sentence.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: an arm a variant, and the compiler finds the one that is missing"
+    )]
     pub(super) fn told(&self) -> (FieldCode, Value, String) {
         use FieldCode as Is;
         let plain = |code: FieldCode, message: &str| (code, json!({}), message.to_owned());
@@ -314,6 +341,7 @@ impl Wrong {
             }
             Wrong::Columns(said) => (Is::NoColumns, json!({"column": "content"}), said.clone()),
             Wrong::Unfit(said) => plain(Is::Unfit, said),
+            Wrong::Told { code, params, said } => (*code, json!(params), said.clone()),
         }
     }
 }

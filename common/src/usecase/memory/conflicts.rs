@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::{Changes, edit::content_problem};
+use super::Changes;
 use crate::{
     Context, Error, Result,
     domain::{
         ids::{ConflictId, MemoryId, UserId},
         memory::{Action, Actor, ConflictStatus, Memory, MemoryStatus},
+        texts::Content,
     },
     error::{Code, Wrong},
     store::memory_conflicts::{self, Conflict},
@@ -26,18 +27,11 @@ pub async fn resolve(
     user: UserId,
     id: ConflictId,
     keep: &Keep,
-    correct_content: Option<&str>,
+    correct_content: Option<&Content>,
 ) -> Result<Conflict> {
-    if let Some(content) = correct_content {
-        if !matches!(keep, Keep::One(_)) {
-            return Err(Error::field(
-                "correct_content",
-                Wrong::Unfit("needs `keep` to be the id of one of the two"),
-            ));
-        }
-        if let Some(wrong) = content_problem(content) {
-            return Err(Error::field("correct_content", wrong));
-        }
+    if correct_content.is_some() && !matches!(keep, Keep::One(_)) {
+        let wrong = Wrong::Unfit("needs `keep` to be the id of one of the two");
+        return Err(Error::field("correct_content", wrong));
     }
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let conflict = memory_conflicts::get(&mut changes.tx, user, id)
@@ -95,7 +89,12 @@ async fn set_status(
     changes.update(memory, after, action).await.map(drop)
 }
 
-async fn keep_one(changes: &mut Changes, kept: &Memory, other: &Memory, content: Option<&str>) -> Result<()> {
+async fn keep_one(
+    changes: &mut Changes,
+    kept: &Memory,
+    other: &Memory,
+    content: Option<&Content>,
+) -> Result<()> {
     if !kept.is_active() {
         return Err(Error::new(Code::WrongState, format!("The memory to keep is {} by now.", kept.status)));
     }
@@ -111,7 +110,7 @@ async fn keep_one(changes: &mut Changes, kept: &Memory, other: &Memory, content:
     after.status = MemoryStatus::Confirmed;
     after.verified_at = Some(changes.now);
     if let Some(content) = content {
-        after.content = content.trim().to_owned();
+        after.content = content.to_string();
         after.object = None;
     }
     changes

@@ -1,11 +1,12 @@
 //! Putting in the jobs that look a user's memories through.
 
-use super::{Idempotency, go_on, job, put_in};
+use super::{go_on, job};
 use crate::{
     Context, Result,
     domain::{ids::UserId, job::Job},
     jobs::payload::ConsolidationPayload,
     store::{self, memory_log},
+    usecase::repeat::{Repeatable, put_in},
 };
 
 /// Has the memories of users with enough changes reviewed: one review at a time a user. For the sweep.
@@ -32,8 +33,8 @@ pub async fn ask(
     ctx: &Context,
     user: UserId,
     payload: &ConsolidationPayload,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Job, bool)> {
     let new = job(ctx, user, payload)?;
-    put_in(ctx, user, new, "consolidation", idempotency).await
+    put_in(ctx, user, new, "consolidation", repeatable).await
 }

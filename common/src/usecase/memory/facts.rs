@@ -77,15 +77,13 @@ pub async fn prepare(ctx: &Context, user: UserId, facts: Vec<Fact>) -> Vec<Prepa
 pub async fn store(
     ctx: &Context,
     changes: &mut Changes,
-    session: SessionId,
+    told: Told<'_>,
     prepared: &[Prepared],
-    known: &[Memory],
-    settings: &MemorySettings,
 ) -> Result<Vec<Became>> {
     let mut stored: Vec<(MemoryId, &[f32])> = Vec::new();
     let mut all = Vec::with_capacity(prepared.len());
     for one in prepared {
-        let became = store_one(ctx, changes, session, one, known, &stored, settings).await?;
+        let became = store_one(ctx, changes, told, one, &stored).await?;
         if let Became::Created(id) = became {
             stored.push((id, &one.vector));
         }
@@ -155,14 +153,21 @@ async fn told_by_this_message(changes: &mut Changes, fact: &Fact) -> Result<Opti
     }))
 }
 
+/// Where facts come from, and what is to be looked at beside them.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub session: SessionId,
+    /// The memories that the model was shown.
+    pub known: &'a [Memory],
+    pub settings: &'a MemorySettings,
+}
+
 async fn store_one(
     ctx: &Context,
     changes: &mut Changes,
-    session: SessionId,
+    told: Told<'_>,
     one: &Prepared,
-    known: &[Memory],
     stored: &[(MemoryId, &[f32])],
-    settings: &MemorySettings,
 ) -> Result<Became> {
     let fact = &one.fact;
     if let Some(memory) = told_by_this_message(changes, fact).await? {
@@ -175,10 +180,10 @@ async fn store_one(
     if is_unwanted(ctx, changes, fact).await? {
         return Ok(Became::Blocked);
     }
-    if fact.importance < settings.memory_importance_threshold {
+    if fact.importance < told.settings.memory_importance_threshold {
         return Ok(Became::Ignored);
     }
-    let candidates = candidates(changes, one, known, stored).await?;
+    let candidates = candidates(changes, one, told.known, stored).await?;
     // What was merged lives on in what it was merged into.
     if let Some(merged) =
         candidates.iter().find(|c| c.memory.status == MemoryStatus::Merged && c.memory.norm == fact.norm)
@@ -195,30 +200,20 @@ async fn store_one(
         }
         Decision::Outdated { by } => {
             let later = changes.get(by).await?;
-            let mut memory = memory_of(changes, session, fact);
+            let mut memory = memory_of(changes, told.session, fact);
             memory.status = MemoryStatus::Superseded;
             memory.valid_to = Some(later.valid_from.unwrap_or(later.created_at));
             create(changes, &memory, one).await
         }
         Decision::New { supersedes, conflicts, links } => {
-            let mut memory = memory_of(changes, session, fact);
+            let mut memory = memory_of(changes, told.session, fact);
             let trusted = fact.explicit && !fact.sensitive && conflicts.is_empty();
-            if trusted && settings.auto_confirm_threshold.is_some_and(|least| fact.confidence >= least) {
+            let sure = |least: f64| fact.confidence >= least;
+            if trusted && told.settings.auto_confirm_threshold.is_some_and(sure) {
                 memory.status = MemoryStatus::Confirmed;
             }
             let became = create(changes, &memory, one).await?;
-            for id in supersedes {
-                changes.next_set();
-                let before = changes.get(id).await?;
-                let after = Memory {
-                    status: MemoryStatus::Superseded,
-                    // Never before it began: people tell late when things changed.
-                    valid_to: Some(fact.valid_from.max(before.valid_from.unwrap_or(before.created_at))),
-                    ..before.clone()
-                };
-                changes.update(&before, after, Action::Superseded).await?;
-                link(changes, memory.id, id, Relationship::Contradicts).await?;
-            }
+            supersede(changes, &memory, fact, supersedes).await?;
             for id in conflicts {
                 let other = changes.get(id).await?;
                 let clash = Reading::of_memory(&memory).clash(&Reading::of_memory(&other));
@@ -231,6 +226,28 @@ async fn store_one(
             Ok(became)
         }
     }
+}
+
+/// Ends what a new memory says differently.
+async fn supersede(
+    changes: &mut Changes,
+    memory: &Memory,
+    fact: &Fact,
+    supersedes: Vec<MemoryId>,
+) -> Result<()> {
+    for id in supersedes {
+        changes.next_set();
+        let before = changes.get(id).await?;
+        let after = Memory {
+            status: MemoryStatus::Superseded,
+            // Never before it began: people tell late when things changed.
+            valid_to: Some(fact.valid_from.max(before.valid_from.unwrap_or(before.created_at))),
+            ..before.clone()
+        };
+        changes.update(&before, after, Action::Superseded).await?;
+        link(changes, memory.id, id, Relationship::Contradicts).await?;
+    }
+    Ok(())
 }
 
 fn memory_of(changes: &Changes, session: SessionId, fact: &Fact) -> Memory {

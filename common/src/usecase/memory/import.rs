@@ -16,7 +16,7 @@ use crate::{
     jobs::{Ended, payload::ImportPayload},
     memory::transfer::{Row, combine, local_id},
     store::{self, extraction, memories, memory_links},
-    usecase::end_job::succeed,
+    usecase::{end_job::succeed, repeat::put_in},
 };
 
 pub const STRATEGIES: [&str; 3] = ["skip_duplicates", "overwrite", "merge"];
@@ -71,7 +71,7 @@ impl Tally {
 /// Puts in the job that takes an uploaded file in.
 pub async fn enqueue(ctx: &Context, user: UserId, payload: ImportPayload) -> Result<Job> {
     let new = super::job(ctx, user, &payload)?;
-    Ok(super::put_in(ctx, user, new, "import", &None).await?.0)
+    Ok(put_in(ctx, user, new, "import", None).await?.0)
 }
 
 /// Stores rows, the first of which is number `tally.done + 1`. `false`: this attempt has lost the job.

@@ -33,7 +33,6 @@ use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{ChangeId, MemoryId, UserId},
-        job::Job,
         memory::{Action, Actor, Memory},
     },
     embeddings::Embedder,
@@ -280,56 +279,6 @@ pub fn job<P: Payload>(ctx: &Context, user: UserId, payload: &P) -> Result<NewJo
     let mut new = NewJob::new(payload, ctx.settings.queue.max_attempts)?.of_user(user);
     new.trace = Some(crate::telemetry::trace::TraceContext::root().to_string());
     Ok(new)
-}
-
-/// A caller's `Idempotency-Key` with the request's body.
-pub type Idempotency = Option<(String, Vec<u8>)>;
-
-/// What the first request with this key made, if there was one; otherwise remembers that it made `target`.
-pub async fn repeated(
-    ctx: &Context,
-    tx: &mut Tx,
-    user: UserId,
-    route: &str,
-    idempotency: &Idempotency,
-    target: &str,
-) -> Result<Option<String>> {
-    let Some((key, body)) = idempotency else { return Ok(None) };
-    let hash = ctx.auth.digest(&[route.as_bytes(), body]);
-    let first = store::idempotency::claim(tx, &user.to_string(), key, &hash, target, clock::now()).await?;
-    match first {
-        Some(first) if !first.is(&hash) => Err(super::accounts::idempotency_mismatch()),
-        first => Ok(first.map(|first| first.target)),
-    }
-}
-
-/// Puts a job in, unless a request with the same key did. `true`: it did.
-pub async fn put_in(
-    ctx: &Context,
-    user: UserId,
-    new: NewJob,
-    route: &str,
-    idempotency: &Idempotency,
-) -> Result<(Job, bool)> {
-    ctx.depths.admit(new.queue(), ctx.settings.queue.max_depth)?;
-    let mut tx = ctx.db.begin().await?;
-    let first = repeated(ctx, &mut tx, user, route, idempotency, &new.id.to_string()).await?;
-    let gone = || Error::not_found("job: what the first request made has been deleted");
-    if let Some(first) = first {
-        let id = first.parse().map_err(|_| gone())?;
-        return Ok((store::jobs::get(&mut tx, user, id).await?.ok_or_else(gone)?, true));
-    }
-    let mut id = new.id;
-    let key = new.dedupe_key.clone();
-    let ready = store::jobs::enqueue(&mut tx, new).await?;
-    if let (None, Some(key)) = (ready, key) {
-        // The same work is under way: that job is the answer.
-        id = store::jobs::open_by_key(&mut tx, user, &key).await?.ok_or_else(gone)?;
-    }
-    let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(gone)?;
-    tx.commit().await?;
-    ctx.announce(ready).await;
-    Ok((job, false))
 }
 
 /// The hash under which a deleted or corrected fact is remembered as unwanted.

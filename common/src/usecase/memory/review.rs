@@ -79,26 +79,9 @@ pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<
         }
     }
     // Different values of a slot that has one at a time are near each other, whatever their words.
-    let of_slot = |memory: &Memory| Some((memory.subject.clone()?, memory.slot.clone()?));
-    let mut slots: HashMap<(String, String), Vec<&Memory>> = HashMap::new();
-    for memory in &active {
-        if let Some(key) = of_slot(memory).filter(|(_, slot)| crate::memory::slots::is_functional(slot)) {
-            slots.entry(key).or_default().push(memory);
-        }
-    }
-    for same in slots.values().filter(|same| same.len() > 1) {
-        for (index, a) in same.iter().enumerate() {
-            for b in same.iter().skip(index + 1).filter(|b| b.object != a.object) {
-                if of.is_none_or(|id| id == a.id || id == b.id) {
-                    let vector = |id: MemoryId| {
-                        vectors.iter().find(|(of, _)| *of == id).map(|(_, vector)| vector.as_slice())
-                    };
-                    let likeness =
-                        vector(a.id).zip(vector(b.id)).map_or(least, |(a, b)| cosine(a, b).max(least));
-                    put(a.id, b.id, likeness);
-                }
-            }
-        }
+    let vector = |id: MemoryId| vectors.iter().find(|(of, _)| *of == id).map(|(_, vector)| vector.as_slice());
+    for (a, b) in of_one_slot(&active).into_iter().filter(|(a, b)| of.is_none_or(|id| id == *a || id == *b)) {
+        put(a, b, vector(a).zip(vector(b)).map_or(least, |(a, b)| cosine(a, b).max(least)));
     }
     let mut all: Vec<Pair> = found
         .into_iter()
@@ -110,6 +93,25 @@ pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<
         .collect();
     all.sort_by(|x, y| y.cosine.total_cmp(&x.cosine));
     Ok(all)
+}
+
+/// Pairs with different values of one slot that has one at a time.
+fn of_one_slot(active: &[Memory]) -> Vec<(MemoryId, MemoryId)> {
+    let of_slot = |memory: &Memory| Some((memory.subject.clone()?, memory.slot.clone()?));
+    let mut slots: HashMap<(String, String), Vec<&Memory>> = HashMap::new();
+    for memory in active {
+        if let Some(key) = of_slot(memory).filter(|(_, slot)| crate::memory::slots::is_functional(slot)) {
+            slots.entry(key).or_default().push(memory);
+        }
+    }
+    let mut pairs = Vec::new();
+    for same in slots.values() {
+        for (index, a) in same.iter().enumerate() {
+            let others = same.iter().skip(index + 1).filter(|b| b.object != a.object);
+            pairs.extend(others.map(|b| (a.id, b.id)));
+        }
+    }
+    pairs
 }
 
 /// A pair with what the model said of it.

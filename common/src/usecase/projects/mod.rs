@@ -8,16 +8,17 @@ pub use prompts::{PromptDraft, change_prompt, create_prompt, delete_prompt, prev
 
 use super::{
     choice,
-    memory::{Idempotency, repeated},
+    repeat::{Repeatable, repeated},
 };
 use crate::{
     Context, Error, Result, clock,
     domain::{
         ids::{ProjectId, UserId},
         patch::Patch,
-        texts,
+        texts::{Description, ModelName, Name},
     },
-    error::{Code, FieldError, Wrong},
+    error::{Code, Wrong},
+    problems::Problems,
     store::{
         self, Querier,
         projects::{self, Project},
@@ -26,33 +27,25 @@ use crate::{
 
 #[derive(Debug, Clone, Default)]
 pub struct ProjectDraft {
-    pub name: Option<String>,
-    pub description: Option<String>,
+    pub name: Option<Name>,
+    pub description: Option<Description>,
     pub default_provider: Patch<String>,
-    pub default_model: Patch<String>,
+    pub default_model: Patch<ModelName>,
     pub temperature: Patch<f64>,
     pub fallback: Option<bool>,
 }
 
 impl ProjectDraft {
-    fn check(&self) -> Result<()> {
-        let mut errors = Vec::new();
-        let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
-        if let Some(name) = &self.name
-            && let Some(wrong) = name_problem(name)
-        {
-            problem("name", wrong);
-        }
-        if self.description.as_ref().is_some_and(|text| !texts::fits(text, 2_000)) {
-            problem("description", Wrong::Text { min: 0, max: 2_000 });
-        }
-        if self.default_model.new_value().is_some_and(|model| !texts::is_model(model)) {
-            problem("default_model", Wrong::Text { min: 1, max: 200 });
-        }
-        if self.temperature.new_value().is_some_and(|temperature| !(0.0..=2.0).contains(temperature)) {
-            problem("temperature", Wrong::Range { min: 0, max: 2 });
-        }
-        if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    /// What is wrong with it beside its texts, which were checked where they were made.
+    pub fn check(&self, problems: &mut Problems) {
+        let fits = self.temperature.new_value().is_none_or(|value| (0.0..=2.0).contains(value));
+        problems.unless(fits, "temperature", Wrong::Range { min: 0, max: 2 });
+    }
+
+    fn checked(&self) -> Result<()> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.done()
     }
 
     /// Refuses a default that could not answer: `own` are the providers that the project has keys for.
@@ -63,7 +56,7 @@ impl ProjectDraft {
         let provider = project.and_then(|project| project.default_provider.clone());
         let provider = self.default_provider.clone().over(provider);
         let model = project.and_then(|project| project.default_model.clone());
-        let model = self.default_model.clone().over(model);
+        let model = self.default_model.clone().map(ModelName::into_string).over(model);
         match ctx.providers.refusal(provider.as_deref().unwrap_or("auto"), model.as_deref(), own) {
             None => Ok(()),
             Some((_, Wrong::NoProvider { provider, there })) => {
@@ -75,20 +68,16 @@ impl ProjectDraft {
 
     fn apply(self, project: &mut Project) {
         if let Some(name) = self.name {
-            project.name = name.trim().to_owned();
+            project.name = name.into_string();
         }
-        project.description = self.description.unwrap_or_else(|| project.description.clone());
+        if let Some(description) = self.description {
+            project.description = description.into_string();
+        }
         self.default_provider.apply(&mut project.default_provider);
-        self.default_model.apply(&mut project.default_model);
+        self.default_model.map(ModelName::into_string).apply(&mut project.default_model);
         self.temperature.apply(&mut project.temperature);
         project.fallback = self.fallback.unwrap_or(project.fallback);
     }
-}
-
-fn name_problem(name: &str) -> Option<Wrong> {
-    let length = name.trim().chars().count();
-    (length == 0 || length > 100 || name.chars().any(char::is_control))
-        .then_some(Wrong::Line { min: 1, max: 100 })
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId, id: ProjectId) -> Result<Project> {
@@ -100,12 +89,12 @@ pub async fn create(
     ctx: &Context,
     user: UserId,
     draft: ProjectDraft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Project, bool)> {
     if draft.name.is_none() {
         return Err(Error::field("name", Wrong::Required));
     }
-    draft.check()?;
+    draft.checked()?;
     draft.check_choice(ctx, None, &[])?;
     let now = clock::now();
     let mut project = Project {
@@ -121,10 +110,8 @@ pub async fn create(
     };
     draft.apply(&mut project);
     let mut tx = ctx.db.begin().await?;
-    if let Some(first) = repeated(ctx, &mut tx, user, "project", idempotency, &project.id.to_string()).await?
-    {
-        let id = first.parse().map_err(|_| Error::not_found("project"))?;
-        return Ok((get(&mut tx, user, id).await?, true));
+    if let Some(first) = repeated(ctx, &mut tx, user, "project", repeatable, project.id).await? {
+        return Ok((get(&mut tx, user, first).await?, true));
     }
     projects::insert(&mut tx, user, &project).await?;
     tx.commit().await?;
@@ -132,7 +119,7 @@ pub async fn create(
 }
 
 pub async fn change(ctx: &Context, user: UserId, id: ProjectId, draft: ProjectDraft) -> Result<Project> {
-    draft.check()?;
+    draft.checked()?;
     let mut tx = ctx.db.begin().await?;
     let mut project = get(&mut tx, user, id).await?;
     draft.check_choice(ctx, Some(&project), &choice::own_keys(&mut tx, user, id).await?)?;

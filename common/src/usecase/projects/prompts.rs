@@ -2,21 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{get, name_problem};
+use super::get;
 use crate::{
     Context, Error, Result,
     chat::template,
     clock,
     domain::{
         ids::{ProjectId, PromptId, UserId},
-        texts,
+        texts::{self, Name},
     },
     error::{Code, Wrong},
     store::{
         self, Querier,
         projects::{self, Prompt},
     },
-    usecase::memory::{Idempotency, repeated},
+    usecase::repeat::{Repeatable, repeated},
 };
 
 /// Prompts of one project at most.
@@ -24,7 +24,7 @@ const PROMPTS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Default)]
 pub struct PromptDraft {
-    pub name: Option<String>,
+    pub name: Option<Name>,
     pub content: Option<String>,
     pub variables: Option<Value>,
     pub is_active: Option<bool>,
@@ -64,12 +64,9 @@ pub async fn create_prompt(
     user: UserId,
     project: ProjectId,
     draft: PromptDraft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Prompt, bool)> {
     let name = draft.name.ok_or_else(|| Error::field("name", Wrong::Required))?;
-    if let Some(wrong) = name_problem(&name) {
-        return Err(Error::field("name", wrong));
-    }
     let content = draft.content.ok_or_else(|| Error::field("content", Wrong::Required))?;
     let variables = draft.variables.unwrap_or_else(|| json!({}));
     check_variables(&variables)?;
@@ -79,9 +76,8 @@ pub async fn create_prompt(
     get(&mut tx, user, project).await?;
     let known = projects::prompts(&mut tx, user, project).await?;
     let id = PromptId::new();
-    if let Some(first) = repeated(ctx, &mut tx, user, "prompt", idempotency, &id.to_string()).await? {
-        let id = first.parse().map_err(|_| Error::not_found("prompt"))?;
-        return Ok((prompt_in(&mut tx, user, project, id).await?, true));
+    if let Some(first) = repeated(ctx, &mut tx, user, "prompt", repeatable, id).await? {
+        return Ok((prompt_in(&mut tx, user, project, first).await?, true));
     }
     if known.len() >= PROMPTS_MAX {
         return Err(Error::new(Code::Conflict, format!("A project has at most {PROMPTS_MAX} prompts.")));
@@ -94,7 +90,7 @@ pub async fn create_prompt(
     let prompt = Prompt {
         id,
         project_id: project,
-        name: name.trim().to_owned(),
+        name: name.into_string(),
         content,
         version: 1,
         variables,
@@ -146,9 +142,6 @@ pub async fn change_prompt(
     if draft.content.is_some() && draft.version.is_some() {
         return Err(Error::field("version", Wrong::NotWith("content")));
     }
-    if let Some(wrong) = draft.name.as_deref().and_then(name_problem) {
-        return Err(Error::field("name", wrong));
-    }
     // Checked before the transaction, which others wait for.
     let mut checked = prompt_in(&mut ctx.db.read().await?, user, project, id).await?;
     edit(&mut ctx.db.read().await?, user, &mut checked, &draft).await?;
@@ -171,7 +164,7 @@ pub async fn change_prompt(
         projects::insert_version(&mut tx, id, prompt.version, &prompt.content, now).await?;
     }
     if let Some(name) = draft.name {
-        prompt.name = name.trim().to_owned();
+        prompt.name = name.into_string();
     }
     if let Some(is_active) = draft.is_active {
         if is_active && !prompt.is_active {

@@ -203,17 +203,15 @@ impl<'a> Rounds<'a> {
         } else {
             self.model.clone()
         };
-        budget::hold(
-            self.ctx,
-            self.job,
+        let call = budget::Call {
             user,
-            self.project,
-            self.payload.api_key.as_deref(),
-            used + prompt,
-            &model,
-            self.choice.max_tokens,
-        )
-        .await
+            project: self.project,
+            api_key: self.payload.api_key.as_deref(),
+            prompt: used + prompt,
+            model: &model,
+            max_tokens: self.choice.max_tokens,
+        };
+        budget::hold(self.ctx, self.job, call).await
     }
 
     /// The last call is the answer, unless it failed or nobody keeps what it said.

@@ -3,23 +3,25 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Error, Result,
+    Result,
     domain::{
-        memory::{CONTENT_MAX, Memory, MemoryType},
+        memory::{Memory, MemoryType},
         patch::Patch,
+        texts::{Content, Part},
     },
-    error::{FieldError, Wrong},
+    error::Wrong,
     memory::{slots, text},
+    problems::Problems,
 };
 
 /// What a user gives to add or change a memory; what is not named stays.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
-    pub content: Option<String>,
+    pub content: Option<Content>,
     pub memory_type: Option<String>,
-    pub subject: Option<String>,
-    pub slot: Option<String>,
-    pub object: Option<String>,
+    pub subject: Option<Part>,
+    pub slot: Option<Part>,
+    pub object: Option<Part>,
     pub importance: Option<f64>,
     pub confidence: Option<f64>,
     pub contexts: Option<Vec<String>>,
@@ -30,46 +32,29 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn check(&self) -> Result<()> {
-        let mut errors = Vec::new();
-        let mut problem = |field: &str, wrong: Wrong| errors.push(FieldError::new(field, wrong));
-        if let Some(content) = &self.content
-            && let Some(wrong) = content_problem(content)
-        {
-            problem("content", wrong);
-        }
-        if let Some(memory_type) = &self.memory_type
-            && memory_type.parse::<MemoryType>().is_err()
-        {
-            problem("memory_type", MemoryType::one_of());
-        }
+    /// What is wrong with it beside its texts, which were checked where they were made.
+    pub fn check(&self, problems: &mut Problems) {
+        let known = self.memory_type.as_ref().is_none_or(|word| word.parse::<MemoryType>().is_ok());
+        problems.unless(known, "memory_type", MemoryType::one_of());
         for (field, value) in [("importance", self.importance), ("confidence", self.confidence)] {
-            if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
-                problem(field, Wrong::Range { min: 0, max: 1 });
-            }
+            let fits = value.is_none_or(|value| (0.0..=1.0).contains(&value));
+            problems.unless(fits, field, Wrong::Range { min: 0, max: 1 });
         }
-        for (field, value) in [("subject", &self.subject), ("slot", &self.slot), ("object", &self.object)] {
-            if value
-                .as_ref()
-                .is_some_and(|text| text.chars().count() > 200 || text.chars().any(char::is_control))
-            {
-                problem(field, Wrong::Line { min: 0, max: 200 });
-            }
+        let phrase = |text: &String| {
+            !text.trim().is_empty() && text.len() <= 100 && !text.chars().any(char::is_control)
+        };
+        let fit =
+            self.contexts.as_ref().is_none_or(|contexts| contexts.len() <= 20 && contexts.iter().all(phrase));
+        problems.unless(fit, "contexts", Wrong::Phrases { max: 20, bytes: 100 });
+        if let (Patch::Set(from), Patch::Set(to)) = (self.valid_from, self.valid_to) {
+            problems.unless(from <= to, "valid_to", Wrong::Before("valid_from"));
         }
-        if let Some(contexts) = &self.contexts
-            && (contexts.len() > 20
-                || contexts
-                    .iter()
-                    .any(|c| c.trim().is_empty() || c.len() > 100 || c.chars().any(char::is_control)))
-        {
-            problem("contexts", Wrong::Phrases { max: 20, bytes: 100 });
-        }
-        if let (Patch::Set(from), Patch::Set(to)) = (self.valid_from, self.valid_to)
-            && to < from
-        {
-            problem("valid_to", Wrong::Before("valid_from"));
-        }
-        if errors.is_empty() { Ok(()) } else { Err(Error::fields(errors)) }
+    }
+
+    pub(super) fn checked(&self) -> Result<()> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.done()
     }
 
     pub(super) fn apply(self, memory: &mut Memory) {
@@ -88,7 +73,7 @@ impl Draft {
             expires_at,
         } = self;
         if let Some(content) = content {
-            memory.content = content.trim().to_owned();
+            memory.content = content.into_string();
         }
         memory.memory_type = memory_type.and_then(|word| word.parse().ok()).unwrap_or(memory.memory_type);
         if let Some(subject) = subject {
@@ -112,19 +97,5 @@ impl Draft {
         valid_from.apply(&mut memory.valid_from);
         valid_to.apply(&mut memory.valid_to);
         expires_at.apply(&mut memory.expires_at);
-    }
-}
-
-/// Why a text cannot be a memory.
-pub fn content_problem(content: &str) -> Option<Wrong> {
-    let length = content.trim().chars().count();
-    if text::normalise(content).is_empty() {
-        Some(Wrong::NoWord)
-    } else if length > CONTENT_MAX {
-        Some(Wrong::TooLong { max: CONTENT_MAX, length })
-    } else if content.contains('\0') {
-        Some(Wrong::Nul)
-    } else {
-        None
     }
 }

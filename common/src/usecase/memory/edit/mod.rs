@@ -6,11 +6,11 @@ mod privacy;
 mod verdict;
 
 pub use delete::{Doomed, delete, delete_many};
-pub use draft::{Draft, content_problem};
+pub use draft::Draft;
 pub use privacy::set_privacy;
 pub use verdict::{Action, Verdict, verify, verify_many};
 
-use super::{Changes, Idempotency, clashes, forgotten_hash, forgotten_slot, repeated};
+use super::{Changes, clashes, forgotten_hash, forgotten_slot};
 use crate::{
     Context, Error, Result,
     domain::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Code, Wrong},
     memory::{essential, text},
     store::{Querier, memories},
+    usecase::repeat::{Repeatable, repeated},
 };
 use delete::forget;
 
@@ -38,17 +39,14 @@ pub async fn add(
     ctx: &Context,
     user: UserId,
     draft: Draft,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Memory, Added)> {
-    draft.check()?;
+    draft.checked()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
-    let mut memory =
-        Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
-    let target = memory.id.to_string();
-    if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", idempotency, &target).await? {
-        let id = first.parse().map_err(|_| Error::not_found("memory"))?;
-        return Ok((changes.get(id).await?, Added::Replayed));
+    let mut memory = Memory::new(user, &content, MemoryType::Fact, MemoryStatus::Confirmed, changes.now);
+    if let Some(first) = repeated(ctx, &mut changes.tx, user, "memory", repeatable, memory.id).await? {
+        return Ok((changes.get(first).await?, Added::Replayed));
     }
     let hash = forgotten_hash(ctx, &text::normalise(&content));
     memories::no_longer_forgotten(&mut changes.tx, user, &hash).await?;
@@ -85,7 +83,7 @@ pub async fn propose(
     source: (SessionId, MessageId),
     draft: Draft,
 ) -> Result<(bool, &'static str)> {
-    draft.check()?;
+    draft.checked()?;
     let content = draft.content.clone().ok_or_else(|| Error::field("content", Wrong::Required))?;
     let norm = text::normalise(&content);
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
@@ -96,7 +94,7 @@ pub async fn propose(
         let rejected = known.status == MemoryStatus::Rejected;
         return Ok((false, if rejected { "the user does not want this remembered" } else { "it is known" }));
     }
-    let mut memory = Memory::new(user, content.trim(), MemoryType::Fact, MemoryStatus::Pending, changes.now);
+    let mut memory = Memory::new(user, &content, MemoryType::Fact, MemoryStatus::Pending, changes.now);
     draft.apply(&mut memory);
     // A model's word: neither quoted nor explicit.
     (memory.session_id, memory.message_id) = (Some(source.0), Some(source.1));
@@ -108,7 +106,7 @@ pub async fn propose(
 
 /// Changes what a memory says of its fact. What was merged or superseded is history and stays.
 pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> Result<Memory> {
-    draft.check()?;
+    draft.checked()?;
     let mut changes = Changes::open(ctx, user, Actor::User).await?;
     let before = changes.get(id).await?;
     refuse_history(&before)?;

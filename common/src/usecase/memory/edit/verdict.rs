@@ -1,12 +1,12 @@
 //! What users say of memories: that they are right, wrong, or nearly right.
 
-use super::{Changes, clashes, content_problem, forget, refuse_history};
+use super::{Changes, clashes, forget, refuse_history};
 use crate::{
     Context, Error, Result,
     domain::{
         ids::{MemoryId, UserId},
         memory::{self, Actor, Memory, MemoryStatus},
-        texts,
+        texts::{Content, Feedback},
     },
     error::Wrong,
 };
@@ -22,29 +22,19 @@ pub enum Action {
 #[derive(Debug, Clone)]
 pub struct Verdict {
     pub action: Action,
-    pub corrected_content: Option<String>,
+    pub corrected_content: Option<Content>,
     pub corrected_importance: Option<f64>,
-    pub feedback: Option<String>,
+    pub feedback: Option<Feedback>,
 }
 
 impl Verdict {
     pub fn check(&self) -> Result<()> {
-        match (self.action, &self.corrected_content) {
-            (Action::Correct, None) if self.corrected_importance.is_none() => {
-                return Err(Error::field("corrected_content", Wrong::RequiredTo("correct a memory")));
-            }
-            (Action::Correct, Some(content)) => {
-                if let Some(wrong) = content_problem(content) {
-                    return Err(Error::field("corrected_content", wrong));
-                }
-            }
-            _ => {}
+        let says_nothing = self.corrected_content.is_none() && self.corrected_importance.is_none();
+        if self.action == Action::Correct && says_nothing {
+            return Err(Error::field("corrected_content", Wrong::RequiredTo("correct a memory")));
         }
         if self.corrected_importance.is_some_and(|importance| !(0.0..=1.0).contains(&importance)) {
             return Err(Error::field("corrected_importance", Wrong::Range { min: 0, max: 1 }));
-        }
-        if self.feedback.as_ref().is_some_and(|text| !texts::fits(text, 1_000)) {
-            return Err(Error::field("feedback", Wrong::Text { min: 0, max: 1_000 }));
         }
         Ok(())
     }
@@ -83,7 +73,7 @@ async fn apply_verdict(
     let before = changes.get(id).await?;
     refuse_history(&before)?;
     let mut after = before.clone();
-    after.feedback = verdict.feedback.clone().or(after.feedback);
+    after.feedback = verdict.feedback.clone().map(Feedback::into_string).or(after.feedback);
     after.importance = verdict.corrected_importance.unwrap_or(after.importance);
     let action = match verdict.action {
         Action::Confirm => {
@@ -99,7 +89,7 @@ async fn apply_verdict(
             if let Some(content) = &verdict.corrected_content {
                 // What was said first must not come back beside its correction when the conversation is read again.
                 forget(ctx, changes, &before).await?;
-                after.content = content.trim().to_owned();
+                after.content = content.to_string();
                 after.object = None;
                 clashes::infer_slot_again(&before, &mut after);
             }

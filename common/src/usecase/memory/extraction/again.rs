@@ -14,10 +14,11 @@ use crate::{
     store::{self, memories},
     usecase::{
         memory::{
-            Changes, Idempotency,
+            Changes,
             facts::{self, Became},
-            job, put_in,
+            job,
         },
+        repeat::{Repeatable, put_in},
         settings::MemorySettings,
     },
 };
@@ -28,7 +29,7 @@ pub async fn read_again(
     user: UserId,
     session: Option<SessionId>,
     dry_run: bool,
-    idempotency: &Idempotency,
+    repeatable: Option<&Repeatable>,
 ) -> Result<(Job, bool)> {
     if let Some(session) = session {
         let found = store::sessions::get(&mut ctx.db.read().await?, user, session).await?;
@@ -38,7 +39,7 @@ pub async fn read_again(
     let new = job(ctx, user, &BackfillPayload { session_id: session, dry_run })?;
     let mut new = new.once(format!("backfill:{user}:{scope}:{dry_run}"));
     new.session = session;
-    put_in(ctx, user, new, "extract", idempotency).await
+    put_in(ctx, user, new, "extract", repeatable).await
 }
 
 /// What reading again would change.
@@ -68,9 +69,8 @@ pub async fn add_difference(
     let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
     let mut ended_before = 0;
     for one in &read.prepared {
-        let became =
-            facts::store(ctx, &mut changes, session, std::slice::from_ref(one), &read.known, settings)
-                .await?;
+        let from = facts::Told { session, known: &read.known, settings };
+        let became = facts::store(ctx, &mut changes, from, std::slice::from_ref(one)).await?;
         let fact = &one.fact;
         let told = json!({"content": fact.text, "memory_type": fact.memory_type, "slot": fact.slot, "quote": fact.quote,
             "message_id": fact.message});

@@ -215,7 +215,8 @@ pub async fn store_read(
     read: &Read,
     settings: &MemorySettings,
 ) -> Result<Counts> {
-    let became = facts::store(ctx, changes, session, &read.prepared, &read.known, settings).await?;
+    let told = facts::Told { session, known: &read.known, settings };
+    let became = facts::store(ctx, changes, told, &read.prepared).await?;
     let counts = Counts::of(&became);
     let outcome = if read.prepared.is_empty() { RunOutcome::NoFacts } else { RunOutcome::Facts };
     let mut run = run_row(ctx, session, (from, to), outcome, Some(&read.completion));
@@ -271,24 +272,26 @@ async fn next_due(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Rea
     }
 }
 
+/// A window that was not read.
+pub struct Unread<'a> {
+    pub job: &'a Job,
+    pub user: UserId,
+    pub window: &'a ExtractionPayload,
+    pub outcome: RunOutcome,
+    /// What the model said, if it said something.
+    pub answer: Option<&'a Completion>,
+}
+
 /// Gives a window up: the job fails with what the model said on it. `None`: this attempt has lost the job.
-pub async fn fail(
-    ctx: &Context,
-    job: &Job,
-    user: UserId,
-    payload: &ExtractionPayload,
-    outcome: RunOutcome,
-    error: &Error,
-    completion: Option<&Completion>,
-) -> Result<Option<Ended>> {
+pub async fn fail(ctx: &Context, unread: &Unread<'_>, error: &Error) -> Result<Option<Ended>> {
+    let Unread { job, user, window, outcome, answer } = *unread;
     let mut tx = ctx.db.begin().await?;
     store::memory_log::take_version(&mut tx, user).await?;
     let problem = error.problem(None);
-    let raw = completion
-        .map(|completion| completion.text.chars().take(20_000).collect::<String>().replace('\0', ""));
-    let result = json!({"outcome": outcome, "raw": raw, "session_id": payload.session_id,
-        "from_seq": payload.from_seq, "to_seq": payload.to_seq});
-    give_up(ctx, &mut tx, job, user, payload, outcome, completion, raw).await?;
+    let raw = answer.map(|answer| answer.text.chars().take(20_000).collect::<String>().replace('\0', ""));
+    let result = json!({"outcome": outcome, "raw": raw, "session_id": window.session_id,
+        "from_seq": window.from_seq, "to_seq": window.to_seq});
+    give_up(ctx, &mut tx, unread, raw).await?;
     let settled = store::ledger::settle(
         &mut tx,
         job.id,
@@ -306,22 +309,13 @@ pub async fn fail(
 }
 
 /// Writes down that a window was not read, and goes on behind it.
-#[expect(clippy::too_many_arguments, reason = "one row's fields")]
-pub async fn give_up(
-    ctx: &Context,
-    tx: &mut Tx,
-    job: &Job,
-    user: UserId,
-    payload: &ExtractionPayload,
-    outcome: RunOutcome,
-    completion: Option<&Completion>,
-    raw: Option<String>,
-) -> Result<()> {
-    let ExtractionPayload { session_id, from_seq, to_seq } = *payload;
+pub async fn give_up(ctx: &Context, tx: &mut Tx, unread: &Unread<'_>, raw: Option<String>) -> Result<()> {
+    let Unread { job, user, window, outcome, answer } = *unread;
+    let ExtractionPayload { session_id, from_seq, to_seq } = *window;
     if !extraction::advance(tx, user, session_id, to_seq).await? {
         return Ok(()); // the session is gone
     }
-    let mut run = run_row(ctx, session_id, (from_seq, to_seq), outcome, completion);
+    let mut run = run_row(ctx, session_id, (from_seq, to_seq), outcome, answer);
     run.raw = raw;
     extraction::insert_run(tx, user, job.id, &run).await?;
     let data = json!({"job_id": job.id, "session_id": session_id, "outcome": outcome});

@@ -84,17 +84,24 @@ async fn with_cosines_of(
     Ok(cosines)
 }
 
+/// What is searched for, and where.
+pub(super) struct Wanted<'a> {
+    pub corpus: Corpus,
+    pub mode: Mode,
+    pub words: &'a HashMap<String, i64>,
+    /// The question in words, for the arm of meaning.
+    pub question: &'a str,
+    pub filter: &'a VectorFilter,
+}
+
 /// Both arms at once, as the mode wants them. An arm of meaning that is away leaves the words, unless only meaning was
 /// asked for.
 pub(super) async fn both_arms(
     ctx: &Context,
     user: UserId,
-    corpus: Corpus,
-    mode: Mode,
-    words: &HashMap<String, i64>,
-    question: &str,
-    filter: &VectorFilter,
+    wanted: Wanted<'_>,
 ) -> Result<(HashMap<Uuid, f64>, Words, HashMap<Uuid, f64>)> {
+    let Wanted { corpus, mode, words, question, filter } = wanted;
     let no_words = || (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 });
     let (by_word, by_meaning) = tokio::join!(
         async {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Document, Hit, Query,
-    arms::both_arms,
+    arms::{Wanted, both_arms},
     reason::{is_relevant, reason},
 };
 use crate::{
@@ -37,8 +37,9 @@ pub(super) async fn search(
     // People speak of themselves in the first person: a question about them must too.
     let question = asked_about.map_or(query.text.clone(), |name| first_person(&query.text, name));
     let anything = VectorFilter::default();
-    let (mut by_word, weights, mut by_meaning) =
-        both_arms(ctx, user, Corpus::Messages, query.mode, words, &question, &anything).await?;
+    let wanted =
+        Wanted { corpus: Corpus::Messages, mode: query.mode, words, question: &question, filter: &anything };
+    let (mut by_word, weights, mut by_meaning) = both_arms(ctx, user, wanted).await?;
     add_what_came_before(ctx, user, &mut by_word, BEFORE_KEYWORD).await?;
     add_what_came_before(ctx, user, &mut by_meaning, BEFORE_SEMANTIC).await?;
     let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
