@@ -205,7 +205,7 @@ pub async fn use_variant(
     Ok(true)
 }
 
-/// Where a message stands, and whose it is.
+/// Where a message stands, and the job that it belongs to.
 #[derive(Debug)]
 pub struct Standing {
     pub session_id: SessionId,
