@@ -192,6 +192,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonOrForm<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rapport_common::{
+        domain::texts::Title,
+        error::{FieldError, Wrong},
+    };
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
@@ -213,5 +217,23 @@ mod tests {
         assert_eq!((missing.code, missing.errors[0].field.as_str()), (Code::Invalid, "message"));
         let wrong = parse::<Body>(br#"{"message":"x","temperature":"hot"}"#).unwrap_err();
         assert_eq!((wrong.code, wrong.errors[0].field.as_str()), (Code::Invalid, "temperature"));
+    }
+
+    #[test]
+    fn a_text_that_keeps_no_rule_is_told_with_its_word_and_values() {
+        #[derive(Debug, Deserialize)]
+        struct Named {
+            title: Option<Title>,
+        }
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code)]
+        struct All {
+            all: Vec<Named>,
+        }
+        assert_eq!(parse::<Named>(br#"{"title":" Tea "}"#).unwrap().title.as_deref(), Some("Tea"));
+        let error = parse::<All>(br#"{"all":[{"title":null},{"title":"a\nb"}]}"#).unwrap_err();
+        let told = serde_json::json!(error.errors);
+        let expected = FieldError::new("all[1].title", Wrong::Line { min: 1, max: 200 });
+        assert_eq!((error.code, told), (Code::Invalid, serde_json::json!([expected])));
     }
 }
