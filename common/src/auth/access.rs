@@ -76,6 +76,7 @@ fn key(secret: &str) -> Key {
 
 impl Keys {
     pub fn new(settings: &settings::Auth) -> Self {
+        super::hs256::install();
         let secret = settings.secret_key.expose();
         Self {
             encoding: EncodingKey::from_secret(secret.as_bytes()),

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod device;
+mod hs256;
 pub mod password;
 
 use std::{

@@ -60,7 +60,7 @@ impl Metrics {
     fn new() -> Self {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
-        register(&registry, prometheus::process_collector::ProcessCollector::for_self());
+        register(&registry, super::process::Process::new());
         let counter = |name: &str, help: &str, labels: &[&str]| {
             #[expect(clippy::expect_used, reason = "names and labels are constants of this file")]
             let vec = IntCounterVec::new(Opts::new(name, help), labels).expect("a valid metric");

@@ -4,4 +4,6 @@
 
 pub mod log;
 pub mod metrics;
+#[cfg(target_os = "linux")]
+mod process;
 pub mod trace;
