@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn every_wrong_setting_is_told_of_at_once_a_line_each() {
         let wrong = [("PORT", "http"), ("SHUTDOWN_GRACE", "soon"), ("DATA_DIR", "/none")];
-        let told = inspected(&wrong, "rapport").err().expect("it is refused");
+        let told = inspected(&wrong, "rapport").expect_err("it is refused");
         let mut lines = told.lines();
         assert_eq!(lines.next(), Some("The configuration has problems:"));
         let problems: Vec<&str> = lines.collect();
