@@ -16,10 +16,12 @@ pub fn load() -> Result<(), String> {
     }
 }
 
-/// Where the line is, in the file that was read: the nearest one above the working folder.
+/// Where the line is, in the file that was read: the nearest one above the working folder. `line` may be only its value.
 fn number_of(line: &str) -> Option<usize> {
+    let end = Some(line.trim()).filter(|end| !end.is_empty())?;
     let here = std::env::current_dir().ok()?;
     let text =
         here.ancestors().find_map(|folder: &Path| std::fs::read_to_string(folder.join(".env")).ok())?;
-    text.lines().position(|other| other.trim() == line.trim()).map(|place| place + 1)
+    let is_it = |other: &str| !other.starts_with('#') && other.ends_with(end);
+    text.lines().position(|other| is_it(other.trim())).map(|place| place + 1)
 }

@@ -97,10 +97,12 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
     // These need no configuration of the service, and doctor must not make any.
     let command = match command {
         Command::MockProvider(arguments) => return commands::mock_provider::run(arguments).await,
-        Command::Doctor => return commands::doctor::run(configured(flags, settings::inspect)?).await,
+        Command::Doctor => {
+            return commands::doctor::run(configured(Env::from_process(), flags, settings::inspect)?).await;
+        }
         other => other,
     };
-    let settings = configured(flags, settings::load)?;
+    let settings = configured(Env::from_process(), flags, settings::load)?;
     rapport_common::telemetry::log::init(&settings.log)?;
     let is_service = matches!(command, Command::Serve | Command::Api | Command::Worker(_) | Command::Migrate);
     for warning in settings.warnings.iter().filter(|_| is_service) {
@@ -118,8 +120,11 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
     }
 }
 
-fn configured(flags: Flags, read: fn(&mut Env) -> Result<Settings, String>) -> Result<Settings, String> {
-    let mut env = Env::from_process();
+fn configured(
+    mut env: Env,
+    flags: Flags,
+    read: fn(&mut Env) -> Result<Settings, String>,
+) -> Result<Settings, String> {
     let port = flags.port.map(|port| port.to_string());
     let folder = flags.data_dir.map(|folder| folder.display().to_string());
     for (key, value) in [("HOST", flags.host), ("PORT", port), ("DATA_DIR", folder)] {
@@ -135,4 +140,135 @@ fn fail(message: &str) -> ExitCode {
     // Nothing can be done if even this cannot be written.
     let _closed = writeln!(std::io::stderr(), "rapport: {message}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use rapport_common::domain::job::Queue;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn refused(line: &str) -> (ErrorKind, String) {
+        let error = parse(line).err().expect("it is refused");
+        (error.kind(), error.to_string())
+    }
+
+    fn worker(line: &str) -> (Vec<Queue>, u16) {
+        match parse(line).unwrap().command {
+            Some(Command::Worker(arguments)) => (arguments.queues(), arguments.concurrency),
+            _ => panic!("{line} starts no worker"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_everything_starts() {
+        assert!(parse("rapport").unwrap().command.is_none());
+    }
+
+    #[test]
+    fn flags_stand_before_and_behind_the_command() {
+        for line in
+            ["rapport --host ::1 --port 0 --data-dir /d api", "rapport api --host ::1 --port 0 --data-dir /d"]
+        {
+            let Cli { flags, command } = parse(line).unwrap();
+            assert!(matches!(command, Some(Command::Api)), "{line}");
+            assert_eq!((flags.host.as_deref(), flags.port), (Some("::1"), Some(0)), "{line}");
+            assert_eq!(flags.data_dir, Some(PathBuf::from("/d")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_worker_takes_all_queues_or_those_that_are_named_each_once() {
+        assert_eq!(worker("rapport worker"), (Queue::ALL.to_vec(), 64));
+        let named = worker("rapport worker --queues memory,chat --queues chat --concurrency 2");
+        assert_eq!(named, (vec![Queue::Chat, Queue::Memory], 2));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_what_is_allowed() {
+        let (kind, text) = refused("rapport worker --queues chat,nope");
+        assert_eq!(kind, ErrorKind::ValueValidation);
+        assert!(text.contains("nope") && text.contains("--queues"), "{text}");
+        for (line, allowed) in [
+            ("rapport worker --concurrency 0", "1..=10000"),
+            ("rapport --port 65536", "0..=65535"),
+            ("rapport completions tcsh", "bash"),
+        ] {
+            let (_, text) = refused(line);
+            assert!(text.contains(allowed), "{line}: {text}");
+        }
+        assert_eq!(refused("rapport serv").0, ErrorKind::InvalidSubcommand);
+        assert_eq!(refused("rapport --verbose").0, ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn help_names_each_command_but_the_one_that_is_not_for_people() {
+        let help = Cli::command().render_long_help().to_string();
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let shown = help.lines().any(|line| line.trim_start().split(' ').next() == Some(name));
+            assert_eq!(shown, name != rapport_worker::isolated::COMMAND, "{name}: {help}");
+            assert!(command.get_about().is_some(), "{name} does not say what it does");
+        }
+        for default in
+            ["[default: HOST, or 127.0.0.1]", "[default: PORT, or 8000]", "[default: DATA_DIR, or ./data]"]
+        {
+            assert!(help.contains(default), "{default}: {help}");
+        }
+    }
+
+    fn inspected(pairs: &[(&str, &str)], line: &str) -> Result<Settings, String> {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        configured(Env::from_pairs(pairs), parse(line).unwrap().flags, settings::inspect)
+    }
+
+    #[test]
+    fn a_flag_counts_more_than_the_variable_of_the_same_name() {
+        let variables = [("HOST", "10.0.0.1"), ("PORT", "1"), ("DATA_DIR", "/variable")];
+        let settings = inspected(&variables, "rapport").unwrap();
+        assert_eq!((settings.host.as_str(), settings.port), ("10.0.0.1", 1));
+        let settings = inspected(&variables, "rapport --port 2 --data-dir /flag").unwrap();
+        assert_eq!((settings.host.as_str(), settings.port), ("10.0.0.1", 2));
+        assert_eq!(settings.data_dir, PathBuf::from("/flag"));
+    }
+
+    #[test]
+    fn every_wrong_setting_is_told_of_at_once_a_line_each() {
+        let wrong = [("PORT", "http"), ("SHUTDOWN_GRACE", "soon"), ("DATA_DIR", "/none")];
+        let told = inspected(&wrong, "rapport").expect_err("it is refused");
+        let mut lines = told.lines();
+        assert_eq!(lines.next(), Some("The configuration has problems:"));
+        let problems: Vec<&str> = lines.collect();
+        assert_eq!(problems.len(), 2, "{told}");
+        for name in ["PORT", "SHUTDOWN_GRACE"] {
+            assert!(problems.iter().any(|line| line.starts_with(&format!("  {name} must be"))), "{told}");
+        }
+    }
+
+    #[test]
+    fn separate_processes_are_told_which_stores_they_lack() {
+        let without = inspected(&[("DATA_DIR", "/none")], "rapport").unwrap();
+        let told = wiring::require_shared_stores(&without, "worker").err().unwrap();
+        assert!(
+            told.starts_with("`rapport worker` needs DATABASE_URL (postgres://…) and REDIS_URL:"),
+            "{told}"
+        );
+        let database = [
+            ("DATABASE_URL", "postgres://u@h/d"),
+            ("SECRET_KEY", "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ];
+        let told =
+            wiring::require_shared_stores(&inspected(&database, "rapport").unwrap(), "api").err().unwrap();
+        assert!(told.starts_with("`rapport api` needs REDIS_URL:"), "{told}");
+    }
 }

@@ -40,12 +40,7 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let mut jobs = Vec::new();
     for _ in 0..arguments.jobs {
         let message = format!("/delay {} /tokens {}", arguments.token_ms, arguments.tokens);
-        let request = client.post(format!("{}/api/v1/chat", cluster.url)).bearer_auth(&token);
-        let request = request
-            .header("prefer", "respond-async")
-            .json(&json!({"message": message, "provider": "openai"}));
-        let job: Value = request.send().await.map_err(text)?.json().await.map_err(text)?;
-        jobs.push(job["id"].as_str().ok_or("not accepted")?.to_owned());
+        jobs.push(submit(&client, &cluster.url, &token, &message).await?);
     }
     let before = resident_kib(&cluster.api).ok_or("no memory figure")?;
     let url = |job: &str| format!("{}/api/v1/jobs/{job}/events", cluster.url);
@@ -67,11 +62,8 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let during = resident_kib(&cluster.api).ok_or("no memory figure")?;
     report.number("API memory before", before as f64 / 1_024.0, "MiB")?;
     report.number("API memory with all open", during as f64 / 1_024.0, "MiB")?;
-    report.number(
-        "memory per stream",
-        (during.saturating_sub(before)) as f64 / arguments.streams as f64,
-        "KiB",
-    )?;
+    let each = during.saturating_sub(before) as f64 / arguments.streams as f64;
+    report.number("memory per stream", each, "KiB")?;
     let mut first_halves: Vec<(String, Seen)> = Vec::new();
     while let Some(read) = readers.join_next().await {
         let (_, job, seen) = read.map_err(text)?;
@@ -101,6 +93,14 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     report.latencies("resuming one, all at once", &resuming)?;
     report.number("until the last ended", resumed_at.elapsed().as_secs_f64(), "s")?;
     report.number("streams with a gap, a repeat or no end", wrong as f64, "")
+}
+
+async fn submit(client: &Client, service: &str, token: &str, message: &str) -> Result<String, String> {
+    let request = client.post(format!("{service}/api/v1/chat")).bearer_auth(token);
+    let request =
+        request.header("prefer", "respond-async").json(&json!({"message": message, "provider": "openai"}));
+    let job: Value = request.send().await.map_err(text)?.json().await.map_err(text)?;
+    Ok(job["id"].as_str().ok_or("not accepted")?.to_owned())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

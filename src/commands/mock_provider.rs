@@ -193,15 +193,9 @@ async fn completions(
         request.messages.iter().map(|turn| message(turn, &request.messages)).collect();
     let prompt_tokens: usize = messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     upstream.counts.prompt_tokens.fetch_add(prompt_tokens as u64, Ordering::SeqCst);
-    let tools: Vec<ToolSpec> = request
-        .tools
-        .iter()
-        .map(|tool| ToolSpec {
-            name: tool.function.name.clone(),
-            description: String::new(),
-            parameters: Value::Null,
-        })
-        .collect();
+    let spec =
+        |name: &str| ToolSpec { name: name.to_owned(), description: String::new(), parameters: Value::Null };
+    let tools: Vec<ToolSpec> = request.tools.iter().map(|tool| spec(&tool.function.name)).collect();
     let plan = plan(&messages, &tools, &request.model);
     let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(fail) = plan.fail
@@ -250,18 +244,22 @@ async fn completions(
         .into_response();
     }
     let delay = plan.delay.unwrap_or(Duration::from_millis(upstream.arguments.token_ms));
-    answer(open, upstream, request.model, (words, calls), finish, usage, delay)
+    answer(open, upstream, Reply { model: request.model, words, calls, finish, usage, delay })
 }
 
-fn answer(
-    open: Open,
-    upstream: Upstream,
+/// What is streamed.
+struct Reply {
     model: String,
-    (words, calls): (Vec<String>, Vec<Value>),
+    words: Vec<String>,
+    calls: Vec<Value>,
     finish: &'static str,
     usage: Value,
+    /// Between two words.
     delay: Duration,
-) -> Response {
+}
+
+fn answer(open: Open, upstream: Upstream, reply: Reply) -> Response {
+    let Reply { model, words, calls, finish, usage, delay } = reply;
     let chunk = |choices: Value, usage: Value| {
         let chunk = json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0, "model": "mock-1", "choices": choices,

@@ -98,3 +98,33 @@ pub fn print_openapi() -> Result<(), String> {
     let text = serde_json::to_string_pretty(&rapport_api::document()).map_err(|error| error.to_string())?;
     print(&(text + "\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_common::settings::{self, Env};
+
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_reached_on_this_machine() {
+        for (address, url) in [
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("10.0.0.1:8000", "http://10.0.0.1:8000"),
+        ] {
+            assert_eq!(reachable(address.parse().unwrap()), url);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_said_with_the_next_one() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let pairs = [("PORT".to_owned(), port.to_string()), ("DATA_DIR".to_owned(), "/none".to_owned())];
+        let settings = settings::inspect(&mut Env::from_pairs(pairs)).unwrap();
+        let told = listen(&settings).await.unwrap_err();
+        let expected = format!("127.0.0.1:{port} is taken by another program");
+        assert!(told.starts_with(&expected), "{told}");
+        assert!(told.ends_with(&format!("PORT={}", port.wrapping_add(1))), "{told}");
+    }
+}

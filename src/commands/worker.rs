@@ -12,17 +12,22 @@ pub struct Arguments {
     queues: Vec<Queue>,
     /// Jobs that run at once, per queue.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    concurrency: u16,
+    pub concurrency: u16,
+}
+
+impl Arguments {
+    /// Each queue once.
+    pub fn queues(&self) -> Vec<Queue> {
+        let mut queues = if self.queues.is_empty() { Queue::ALL.to_vec() } else { self.queues.clone() };
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
 }
 
 pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String> {
     wiring::require_shared_stores(&settings, "worker")?;
-    let mut queues = arguments.queues;
-    queues.sort_unstable();
-    queues.dedup();
-    if queues.is_empty() {
-        queues = Queue::ALL.to_vec();
-    }
+    let queues = arguments.queues();
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
     wiring::check_schema(&db).await?;

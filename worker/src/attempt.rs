@@ -14,7 +14,7 @@ pub struct Attempt<'a> {
     pub ctx: &'a Context,
     pub job: &'a Job,
     pub signal: StopSignal,
-    pub slot: &'a mut Slot,
+    pub slot: &'a Slot,
 }
 
 impl Attempt<'_> {

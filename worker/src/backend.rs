@@ -1,71 +1,63 @@
-//! Our backend for apalis: ids that the feeder took from the wire.
+//! Our backend for apalis: ids that a feeder took from the wire.
 //!
-//! apalis ends a worker, with everything it runs, on the first `Err` of a backend: so this one has none. Faults are
-//! retried in the feeder.
+//! Faults of the stores are retried in the feeder and are no errors here. The one error is a feeder that panicked; the
+//! monitor starts the lane again then.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     task::{Task, task_id::RandomId},
     worker::context::WorkerContext,
 };
+use futures::FutureExt;
 use rapport_common::domain::ids::JobId;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 use tower::layer::util::Identity;
 
-/// A job that may be ready, and the slot it runs in.
-#[derive(Debug, Clone)]
+use crate::slot::Slot;
+
+/// A job that may be ready, and the place it runs in.
 pub struct Ticket {
     pub job: JobId,
-    /// Given back when the last copy of the ticket is dropped.
-    pub slot: Arc<OwnedSemaphorePermit>,
+    pub slot: Slot,
 }
 
-pub struct LedgerBackend {
-    tickets: mpsc::Receiver<Ticket>,
+pub struct LaneBackend {
+    pub tickets: mpsc::Receiver<Ticket>,
+    /// Has the other end. When it ends, the lane finishes what it runs.
+    pub feeder: JoinHandle<()>,
 }
 
-impl LedgerBackend {
-    /// The feeder's end and the worker's. When the feeder drops its end, the worker finishes what it runs and ends.
-    pub fn new() -> (mpsc::Sender<Ticket>, Self) {
-        let (sender, tickets) = mpsc::channel(64);
-        (sender, Self { tickets })
-    }
-}
-
-impl Backend for LedgerBackend {
+impl Backend for LaneBackend {
     type Task = Task<Ticket>;
-    type Error = Infallible;
+    type Error = JoinError;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), JoinError>> {
         Poll::Ready(Ok(()))
     }
 
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        worker: &WorkerContext,
-    ) -> Poll<Option<Result<Task<Ticket>, Infallible>>> {
-        let ticket = ready!(self.tickets.poll_recv(cx));
-        if ticket.is_none() {
-            // apalis 1.0.0 finishes what runs when a backend has no more, and then waits until it is told to stop: for
-            // ever, if nobody does. An error says that it has stopped already.
-            let _stopped = worker.stop();
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Task<Ticket>, JoinError>>> {
+        if let Some(ticket) = ready!(self.tickets.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(Task::new(ticket))));
         }
-        Poll::Ready(ticket.map(|ticket| Ok(Task::new(ticket))))
+        Poll::Ready(ready!(self.feeder.poll_unpin(cx)).err().map(Err))
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    /// There is nothing to release: the monitor stops a lane when its feeder has ended and all it brought runs.
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), JoinError>> {
         Poll::Ready(Ok(()))
     }
 }
 
-impl BackendConfig for LedgerBackend {
+impl BackendConfig for LaneBackend {
     type Args = Ticket;
     type Id = RandomId;
     type Kind = Ephemeral;

@@ -76,3 +76,80 @@ async fn bury(runtime: &Runtime, job: &Job, gone: &[String], error: &Error) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_common::domain::job::JobStatus;
+
+    use super::*;
+    use crate::testing::House;
+
+    /// Takes a job back from a worker that is gone; gives it as it is then.
+    async fn taken_back(house: &House, job: Job, died: bool) -> Job {
+        let (id, gone) = (job.id, ["another-worker".to_owned()]);
+        let expired = Expired { job, worker: gone[0].clone() };
+        take_back(&house.runtime, &expired, &gone, died).await.unwrap();
+        house.job(id).await
+    }
+
+    #[tokio::test]
+    async fn a_death_makes_a_suspect_and_is_no_try() {
+        let house = House::new().await;
+        let job = house.claimed("another-worker", 1).await;
+        let after = taken_back(&house, job, true).await;
+        assert_eq!((after.status, after.crashes, after.quarantine), (JobStatus::Queued, 1, true));
+        assert_eq!((after.attempt, after.max_attempts), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_was_only_cut_off_makes_none() {
+        let house = House::new().await;
+        let job = house.claimed("another-worker", 1).await;
+        let after = taken_back(&house, job, false).await;
+        assert_eq!((after.status, after.crashes, after.quarantine), (JobStatus::Queued, 0, false));
+        assert_eq!((after.attempt, after.max_attempts), (1, 2));
+    }
+
+    /// It was watched by the worker that died: nobody can say that the job did it.
+    #[tokio::test]
+    async fn the_death_of_a_suspects_worker_counts_for_nothing() {
+        let house = House::new().await;
+        let job = house.claimed("another-worker", 1).await;
+        let id = taken_back(&house, job, true).await.id;
+        let again = house.claim(id, "another-worker").await;
+        let after = taken_back(&house, again, true).await;
+        assert_eq!((after.status, after.crashes), (JobStatus::Queued, 1));
+    }
+
+    #[tokio::test]
+    async fn a_suspect_whose_own_process_dies_is_dead() {
+        let house = House::new().await;
+        let job = house.claimed("another-worker", 1).await;
+        let id = taken_back(&house, job, true).await.id;
+        let again = house.claim(id, "this-worker").await;
+        isolated_died(&house.runtime, &again).await.unwrap();
+        let after = house.job(id).await;
+        assert_eq!((after.status, after.crashes), (JobStatus::Failed, 2));
+        assert_eq!(after.error.unwrap()["code"], "job_crashed");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_loses_its_worker_without_end_is_given_up() {
+        let house = House::new().await;
+        let mut job = house.claimed("another-worker", 1).await;
+        let id = job.id;
+        job.attempt = MANY_ATTEMPTS;
+        // The ledger has another attempt of it: burying it must be refused, and it is not put back either.
+        let after = taken_back(&house, job, false).await;
+        assert_eq!((after.id, after.status), (id, JobStatus::Running));
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_lasts_is_not_taken() {
+        let house = House::new().await;
+        let job = house.claimed("another-worker", 1).await;
+        let expired = Expired { job, worker: "another-worker".to_owned() };
+        take_back(&house.runtime, &expired, &[], true).await.unwrap();
+        assert_eq!(house.job(expired.job.id).await.status, JobStatus::Running);
+    }
+}

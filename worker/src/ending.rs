@@ -138,3 +138,89 @@ pub async fn tell(ctx: &Context, job: &Job, name: &str, data: &Value) {
         tracing::debug!(%error, "final event not shown");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rapport_common::{Error, clock};
+
+    use super::*;
+    use crate::testing::House;
+
+    fn error(code: Code) -> Error {
+        Error::new(code, "It did not work.")
+    }
+
+    /// What an attempt that ends so comes to: the word, and the job's state, attempts and attempts that it may have.
+    async fn ended(attempts: u32, outcome: Outcome) -> (&'static str, JobStatus, u32, u32) {
+        let house = House::new().await;
+        let job = house.claimed("this-worker", attempts).await;
+        let word = end(&house.runtime.ctx, &job, outcome).await;
+        let after = house.job(job.id).await;
+        (word, after.status, after.attempt, after.max_attempts)
+    }
+
+    #[tokio::test]
+    async fn an_error_is_tried_again_until_the_attempts_are_spent() {
+        let retry = || Outcome::Retry(error(Code::Internal), None);
+        assert_eq!(ended(2, retry()).await, ("retried", JobStatus::Queued, 1, 2));
+        assert_eq!(ended(1, retry()).await, ("failed", JobStatus::Failed, 1, 1));
+        assert_eq!(ended(5, Outcome::Fail(error(Code::Invalid))).await, ("failed", JobStatus::Failed, 1, 5));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_the_jobs_fault_does_not_count() {
+        let away = Outcome::Retry(error(Code::Unavailable), None);
+        assert_eq!(ended(1, away).await, ("waits", JobStatus::Queued, 1, 2), "a store that is away");
+        let wait = Outcome::Wait(error(Code::JobFailed), Duration::from_secs(1));
+        assert_eq!(ended(1, wait).await, ("waits", JobStatus::Queued, 1, 2), "what it needs is away");
+        assert_eq!(ended(1, Outcome::HandBack).await, ("handed_back", JobStatus::Queued, 1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_again_and_again_counts_in_the_end() {
+        let house = House::new().await;
+        let mut job = house.claimed("this-worker", 1).await;
+        // The fence goes by the attempt that the ledger has, so this end is refused: the word says which one it chose.
+        job.attempt = MANY;
+        let away = || Outcome::Retry(error(Code::Unavailable), None);
+        assert_eq!(end(&house.runtime.ctx, &job, away()).await, "lost");
+        assert_eq!(house.job(job.id).await.status, JobStatus::Running);
+    }
+
+    #[tokio::test]
+    async fn a_job_rests_before_it_is_tried_again_and_is_back_at_once_when_handed_back() {
+        let house = House::new().await;
+        let job = house.claimed("this-worker", 3).await;
+        let rest = Some(Duration::from_secs(100));
+        end(&house.runtime.ctx, &job, Outcome::Retry(error(Code::Internal), rest)).await;
+        let after = house.job(job.id).await;
+        assert!((after.run_at - clock::now()).num_seconds() >= 90, "{}", after.run_at);
+        let job = house.claimed("this-worker", 3).await;
+        end(&house.runtime.ctx, &job, Outcome::HandBack).await;
+        assert!(house.job(job.id).await.run_at <= clock::now());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_lost_its_job_ends_nothing() {
+        let house = House::new().await;
+        let mut job = house.claimed("this-worker", 3).await;
+        job.attempt = 7;
+        let outcomes = [
+            Outcome::Retry(error(Code::Internal), None),
+            Outcome::Wait(error(Code::Internal), Duration::ZERO),
+            Outcome::Fail(error(Code::Invalid)),
+            Outcome::Cancelled,
+            Outcome::HandBack,
+            Outcome::Lost,
+        ];
+        for outcome in outcomes {
+            assert_eq!(end(&house.runtime.ctx, &job, outcome).await, "lost");
+            assert_eq!(house.job(job.id).await.status, JobStatus::Running);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_is_final() {
+        assert_eq!(ended(3, Outcome::Cancelled).await, ("cancelled", JobStatus::Cancelled, 1, 3));
+    }
+}

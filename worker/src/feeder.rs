@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Runtime, backend::Ticket};
+use crate::{Runtime, backend::Ticket, slot::Slot};
 
 /// Ids taken from the wire at once.
 const BATCH: usize = 16;
@@ -54,7 +54,7 @@ pub async fn run(runtime: Arc<Runtime>, lane: Lane, slots: Arc<Semaphore>, ticke
         }
         for job in ids {
             let Some(slot) = free.pop() else { break };
-            let ticket = Ticket { job, slot: Arc::new(slot) };
+            let ticket = Ticket { job, slot: Slot::new(slot, runtime.stopping.clone()) };
             if tickets.send(ticket).await.is_err() {
                 return; // the lane's worker is gone; the sweeper announces what we took
             }
@@ -92,7 +92,7 @@ async fn next_ids(
         Err(error) => Err(error),
     };
     match popped {
-        Ok(ids) if ids.is_empty() && taken.may_ask() => {
+        Ok(ids) if ids.is_empty() && taken.may_ask(Instant::now()) => {
             let ids = ask_ledger(runtime, lane, taken, max, clock::now() - ANNOUNCED).await;
             if !ids.is_empty() {
                 METRICS.wire_errors.with_label_values(&["silent"]).inc();
@@ -127,20 +127,20 @@ impl Taken {
     const KEPT: Duration = Duration::from_secs(1);
 
     /// Whether the ledger was not asked for a while.
-    fn may_ask(&mut self) -> bool {
-        let may = self.asked.is_none_or(|asked| asked.elapsed() >= WAIT);
+    fn may_ask(&mut self, now: Instant) -> bool {
+        let may = self.asked.is_none_or(|asked| now - asked >= WAIT);
         if may {
-            self.asked = Some(Instant::now());
+            self.asked = Some(now);
         }
         may
     }
 
     /// Takes up to `max` of `due` that were not taken just now.
-    fn choose(&mut self, due: Vec<Ready>, max: usize) -> Vec<JobId> {
-        self.ids.retain(|_, at| at.elapsed() < Self::KEPT);
+    fn choose(&mut self, due: Vec<Ready>, max: usize, now: Instant) -> Vec<JobId> {
+        self.ids.retain(|_, at| now - *at < Self::KEPT);
         let fresh: Vec<JobId> =
             due.into_iter().map(|ready| ready.id).filter(|id| !self.ids.contains_key(id)).take(max).collect();
-        self.ids.extend(fresh.iter().map(|id| (*id, Instant::now())));
+        self.ids.extend(fresh.iter().map(|id| (*id, now)));
         fresh
     }
 }
@@ -157,11 +157,42 @@ async fn ask_ledger(
         let mut conn = runtime.ctx.db.read().await?;
         store::ledger::due_in_lane(&mut conn, lane, due_before, limit as i64).await
     };
-    taken.choose(due.await.unwrap_or_default(), max)
+    taken.choose(due.await.unwrap_or_default(), max, Instant::now())
 }
 
 /// What was taken while the process began to stop goes to the others.
 async fn give_back(runtime: &Runtime, lane: Lane, ids: &[JobId]) {
     let run_at = clock::now();
     runtime.ctx.announce(ids.iter().map(|&id| Ready { id, lane, priority: 0, run_at })).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use rapport_common::domain::job::Queue;
+
+    use super::*;
+
+    fn due(ids: &[JobId]) -> Vec<Ready> {
+        let ready = |&id| Ready { id, lane: Lane::normal(Queue::Chat), priority: 0, run_at: clock::now() };
+        ids.iter().map(ready).collect()
+    }
+
+    #[test]
+    fn what_was_taken_a_moment_ago_is_not_taken_again() {
+        let (mut taken, now) = (Taken::default(), Instant::now());
+        let ids = [JobId::new(), JobId::new(), JobId::new()];
+        assert_eq!(taken.choose(due(&ids), 2, now), ids[..2]);
+        assert_eq!(taken.choose(due(&ids), 2, now + Taken::KEPT / 2), ids[2..]);
+        // The claims of the first two did not come about.
+        assert_eq!(taken.choose(due(&ids), 2, now + Taken::KEPT), ids[..2]);
+    }
+
+    #[test]
+    fn the_ledger_is_asked_once_a_wait() {
+        let (mut taken, now) = (Taken::default(), Instant::now());
+        assert!(taken.may_ask(now));
+        assert!(!taken.may_ask(now + WAIT / 2));
+        assert!(taken.may_ask(now + WAIT));
+        assert!(!taken.may_ask(now + WAIT));
+    }
 }

@@ -5,7 +5,7 @@
 //! (`rapport isolated-job`) runs the handler and ends the attempt in the ledger, fenced as everywhere. The two talk by
 //! standard input and output; when this process dies, the other sees its input end, and stops.
 
-use std::{borrow::Cow, process::Stdio, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use rapport_common::{
@@ -32,7 +32,7 @@ use crate::{
     Runtime,
     crashes::isolated_died,
     ending::{self, persist},
-    execute,
+    execute::{self, Claimed, Word},
     outcome::Outcome,
     running::{Stop, StopSignal},
     slot::Slot,
@@ -62,7 +62,7 @@ enum End {
 }
 
 /// Runs a claimed job in a process of its own; gives the metric's word for how it ended.
-pub async fn run(runtime: &Runtime, job: &Job, signal: StopSignal) -> Cow<'static, str> {
+pub async fn run(runtime: &Runtime, job: &Job, signal: StopSignal) -> Word {
     let end = match start(runtime, job).await {
         Ok(attempt) => attempt.attend(runtime, signal).await,
         Err(error) => End::NotBegun(error.to_string()),
@@ -216,10 +216,10 @@ pub async fn serve(ctx: Context, pipe: Pipe) -> std::result::Result<(), String> 
     let (stop, signal) = watch::channel(None);
     let stopping = CancellationToken::new();
     tokio::spawn(hear(from, stop, stopping.clone()));
-    let mut slot = Slot::new(None, stopping);
-    let word = execute::run_in_span(&ctx, &job, signal, &mut slot).await;
+    let claimed = Claimed { ctx: ctx.clone(), job: Arc::new(job), signal, slot: Slot::elsewhere(stopping) };
+    let word = execute::alone(claimed).await?;
     ctx.touches.write(&ctx.db).await;
-    say(&pipe, Message::Ended(word.to_owned())).await
+    say(&pipe, Message::Ended(word.into_owned())).await
 }
 
 async fn find(ctx: &Context, errand: &Errand) -> Result<Option<Job>> {

@@ -1,7 +1,8 @@
 //! Jobs out: a worker process takes jobs from the wire, runs them, and ends them in the ledger.
 //!
-//! Around the handlers (`jobs/`, one file a kind) run a few small tasks a process: a feeder a lane, the heartbeat that
-//! renews all leases in one statement, the watcher for cancelled jobs, and the sweeper.
+//! Jobs run in lanes under one monitor (`lanes`), each through the same layers (`service`, `execute`) down to its handler
+//! (`jobs/`, one file a kind). Beside them run a few small tasks a process: a feeder a lane, the heartbeat that renews all
+//! leases in one statement, the watcher for cancelled jobs, and the sweeper.
 
 mod answer_log;
 mod attempt;
@@ -14,19 +15,20 @@ mod feeder;
 mod heartbeat;
 pub mod isolated;
 mod jobs;
+mod lanes;
 mod outcome;
-mod runner;
 mod running;
 mod service;
 mod slot;
 mod sweeper;
+#[cfg(test)]
+mod testing;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use apalis::prelude::WorkerBuilder;
 use chrono::TimeDelta;
 use rapport_common::{
     Context, clock,
@@ -40,9 +42,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use backend::LedgerBackend;
+use lanes::Lanes;
 use running::{Running, Stop};
-use service::JobService;
 
 /// What one worker process shares among its tasks.
 pub struct Runtime {
@@ -90,7 +91,6 @@ pub struct Options {
 
 /// Runs jobs until `stopping`, then finishes or hands back what runs, within the grace, and returns.
 pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
-    let grace = ctx.settings.shutdown_grace;
     let runtime = Arc::new(Runtime {
         ctx,
         name: presence::name().to_owned(),
@@ -114,23 +114,18 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
 
     model_pace::recall(&runtime.ctx).await;
     presence::entered(&runtime.ctx.db).await;
-    let mut lanes = JoinSet::new();
-    for &queue in &options.queues {
-        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::normal(queue), options.concurrency));
-        let at_once = isolated::AT_ONCE.min(options.concurrency);
-        lanes.spawn(run_lane(Arc::clone(&runtime), Lane::quarantine(queue), at_once));
-    }
-    stopping.cancelled().await;
-    tracing::info!(worker = runtime.name, running = runtime.running.len(), "worker stops taking jobs");
-    let patience = grace.saturating_sub(Duration::from_secs(2)).max(grace / 2);
-    let all_done = async { while lanes.join_next().await.is_some() {} };
-    tokio::pin!(all_done);
-    if tokio::time::timeout(patience, &mut all_done).await.is_err() {
-        runtime.running.stop_all(Stop::HandBack);
-        if tokio::time::timeout(grace - patience, &mut all_done).await.is_err() {
-            tracing::warn!(worker = runtime.name, "some jobs did not let go: their leases will end");
+    let stopped_taking = {
+        let runtime = Arc::clone(&runtime);
+        async move {
+            stopping.cancelled().await;
+            tracing::info!(
+                worker = runtime.name,
+                running = runtime.running.len(),
+                "worker stops taking jobs"
+            );
         }
-    }
+    };
+    lanes(&runtime, &options).run(stopped_taking, out_of_grace(Arc::clone(&runtime))).await;
     attendants.cancel();
     while attending.join_next().await.is_some() {}
     if let Ok(mut conn) = runtime.ctx.db.relaxed().await {
@@ -139,20 +134,31 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
     tracing::info!(worker = runtime.name, at = %clock::now(), "worker stopped");
 }
 
-/// One lane: a feeder that takes ids from the wire, and an apalis worker that runs them.
-async fn run_lane(runtime: Arc<Runtime>, lane: Lane, concurrency: usize) {
-    let (tickets, backend) = LedgerBackend::new();
-    let slots = Arc::new(Semaphore::new(concurrency));
-    let feeder = tokio::spawn(feeder::run(Arc::clone(&runtime), lane, slots, tickets));
-    let label = if lane.quarantine { "-quarantine" } else { "" };
-    let worker = WorkerBuilder::new(format!("{}-{}{label}", runtime.name, lane.queue))
-        .backend(backend)
-        .build(JobService(Arc::clone(&runtime)));
-    if let Err(error) = worker.run().await {
-        // Our backend never gives an error, so this is the runtime's own end.
-        tracing::error!(%error, queue = %lane.queue, "the worker's runtime ended");
+/// Two lanes a queue: for jobs of which nothing bad is known, and for suspects.
+fn lanes(runtime: &Arc<Runtime>, options: &Options) -> Lanes {
+    let mut lanes = Lanes::default();
+    for &queue in &options.queues {
+        let suspects = isolated::AT_ONCE.min(options.concurrency);
+        for (lane, at_once) in
+            [(Lane::normal(queue), options.concurrency), (Lane::quarantine(queue), suspects)]
+        {
+            let label = if lane.quarantine { "-quarantine" } else { "" };
+            let name = format!("{}-{}{label}", runtime.name, lane.queue);
+            let slots = Arc::new(Semaphore::new(at_once));
+            let feeding = Arc::clone(runtime);
+            let feed = move |tickets| feeder::run(Arc::clone(&feeding), lane, Arc::clone(&slots), tickets);
+            lanes = lanes.add(name, feed, service::lane(Arc::clone(runtime)));
+        }
     }
-    if let Err(error) = feeder.await {
-        tracing::error!(%error, queue = %lane.queue, "the feeder ended badly");
-    }
+    lanes
+}
+
+/// Lets running jobs be for most of the grace, then asks them to hand back what they do, and ends with the grace.
+async fn out_of_grace(runtime: Arc<Runtime>) {
+    let grace = runtime.ctx.settings.shutdown_grace;
+    let patience = grace.saturating_sub(Duration::from_secs(2)).max(grace / 2);
+    tokio::time::sleep(patience).await;
+    runtime.running.stop_all(Stop::HandBack);
+    tokio::time::sleep(grace - patience).await;
+    tracing::warn!(worker = runtime.name, "some jobs did not let go: their leases will end");
 }

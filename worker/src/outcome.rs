@@ -66,3 +66,45 @@ pub fn backoff(job: &Job, at_least: Option<Duration>) -> Duration {
     let jittered = capped.mul_f64(rand::rng().random_range(0.5..=1.0));
     jittered.max(at_least.unwrap_or_default().min(Duration::from_secs(600)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    fn range(job: &Job, at_least: Option<Duration>) -> (Duration, Duration) {
+        let tries: Vec<Duration> = (0..200).map(|_| backoff(job, at_least)).collect();
+        (*tries.iter().min().unwrap(), *tries.iter().max().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_rest_doubles_with_each_attempt_to_a_minute_with_jitter() {
+        let mut job = House::new().await.claimed("this-worker", 3).await;
+        for (attempt, longest) in [(1, 500), (2, 1_000), (3, 2_000), (7, 32_000), (8, 60_000), (40, 60_000)] {
+            job.attempt = attempt;
+            let longest = Duration::from_millis(longest);
+            let (least, most) = range(&job, None);
+            assert!(longest / 2 <= least && most <= longest, "attempt {attempt}: {least:?} to {most:?}");
+            assert!(most > least, "attempt {attempt} has no jitter");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_may_ask_for_a_longer_rest_of_ten_minutes_at_most() {
+        let job = House::new().await.claimed("this-worker", 3).await;
+        let asked = |seconds| range(&job, Some(Duration::from_secs(seconds)));
+        assert_eq!(asked(30), (Duration::from_secs(30), Duration::from_secs(30)));
+        assert_eq!(asked(100_000), (Duration::from_secs(600), Duration::from_secs(600)));
+        assert!(asked(0).0 >= Duration::from_millis(250), "a rest of nothing is not kept");
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_tried_again_and_the_rest_is_not() {
+        for code in [Code::Unavailable, Code::StorageFull, Code::Internal, Code::ProviderTimeout] {
+            assert!(matches!(Outcome::from(Error::new(code, "")), Outcome::Retry(_, None)), "{code:?}");
+        }
+        for code in [Code::Invalid, Code::NotFound, Code::ProviderRefused, Code::JobFailed] {
+            assert!(matches!(Outcome::from(Error::new(code, "")), Outcome::Fail(_)), "{code:?}");
+        }
+    }
+}

@@ -93,3 +93,41 @@ impl Drop for Guard<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_counts_except_that_a_lost_job_is_lost() {
+        let (running, job) = (Running::default(), JobId::new());
+        let (_guard, mut signal) = running.enter(job, 1);
+        running.stop(job, 1, Stop::Cancelled);
+        running.stop(job, 1, Stop::HandBack);
+        assert_eq!(stopped(&mut signal).await, Stop::Cancelled);
+        running.stop(job, 1, Stop::Lost);
+        running.stop(job, 1, Stop::Cancelled);
+        assert_eq!(stopped(&mut signal).await, Stop::Lost);
+    }
+
+    #[tokio::test]
+    async fn only_the_named_attempt_is_stopped() {
+        let (running, job) = (Running::default(), JobId::new());
+        let (_guard, mut signal) = running.enter(job, 2);
+        running.stop(job, 1, Stop::Lost);
+        assert!(futures::poll!(Box::pin(stopped(&mut signal))).is_pending());
+        running.stop_all(Stop::HandBack);
+        assert_eq!(stopped(&mut signal).await, Stop::HandBack);
+    }
+
+    #[test]
+    fn an_earlier_attempt_that_ends_does_not_forget_the_later_one() {
+        let (running, job) = (Running::default(), JobId::new());
+        let (first, _) = running.enter(job, 1);
+        let (second, _) = running.enter(job, 2);
+        drop(first);
+        assert_eq!(running.attempts(), [(job, 2)]);
+        drop(second);
+        assert_eq!(running.len(), 0);
+    }
+}

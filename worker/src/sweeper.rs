@@ -42,10 +42,9 @@ const FRESH: TimeDelta = TimeDelta::milliseconds(1_000);
 /// So many chats a second keep a process busy.
 const MANY_CHATS: f64 = 100.0;
 const DEFERRALS: u32 = 30;
-/// Sweeps between two looks at what memories need.
+/// Sweeps between two looks at what memories need, and at what other processes have learned of models: one that seldom asks
+/// knows little itself.
 const TIDY_EVERY: u32 = 10;
-/// Sweeps between two looks at what other processes have learned of models: one that seldom asks knows little itself.
-const RECALL_EVERY: u32 = 10;
 /// Sweeps between two prunings of old rows.
 const PRUNE_EVERY: u32 = 500;
 
@@ -60,12 +59,10 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
         if let Err(error) = sweep(&runtime, &mut deferral, &mut absentees).await {
             tracing::warn!(%error, "sweep failed");
         }
-        if sweeps.is_multiple_of(TIDY_EVERY)
-            && let Err(error) = tidy(&runtime, &mut reconciled).await
-        {
-            tracing::warn!(%error, "tidying memories failed");
-        }
-        if sweeps.is_multiple_of(RECALL_EVERY) && sweeps > 0 {
+        if sweeps.is_multiple_of(TIDY_EVERY) {
+            if let Err(error) = tidy(&runtime, &mut reconciled).await {
+                tracing::warn!(%error, "tidying memories failed");
+            }
             model_pace::recall(&runtime.ctx).await;
         }
         if sweeps.is_multiple_of(PRUNE_EVERY)
@@ -83,7 +80,8 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
 
 async fn sweep(runtime: &Runtime, deferral: &mut Deferral, absentees: &mut Absentees) -> Result<()> {
     take_back(runtime, absentees).await?;
-    if deferral.may_read_and_embed(runtime) {
+    let answered = runtime.chats_answered.load(Ordering::Relaxed);
+    if deferral.may_read_and_embed(answered, Instant::now()) {
         memory::extraction::schedule(&runtime.ctx).await?;
         memory::embed::schedule(&runtime.ctx).await?;
     }
@@ -101,13 +99,12 @@ async fn sweep(runtime: &Runtime, deferral: &mut Deferral, absentees: &mut Absen
 struct Deferral {
     sweeps: u32,
     /// Chats answered by then, and when that was.
-    answered: Option<(u64, tokio::time::Instant)>,
+    answered: Option<(u64, Instant)>,
 }
 
 impl Deferral {
-    fn may_read_and_embed(&mut self, runtime: &Runtime) -> bool {
-        let answered = runtime.chats_answered.load(Ordering::Relaxed);
-        let now = tokio::time::Instant::now();
+    /// `answered`: chats that this process has answered by `now`.
+    fn may_read_and_embed(&mut self, answered: u64, now: Instant) -> bool {
         let (before, then) = self.answered.replace((answered, now)).unwrap_or((answered, now));
         let rate = answered.saturating_sub(before) as f64 / now.duration_since(then).as_secs_f64().max(0.001);
         if rate >= MANY_CHATS && self.sweeps < DEFERRALS {
@@ -139,13 +136,13 @@ const ABSENT: Duration = Duration::from_millis(1_200);
 
 impl Absentees {
     /// Notes who is absent now. Gives those who were at the look before too, and sent no heartbeat since.
-    fn look(&mut self, absent: Vec<Absent>) -> Vec<String> {
+    fn look(&mut self, absent: Vec<Absent>, now: Instant) -> Vec<String> {
         let before = std::mem::take(&mut self.0);
         let mut gone = Vec::new();
         for Absent { name, seen_at } in absent {
             let known = before.get(&name).filter(|known| known.0 == seen_at);
-            let since = known.map_or_else(Instant::now, |known| known.1);
-            if since.elapsed() >= ABSENT {
+            let since = known.map_or(now, |known| known.1);
+            if now - since >= ABSENT {
                 gone.push(name.clone());
             }
             self.0.insert(name, (seen_at, since));
@@ -160,7 +157,7 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     let is_shared = matches!(runtime.ctx.db, store::Db::Pg(_));
     let absent = if is_shared { store::presence::absent(&mut conn).await? } else { Vec::new() };
     let dead: HashSet<String> = absent.iter().map(|absent| absent.name.clone()).collect();
-    let gone = absentees.look(absent);
+    let gone = absentees.look(absent, Instant::now());
     let expired = store::ledger::expired(&mut conn, now, &gone).await?;
     drop(conn);
     for expired in expired {
@@ -179,7 +176,7 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
 }
 
 /// Expires, consolidates, and keeps the vector index true to the database.
-async fn tidy(runtime: &Runtime, reconciled: &mut Option<tokio::time::Instant>) -> Result<()> {
+async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()> {
     let ctx = &runtime.ctx;
     usage::roll_up(ctx).await?;
     memory::review::expire_due(ctx).await?;
@@ -189,7 +186,7 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<tokio::time::Instant>) 
     if let Some(period) = period
         && reconciled.is_none_or(|last| last.elapsed() >= period)
     {
-        *reconciled = Some(tokio::time::Instant::now());
+        *reconciled = Some(Instant::now());
         let wrong = memory::embed::reconcile(ctx).await?;
         if wrong > 0 {
             tracing::warn!(wrong, "points of the vector index were not as the database says: repaired");
@@ -212,4 +209,57 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_process_that_answers_few_chats_reads_and_embeds() {
+        let (mut deferral, start) = (Deferral::default(), Instant::now());
+        assert!(deferral.may_read_and_embed(1_000_000, start), "what was before it looked says nothing");
+        assert!(deferral.may_read_and_embed(1_000_099, start + SECOND));
+    }
+
+    #[test]
+    fn a_busy_one_defers_it_and_not_for_ever() {
+        let (mut deferral, start) = (Deferral::default(), Instant::now());
+        deferral.may_read_and_embed(0, start);
+        for sweep in 1..=DEFERRALS {
+            assert!(
+                !deferral.may_read_and_embed(u64::from(sweep) * 100, start + sweep * SECOND),
+                "sweep {sweep}"
+            );
+        }
+        let mut next = DEFERRALS + 1;
+        assert!(deferral.may_read_and_embed(u64::from(next) * 100, start + next * SECOND));
+        next += 1;
+        assert!(!deferral.may_read_and_embed(u64::from(next) * 100, start + next * SECOND), "it begins anew");
+        next += 1;
+        let quiet = u64::from(next - 1) * 100;
+        assert!(deferral.may_read_and_embed(quiet, start + next * SECOND), "it is quiet");
+    }
+
+    fn absent(name: &str, seen_at: DateTime<Utc>) -> Absent {
+        Absent { name: name.to_owned(), seen_at }
+    }
+
+    #[test]
+    fn who_is_absent_for_long_without_a_sign_of_life_is_gone() {
+        let (mut absentees, start, seen) = (Absentees::default(), Instant::now(), clock::now());
+        let look = |absentees: &mut Absentees, seen_at, after| {
+            absentees.look(vec![absent("a", seen_at)], start + after)
+        };
+        assert!(look(&mut absentees, seen, Duration::ZERO).is_empty(), "one look proves nothing");
+        assert!(look(&mut absentees, seen, ABSENT / 2).is_empty());
+        assert_eq!(look(&mut absentees, seen, ABSENT), ["a"]);
+        let later = seen + TimeDelta::seconds(1);
+        assert!(look(&mut absentees, later, ABSENT * 2).is_empty(), "it sent a heartbeat since");
+        assert!(absentees.look(Vec::new(), start + ABSENT * 3).is_empty(), "it is back");
+        assert!(look(&mut absentees, later, ABSENT * 4).is_empty(), "that was forgotten");
+        assert_eq!(look(&mut absentees, later, ABSENT * 5), ["a"]);
+    }
 }

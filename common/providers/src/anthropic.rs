@@ -8,29 +8,16 @@ use serde_json::{Value, json};
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
-    http::{self, Decoder, Pool},
+    http::{self, Decoder, Upstream},
 };
-use crate::{
-    domain::message::Usage,
-    settings::{Ai, Endpoint, Timeouts},
-};
+use crate::domain::message::Usage;
 
 const NAME: &str = "anthropic";
 const VERSION: &str = "2023-06-01";
 /// The API wants a limit; ours when nobody named one.
 const MAX_TOKENS: u32 = 4_096;
 
-pub struct Anthropic {
-    pool: Pool,
-    endpoint: Endpoint,
-    timeouts: Timeouts,
-}
-
-impl Anthropic {
-    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { pool, endpoint, timeouts: settings.timeouts() }
-    }
-}
+pub struct Anthropic(pub Upstream);
 
 #[async_trait]
 impl Provider for Anthropic {
@@ -39,7 +26,7 @@ impl Provider for Anthropic {
     }
 
     fn default_model(&self) -> &str {
-        &self.endpoint.model
+        &self.0.endpoint.model
     }
 
     fn is_inside(&self) -> bool {
@@ -47,19 +34,19 @@ impl Provider for Anthropic {
     }
 
     fn keys(&self) -> usize {
-        self.endpoint.keys.len().max(1)
+        self.0.endpoint.keys.len().max(1)
     }
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
-        let url = format!("{}/messages", self.endpoint.base_url);
-        let body = body(request, &self.endpoint.model);
-        let mut call = self.pool.post(url).header("anthropic-version", VERSION).json(&body);
-        if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
+        let url = format!("{}/messages", self.0.endpoint.base_url);
+        let body = body(request, &self.0.endpoint.model);
+        let mut call = self.0.pool.post(url).header("anthropic-version", VERSION).json(&body);
+        if let Some(key) = self.0.key(request, key) {
             call = call.header("x-api-key", key.expose());
         }
-        let response = http::send(NAME, call, &request.meter, self.timeouts, judge).await?;
+        let response = http::send(NAME, call, &request.meter, self.0.timeouts, judge).await?;
         let limits = RateHeaders::anthropic(response.headers());
-        let events = http::read(NAME, response, self.timeouts, Reader::default());
+        let events = http::read(NAME, response, self.0.timeouts, Reader::default());
         Ok(Opened { events, limits })
     }
 }

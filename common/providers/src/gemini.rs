@@ -8,26 +8,13 @@ use serde_json::{Value, json};
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
-    http::{self, Decoder, Pool},
+    http::{self, Decoder, Upstream},
 };
-use crate::{
-    domain::message::Usage,
-    settings::{Ai, Endpoint, Timeouts},
-};
+use crate::domain::message::Usage;
 
 const NAME: &str = "gemini";
 
-pub struct Gemini {
-    pool: Pool,
-    endpoint: Endpoint,
-    timeouts: Timeouts,
-}
-
-impl Gemini {
-    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { pool, endpoint, timeouts: settings.timeouts() }
-    }
-}
+pub struct Gemini(pub Upstream);
 
 #[async_trait]
 impl Provider for Gemini {
@@ -36,7 +23,7 @@ impl Provider for Gemini {
     }
 
     fn default_model(&self) -> &str {
-        &self.endpoint.model
+        &self.0.endpoint.model
     }
 
     fn is_inside(&self) -> bool {
@@ -44,11 +31,11 @@ impl Provider for Gemini {
     }
 
     fn keys(&self) -> usize {
-        self.endpoint.keys.len().max(1)
+        self.0.endpoint.keys.len().max(1)
     }
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
-        let model = request.model.as_deref().unwrap_or(&self.endpoint.model);
+        let model = request.model.as_deref().unwrap_or(&self.0.endpoint.model);
         // A model's name goes into the path: nothing in it may leave its place.
         if !model.chars().all(|c| c.is_ascii_alphanumeric() || "-._:/".contains(c)) || model.contains("..") {
             return Err(ProviderError::new(NAME, ErrorClass::Auth, "no such model"));
@@ -56,13 +43,13 @@ impl Provider for Gemini {
         let model = model.strip_prefix("google/").unwrap_or(model);
         let place = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-        let url = format!("{}/{place}:{method}", self.endpoint.base_url);
-        let mut call = self.pool.post(url).json(&body(request));
-        if let Some(key) = request.own_key(NAME).or_else(|| self.endpoint.keys.get(key)) {
+        let url = format!("{}/{place}:{method}", self.0.endpoint.base_url);
+        let mut call = self.0.pool.post(url).json(&body(request));
+        if let Some(key) = self.0.key(request, key) {
             call = call.header("x-goog-api-key", key.expose());
         }
-        let response = http::send(NAME, call, &request.meter, self.timeouts, judge).await?;
-        let events = http::read(NAME, response, self.timeouts, Reader::default());
+        let response = http::send(NAME, call, &request.meter, self.0.timeouts, judge).await?;
+        let events = http::read(NAME, response, self.0.timeouts, Reader::default());
         Ok(Opened { events, limits: RateHeaders::default() })
     }
 }

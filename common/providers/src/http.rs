@@ -15,10 +15,11 @@ use reqwest::{
     redirect,
 };
 
-use super::{ChatEvent, ChatStream, ErrorClass, Meter, ProviderError, sse::SseParser};
+use super::{ChatEvent, ChatRequest, ChatStream, ErrorClass, Meter, ProviderError, sse::SseParser};
 use crate::{
     clock,
-    settings::{Ai, Timeouts},
+    secret::Secret,
+    settings::{Ai, Endpoint, Timeouts},
 };
 
 /// How long a silent connection is believed, and how long its answer is waited for.
@@ -30,7 +31,7 @@ const BODY_MAX: usize = 16 << 20;
 /// [`Pool::renew`] take new ones, those that are under way keep theirs.
 #[derive(Clone)]
 pub struct Pool {
-    settings: Arc<Ai>,
+    connect_timeout: Duration,
     /// And when it was made.
     current: Arc<Mutex<(reqwest::Client, Instant)>>,
 }
@@ -41,10 +42,9 @@ const RENEWED_LATELY: Duration = Duration::from_secs(1);
 impl Pool {
     /// `Err` when the HTTP client can't be made (no TLS roots, say).
     pub fn new(settings: &Ai) -> Result<Self, reqwest::Error> {
-        Ok(Self {
-            settings: Arc::new(settings.clone()),
-            current: Arc::new(Mutex::new((client(settings)?, Instant::now()))),
-        })
+        let connect_timeout = settings.connect_timeout;
+        let current = Arc::new(Mutex::new((client(connect_timeout)?, Instant::now())));
+        Ok(Self { connect_timeout, current })
     }
 
     pub fn post(&self, url: String) -> RequestBuilder {
@@ -56,16 +56,30 @@ impl Pool {
         if current.1.elapsed() < RENEWED_LATELY {
             return;
         }
-        match client(&self.settings) {
+        match client(self.connect_timeout) {
             Ok(new) => *current = (new, Instant::now()),
             Err(error) => tracing::warn!(%error, "no new connections to providers can be made"),
         }
     }
 }
 
-pub fn client(settings: &Ai) -> Result<reqwest::Client, reqwest::Error> {
+/// What the adapter of a provider stands on: its connections, and where and how it is asked.
+pub struct Upstream {
+    pub pool: Pool,
+    pub endpoint: Endpoint,
+    pub timeouts: Timeouts,
+}
+
+impl Upstream {
+    /// The caller's own key, or ours of this number. Some need none.
+    pub fn key<'a>(&'a self, request: &'a ChatRequest, number: usize) -> Option<&'a Secret> {
+        request.own_key(self.endpoint.name).or_else(|| self.endpoint.keys.get(number))
+    }
+}
+
+pub fn client(connect_timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
-        .connect_timeout(settings.connect_timeout)
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(512)
         .tcp_nodelay(true)

@@ -8,48 +8,35 @@ use serde_json::{Value, json};
 
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
-    http::{self, Decoder, Pool},
+    http::{self, Decoder, Upstream},
 };
-use crate::{
-    domain::message::Usage,
-    settings::{Ai, Endpoint, Timeouts},
-};
+use crate::{domain::message::Usage, settings::Endpoint};
 
-pub struct OpenAi {
-    pool: Pool,
-    endpoint: Endpoint,
-    timeouts: Timeouts,
-}
-
-impl OpenAi {
-    pub fn new(pool: Pool, endpoint: Endpoint, settings: &Ai) -> Self {
-        Self { pool, endpoint, timeouts: settings.timeouts() }
-    }
-}
+pub struct OpenAi(pub Upstream);
 
 #[async_trait]
 impl Provider for OpenAi {
     fn name(&self) -> &str {
-        self.endpoint.name
+        self.0.endpoint.name
     }
 
     fn default_model(&self) -> &str {
-        &self.endpoint.model
+        &self.0.endpoint.model
     }
 
     fn is_inside(&self) -> bool {
-        self.endpoint.name == "ollama"
+        self.0.endpoint.name == "ollama"
     }
 
     fn keys(&self) -> usize {
-        self.endpoint.keys.len().max(1)
+        self.0.endpoint.keys.len().max(1)
     }
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
-        let name = self.endpoint.name;
-        let url = format!("{}/chat/completions", self.endpoint.base_url);
-        let mut call = self.pool.post(url).json(&body(request, &self.endpoint));
-        if let Some(key) = request.own_key(name).or_else(|| self.endpoint.keys.get(key)) {
+        let name = self.0.endpoint.name;
+        let url = format!("{}/chat/completions", self.0.endpoint.base_url);
+        let mut call = self.0.pool.post(url).json(&body(request, &self.0.endpoint));
+        if let Some(key) = self.0.key(request, key) {
             call = call.bearer_auth(key.expose());
         }
         if name == "openrouter" {
@@ -60,9 +47,9 @@ impl Provider for OpenAi {
         if let Some(trace) = &request.trace {
             call = call.header("traceparent", trace);
         }
-        let response = http::send(name, call, &request.meter, self.timeouts, judge).await?;
+        let response = http::send(name, call, &request.meter, self.0.timeouts, judge).await?;
         let limits = RateHeaders::openai(response.headers());
-        let events = http::read(name, response, self.timeouts, Reader::new(name));
+        let events = http::read(name, response, self.0.timeouts, Reader::new(name));
         Ok(Opened { events, limits })
     }
 }

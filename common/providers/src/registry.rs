@@ -52,11 +52,12 @@ impl Providers {
         let pool = http::Pool::new(settings)?;
         for endpoint in &settings.endpoints {
             let is_configured = endpoint.is_configured;
-            let (pool, endpoint) = (pool.clone(), endpoint.clone());
-            let provider: Arc<dyn Provider> = match endpoint.name {
-                "gemini" => Arc::new(Gemini::new(pool, endpoint, settings)),
-                "anthropic" => Arc::new(Anthropic::new(pool, endpoint, settings)),
-                _ => Arc::new(OpenAi::new(pool, endpoint, settings)),
+            let (pool, endpoint, timeouts) = (pool.clone(), endpoint.clone(), settings.timeouts());
+            let upstream = http::Upstream { pool, endpoint, timeouts };
+            let provider: Arc<dyn Provider> = match upstream.endpoint.name {
+                "gemini" => Arc::new(Gemini(upstream)),
+                "anthropic" => Arc::new(Anthropic(upstream)),
+                _ => Arc::new(OpenAi(upstream)),
             };
             all.push(Known { provider, is_configured });
         }

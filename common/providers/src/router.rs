@@ -99,6 +99,18 @@ enum Then {
     GiveUp,
 }
 
+/// How a try failed, and what stands behind it.
+struct Fault<'a> {
+    error: &'a ProviderError,
+    /// Whether a part of the answer was said.
+    said: bool,
+    /// Whether the key was the caller's own.
+    own: bool,
+    key: usize,
+    /// Whether another provider can be asked.
+    others: bool,
+}
+
 /// How each candidate failed.
 #[derive(Default)]
 struct Failures {
@@ -141,6 +153,10 @@ impl Providers {
         Box::pin(self.clone().route(candidates, choice.to_owned(), request))
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a stream says what it yields from one body, in the order of the tries"
+    )]
     fn route(
         self,
         candidates: Vec<std::sync::Arc<dyn Provider>>,
@@ -306,7 +322,8 @@ impl Providers {
                     let is_open = is_outage && self.health.is_open(&name);
                     error.away = (error.away || is_open) && !said;
                     let others = place + 1 < count;
-                    let then = match self.then(&*provider, &error, said, own, key, others, &mut pauses) {
+                    let fault = Fault { error: &error, said, own, key, others };
+                    let then = match self.then(&*provider, fault, &mut pauses) {
                         Then::SameKey(_) if is_open => Then::NextProvider,
                         Then::NextProvider if lost && !others && !is_open => Then::SameKey(Duration::ZERO),
                         then => then,
@@ -341,15 +358,10 @@ impl Providers {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that decides stands in one place")]
     fn then(
         &self,
         provider: &dyn Provider,
-        error: &ProviderError,
-        said: bool,
-        own: bool,
-        key: usize,
-        others: bool,
+        Fault { error, said, own, key, others }: Fault<'_>,
         pauses: &mut impl Iterator<Item = Duration>,
     ) -> Then {
         if !error.class.may_go_elsewhere() {

@@ -120,7 +120,7 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
 }
 
 async fn provider(settings: &Settings, base_url: &str) -> Result<String, String> {
-    let client = http::client(&settings.ai).map_err(|error| error.to_string())?;
+    let client = http::client(settings.ai.connect_timeout).map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(CHECK_DEADLINE, client.get(format!("{base_url}/models")).send()).await;
     match answer {
         Err(_) => Err(format!("{base_url} does not answer")),

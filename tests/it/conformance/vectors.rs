@@ -71,6 +71,7 @@ async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn both_adapters_find_the_same_with_the_same_scores() {
     let db = Db::sqlite(&folder().join(unique("vectors")).with_extension("db")).await.unwrap();
     db.migrate().await.unwrap();

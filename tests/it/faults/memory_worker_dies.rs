@@ -60,6 +60,7 @@ async fn all_memories(user: &User) -> Option<Vec<Value>> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn kill_9_of_the_memory_worker_loses_and_doubles_nothing(stack: Stack) {
     let seconds =
         std::env::var_os("MEMORY_FAULT_SECONDS").and_then(|text| text.into_string().ok()?.parse().ok());

@@ -174,6 +174,7 @@ async fn every_class_of_error_is_told_apart() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn errors_inside_an_answer_are_errors() {
     use ErrorClass::*;
     let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";
@@ -273,6 +274,7 @@ async fn errors_inside_an_answer_are_errors() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "each adapter's request, whole")]
 async fn what_is_sent_is_what_the_documentation_wants() {
     let call = ToolCall {
         id: "call_1".to_owned(),

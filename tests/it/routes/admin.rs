@@ -39,6 +39,7 @@ pub async fn admin(app: &App) -> User {
     User { http: client(), base, name, token: text("access_token"), refresh_token: text("refresh_token") }
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn an_admin_operates_the_service(stack: Stack) {
     let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
     let admin = admin(&app).await;

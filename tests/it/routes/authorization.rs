@@ -128,6 +128,7 @@ fn fields(operation: &Value) -> Vec<String> {
     properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
 
+#[expect(clippy::too_many_lines, reason = "every route, as everybody who may call it or not")]
 async fn everybody_may_what_the_policy_says(stack: Stack) {
     let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
     let (owner, other, shut) = (app.user().await, app.user().await, app.user().await);

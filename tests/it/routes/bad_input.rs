@@ -17,6 +17,7 @@ both_stacks!(
     broken_http_does_not_hurt
 );
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn bad_bodies_are_refused_and_nothing_is_stored(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;
@@ -231,6 +232,7 @@ async fn broken_http_does_not_hurt(stack: Stack) {
 }
 
 /// No refusal speaks of what read the request.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn refusals_are_in_our_words(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;

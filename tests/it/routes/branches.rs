@@ -24,6 +24,7 @@ async fn contents(user: &User, session: &str) -> Vec<String> {
     user.messages(session).await.iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn branches_share_the_past_without_copying_it(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;

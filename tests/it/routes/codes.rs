@@ -247,6 +247,7 @@ async fn an_account_changes_and_is_deactivated(stack: Stack) {
     post(&app, "/auth/login", &again).await.expect(200);
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn api_keys_are_bounded_by_scope_time_and_budget(stack: Stack) {
     let app = App::start(stack).await;
     let (user, other) = (app.user().await, app.user().await);

@@ -24,6 +24,7 @@ both_stacks!(
     an_account_erased_while_it_is_read_stops_nobody_and_alarms_nobody,
 );
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let (app, _index) = app(stack).await;
     let (gone, stays) = (app.user().await, app.user().await);

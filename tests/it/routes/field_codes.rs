@@ -10,6 +10,7 @@ use crate::{
 
 both_stacks!(every_wrong_field_has_its_code_and_its_values);
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_wrong_field_has_its_code_and_its_values(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;

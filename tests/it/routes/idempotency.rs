@@ -17,6 +17,7 @@ async fn with_key(user: &User, path: &str, key: &str, body: &Value) -> Answer {
     Answer::of(request.send().await.unwrap()).await
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn the_same_key_is_the_same_request(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;

@@ -86,6 +86,7 @@ async fn fill(user: &User) -> Kept {
     Kept { ids, jobs, chat: text(&chat["job_id"]), memory_job: read }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn keys_see_what_their_scopes_say(stack: Stack) {
     let app = memory::quick(stack).start().await;
     let user = app.user().await;

@@ -111,6 +111,7 @@ async fn a_chat_api(stack: Stack) {
     assert_eq!(user.get("/auth/me").await.expect(200)["email"], email);
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn a_platform(stack: Stack) {
     let app = App::start(stack).await;
     let (ann, bob) = (app.user().await, app.user().await);
@@ -197,6 +198,7 @@ async fn a_platform(stack: Stack) {
     assert!(say().await.starts_with("You are a helpful"));
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn an_assistant(stack: Stack) {
     let app = App::start(stack).await;
     let base = format!("{}/api/v1", app.url(0));

@@ -42,6 +42,7 @@ fn verify(secret: &str, seen: &Seen) -> bool {
     child.wait().unwrap().success()
 }
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn receivers_are_told_signed_and_again(stack: Stack) {
     let up = Arc::new(AtomicBool::new(false));
     let is_up = Arc::clone(&up);
@@ -190,6 +191,7 @@ async fn one_stream_tells_everything(stack: Stack) {
 }
 
 /// Who was cut off, anywhere, hears the rest: each event of the memory once, and the state of each job that changed.
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn the_stream_of_everything_resumes(stack: Stack) {
     let mut app = App::start(stack).await;
     if stack == Stack::Production {

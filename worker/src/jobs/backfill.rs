@@ -75,6 +75,7 @@ async fn read_all(attempt: &Attempt<'_>, payload: &BackfillPayload) -> Result<Ou
         Some(_) => 1,
         None => rows::count_sessions(&mut ctx.db.read().await?, user).await?,
     };
+    let reading = Reading { ctx, job, user, settings: &settings, dry_run: payload.dry_run };
     loop {
         let session = match (place.session, payload.session_id) {
             (Some(session), _) => Some(session),
@@ -83,7 +84,7 @@ async fn read_all(attempt: &Attempt<'_>, payload: &BackfillPayload) -> Result<Ou
         };
         let Some(session) = session else { break };
         place.session = Some(session);
-        if !read_session(ctx, job, user, session, payload.dry_run, &settings, &mut place).await? {
+        if !reading.session(session, &mut place).await? {
             return Ok(Outcome::Lost);
         }
         if payload.dry_run {
@@ -117,57 +118,64 @@ fn progress(place: &Place) -> Result<Value> {
     serde_json::to_value(place).map_err(Error::internal)
 }
 
-/// Reads a session from where the job is. `false`: this attempt has lost the job.
-async fn read_session(
-    ctx: &Context,
-    job: &Job,
+/// What is the same for all sessions of one attempt.
+struct Reading<'a> {
+    ctx: &'a Context,
+    job: &'a Job,
     user: UserId,
-    session: SessionId,
+    settings: &'a MemorySettings,
     dry_run: bool,
-    settings: &MemorySettings,
-    place: &mut Place,
-) -> Result<bool, Unread> {
-    loop {
-        let turns = rows::user_turns(&mut ctx.db.read().await?, user, session, place.seq, 20).await?;
-        let Some((from, to)) = extraction::window(&turns) else { return Ok(true) };
-        let window = extraction::load(ctx, user, session, from, to).await?;
-        let read = match read_window(ctx, job, user, window).await {
-            Ok(read) => Some(read),
-            Err(Unread::Unreadable(..)) => None,
-            Err(unread) => return Err(unread),
-        };
-        place.windows += 1;
-        place.seq = to;
-        place.note = format!("session {} of {}", place.done + 1, place.total);
-        match read {
-            None => {
-                place.failed += 1;
-                place.gap = true;
-            }
-            Some(read) if dry_run => {
-                extraction::add_difference(ctx, user, session, &read, settings, &mut place.difference)
-                    .await?;
-            }
-            Some(read) => {
-                let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
-                let counts =
-                    extraction::store_read(ctx, &mut changes, job, (session, from, to), &read, settings)
+}
+
+impl Reading<'_> {
+    /// Reads a session from where the job is. `false`: this attempt has lost the job.
+    async fn session(&self, session: SessionId, place: &mut Place) -> Result<bool, Unread> {
+        let &Self { ctx, job, user, settings, .. } = self;
+        loop {
+            let turns = rows::user_turns(&mut ctx.db.read().await?, user, session, place.seq, 20).await?;
+            let Some((from, to)) = extraction::window(&turns) else { return Ok(true) };
+            let window = extraction::load(ctx, user, session, from, to).await?;
+            let read = match read_window(ctx, job, user, window).await {
+                Ok(read) => Some(read),
+                Err(Unread::Unreadable(..)) => None,
+                Err(unread) => return Err(unread),
+            };
+            place.windows += 1;
+            place.seq = to;
+            place.note = format!("session {} of {}", place.done + 1, place.total);
+            match read {
+                None => {
+                    place.failed += 1;
+                    place.gap = true;
+                }
+                Some(read) if self.dry_run => {
+                    extraction::add_difference(ctx, user, session, &read, settings, &mut place.difference)
                         .await?;
-                if !place.gap {
-                    rows::advance(&mut changes.tx, user, session, to).await?;
                 }
-                place.created += counts.created;
-                place.evidence += counts.evidence;
-                place.blocked += counts.blocked;
-                if !rows::set_progress_in(&mut changes.tx, job.id, job.attempt, &progress(place)?).await? {
-                    return Ok(false);
+                Some(read) => {
+                    let mut changes = Changes::open(ctx, user, Actor::Extractor).await?;
+                    let counts =
+                        extraction::store_read(ctx, &mut changes, job, (session, from, to), &read, settings)
+                            .await?;
+                    if !place.gap {
+                        rows::advance(&mut changes.tx, user, session, to).await?;
+                    }
+                    place.created += counts.created;
+                    place.evidence += counts.evidence;
+                    place.blocked += counts.blocked;
+                    if !rows::set_progress_in(&mut changes.tx, job.id, job.attempt, &progress(place)?).await?
+                    {
+                        return Ok(false);
+                    }
+                    changes.commit(ctx).await?;
+                    continue;
                 }
-                changes.commit(ctx).await?;
-                continue;
             }
-        }
-        if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(place)?).await? {
-            return Ok(false);
+            if !rows::set_progress(&mut ctx.db.relaxed().await?, job.id, job.attempt, &progress(place)?)
+                .await?
+            {
+                return Ok(false);
+            }
         }
     }
 }

@@ -50,7 +50,11 @@ struct Records<'a> {
     splitter: Splitter,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    fn new(ctx: &'a Context, user: UserId, blob: BlobId, splitter: Splitter) -> Self {
+        Self { ctx, user, blob, next_part: 0, part: Vec::new(), at: 0, splitter }
+    }
+
     async fn next(&mut self) -> Result<Option<Record>> {
         loop {
             if let Some(record) = self.splitter.next(&self.part, &mut self.at) {
@@ -68,15 +72,7 @@ impl Records<'_> {
 async fn take_in(attempt: &Attempt<'_>, payload: &ImportPayload) -> Result<Outcome> {
     let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let csv = payload.format == "csv";
-    let mut records = Records {
-        ctx,
-        user,
-        blob: payload.blob_id,
-        next_part: 0,
-        part: Vec::new(),
-        at: 0,
-        splitter: Splitter::new(csv),
-    };
+    let mut records = Records::new(ctx, user, payload.blob_id, Splitter::new(csv));
     let mut tally = Tally::of(job, payload.rows);
     let header = if csv { header(records.next().await?)? } else { Vec::new() };
     let (mut relations, mut merges) = (Vec::new(), Vec::new());
@@ -86,16 +82,9 @@ async fn take_in(attempt: &Attempt<'_>, payload: &ImportPayload) -> Result<Outco
             Record::Whole(line) => line.as_slice(),
             Record::TooLong => &[],
         };
+        let has_room = relations.len() + merges.len() < RELATIONS;
         if !csv && line.first() == Some(&b'~') {
-            // A link, as the upload wrote it down.
-            if relations.len() + merges.len() < RELATIONS
-                && let Ok(relation) = serde_json::from_slice::<Relation>(&line[1..])
-                && [&relation.source, &relation.target, &relation.relationship]
-                    .iter()
-                    .all(|name| is_short(name))
-            {
-                relations.push(relation);
-            }
+            relations.extend(link(&line[1..]).filter(|_| has_room));
             continue;
         }
         number += 1;
@@ -106,7 +95,7 @@ async fn take_in(attempt: &Attempt<'_>, payload: &ImportPayload) -> Result<Outco
             Record::Whole(_) => json_row(line),
         };
         if let Ok(Row { id: Some(id), merged_into: Some(into), .. }) = &row
-            && relations.len() + merges.len() < RELATIONS
+            && has_room
             && is_short(id)
             && is_short(into)
         {
@@ -143,6 +132,13 @@ async fn store(
     tally: &mut Tally,
 ) -> Result<bool> {
     import::store_rows(ctx, job, user, &payload.merge_strategy, std::mem::take(batch), tally).await
+}
+
+/// A link between two rows, as the upload wrote it down.
+fn link(line: &[u8]) -> Option<Relation> {
+    let relation: Relation = serde_json::from_slice(line).ok()?;
+    let names = [&relation.source, &relation.target, &relation.relationship];
+    names.iter().all(|name| is_short(name)).then_some(relation)
 }
 
 fn is_short(id: &str) -> bool {

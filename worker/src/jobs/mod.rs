@@ -89,3 +89,23 @@ fn failures<P: Payload>(job: &rapport_common::domain::job::Job, attempts: u32) -
     let left = job.max_attempts.saturating_sub(job.attempt);
     attempts.max(P::LEAST_ATTEMPTS).saturating_sub(left).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn waits_and_crashes_are_no_failures() {
+        let mut job = House::new().await.claimed("this-worker", 3).await;
+        assert_eq!(failures::<ProbePayload>(&job, 3), 1, "the first attempt");
+        // Each wait and each crash gives the attempt back: both numbers grow.
+        (job.attempt, job.max_attempts) = (6, 8);
+        assert_eq!(failures::<ProbePayload>(&job, 3), 1);
+        (job.attempt, job.max_attempts) = (8, 8);
+        assert_eq!(failures::<ProbePayload>(&job, 3), 3, "the last one");
+        // A kind that may be tried more often counts from its own number.
+        (job.attempt, job.max_attempts) = (3, 10);
+        assert_eq!(failures::<ExtractionPayload>(&job, 3), 3);
+    }
+}

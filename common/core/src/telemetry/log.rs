@@ -7,7 +7,8 @@ use crate::settings::Log;
 /// Starts logging for the whole process. `Err` when the filter (`RUST_LOG`) can't be read.
 pub fn init(settings: &Log) -> Result<(), String> {
     // The MCP SDK logs what servers say, word for word, and they may repeat a key: we log what matters of it ourselves.
-    let filter = format!("{},rmcp=off", settings.filter);
+    // apalis tells of every worker that it starts and stops.
+    let filter = format!("{},rmcp=off,apalis_core=warn", settings.filter);
     let filter = EnvFilter::try_new(&filter).map_err(|error| format!("RUST_LOG: {error}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let done = if settings.json {

@@ -167,6 +167,15 @@ pub struct Fact {
     pub relations: Vec<(usize, String)>,
 }
 
+fn object(nominated: Value) -> Option<String> {
+    let object = match nominated {
+        Value::String(object) => object,
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(text::normalise(&object)).filter(|object| !object.is_empty() && object.len() <= 200)
+}
+
 /// Believes a nominated fact, or says why not.
 pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'static str> {
     let source = match &fact.src {
@@ -195,14 +204,7 @@ pub fn check(fact: Nominated, turns: &[Turn], known: usize) -> Result<Fact, &'st
     if quote::numbers(&content).iter().any(|number| !said.contains(number)) {
         return Err("it has a number nobody said");
     }
-    let object = match fact.object {
-        Some(Value::String(object)) => Some(object),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    let object = object
-        .map(|object| text::normalise(&object))
-        .filter(|object| !object.is_empty() && object.len() <= 200);
+    let object = fact.object.and_then(object);
     let slot = fact.slot.as_deref().and_then(slots::canonical).filter(|_| object.is_some());
     let unit = |value: Option<f64>, default: f64| {
         value.filter(|value| value.is_finite()).unwrap_or(default).clamp(0.0, 1.0)

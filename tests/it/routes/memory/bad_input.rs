@@ -8,6 +8,7 @@ use crate::{
 
 both_stacks!(bad_requests_about_memory_are_refused_and_change_nothing);
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn bad_requests_about_memory_are_refused_and_change_nothing(stack: Stack) {
     let app = quick(stack).start().await;
     let (user, other) = (app.user().await, app.user().await);

@@ -13,6 +13,7 @@ use crate::{
 
 both_stacks!(two_users_with_the_same_words_never_meet);
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn two_users_with_the_same_words_never_meet(stack: Stack) {
     let (app, _index) = app(stack).await;
     let (ann, bob) = (app.user().await, app.user().await);

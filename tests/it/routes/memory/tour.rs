@@ -14,6 +14,7 @@ use crate::{
 
 both_stacks!(four_facts_are_told_verified_used_contradicted_and_merged);
 
+#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn four_facts_are_told_verified_used_contradicted_and_merged(stack: Stack) {
     let (app, _index) = app(stack).await;
     let user = app.user().await;

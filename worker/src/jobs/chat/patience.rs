@@ -37,15 +37,16 @@ pub enum Waited {
 }
 
 /// How long an answer has waited for providers, and may yet.
-pub struct Patience {
+pub struct Patience<'a> {
+    ctx: &'a Context,
     most: Duration,
     since: Option<Instant>,
     told: Option<Instant>,
 }
 
-impl Patience {
-    pub fn new(most: Duration) -> Self {
-        Self { most, since: None, told: None }
+impl<'a> Patience<'a> {
+    pub fn new(ctx: &'a Context) -> Self {
+        Self { ctx, most: ctx.settings.queue.provider_patience, since: None, told: None }
     }
 
     /// Whether it has waited since somebody answered last.
@@ -60,12 +61,11 @@ impl Patience {
 
     pub async fn wait(
         &mut self,
-        ctx: &Context,
         log: &mut AnswerLog<'_>,
         (choice, request): (&str, &ChatRequest),
         error: &ProviderError,
         signal: &mut StopSignal,
-        slot: &mut Slot,
+        slot: &Slot,
     ) -> Result<Waited, Lost> {
         let end = *self.since.get_or_insert_with(Instant::now) + self.most;
         if self.most.is_zero() {
@@ -73,12 +73,12 @@ impl Patience {
         }
         slot.leave();
         loop {
-            let back = ctx.providers.health.closes();
+            let back = self.ctx.providers.health.closes();
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(Waited::InVain);
             }
-            let away = ctx.providers.all_away(choice, request).unwrap_or(UNTOLD);
+            let away = self.ctx.providers.all_away(choice, request).unwrap_or(UNTOLD);
             // With jitter: many wait for the same.
             let pause = away.clamp(SHORTEST, LONGEST).mul_f64(rand::rng().random_range(0.6..=1.0)).min(left);
             self.tell(log, error, pause).await?;
@@ -89,7 +89,7 @@ impl Patience {
                 () = back => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            if ctx.providers.all_away(choice, request).is_none() {
+            if self.ctx.providers.all_away(choice, request).is_none() {
                 break;
             }
         }

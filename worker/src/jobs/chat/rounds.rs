@@ -69,8 +69,8 @@ pub struct Rounds<'a> {
     has_budget: bool,
     messages: Vec<ChatMessage>,
     signal: StopSignal,
-    slot: &'a mut Slot,
-    patience: Patience,
+    slot: &'a Slot,
+    patience: Patience<'a>,
     pub provider: String,
     pub model: String,
     /// Of the rounds that were answered, and of the one that its user stopped.
@@ -90,7 +90,7 @@ impl<'a> Rounds<'a> {
         payload: &'a ChatPayload,
         prompt: Prompt,
         signal: StopSignal,
-        slot: &'a mut Slot,
+        slot: &'a Slot,
     ) -> Self {
         let Prompt { messages, tools, inside, choice, project, own_keys, has_budget, .. } = prompt;
         Self {
@@ -102,7 +102,7 @@ impl<'a> Rounds<'a> {
             messages,
             signal,
             slot,
-            patience: Patience::new(ctx.settings.queue.provider_patience),
+            patience: Patience::new(ctx),
             provider: choice.provider.clone(),
             model: choice.model.clone().unwrap_or_default(),
             choice,
@@ -248,7 +248,7 @@ impl<'a> Rounds<'a> {
                 told = Some(error.clone());
             }
             let asked = (self.choice.provider.as_str(), &request);
-            let waited = self.patience.wait(self.ctx, log, asked, &error, &mut self.signal, self.slot);
+            let waited = self.patience.wait(log, asked, &error, &mut self.signal, self.slot);
             match waited.await? {
                 Waited::AskAgain => {}
                 Waited::Stopped(stop) => return Ok(Err(Stopped::By(stop))),

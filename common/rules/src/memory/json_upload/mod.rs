@@ -32,16 +32,12 @@ enum State {
     /// Inside an element of it, or another value, so deep in brackets.
     Inside {
         list: Option<&'static str>,
-        depth: usize,
-        quoted: bool,
-        escaped: bool,
+        nesting: Nesting,
     },
     /// Inside a value nobody asks for.
     Skipped {
         begun: bool,
-        depth: usize,
-        quoted: bool,
-        escaped: bool,
+        nesting: Nesting,
     },
     /// Inside the string under `memories`.
     LongText {
@@ -49,6 +45,36 @@ enum State {
     },
     AfterValue,
     End,
+}
+
+/// Where in a value the next byte is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Nesting {
+    /// Open brackets.
+    depth: usize,
+    quoted: bool,
+    /// After a backslash in a string.
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Outside all brackets and strings.
+    fn is_flat(self) -> bool {
+        self.depth == 0 && !self.quoted
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), String> {
+        match byte {
+            b'\\' if self.quoted && !self.escaped => self.escaped = true,
+            b'"' if self.quoted && !self.escaped => self.quoted = false,
+            _ if self.quoted => self.escaped = false,
+            b'"' => self.quoted = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.checked_sub(1).ok_or("brackets do not match")?,
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 pub struct Scanner {
@@ -159,6 +185,7 @@ impl Scanner {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: an arm a state")]
     fn step(&mut self, byte: u8, out: &mut Vec<Piece>) -> Result<(), String> {
         let unexpected = || Err(format!("unexpected {:?}", char::from(byte)));
         let blank = byte.is_ascii_whitespace();
@@ -195,21 +222,17 @@ impl Scanner {
                 (Some("memories"), b'"') => self.state = State::LongText { escaped: false },
                 _ if OPTIONS.contains(&self.key.as_slice()) => self.begin(None, byte, out)?,
                 _ => {
-                    self.state = State::Skipped { begun: false, depth: 0, quoted: false, escaped: false };
+                    self.state = State::Skipped { begun: false, nesting: Nesting::default() };
                     return self.step(byte, out);
                 }
             },
-            State::Skipped { begun, depth, quoted, escaped } => {
-                return self.skip(byte, begun, depth, quoted, escaped, out);
-            }
+            State::Skipped { begun, nesting } => return self.skip(byte, begun, nesting, out),
             State::List(_) if blank || byte == b',' => {}
             State::List(_) if byte == b']' => {
                 self.state = if self.bare { State::End } else { State::AfterValue }
             }
             State::List(list) => self.begin(Some(list), byte, out)?,
-            State::Inside { list, depth, quoted, escaped } => {
-                self.inside(byte, list, depth, quoted, escaped, out)?
-            }
+            State::Inside { list, nesting } => self.inside(byte, list, nesting, out)?,
             State::LongText { escaped } => {
                 if byte == b'"' && !escaped {
                     // What waits is whole now: another escape cannot follow.
@@ -243,79 +266,41 @@ impl Scanner {
         &mut self,
         byte: u8,
         begun: bool,
-        mut depth: usize,
-        mut quoted: bool,
-        mut escaped: bool,
+        mut nesting: Nesting,
         out: &mut Vec<Piece>,
     ) -> Result<(), String> {
-        if quoted {
-            match byte {
-                b'\\' if !escaped => escaped = true,
-                b'"' if !escaped => quoted = false,
-                _ => escaped = false,
-            }
-        } else if depth == 0 && begun && matches!(byte, b',' | b'}') {
+        if begun && nesting.is_flat() && matches!(byte, b',' | b'}') {
             // A number or a word has no end of its own.
             self.state = State::AfterValue;
             return self.step(byte, out);
-        } else {
-            match byte {
-                b'"' => quoted = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.checked_sub(1).ok_or("brackets do not match")?,
-                _ => {}
-            }
         }
-        self.state = State::Skipped { begun: true, depth, quoted, escaped };
+        nesting.take(byte)?;
+        self.state = State::Skipped { begun: true, nesting };
         Ok(())
     }
 
     fn begin(&mut self, list: Option<&'static str>, byte: u8, out: &mut Vec<Piece>) -> Result<(), String> {
         self.held.clear();
-        self.state = State::Inside { list, depth: 0, quoted: false, escaped: false };
-        self.inside(byte, list, 0, false, false, out)
+        self.inside(byte, list, Nesting::default(), out)
     }
 
     fn inside(
         &mut self,
         byte: u8,
         list: Option<&'static str>,
-        mut depth: usize,
-        mut quoted: bool,
-        mut escaped: bool,
+        mut nesting: Nesting,
         out: &mut Vec<Piece>,
     ) -> Result<(), String> {
-        let scalar_ends =
-            !quoted && depth == 0 && !self.held.is_empty() && matches!(byte, b',' | b']' | b'}');
-        if scalar_ends {
+        if nesting.is_flat() && !self.held.is_empty() && matches!(byte, b',' | b']' | b'}') {
             self.value_done(list, out)?;
             return self.step(byte, out);
         }
         self.hold(byte)?;
-        if quoted {
-            match byte {
-                b'\\' if !escaped => escaped = true,
-                b'"' if !escaped => quoted = false,
-                _ => escaped = false,
-            }
-            if quoted || depth > 0 {
-                self.state = State::Inside { list, depth, quoted, escaped };
-                return Ok(());
-            }
+        nesting.take(byte)?;
+        if nesting.is_flat() && matches!(byte, b'"' | b'}' | b']') {
             return self.value_done(list, out);
         }
-        match byte {
-            b'"' => quoted = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth = depth.checked_sub(1).ok_or("brackets do not match")?;
-                if depth == 0 {
-                    return self.value_done(list, out);
-                }
-            }
-            _ => {}
-        }
-        self.state = State::Inside { list, depth, quoted, escaped };
+        self.state = State::Inside { list, nesting };
         Ok(())
     }
 }

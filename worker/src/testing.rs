@@ -1,0 +1,126 @@
+//! A worker's runtime on a database of its own, for unit tests: SQLite in a temporary folder, no servers.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use rapport_common::{
+    Context,
+    auth::Auth,
+    clock,
+    depth::Depths,
+    domain::{ids::JobId, job::Job},
+    egress::{self, Egress},
+    embeddings::Embedder,
+    events::{FinalWatch, LocalEvents},
+    jobs::payload::ProbePayload,
+    limits::LocalLimits,
+    mail::Mailer,
+    providers::Providers,
+    sealer::Sealer,
+    settings::{self, Env},
+    store::{self, Db, jobs::NewJob},
+    tools::Tools,
+    usecase::memory::{Sizes, Touches},
+    vectors::Exact,
+    wire::LocalWire,
+};
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Runtime, running::Running, slot::Slot};
+
+pub struct House {
+    pub runtime: Arc<Runtime>,
+    folder: PathBuf,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _temporary = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl House {
+    pub async fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("rapport-worker-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        let db = Db::sqlite(&folder.join("rapport.db")).await.unwrap();
+        db.migrate().await.unwrap();
+        let data = folder.display().to_string();
+        let runtime = Runtime {
+            ctx: context(db, data),
+            name: "this-worker".to_owned(),
+            running: Running::default(),
+            stopping: CancellationToken::new(),
+            chats_answered: AtomicU64::new(0),
+            paused: Mutex::default(),
+        };
+        Self { runtime: Arc::new(runtime), folder }
+    }
+
+    /// Puts a probe in that may be tried so often.
+    pub async fn enqueue(&self, probe: ProbePayload, attempts: u32) -> JobId {
+        let mut tx = self.runtime.ctx.db.begin().await.unwrap();
+        let job = NewJob::new(&probe, attempts).unwrap();
+        let id = job.id;
+        store::jobs::enqueue(&mut tx, job).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// A lane of one, and its place.
+    pub async fn place(&self) -> (Arc<Semaphore>, Slot) {
+        let lane = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&lane).acquire_owned().await.unwrap();
+        (lane, Slot::new(place, self.runtime.stopping.clone()))
+    }
+
+    /// A probe that `worker` has claimed.
+    pub async fn claimed(&self, worker: &str, attempts: u32) -> Job {
+        let id = self.enqueue(ProbePayload::default(), attempts).await;
+        self.claim(id, worker).await
+    }
+
+    pub async fn claim(&self, id: JobId, worker: &str) -> Job {
+        let mut conn = self.runtime.ctx.db.relaxed().await.unwrap();
+        let lease = self.runtime.lease();
+        store::ledger::claim(&mut conn, id, worker, lease, clock::now()).await.unwrap().expect("it may run")
+    }
+
+    /// The job as the ledger has it.
+    pub async fn job(&self, id: JobId) -> Job {
+        let file = SqliteConnectOptions::new().filename(self.folder.join("rapport.db"));
+        let mut connection = file.connect().await.unwrap();
+        sqlx::query_as("select * from jobs where id = $1").bind(id).fetch_one(&mut connection).await.unwrap()
+    }
+}
+
+/// As `src/wiring.rs` makes one.
+fn context(db: Db, data: String) -> Context {
+    let _set_before = rustls::crypto::ring::default_provider().install_default();
+    let mut env = Env::from_pairs([("DATA_DIR".to_owned(), data)]);
+    let settings = settings::load(&mut env).unwrap();
+    let embedder = Embedder::from_settings(&settings).unwrap();
+    Context {
+        wire: Arc::new(LocalWire::default()),
+        events: Arc::new(LocalEvents::new(settings.events_retention)),
+        limits: Arc::new(LocalLimits::new()),
+        providers: Providers::from_settings(&settings.ai, None).unwrap(),
+        finals: FinalWatch::start(db.clone()),
+        auth: Arc::new(Auth::new(&settings.auth)),
+        depths: Depths::start(db.clone()),
+        vectors: Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
+        embedder,
+        touches: Touches::start(db.clone()),
+        sizes: Sizes::default(),
+        tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap()),
+        mailer: Mailer::new(&settings).unwrap(),
+        sealer: Sealer::new(&settings),
+        stopping: CancellationToken::new(),
+        db,
+        settings: Arc::new(settings),
+    }
+}
