@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn separate_processes_are_told_which_stores_they_lack() {
         let without = inspected(&[("DATA_DIR", "/none")], "rapport").unwrap();
-        let told = wiring::require_shared_stores(&without, "worker").err().unwrap();
+        let told = rapport_common::wiring::require_shared_stores(&without, "worker").err().unwrap();
         assert!(
             told.starts_with("`rapport worker` needs DATABASE_URL (postgres://…) and REDIS_URL:"),
             "{told}"
@@ -268,7 +268,9 @@ mod tests {
             ("SECRET_KEY", "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"),
         ];
         let told =
-            wiring::require_shared_stores(&inspected(&database, "rapport").unwrap(), "api").err().unwrap();
+            rapport_common::wiring::require_shared_stores(&inspected(&database, "rapport").unwrap(), "api")
+                .err()
+                .unwrap();
         assert!(told.starts_with("`rapport api` needs REDIS_URL:"), "{told}");
     }
 }

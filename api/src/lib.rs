@@ -1,7 +1,5 @@
 //! HTTP in: routes, extractors, streams. Nothing slow, no SQL: slow work becomes a job.
 
-#![deny(clippy::too_many_lines)]
-
 mod bodies;
 mod content;
 mod error;

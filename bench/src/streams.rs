@@ -31,6 +31,7 @@ pub struct Arguments {
 /// Ids of the events one reader saw, and whether the last was final.
 type Seen = (Vec<String>, bool);
 
+#[expect(clippy::too_many_lines, reason = "one measurement, from its beginning to its end")]
 pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
     let options =
         Options { workers: 1, concurrency: arguments.jobs.max(64), mock: Vec::new(), env: Vec::new() };

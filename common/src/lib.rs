@@ -6,8 +6,6 @@
 //! The crates below stand in layers, and a lower one does not know those above: `core`; `rules` and `redis`; `store` and
 //! `providers`; `queue` and `vectors`; this one.
 
-#![deny(clippy::too_many_lines)]
-
 pub mod auth;
 pub mod context;
 pub mod follow;

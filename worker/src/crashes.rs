@@ -50,8 +50,15 @@ async fn reclaim(runtime: &Runtime, job: &Job, gone: &[String], crashed: bool, e
     let now = clock::now();
     let mut conn = runtime.ctx.db.relaxed().await?;
     let problem = error.problem(None);
-    let reclaimed =
-        store::ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, crashed, &problem).await?;
+    let reclaimed = store::ledger::reclaim(
+        &mut conn,
+        store::ledger::AttemptOf { id: job.id, attempt: job.attempt },
+        now,
+        gone,
+        crashed,
+        &problem,
+    )
+    .await?;
     drop(conn);
     if !reclaimed {
         return Ok(());

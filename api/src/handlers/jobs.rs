@@ -184,7 +184,9 @@ pub async fn list_jobs(
     let kind = filter.kind.map(|text| text.parse::<JobKind>()).transpose().map_err(bad)?;
     let (before, skip) = start.parts();
     let mut conn = state.ctx.db.read().await?;
-    let jobs = store::jobs::list(&mut conn, caller.user, status, kind, before, limit, skip).await?;
+    let jobs =
+        store::jobs::list(&mut conn, caller.user, store::jobs::Wanted { status, kind, before }, limit, skip)
+            .await?;
     let jobs = jobs.into_iter().map(|job| JobView::of(&caller, job)).collect();
     Ok(Answer(Page::of(jobs, limit, |last: &JobView| last.id)))
 }

@@ -87,7 +87,6 @@ impl Passwords {
         .map_err(Error::internal)
     }
 
-    #[crate::boxed]
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
         let hash = self.on_a_core(move || hash_now(&password)).await?;
@@ -95,7 +94,6 @@ impl Passwords {
     }
 
     /// Whether the password belongs to the hash. Without a hash it takes as long and says no.
-    #[crate::boxed]
     pub async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let password = password.to_owned();
         self.on_a_core(move || {

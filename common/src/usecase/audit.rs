@@ -16,7 +16,8 @@ pub async fn note(
     address: Option<&str>,
     detail: Option<Value>,
 ) -> Result<()> {
-    Ok(store::audit::insert(tx, Some(user), &user.to_string(), event, address, detail, clock::now()).await?)
+    let new = store::audit::New { user: Some(user), actor: &user.to_string(), event, address, detail };
+    Ok(store::audit::insert(tx, new, clock::now()).await?)
 }
 
 /// Something an admin did to somebody.
@@ -28,5 +29,6 @@ pub async fn by_admin(
     address: Option<&str>,
     detail: Option<Value>,
 ) -> Result<()> {
-    Ok(store::audit::insert(tx, user, actor, event, address, detail, clock::now()).await?)
+    let new = store::audit::New { user, actor, event, address, detail };
+    Ok(store::audit::insert(tx, new, clock::now()).await?)
 }

@@ -56,7 +56,13 @@ pub async fn branch(
     let first = repeated(ctx, &mut tx, user, "branch", repeatable, id).await?;
     match first {
         Some(first) => id = first,
-        None if branches::insert(&mut tx, user, session, id, seq, count, clock::now()).await? => {}
+        None if branches::insert(
+            &mut tx,
+            user,
+            branches::NewBranch { parent: session, id, seq, count },
+            clock::now(),
+        )
+        .await? => {}
         None => return Err(Error::not_found("session")),
     }
     tx.commit().await?;

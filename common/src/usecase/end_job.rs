@@ -36,8 +36,7 @@ pub async fn fail_job(ctx: &Context, job: &Job, error: &Error) -> Result<Option<
     let result = said.as_ref().map(|(_, _, result)| result);
     let settled = store::ledger::settle(
         &mut tx,
-        job.id,
-        job.attempt,
+        store::ledger::AttemptOf::job(job),
         JobStatus::Failed,
         result,
         Some(&problem),
@@ -61,7 +60,16 @@ pub async fn bury_job(ctx: &Context, job: &Job, gone: &[String], error: &Error) 
     let problem = error.problem(None);
     let said = instead(ctx, job, error);
     let result = said.as_ref().map(|(_, _, result)| result);
-    if !store::ledger::bury(&mut tx, job.id, job.attempt, now, gone, result, &problem).await? {
+    if !store::ledger::bury(
+        &mut tx,
+        store::ledger::AttemptOf { id: job.id, attempt: job.attempt },
+        now,
+        gone,
+        result,
+        &problem,
+    )
+    .await?
+    {
         return Ok(None);
     }
     let next = after_failure(ctx, &mut tx, job, said.as_ref()).await?;
@@ -187,7 +195,8 @@ pub async fn succeed_job(ctx: &Context, job: &Job, result: &Value) -> Result<Opt
 /// The same in a transaction that stores more.
 pub async fn succeed(tx: &mut Tx, job: &Job, result: &Value) -> Result<Option<Settled>, sqlx::Error> {
     let status = JobStatus::Succeeded;
-    store::ledger::settle(tx, job.id, job.attempt, status, Some(result), None, clock::now()).await
+    store::ledger::settle(tx, store::ledger::AttemptOf::job(job), status, Some(result), None, clock::now())
+        .await
 }
 
 /// Ends a running job that was stopped on request and keeps nothing.
@@ -195,7 +204,8 @@ pub async fn cancel_running(ctx: &Context, job: &Job) -> Result<bool> {
     let mut tx = ctx.db.begin().await?;
     let status = JobStatus::Cancelled;
     let settled =
-        store::ledger::settle(&mut tx, job.id, job.attempt, status, None, None, clock::now()).await?;
+        store::ledger::settle(&mut tx, store::ledger::AttemptOf::job(job), status, None, None, clock::now())
+            .await?;
     if settled.is_none() {
         return Ok(false);
     }

@@ -28,8 +28,7 @@ pub async fn finish_title(
     store::sessions::lock(&mut tx, session).await?;
     let settled = store::ledger::settle(
         &mut tx,
-        job.id,
-        job.attempt,
+        store::ledger::AttemptOf::job(job),
         JobStatus::Succeeded,
         Some(&result),
         None,

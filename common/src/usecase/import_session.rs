@@ -80,7 +80,8 @@ pub async fn import_session(
         Some(title) => (title.into_string(), "user"),
         None => (words.unwrap_or_default(), "words"),
     };
-    store::sessions::insert(&mut tx, id, user, &title, source, None, now).await?;
+    let new = store::sessions::NewSession { id, title: &title, title_source: source, project: None };
+    store::sessions::insert(&mut tx, user, new, now).await?;
     let mut ids = Vec::with_capacity(turns.len());
     let (mut first, mut last) = (now, DateTime::<Utc>::MIN_UTC);
     for (index, turn) in turns.iter().enumerate() {

@@ -37,7 +37,8 @@ pub async fn create(
     if !replayed {
         let source = if title.is_some() { "user" } else { "none" };
         let title = title.as_deref().unwrap_or_default();
-        store::sessions::insert(&mut tx, id, user, title, source, project, now).await?;
+        let new = store::sessions::NewSession { id, title, title_source: source, project };
+        store::sessions::insert(&mut tx, user, new, now).await?;
     }
     let session =
         store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;

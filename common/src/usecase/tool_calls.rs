@@ -15,10 +15,18 @@ pub async fn begin(
     let now = clock::now();
     if read_only {
         let mut conn = ctx.db.relaxed().await?;
-        return Ok(tool_calls::begin(&mut conn, job, step, name, arguments, true, now).await?);
+        return Ok(tool_calls::begin(
+            &mut conn,
+            job,
+            tool_calls::NewCall { step, name, arguments, read_only },
+            now,
+        )
+        .await?);
     }
     let mut tx = ctx.db.begin().await?;
-    let begun = tool_calls::begin(&mut tx, job, step, name, arguments, false, now).await?;
+    let begun =
+        tool_calls::begin(&mut tx, job, tool_calls::NewCall { step, name, arguments, read_only }, now)
+            .await?;
     tx.commit().await?;
     Ok(begun)
 }

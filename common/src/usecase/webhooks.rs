@@ -247,7 +247,8 @@ async fn finish(
     let mut tx = ctx.db.begin().await?;
     let status = crate::domain::job::JobStatus::Succeeded;
     let settled =
-        store::ledger::settle(&mut tx, job.id, job.attempt, status, Some(&result), None, now).await?;
+        store::ledger::settle(&mut tx, store::ledger::AttemptOf::job(job), status, Some(&result), None, now)
+            .await?;
     let Some(settled) = settled else { return Ok(None) };
     if let Some((due, told)) = told {
         match told.error {
@@ -258,7 +259,14 @@ async fn finish(
                     TimeDelta::milliseconds(seconds * rand::Rng::random_range(&mut rand::rng(), 800..=1_200))
                 };
                 let next = pause.map(|pause| now + scale(*pause));
-                webhooks::failed(&mut tx, user, due.id, told.answer, &error, next, now).await?;
+                webhooks::failed(
+                    &mut tx,
+                    user,
+                    due.id,
+                    webhooks::Failure { answer: told.answer, error: &error, next },
+                    now,
+                )
+                .await?;
             }
         }
     }

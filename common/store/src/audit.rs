@@ -31,15 +31,18 @@ pub struct Entry {
 
 row!(Entry: id, user_id, actor, event, address, detail as optional_json, created_at);
 
-pub async fn insert(
-    tx: &mut Tx,
-    user: Option<UserId>,
-    actor: &str,
-    event: &str,
-    address: Option<&str>,
-    detail: Option<Value>,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
+/// Something to be written down.
+pub struct New<'a> {
+    /// Whom it is about.
+    pub user: Option<UserId>,
+    pub actor: &'a str,
+    pub event: &'a str,
+    pub address: Option<&'a str>,
+    pub detail: Option<Value>,
+}
+
+pub async fn insert(tx: &mut Tx, new: New<'_>, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let New { user, actor, event, address, detail } = new;
     execute!(tx, INSERT, AuditId::new(), user, actor, event, address, detail.map(Json), now).map(drop)
 }
 

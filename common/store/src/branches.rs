@@ -119,16 +119,23 @@ pub async fn last_question(
     Ok(fetch_optional!((MessageId,), q, LAST_QUESTION, session, user)?.map(|row| row.0))
 }
 
+/// A session that goes on from another's message.
+pub struct NewBranch {
+    pub parent: SessionId,
+    pub id: SessionId,
+    /// The last message they share, and how many those are.
+    pub seq: i64,
+    pub count: i64,
+}
+
 /// Makes a branch that has its parent's messages up to `seq`. `false`: there is no such parent.
 pub async fn insert(
     tx: &mut Tx,
     user: UserId,
-    parent: SessionId,
-    id: SessionId,
-    seq: i64,
-    count: i64,
+    branch: NewBranch,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
+    let NewBranch { parent, id, seq, count } = branch;
     Ok(execute!(tx, INSERT, parent, user, id, seq, count, now)? == 1)
 }
 

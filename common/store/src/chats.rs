@@ -222,7 +222,13 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         now,
     } = question;
     if session_is_new {
-        sessions::insert(tx, session, user, title, "words", project, now).await?;
+        sessions::insert(
+            tx,
+            user,
+            sessions::NewSession { id: session, title, title_source: "words", project },
+            now,
+        )
+        .await?;
     }
     let Some(seq) = sessions::take_seq(tx, user, session, now).await? else { return Ok(None) };
     sessions::title_from_words(tx, session, title).await?;
@@ -250,7 +256,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
     messages::insert(tx, question).await?;
     if remember {
         let Heard { tokens, due, waited, .. } = Heard::of(text, remember, now, idle);
-        sessions::heard(tx, user, session, tokens, now, due, waited).await?;
+        sessions::heard(tx, user, session, sessions::Said { tokens, now, due, waited }).await?;
     }
     Ok(Some(seq))
 }
@@ -316,7 +322,7 @@ pub async fn answer(
             Some(_) => Answered::Stored(Settled(()), None),
         });
     }
-    let settled = ledger::settle(tx, job.id, job.attempt, status, Some(result), None, now).await?;
+    let settled = ledger::settle(tx, ledger::AttemptOf::job(job), status, Some(result), None, now).await?;
     let Some(settled) = settled else { return Ok(Answered::Lost) };
     let session = message.session;
     messages::insert(tx, message).await?;

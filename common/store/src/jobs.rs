@@ -165,15 +165,23 @@ pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option
     fetch_optional!(Job, q, GET, id, user)
 }
 
+/// Which jobs are listed. What is `None` does not matter.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    pub status: Option<JobStatus>,
+    pub kind: Option<JobKind>,
+    /// Older than this one.
+    pub before: Option<JobId>,
+}
+
 pub async fn list(
     q: &mut impl Querier,
     user: UserId,
-    status: Option<JobStatus>,
-    kind: Option<JobKind>,
-    before: Option<JobId>,
+    wanted: Wanted,
     limit: i64,
     skip: i64,
 ) -> Result<Vec<Job>, sqlx::Error> {
+    let Wanted { status, kind, before } = wanted;
     let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
     fetch_all!(Job, q, LIST, user, status, kind, before, limit, skip)
 }

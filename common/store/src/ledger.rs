@@ -163,18 +163,39 @@ pub async fn cancelled(conn: &mut Conn, worker: &str) -> Result<Vec<(JobId, u32)
 #[derive(Debug)]
 pub struct Settled(pub(super) ());
 
+/// One attempt of a job: what a fence compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptOf {
+    pub id: JobId,
+    pub attempt: u32,
+}
+
+impl AttemptOf {
+    pub fn job(job: &Job) -> Self {
+        Self { id: job.id, attempt: job.attempt }
+    }
+}
+
 /// Ends a job. `None`: the attempt is not running any more, and nothing else may commit.
 pub async fn settle(
     tx: &mut Tx,
-    id: JobId,
-    attempt: u32,
+    of: AttemptOf,
     status: JobStatus,
     result: Option<&Value>,
     error: Option<&Value>,
     now: DateTime<Utc>,
 ) -> Result<Option<Settled>, sqlx::Error> {
-    let changed =
-        execute!(tx, SETTLE, id, i64::from(attempt), status, result.map(Json), error.map(Json), now, false)?;
+    let changed = execute!(
+        tx,
+        SETTLE,
+        of.id,
+        i64::from(of.attempt),
+        status,
+        result.map(Json),
+        error.map(Json),
+        now,
+        false
+    )?;
     Ok((changed == 1).then_some(Settled(())))
 }
 
@@ -278,28 +299,26 @@ pub async fn expired(
 /// Fails a job whose lease ended or whose worker is `gone`. `false`: the lease was renewed, or the job ended meanwhile.
 pub async fn bury(
     tx: &mut Tx,
-    id: JobId,
-    attempt: u32,
+    of: AttemptOf,
     now: DateTime<Utc>,
     gone: &[String],
     result: Option<&Value>,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(tx, BURY, id, i64::from(attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
+    Ok(execute!(tx, BURY, of.id, i64::from(of.attempt), now, Json(gone), Json(error), result.map(Json))? == 1)
 }
 
 /// Puts a job back that its worker lost; the attempt does not count as a try. With `crashed`, it may be why its process
 /// died: that is counted, and from now on it runs in a process of its own. `false`: its lease was renewed or it ended meanwhile.
 pub async fn reclaim(
     conn: &mut Conn,
-    id: JobId,
-    attempt: u32,
+    of: AttemptOf,
     now: DateTime<Utc>,
     gone: &[String],
     crashed: bool,
     error: &Value,
 ) -> Result<bool, sqlx::Error> {
-    Ok(execute!(conn, RECLAIM, id, i64::from(attempt), now, Json(gone), crashed, Json(error))? == 1)
+    Ok(execute!(conn, RECLAIM, of.id, i64::from(of.attempt), now, Json(gone), crashed, Json(error))? == 1)
 }
 
 /// How much waits in a queue.

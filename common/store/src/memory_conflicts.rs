@@ -88,16 +88,23 @@ pub async fn between(
     fetch_optional!(Conflict, q, BETWEEN, user, a, b)
 }
 
+/// What became of a conflict.
+pub struct Decision {
+    pub status: ConflictStatus,
+    pub by: Actor,
+    /// The change that it is part of.
+    pub set: ChangeId,
+    pub now: DateTime<Utc>,
+}
+
 /// Answers it, until the changes of `set` are undone. `false`: it is not open any more.
 pub async fn resolve(
     tx: &mut Tx,
     user: UserId,
     id: ConflictId,
-    status: ConflictStatus,
-    by: Actor,
-    set: ChangeId,
-    now: DateTime<Utc>,
+    decision: Decision,
 ) -> Result<bool, sqlx::Error> {
+    let Decision { status, by, set, now } = decision;
     Ok(execute!(tx, RESOLVE, id, user, status, by, now, set)? == 1)
 }
 

@@ -62,15 +62,20 @@ statements! {
     DELETE = "delete from sessions where id = $1 and user_id = $2";
 }
 
+pub struct NewSession<'a> {
+    pub id: SessionId,
+    pub title: &'a str,
+    pub title_source: &'a str,
+    pub project: Option<ProjectId>,
+}
+
 pub async fn insert(
     tx: &mut Tx,
-    id: SessionId,
     user: UserId,
-    title: &str,
-    title_source: &str,
-    project: Option<ProjectId>,
+    session: NewSession<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    let NewSession { id, title, title_source, project } = session;
     execute!(tx, INSERT, id, user, title, title_source, project, now).map(drop)
 }
 
@@ -108,16 +113,17 @@ pub async fn count_message(
     execute!(tx, COUNT_MESSAGE, id, by, now).map(drop)
 }
 
+/// What was said in a session, and when it is to be read for memories.
+pub struct Said {
+    pub tokens: i64,
+    pub now: DateTime<Utc>,
+    pub due: DateTime<Utc>,
+    pub waited: DateTime<Utc>,
+}
+
 /// Marks the session's window as due: at `due`, or now when it is long enough or waits since before `waited`.
-pub async fn heard(
-    tx: &mut Tx,
-    user: UserId,
-    id: SessionId,
-    tokens: i64,
-    now: DateTime<Utc>,
-    due: DateTime<Utc>,
-    waited: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
+pub async fn heard(tx: &mut Tx, user: UserId, id: SessionId, said: Said) -> Result<(), sqlx::Error> {
+    let Said { tokens, now, due, waited } = said;
     execute!(tx, HEARD, id, user, tokens, now, due, waited).map(drop)
 }
 

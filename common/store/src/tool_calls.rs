@@ -40,16 +40,21 @@ pub struct Call {
 
 row!(Call: step, attempt, name, arguments, read_only, ok, result, ms, created_at);
 
+pub struct NewCall<'a> {
+    pub step: i64,
+    pub name: &'a str,
+    pub arguments: &'a str,
+    pub read_only: bool,
+}
+
 /// Writes down that a call begins. `false`: this attempt has lost the job, and must not make it.
 pub async fn begin(
     q: &mut impl Querier,
     job: &Job,
-    step: i64,
-    name: &str,
-    arguments: &str,
-    read_only: bool,
+    call: NewCall<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
+    let NewCall { step, name, arguments, read_only } = call;
     Ok(execute!(q, BEGIN, job.id, i64::from(job.attempt), step, name, arguments, read_only, now)? == 1)
 }
 

@@ -70,16 +70,22 @@ statements! {
     FORGET_DELETION = "delete from vector_deletions where doc_id = $1 and model = $2";
 }
 
+pub struct NewVector<'a> {
+    pub doc: Uuid,
+    pub model: &'a str,
+    /// As [`encode`] writes it.
+    pub vector: &'a [u8],
+    pub version: i64,
+}
+
 /// Stores a document's vector under the user's number `version`.
 pub async fn upsert(
     tx: &mut Tx,
     user: UserId,
     corpus: Corpus,
-    doc: Uuid,
-    model: &str,
-    vector: &[u8],
-    version: i64,
+    new: NewVector<'_>,
 ) -> Result<(), sqlx::Error> {
+    let NewVector { doc, model, vector, version } = new;
     execute!(tx, of!(corpus, UPSERT), doc, user, model, vector, version, false).map(drop)
 }
 
@@ -120,7 +126,8 @@ pub async fn store_many(
             Corpus::Messages => super::messages::exists(tx, user, one.doc).await?,
         };
         if current {
-            upsert(tx, user, corpus, one.doc, model, &one.vector, version).await?;
+            let new = NewVector { doc: one.doc, model, vector: &one.vector, version };
+            upsert(tx, user, corpus, new).await?;
             messages.push(one.doc);
         }
     }

@@ -168,16 +168,24 @@ pub async fn done(
     execute!(tx, DONE, id, user, answer, now).map(drop)
 }
 
+/// How a delivery failed.
+pub struct Failure<'a> {
+    /// The status that came back, if one did.
+    pub answer: Option<i64>,
+    pub error: &'a str,
+    /// When it is tried again, if it is.
+    pub next: Option<DateTime<Utc>>,
+}
+
 /// A try that failed; for good when there is no next one.
 pub async fn failed(
     tx: &mut Tx,
     user: UserId,
     id: DeliveryId,
-    answer: Option<i64>,
-    error: &str,
-    next: Option<DateTime<Utc>>,
+    failure: Failure<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    let Failure { answer, error, next } = failure;
     let status = if next.is_some() { "pending" } else { "failed" };
     execute!(tx, FAILED, id, user, status, answer, error, next.unwrap_or(now)).map(drop)
 }

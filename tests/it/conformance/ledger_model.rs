@@ -177,7 +177,12 @@ async fn of_two_workers_that_claim_in_one_session_at_once_one_gets_the_first_job
             let mut tx = db.ctx.db.begin().await.unwrap();
             let now = rapport_common::clock::now();
             let status = JobStatus::Succeeded;
-            assert!(ledger::settle(&mut tx, first, 1, status, None, None, now).await.unwrap().is_some());
+            assert!(
+                ledger::settle(&mut tx, ledger::AttemptOf { id: first, attempt: 1 }, status, None, None, now)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
             tx.commit().await.unwrap();
         }
     }

@@ -35,7 +35,8 @@ async fn account(tx: &mut Tx, now: DateTime<Utc>) -> (UserId, SessionId) {
         created_at: now,
     };
     users::insert(tx, &new).await.unwrap();
-    sessions::insert(tx, session, user, "A title", "user", None, now).await.unwrap();
+    let new = sessions::NewSession { id: session, title: "A title", title_source: "user", project: None };
+    sessions::insert(tx, user, new, now).await.unwrap();
     (user, session)
 }
 

@@ -208,8 +208,16 @@ async fn the_ledger_tells_open_jobs_from_those_that_are_final_or_gone() {
         let mut tx = db.begin().await.unwrap();
         let now = clock::now();
         let ended = JobStatus::Succeeded;
-        assert!(ledger::settle(&mut tx, ids[2], 1, ended, None, None, now).await.unwrap().is_some());
-        let fenced = ledger::settle(&mut tx, ids[1], 2, ended, None, None, now).await.unwrap();
+        assert!(
+            ledger::settle(&mut tx, ledger::AttemptOf { id: ids[2], attempt: 1 }, ended, None, None, now)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        let fenced =
+            ledger::settle(&mut tx, ledger::AttemptOf { id: ids[1], attempt: 2 }, ended, None, None, now)
+                .await
+                .unwrap();
         assert!(fenced.is_none());
         tx.commit().await.unwrap();
         let gone = JobId::new();

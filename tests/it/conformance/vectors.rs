@@ -65,7 +65,8 @@ async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
     let version = memory_log::take_version(&mut tx, user).await.unwrap();
     memories::insert(&mut tx, &memory).await.unwrap();
     let bytes = builtin_embedder::to_bytes(&builtin_embedder::embed(&content));
-    rows::upsert(&mut tx, user, Corpus::Memories, memory.id.0, model, &bytes, version).await.unwrap();
+    let new = rows::NewVector { doc: memory.id.0, model, vector: &bytes, version };
+    rows::upsert(&mut tx, user, Corpus::Memories, new).await.unwrap();
     tx.commit().await.unwrap();
     memory.id.0
 }

@@ -63,7 +63,13 @@ pub async fn resolve(
     }
     let status = if *keep == Keep::Both { ConflictStatus::Dismissed } else { ConflictStatus::Resolved };
     let (set, now) = (changes.set, changes.now);
-    memory_conflicts::resolve(&mut changes.tx, user, id, status, Actor::User, set, now).await?;
+    memory_conflicts::resolve(
+        &mut changes.tx,
+        user,
+        id,
+        memory_conflicts::Decision { status, by: Actor::User, set, now },
+    )
+    .await?;
     changes
         .event("memory_changed", json!({"action": "conflict_resolved", "conflict_id": id, "status": status}))
         .await?;

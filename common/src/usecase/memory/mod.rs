@@ -135,8 +135,9 @@ impl Changes {
             }
         };
         let (id, model, bytes) = (memory.id, self.embedder.model(), builtin_embedder::to_bytes(vector));
-        store::vectors::upsert(&mut self.tx, self.user, Corpus::Memories, id.0, &model, &bytes, self.version)
-            .await?;
+        let new =
+            store::vectors::NewVector { doc: id.0, model: &model, vector: &bytes, version: self.version };
+        store::vectors::upsert(&mut self.tx, self.user, Corpus::Memories, new).await?;
         store::vectors::memory_embedded(&mut self.tx, self.user, id, &memory.norm).await?;
         self.wants_embedding |= self.outside;
         Ok(())

@@ -77,7 +77,8 @@ impl Database {
         let mut made = Vec::new();
         for _ in 0..sessions {
             let id = SessionId::new();
-            store::sessions::insert(&mut tx, id, self.user, "", "none", None, clock::now()).await.unwrap();
+            let new = store::sessions::NewSession { id, title: "", title_source: "none", project: None };
+            store::sessions::insert(&mut tx, self.user, new, clock::now()).await.unwrap();
             made.push(id);
         }
         tx.commit().await.unwrap();

@@ -42,7 +42,14 @@ impl Run<'_> {
             let counts = died && job.crashes == 0;
             let error = Error::new(Code::JobCrashed, "its worker died").problem(None);
             let mut conn = self.db.ctx.db.relaxed().await.unwrap();
-            let done = ledger::reclaim(&mut conn, job.id, job.attempt, now, gone, counts, &error);
+            let done = ledger::reclaim(
+                &mut conn,
+                ledger::AttemptOf { id: job.id, attempt: job.attempt },
+                now,
+                gone,
+                counts,
+                &error,
+            );
             let done = done.await.unwrap();
             drop(conn);
             same("reclaimed", done, self.model.reclaim(n, job.attempt, *skew, gone, counts))?;
@@ -97,7 +104,9 @@ impl Run<'_> {
             Doing::Reclaim => {
                 let mut conn = ctx.db.relaxed().await.unwrap();
                 let problem = error.problem(None);
-                ledger::reclaim(&mut conn, id, attempt, now, &self.dead, true, &problem).await.unwrap()
+                ledger::reclaim(&mut conn, ledger::AttemptOf { id, attempt }, now, &self.dead, true, &problem)
+                    .await
+                    .unwrap()
             }
             Doing::CancelWaiting => {
                 let mut tx = ctx.db.begin().await.unwrap();

@@ -294,8 +294,7 @@ pub async fn fail(ctx: &Context, unread: &Unread<'_>, error: &Error) -> Result<O
     give_up(ctx, &mut tx, unread, raw).await?;
     let settled = store::ledger::settle(
         &mut tx,
-        job.id,
-        job.attempt,
+        store::ledger::AttemptOf::job(job),
         JobStatus::Failed,
         Some(&result),
         Some(&problem),
