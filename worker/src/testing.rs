@@ -6,25 +6,12 @@ use std::{
 };
 
 use rapport_common::{
-    Context,
-    auth::Auth,
     clock,
-    depth::Depths,
     domain::{ids::JobId, job::Job},
-    egress::{self, Egress},
-    embeddings::Embedder,
-    events::{FinalWatch, LocalEvents},
     jobs::payload::ProbePayload,
-    limits::LocalLimits,
-    mail::Mailer,
-    providers::Providers,
-    sealer::Sealer,
     settings::{self, Env},
     store::{self, Db, jobs::NewJob},
-    tools::Tools,
-    usecase::memory::{Sizes, Touches},
-    vectors::Exact,
-    wire::LocalWire,
+    wiring,
 };
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::sync::{Mutex, Semaphore};
@@ -49,9 +36,11 @@ impl House {
         std::fs::create_dir(&folder).unwrap();
         let db = Db::sqlite(&folder.join("rapport.db")).await.unwrap();
         db.migrate().await.unwrap();
-        let data = folder.display().to_string();
+        let _set_before = rustls::crypto::ring::default_provider().install_default();
+        let mut env = Env::from_pairs([("DATA_DIR".to_owned(), folder.display().to_string())]);
+        let settings = settings::load(&mut env).unwrap();
         let runtime = Runtime {
-            ctx: context(db, data),
+            ctx: wiring::context(settings, db).unwrap(),
             name: "this-worker".to_owned(),
             running: Running::default(),
             stopping: CancellationToken::new(),
@@ -95,32 +84,5 @@ impl House {
         let file = SqliteConnectOptions::new().filename(self.folder.join("rapport.db"));
         let mut connection = file.connect().await.unwrap();
         sqlx::query_as("select * from jobs where id = $1").bind(id).fetch_one(&mut connection).await.unwrap()
-    }
-}
-
-/// As `src/wiring.rs` makes one.
-fn context(db: Db, data: String) -> Context {
-    let _set_before = rustls::crypto::ring::default_provider().install_default();
-    let mut env = Env::from_pairs([("DATA_DIR".to_owned(), data)]);
-    let settings = settings::load(&mut env).unwrap();
-    let embedder = Embedder::from_settings(&settings).unwrap();
-    Context {
-        wire: Arc::new(LocalWire::default()),
-        events: Arc::new(LocalEvents::new(settings.events_retention)),
-        limits: Arc::new(LocalLimits::new()),
-        providers: Providers::from_settings(&settings.ai, None).unwrap(),
-        finals: FinalWatch::start(db.clone()),
-        auth: Arc::new(Auth::new(&settings.auth)),
-        depths: Depths::start(db.clone()),
-        vectors: Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
-        embedder,
-        touches: Touches::start(db.clone()),
-        sizes: Sizes::default(),
-        tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap()),
-        mailer: Mailer::new(&settings).unwrap(),
-        sealer: Sealer::new(&settings),
-        stopping: CancellationToken::new(),
-        db,
-        settings: Arc::new(settings),
     }
 }
