@@ -40,7 +40,7 @@ pub use complete::Completion;
 pub use error::{ErrorClass, ProviderError};
 pub use meter::{Call, Meter};
 pub use rates::RateHeaders;
-pub use registry::{NAMES, Offered, Providers};
+pub use registry::{Offered, Providers};
 pub use router::{Said, Try};
 pub use usual::Pace;
 

@@ -215,7 +215,3 @@ impl Providers {
         self.models.cost(model, usage)
     }
 }
-
-/// The names a request may give.
-pub const NAMES: [&str; 8] =
-    ["auto", "openai", "openrouter", "gemini", "groq", "anthropic", "ollama", "mock"];

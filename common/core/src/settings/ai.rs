@@ -70,12 +70,12 @@ impl Ai {
     }
 }
 
-/// The providers: name, variable, base URL, model, whether a key is needed.
+/// The providers: name, variable, base URL, model, whether a key is needed. In the order in which `auto` asks them.
 const ENDPOINTS: [(&str, &str, &str, &str, bool); 6] = [
     ("openai", "OPENAI", "https://api.openai.com/v1", "gpt-4o-mini", true),
     ("openrouter", "OPEN_ROUTER", "https://openrouter.ai/api/v1", "openai/gpt-4o-mini", true),
-    ("groq", "GROQ", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", true),
     ("gemini", "GEMINI", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash", true),
+    ("groq", "GROQ", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", true),
     ("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", "claude-haiku-4-5", true),
     ("ollama", "OLLAMA", "http://127.0.0.1:11434/v1", "llama3.2", false),
 ];
@@ -121,8 +121,17 @@ pub fn ai(env: &mut Env) -> Ai {
     }
 }
 
-/// Not the mock: nobody wants its answers because a real provider is down. It answers when nothing else is set up.
-const ORDER: [&str; 6] = ["openai", "openrouter", "gemini", "groq", "anthropic", "ollama"];
+/// The providers by name. Not the mock: nobody wants its answers because a real provider is down. It answers when nothing
+/// else is set up.
+pub const PROVIDERS: [&str; ENDPOINTS.len()] = {
+    let mut names = [""; ENDPOINTS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = ENDPOINTS[at].0;
+        at += 1;
+    }
+    names
+};
 
 /// Whom `auto` asks, as configured; who is configured to be first elsewhere (`LLM_PROVIDER`) is first.
 fn order(env: &mut Env, endpoints: &[Endpoint]) -> Vec<String> {
@@ -136,16 +145,15 @@ fn order(env: &mut Env, endpoints: &[Endpoint]) -> Vec<String> {
             ("AI_SERVICES__ORDER", given)
         }
         (true, Some(first)) => ("LLM_PROVIDER", vec![first]),
-        (true, None) => return ORDER.map(str::to_owned).to_vec(),
+        (true, None) => return PROVIDERS.map(str::to_owned).to_vec(),
     };
     let mut answers = false;
     for name in &named {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.name == name);
         match endpoint {
             _ if name == "mock" => answers = true,
-            None => {
-                env.problem(&format!("{key} names {name:?}: the providers are {}, mock", ORDER.join(", ")))
-            }
+            None => env
+                .problem(&format!("{key} names {name:?}: the providers are {}, mock", PROVIDERS.join(", "))),
             Some(endpoint) if endpoint.is_configured => answers = true,
             Some(_) => {
                 let variable = ENDPOINTS.iter().find(|known| known.0 == name).map_or("", |known| known.1);
@@ -161,7 +169,8 @@ fn order(env: &mut Env, endpoints: &[Endpoint]) -> Vec<String> {
             "{key} names no provider that is set up (a provider needs its AI_SERVICES__..._API_KEY)"
         ));
     }
-    let rest = ORDER.iter().filter(|name| key == "LLM_PROVIDER" && !named.iter().any(|first| first == *name));
+    let rest =
+        PROVIDERS.iter().filter(|name| key == "LLM_PROVIDER" && !named.iter().any(|first| first == *name));
     let rest: Vec<String> = rest.map(|name| (*name).to_owned()).collect();
     named.into_iter().chain(rest).collect()
 }

@@ -22,7 +22,7 @@ mod tools;
 use std::{path::PathBuf, time::Duration};
 
 use crate::secret::Secret;
-pub use ai::{Ai, Endpoint, Model, Timeouts};
+pub use ai::{Ai, Endpoint, Model, PROVIDERS, Timeouts};
 pub use allowed::Allowed;
 pub use auth::Auth;
 pub use cors::Cors;

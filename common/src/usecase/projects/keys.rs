@@ -7,8 +7,8 @@ use crate::{
     Context, Error, Result, clock,
     domain::ids::{ProjectId, UserId},
     error::Wrong,
-    providers::NAMES,
     secret::Secret,
+    settings::PROVIDERS,
     store::projects::{self, ProviderKey},
     usecase::audit,
 };
@@ -26,7 +26,7 @@ pub async fn put_key(
     key: &str,
     address: Option<&str>,
 ) -> Result<()> {
-    if !NAMES.contains(&provider) || ["auto", "mock"].contains(&provider) {
+    if !PROVIDERS.contains(&provider) {
         return Err(Error::not_found("provider"));
     }
     if !(8..=500).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
