@@ -56,7 +56,10 @@ fn bodies_have_examples_and_schemas_their_own_names() {
             // One that a macro makes is further to the right.
             let plain = line.trim_start();
             let plain = plain.strip_prefix("pub struct ").or(plain.strip_prefix("pub enum "));
-            let Some(rest) = plain.or(word) else { continue };
+            // `listed!(KeyList = …)` describes a list by itself.
+            let list = line.trim_start().strip_prefix("listed!(");
+            derives |= list.is_some();
+            let Some(rest) = plain.or(word).or(list) else { continue };
             let name: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
             if name.is_empty() {
                 continue; // `$name`, in the macro itself

@@ -187,6 +187,7 @@ async fn waiting_messages_do_not_stand_before_those_of_other_providers(stack: St
         .env("QUEUE__PROVIDER_PATIENCE", "600")
         .start()
         .await;
+    app.leaves_jobs(); // they wait for a provider that never comes
     let user = app.user().await;
     // More than a process runs at once.
     let body = json!({"message": "/echo hi", "provider": "openai"});

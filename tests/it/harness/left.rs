@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rapport_common::{
+    clock,
     domain::{ids::JobId, job::JobKind},
     store::{
         Db, PoolSizes,
@@ -14,7 +15,8 @@ use super::app::{App, Stack};
 
 /// How long what was begun may take to end.
 const LIMIT: Duration = Duration::from_secs(20);
-const OPEN: &str = "select id, kind from jobs where status in ('queued', 'running')";
+/// Not those that are due later: the service makes such for itself.
+const OPEN: &str = "select id, kind from jobs where status in ('queued', 'running') and run_at <= $1";
 
 /// Waits until every job of the app has ended. Gives those that have not.
 pub fn open_jobs(app: &App) -> Vec<String> {
@@ -45,8 +47,8 @@ pub fn open_jobs(app: &App) -> Vec<String> {
 async fn open(db: &Db) -> Vec<String> {
     let mut conn = db.read().await.unwrap();
     let rows: Result<Vec<(JobId, JobKind)>, _> = match conn.raw() {
-        Raw::Pg(postgres) => sqlx::query_as(OPEN).fetch_all(postgres).await,
-        Raw::Lite(sqlite) => sqlx::query_as(OPEN).fetch_all(sqlite).await,
+        Raw::Pg(postgres) => sqlx::query_as(OPEN).bind(clock::now()).fetch_all(postgres).await,
+        Raw::Lite(sqlite) => sqlx::query_as(OPEN).bind(clock::now()).fetch_all(sqlite).await,
     };
     rows.unwrap().into_iter().map(|(id, kind)| format!("{id} ({kind:?})")).collect()
 }
