@@ -232,18 +232,11 @@ struct AfterQuery {
 
 /// The caller of a stream: by header, or by `?token=` (an access token or a ticket).
 pub async fn caller_or_ticket(state: &AppState, asked: Asked, token: Option<&str>) -> Result<auth::Caller> {
-    let caller: Result<auth::Caller> = match (asked.identity.clone(), token) {
-        (Identity::Somebody(caller), _) => Ok(caller),
-        (Identity::Nobody, Some(token)) => match tickets::spend(state, token).await {
-            Some(spent) => spent,
-            None => Ok(state.ctx.auth.caller(&state.ctx.db, token).await?),
-        },
-        (Identity::Refused(error), _) => Err(Error::new(error.code, error.detail.clone()).into()),
-        (Identity::Nobody, None) => {
-            Err(Error::new(Code::Unauthorized, "This needs an access token: sign in first.").into())
-        }
+    let (Identity::Nobody, Some(token)) = (&asked.identity, token) else { return Ok(asked.caller()?) };
+    let caller = match tickets::spend(state, token).await {
+        Some(spent) => spent?,
+        None => state.ctx.auth.caller(&state.ctx.db, token).await?,
     };
-    let caller = caller?;
     asked.check(&caller)?;
     Ok(caller)
 }

@@ -61,20 +61,23 @@ impl<const MAX: usize> Rule for Text<MAX> {
     }
 }
 
+/// At most `max` characters without the spaces around them, and no NUL. What is too long is told how long it is.
+fn told(text: String, max: usize) -> Result<String, Wrong> {
+    let length = text.trim().chars().count();
+    if length > max {
+        Err(Wrong::TooLong { max, length })
+    } else if text.contains('\0') {
+        Err(Wrong::Nul)
+    } else {
+        Ok(trimmed(text))
+    }
+}
+
 pub enum Message {}
 
 impl Rule for Message {
     fn check(text: String) -> Result<String, Wrong> {
-        let length = text.trim().chars().count();
-        if length == 0 {
-            Err(Wrong::Empty)
-        } else if length > MESSAGE_MAX {
-            Err(Wrong::TooLong { max: MESSAGE_MAX, length })
-        } else if text.contains('\0') {
-            Err(Wrong::Nul)
-        } else {
-            Ok(trimmed(text))
-        }
+        if text.trim().is_empty() { Err(Wrong::Empty) } else { told(text, MESSAGE_MAX) }
     }
 }
 
@@ -90,16 +93,7 @@ pub enum Memory {}
 
 impl Rule for Memory {
     fn check(text: String) -> Result<String, Wrong> {
-        let length = text.trim().chars().count();
-        if normal::normalise(&text).is_empty() {
-            Err(Wrong::NoWord)
-        } else if length > CONTENT_MAX {
-            Err(Wrong::TooLong { max: CONTENT_MAX, length })
-        } else if text.contains('\0') {
-            Err(Wrong::Nul)
-        } else {
-            Ok(trimmed(text))
-        }
+        if normal::normalise(&text).is_empty() { Err(Wrong::NoWord) } else { told(text, CONTENT_MAX) }
     }
 }
 
