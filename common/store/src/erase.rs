@@ -57,6 +57,10 @@ pub async fn account(tx: &mut Tx, user: UserId, scopes: &[String]) -> Result<(),
     execute!(tx, MEMORY, user)?;
     execute!(tx, USER, user)?;
     execute!(tx, USAGE, user)?;
+    // Again: a job that had begun just before may have made them once more, and there is none any more.
+    for scope in scopes {
+        execute!(tx, BUDGET, scope)?;
+    }
     // After the account: its triggers write here.
     execute!(tx, VECTORS, user)?;
     Ok(())

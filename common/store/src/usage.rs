@@ -2,30 +2,32 @@
 
 use chrono::{DateTime, Utc};
 
-use super::db::{Querier, Raw, Tx, execute, fetch_all, fetch_one, row, statements};
+use super::db::{Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::domain::{
     ids::{JobId, UserId},
     message::Usage,
 };
 
 statements! {
+    /// The row stays until the transaction ends: an erasure waits for it.
+    THERE = "select id from users where id = $1", pg!(" for key share");
     COUNT =
         "insert into usage_log (id, user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    /// PostgreSQL rolls up in one statement, and several processes may at once: each takes other rows.
+    /// Without those of erased accounts, which would refuse all others with them. PostgreSQL rolls up in one statement, and several processes may at once: each takes other rows.
     ROLL_UP = pg!("with gone as (
         delete from usage_log where id in (select id from usage_log order by id limit $1 for update skip locked)
         returning user_id, day, project, api_key, provider, model, kind, prompt_tokens, completion_tokens, cost)
     insert into usage_days as u (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
     select user_id, day, project, api_key, provider, model, kind, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost)
-    from gone group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
+    from gone where user_id in (select id from users) group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
     on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = u.requests + excluded.requests,
         prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
         completion_tokens = u.completion_tokens + excluded.completion_tokens, cost = u.cost + excluded.cost");
     /// SQLite has one writer: nothing comes between these two.
     ADD_UP = lite!("insert into usage_days (user_id, day, project, api_key, provider, model, kind, requests, prompt_tokens, completion_tokens, cost)
     select user_id, day, project, api_key, provider, model, kind, count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost)
-    from usage_log where true group by 1, 2, 3, 4, 5, 6, 7
+    from usage_log where user_id in (select id from users) group by 1, 2, 3, 4, 5, 6, 7
     on conflict (user_id, day, project, api_key, provider, model, kind) do update set requests = usage_days.requests + excluded.requests,
         prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens,
         completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, cost = usage_days.cost + excluded.cost");
@@ -80,6 +82,12 @@ impl Spent<'_> {
     pub fn micros(&self) -> i64 {
         (self.cost.unwrap_or(0.0) * 1e6).round() as i64
     }
+}
+
+/// Whether the account is there, and stays until the transaction ends: a row of usage has no foreign key, and who writes one
+/// without holding the user's job asks first.
+pub async fn account_stays(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((UserId,), tx, THERE, user)?.is_some())
 }
 
 pub async fn count(tx: &mut Tx, spent: Spent<'_>) -> Result<(), sqlx::Error> {

@@ -134,7 +134,7 @@ async fn count_in_vain(
         cost: ctx.providers.cost(model, usage),
         at: rapport_common::clock::now(),
     });
-    if let Err(error) = usage::count(ctx, spent.collect()).await {
+    if let Err(error) = usage::count(ctx, user, spent.collect()).await {
         tracing::warn!(%error, job = %job.id, "usage without an answer was not counted");
     }
 }
