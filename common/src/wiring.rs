@@ -23,6 +23,7 @@ use crate::{
     store::{
         self, Db, PoolSizes,
         db::{DEADLINE, NEWER, within},
+        words,
     },
     tools::Tools,
     usecase::memory::{Sizes, Touches},
@@ -63,6 +64,18 @@ pub async fn wait_for_database(db: &Db) -> Result<(), String> {
         learn_the_time(db).await
     })
     .await
+}
+
+/// Brings the schema up to date, and then the data that an older version wrote in another form.
+pub async fn migrate(db: &Db) -> Result<(), String> {
+    db.migrate().await?;
+    let moved = words::convert::convert(db).await;
+    let moved =
+        moved.map_err(|error| format!("the index of words could not be brought up to date: {error}"))?;
+    if moved > 0 {
+        tracing::info!(messages = moved, "the index of words was brought up to date");
+    }
+    Ok(())
 }
 
 async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, String> {

@@ -55,7 +55,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
     if settings.postgres_url.is_none() {
-        db.migrate().await?;
+        wiring::migrate(&db).await?;
     }
     wiring::check_schema(&db).await?;
     let auth = Auth::new(&settings.auth);

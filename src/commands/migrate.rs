@@ -8,7 +8,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
     let before = db.missing_migrations().await.map_err(|error| error.to_string())?;
-    db.migrate().await?;
+    wiring::migrate(&db).await?;
     db.close().await;
     match before {
         Some(0) => commands::print("The schema is current.\n"),

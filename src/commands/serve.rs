@@ -26,7 +26,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let _lock = lock(&settings)?;
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
-    db.migrate().await?;
+    wiring::migrate(&db).await?;
     let banner = banner(&settings, address);
     let ctx = wiring::context(settings, db)?;
     presence::start(ctx.db.clone(), "serve");

@@ -182,6 +182,7 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     memory::review::expire_due(ctx).await?;
     memory::consolidate::schedule(ctx).await?;
     memory::embed::delete_some(ctx).await?;
+    memory::embed::purge_words(ctx).await?;
     let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
     if let Some(period) = period
         && reconciled.is_none_or(|last| last.elapsed() >= period)

@@ -16,8 +16,9 @@ use super::{
     jobs::{self, NewJob, Ready},
     ledger::{self, Settled},
     messages::{self, NewMessage},
-    sessions, terms, usage,
+    sessions, usage,
     usage::Spent,
+    words,
 };
 use crate::{
     domain::{
@@ -49,15 +50,14 @@ macro_rules! accepted {
         from s),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at, remember)
         select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3, $11 from s),
-    t as (insert into message_terms (user_id, term, doc_id, tf, length)
-        select $2, x.term, $9, x.tf, $12 from s, jsonb_to_recordset($13) as x(term text, tf int))
+    w as (insert into message_words (user_id, doc_id, length, bag) select $2, $9, $12, $13 from s where $12 > 0)
     select seq from s"
     };
 }
 
 statements! {
     /// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
-    /// $11 remember, $12 words, $13 terms, $14 tokens, $15 when its extraction is due, $16 project
+    /// $11 remember, $12 words, $13 their bag, $14 tokens, $15 when its extraction is due, $16 project
     ACCEPT_NEW = pg!("with s as (
         insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
             pending_tokens, pending_since, extract_after, project_id)
@@ -124,8 +124,8 @@ const UNREAD_AT_MOST: TimeDelta = TimeDelta::minutes(9);
 
 /// What memory needs to know of a message when it is stored.
 struct Heard {
-    terms: Value,
-    words: i32,
+    words: i64,
+    bag: Vec<u8>,
     tokens: i64,
     /// When its window is read if nothing more is said.
     due: DateTime<Utc>,
@@ -139,8 +139,8 @@ impl Heard {
         let due = if crate::memory::cue::is_cue(text) { now } else { now + idle };
         let tokens = if remember { crate::chat::tokens::estimate(text) as i64 } else { 0 };
         Self {
-            words: terms::length(&terms),
-            terms: terms::as_rows(&terms),
+            words: words::length(&terms),
+            bag: words::bag(&terms),
             tokens,
             due,
             waited: now - UNREAD_AT_MOST,
@@ -185,12 +185,8 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
                 .bind(job);
             let query =
                 query.bind(Json(payload)).bind(i64::from(max_attempts)).bind(trace).bind(message).bind(text);
-            let query = query
-                .bind(remember)
-                .bind(heard.words)
-                .bind(Json(heard.terms))
-                .bind(heard.tokens)
-                .bind(heard.due);
+            let query =
+                query.bind(remember).bind(heard.words).bind(heard.bag).bind(heard.tokens).bind(heard.due);
             let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
             let stored = within(deadline, query.fetch_optional(c)).await;
             let seq = stored.inspect_err(|error| tx.note(error))?.map(|row| row.0);

@@ -41,6 +41,7 @@ pub mod usage;
 pub mod users;
 pub mod vectors;
 pub mod webhooks;
+pub mod words;
 pub mod workers;
 
 pub use db::{Conn, Db, PoolSizes, Querier, Tx, violated};
@@ -79,8 +80,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     projects::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
-    terms::of_memories::STATEMENTS,
-    terms::of_messages::STATEMENTS,
+    terms::STATEMENTS,
     tool_calls::STATEMENTS,
     usage::STATEMENTS,
     users::STATEMENTS,
@@ -88,6 +88,10 @@ pub const STATEMENTS: &[db::Listed] = &[
     vectors::of_memories::STATEMENTS,
     vectors::of_messages::STATEMENTS,
     webhooks::STATEMENTS,
+    words::STATEMENTS,
+    words::convert::STATEMENTS,
+    words::fold::STATEMENTS,
+    words::search::STATEMENTS,
     workers::STATEMENTS,
 ];
 

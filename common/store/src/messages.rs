@@ -146,7 +146,7 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
     )?;
     if remember && (role == Role::User || job.is_none()) {
         let terms = crate::memory::text::terms(content);
-        super::terms::insert(tx, user, super::terms::Corpus::Messages, id.0, &terms).await?;
+        super::words::insert(tx, user, id.0, &terms).await?;
     }
     Ok(())
 }

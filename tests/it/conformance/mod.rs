@@ -7,6 +7,7 @@ mod rows;
 mod sql;
 mod vectors;
 mod wire;
+mod words;
 
 use std::sync::OnceLock;
 

@@ -18,10 +18,7 @@ use crate::{
         decide::likeness,
         text,
     },
-    store::{
-        Tx, memories,
-        terms::{self, Corpus},
-    },
+    store::{Tx, memories, terms},
 };
 
 /// Memories compared with a new one: those that share the most words with it.
@@ -33,7 +30,7 @@ pub async fn neighbours(tx: &mut Tx, user: UserId, content: &str) -> Result<Vec<
     if weights.is_empty() {
         return Ok(Vec::new());
     }
-    let found = terms::score(tx, user, Corpus::Memories, &weights, 5.0, NEIGHBOURS).await?;
+    let found = terms::score(tx, user, &weights, 5.0, NEIGHBOURS).await?;
     Ok(found.into_iter().map(|(id, _)| MemoryId(id)).collect())
 }
 

@@ -15,10 +15,7 @@ use crate::{
         clash::{Clash, Reading},
         text,
     },
-    store::{
-        memories,
-        terms::{self, Corpus},
-    },
+    store::{memories, terms},
 };
 
 /// Words looked up for one memory.
@@ -103,7 +100,7 @@ async fn holders(changes: &mut Changes, all: &[Claimant<'_>]) -> Result<HashMap<
     let terms: Vec<&str> = terms.into_iter().collect();
     let user = changes.user;
     let mut holders: HashMap<String, Vec<Uuid>> = HashMap::new();
-    for (term, id) in terms::holders(&mut changes.tx, user, Corpus::Memories, &terms, HOLDERS).await? {
+    for (term, id) in terms::holders(&mut changes.tx, user, &terms, HOLDERS).await? {
         holders.entry(term).or_default().push(id);
     }
     Ok(holders)

@@ -15,8 +15,9 @@ use crate::{
         self, Tx,
         jobs::Ready,
         memory_log,
-        terms::{self, Corpus},
+        terms::Corpus,
         vectors::{self, Embedded, Point},
+        words,
     },
 };
 
@@ -64,7 +65,8 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let late = waiting.iter().filter(|one| one.unsearchable);
     let late: Vec<(Uuid, HashMap<String, i64>)> =
         late.map(|one| (one.id, text::terms(&one.content))).collect();
-    terms::insert_many(&mut tx, user, corpus, &late).await?;
+    words::insert_late(&mut tx, user, &late).await?;
+    while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
         // A memory of other words by now: this vector would be nobody's.
         let norm = if corpus == Corpus::Memories { text::normalise(&one.content) } else { String::new() };
@@ -128,6 +130,23 @@ pub async fn delete_some(ctx: &Context) -> Result<usize> {
         vectors::forget_deletion(&mut conn, *doc, model).await?;
     }
     Ok(gone.len())
+}
+
+/// Takes the words of deleted messages out of the index of words.
+pub async fn purge_words(ctx: &Context) -> Result<()> {
+    let users = words::fold::users_to_purge(&mut ctx.db.read().await?).await?;
+    for user in users {
+        go_on(user, purge_words_of(ctx, user).await)?;
+    }
+    Ok(())
+}
+
+async fn purge_words_of(ctx: &Context, user: UserId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    memory_log::take_version(&mut tx, user).await?;
+    words::fold::purge(&mut tx, user).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Finds what the index has and the database does not, and the reverse, and repairs both. How many points were wrong.

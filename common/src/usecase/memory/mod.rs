@@ -146,7 +146,7 @@ impl Changes {
     /// Puts a new memory in; with its vector, when that is known.
     pub async fn insert(&mut self, memory: &Memory, action: Action, vector: Option<&[f32]>) -> Result<()> {
         store::memories::insert(&mut self.tx, memory).await.map_err(known_already)?;
-        terms::insert(&mut self.tx, self.user, Corpus::Memories, memory.id.0, &search_terms(memory)).await?;
+        terms::insert(&mut self.tx, self.user, memory.id.0, &search_terms(memory)).await?;
         self.embed(memory, vector).await?;
         self.log(action, None, Some(memory)).await?;
         if !self.quiet {
@@ -167,9 +167,8 @@ impl Changes {
             return Err(Error::not_found("memory"));
         }
         if rewritten || after.slot != before.slot {
-            terms::delete(&mut self.tx, self.user, Corpus::Memories, after.id.0).await?;
-            terms::insert(&mut self.tx, self.user, Corpus::Memories, after.id.0, &search_terms(&after))
-                .await?;
+            terms::delete(&mut self.tx, self.user, after.id.0).await?;
+            terms::insert(&mut self.tx, self.user, after.id.0, &search_terms(&after)).await?;
         }
         if rewritten {
             self.embed(&after, None).await?;

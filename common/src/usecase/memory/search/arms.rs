@@ -12,30 +12,44 @@ use crate::{
         concepts,
         rank::{self, Mode},
     },
-    store::terms::{self, Corpus},
+    store::{
+        terms::{self, Corpus},
+        words,
+    },
     vectors::VectorFilter,
 };
 
 /// Candidates an arm brings in.
 const CANDIDATES: usize = 200;
 
-async fn keyword(
+/// By words: messages with their score, and what the words count.
+async fn messages_by_words(
     ctx: &Context,
     user: UserId,
-    corpus: Corpus,
+    words: &HashMap<String, i64>,
+) -> Result<(HashMap<Uuid, f64>, Words)> {
+    let mut conn = ctx.db.read().await?;
+    let terms: Vec<&str> = words.keys().map(String::as_str).collect();
+    let found = words::search::find(&mut conn, user, &terms).await?;
+    let weight = |term: &&str| ((*term).to_owned(), rank::idf(found.size, found.frequency(term)));
+    let weights: Vec<(String, f64)> = terms.iter().map(weight).collect();
+    let ideal = rank::ideal(&weights);
+    let best = found.best(&mut conn, user, &weights, CANDIDATES).await?;
+    Ok((best.into_iter().collect(), Words { weights, ideal }))
+}
+
+/// By words: memories with their score, and what the words count.
+async fn memories_by_words(
+    ctx: &Context,
+    user: UserId,
     words: &HashMap<String, i64>,
 ) -> Result<(HashMap<Uuid, f64>, Words)> {
     let mut conn = ctx.db.read().await?;
     let mut terms: Vec<&str> = words.keys().map(String::as_str).collect();
-    if terms.is_empty() {
-        return Ok((HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }));
-    }
     let own = terms.len();
-    if corpus == Corpus::Memories {
-        terms.extend(concepts::linked(words));
-    }
-    let frequencies = terms::frequencies(&mut conn, user, corpus, &terms).await?;
-    let (size, mean) = ctx.sizes.of(&mut conn, user, corpus).await?;
+    terms.extend(concepts::linked(words));
+    let frequencies = terms::frequencies(&mut conn, user, &terms).await?;
+    let (size, mean) = ctx.sizes.of(&mut conn, user).await?;
     let weight =
         |term: &&str| ((*term).to_owned(), rank::idf(size, frequencies.get(*term).copied().unwrap_or(0)));
     let linked = terms.split_off(own);
@@ -48,7 +62,7 @@ async fn keyword(
     let found = if frequencies.is_empty() {
         Vec::new()
     } else {
-        terms::score(&mut conn, user, corpus, &weights, mean, CANDIDATES as i64).await?
+        terms::score(&mut conn, user, &weights, mean, CANDIDATES as i64).await?
     };
     Ok((found.into_iter().collect(), Words { weights, ideal }))
 }
@@ -105,7 +119,11 @@ pub(super) async fn both_arms(
     let no_words = || (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 });
     let (by_word, by_meaning) = tokio::join!(
         async {
-            if mode == Mode::Semantic { Ok(no_words()) } else { keyword(ctx, user, corpus, words).await }
+            match corpus {
+                _ if mode == Mode::Semantic || words.is_empty() => Ok(no_words()),
+                Corpus::Memories => memories_by_words(ctx, user, words).await,
+                Corpus::Messages => messages_by_words(ctx, user, words).await,
+            }
         },
         async {
             if mode == Mode::Keyword {

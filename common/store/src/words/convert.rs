@@ -1,0 +1,63 @@
+//! Moves the index of words of databases before step 17, a row a word, into bags and parts. At the start, once; one that is cut
+//! off goes on at the next start.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::fold;
+use crate::{
+    Result,
+    db::{Db, Tx, execute, fetch_all, fetch_optional, ids, statements},
+    domain::ids::UserId,
+    memory_log,
+};
+
+statements! {
+    SOMEBODY = "select user_id from message_terms limit 1";
+    MESSAGES = "select id from messages where user_id = $1 and id > $2 order by id limit $3";
+    TERMS = "select doc_id, term, cast(tf as bigint) from message_terms where user_id = $1 and doc_id in ", ids!(2);
+    MOVED = "delete from message_terms where user_id = $1 and doc_id in ", ids!(2);
+    /// What is left is of messages that are gone.
+    REST = "delete from message_terms where user_id = $1";
+}
+
+/// Messages moved in one transaction.
+const BATCH: i64 = 256;
+
+/// How many messages were moved.
+pub async fn convert(db: &Db) -> Result<usize> {
+    let mut moved = 0;
+    while let Some((user,)) = fetch_optional!((UserId,), &mut db.read().await?, SOMEBODY)? {
+        let mut after = Uuid::nil();
+        loop {
+            let messages = fetch_all!((Uuid,), &mut db.read().await?, MESSAGES, user, after, BATCH)?;
+            let messages: Vec<Uuid> = messages.into_iter().map(|row| row.0).collect();
+            let Some(last) = messages.last() else { break };
+            after = *last;
+            let mut tx = db.begin().await?;
+            moved += of_batch(&mut tx, user, &messages).await?;
+            tx.commit().await?;
+        }
+        let mut tx = db.begin_patiently().await?;
+        execute!(&mut tx, REST, user)?;
+        tx.commit().await?;
+    }
+    Ok(moved)
+}
+
+async fn of_batch(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<usize, sqlx::Error> {
+    // Whoever converts the same user at the same time waits here, and then finds nothing left.
+    memory_log::take_version(tx, user).await?;
+    let mut bags: HashMap<Uuid, HashMap<String, i64>> = HashMap::new();
+    for (message, term, count) in
+        fetch_all!((Uuid, String, i64), tx, TERMS, user, ids(messages.iter().copied()))?
+    {
+        bags.entry(message).or_default().insert(term, count);
+    }
+    let bags: Vec<(Uuid, HashMap<String, i64>)> = bags.into_iter().collect();
+    super::insert_late(tx, user, &bags).await?;
+    execute!(tx, MOVED, user, ids(messages.iter().copied()))?;
+    while fold::fold_one(tx, user).await? {}
+    Ok(bags.len())
+}

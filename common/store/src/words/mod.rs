@@ -1,0 +1,70 @@
+//! The words of messages, for an exact BM25 over what one user said: an inverted index that is written in two steps.
+//!
+//! A new message is one row with its bag of words: it is found from the moment its transaction commits. When a user has 256 of
+//! those, they are folded into a part: an inverted index of 256 messages in up to 256 rows, one a bucket of terms. A search reads
+//! the bags that are not folded yet, and of each part the buckets of its terms. What is deleted is noted by a trigger and taken
+//! out by the sweep; searches leave it out at once. docs/decisions/0023-words-in-parts.md has the figures.
+
+pub mod convert;
+mod encoding;
+pub mod fold;
+pub mod search;
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::db::{Tx, execute, statements};
+use crate::domain::ids::UserId;
+
+pub use encoding::bag;
+
+statements! {
+    INSERT = "insert into message_words (user_id, doc_id, length, bag) values ($1, $2, $3, $4)";
+    /// Only of messages that are still there.
+    INSERT_LATE = "insert into message_words (user_id, doc_id, length, bag) select $1, m.id, t.length, ",
+        pg!("decode(t.bag, 'hex')"), lite!("unhex(t.bag)"), " from ", rows!(2, t, doc uuid, length bigint, bag text), "
+        join messages m on m.id = t.doc and m.user_id = $1 where true on conflict do nothing";
+}
+
+/// How many words a message of these terms counts.
+pub fn length(terms: &HashMap<String, i64>) -> i64 {
+    terms.values().sum()
+}
+
+/// Makes a message findable by its words, from the moment its transaction commits.
+pub async fn insert(
+    tx: &mut Tx,
+    user: UserId,
+    message: Uuid,
+    terms: &HashMap<String, i64>,
+) -> Result<(), sqlx::Error> {
+    if terms.is_empty() {
+        return Ok(());
+    }
+    execute!(tx, INSERT, user, message, length(terms), bag(terms)).map(drop)
+}
+
+/// The same for messages stored before, if they are still there.
+pub async fn insert_late(
+    tx: &mut Tx,
+    user: UserId,
+    messages: &[(Uuid, HashMap<String, i64>)],
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = messages
+        .iter()
+        .filter(|(_, terms)| !terms.is_empty())
+        .map(|(doc, terms)| json!({"doc": doc.simple().to_string(), "length": length(terms), "bag": hex(&bag(terms))}))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    execute!(tx, INSERT_LATE, user, Json(rows)).map(drop)
+}
+
+/// Bytes as they stand in a bound JSON.
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}

@@ -1,0 +1,249 @@
+//! The index of messages' words: on both databases, folded or not, it says what counting over all messages says.
+
+use std::collections::{HashMap, HashSet};
+
+use rapport_common::{
+    clock,
+    domain::{
+        ids::{MessageId, SessionId, UserId, new_uuid},
+        message::{MessageStatus, Role},
+    },
+    store::{
+        Db, Querier, Tx,
+        db::Raw,
+        memory_log, messages, sessions,
+        users::{self, NewUser},
+        words::{convert, fold, search},
+    },
+};
+use uuid::Uuid;
+
+use super::sql::{postgres, sqlite};
+
+/// Enough for two parts and a rest.
+const MESSAGES: usize = 600;
+const VOCABULARY: usize = 40;
+
+/// A text of words that are as common as their number is low.
+fn text(n: usize) -> String {
+    let words = (0..3 + n % 17).map(|place| {
+        let draw = (n * 7919 + place * 104_729) % 1_000;
+        format!("zq{}", draw * draw * VOCABULARY / 1_000_000)
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+async fn run(tx: &mut Tx, sql: String) {
+    match tx.raw() {
+        Raw::Pg(c) => sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(c).await.map(drop),
+        Raw::Lite(c) => sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(c).await.map(drop),
+    }
+    .unwrap();
+}
+
+fn literal(tx: &mut Tx, id: Uuid) -> String {
+    let quote = if matches!(tx.raw(), Raw::Pg(_)) { "" } else { "x" };
+    format!("{quote}'{}'", id.simple())
+}
+
+async fn rows(db: &Db, table: &str) -> i64 {
+    let mut conn = db.read().await.unwrap();
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+    let (count,): (i64,) = match conn.raw() {
+        Raw::Pg(c) => sqlx::query_as(sql).fetch_one(c).await.unwrap(),
+        Raw::Lite(c) => sqlx::query_as(sql).fetch_one(c).await.unwrap(),
+    };
+    count
+}
+
+async fn user_with_session(tx: &mut Tx) -> (UserId, SessionId) {
+    let (id, session, now) = (UserId(new_uuid()), SessionId(new_uuid()), clock::now());
+    let user = NewUser {
+        id,
+        email: None,
+        username: Some(format!("u{}", id.0.simple())),
+        name: None,
+        password_hash: String::new(),
+        created_at: now,
+    };
+    users::insert(tx, &user).await.unwrap();
+    let new = sessions::NewSession { id: session, title: "t", title_source: "words", project: None };
+    sessions::insert(tx, id, new, now).await.unwrap();
+    (id, session)
+}
+
+async fn say(tx: &mut Tx, (user, session): (UserId, SessionId), seq: usize, content: &str) -> Uuid {
+    let id = new_uuid();
+    let message = messages::NewMessage {
+        id: MessageId(id),
+        session,
+        user,
+        job: None,
+        seq: seq as i64,
+        role: Role::User,
+        content,
+        status: MessageStatus::Complete,
+        provider: None,
+        model: None,
+        usage: None,
+        name: None,
+        remember: true,
+        details: None,
+        created_at: clock::now(),
+    };
+    messages::insert(tx, message).await.unwrap();
+    id
+}
+
+/// BM25 by reading everything.
+fn counted(texts: &HashMap<Uuid, String>, weights: &[(String, f64)]) -> HashMap<Uuid, f64> {
+    let split = |text: &String| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let mean = texts.values().map(|text| split(text).len()).sum::<usize>() as f64 / texts.len() as f64;
+    let score = |text: &String| {
+        let words = split(text);
+        weights
+            .iter()
+            .map(|(term, weight)| {
+                let tf = words.iter().filter(|word| *word == term).count() as f64;
+                weight * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * words.len() as f64 / mean))
+            })
+            .sum::<f64>()
+    };
+    texts.iter().map(|(id, text)| (*id, score(text))).filter(|(_, score)| *score > 0.0).collect()
+}
+
+async fn agrees(db: &Db, user: UserId, texts: &HashMap<Uuid, String>, when: &str) {
+    let terms = ["zq0", "zq3", "zq17", "zq39", "absent"];
+    let mut conn = db.read().await.unwrap();
+    let found = search::find(&mut conn, user, &terms).await.unwrap();
+    assert_eq!(found.size, texts.len() as i64, "{when}");
+    for term in terms {
+        let holders = texts.values().filter(|text| text.split(' ').any(|word| word == term)).count();
+        assert_eq!(found.frequency(term), holders as i64, "{when}: {term}");
+    }
+    let weights: Vec<(String, f64)> =
+        terms.iter().zip(1..).map(|(term, n)| ((*term).to_owned(), f64::from(n))).collect();
+    let wanted = counted(texts, &weights);
+    let best: HashMap<Uuid, f64> =
+        found.best(&mut conn, user, &weights, MESSAGES).await.unwrap().into_iter().collect();
+    assert_eq!(best.keys().collect::<HashSet<_>>(), wanted.keys().collect::<HashSet<_>>(), "{when}");
+    for (id, score) in &wanted {
+        assert!((best[id] - score).abs() < 1e-9, "{when}: {} for {score}", best[id]);
+    }
+    // The first of few are the first of all.
+    let few = found.best(&mut conn, user, &weights, 5).await.unwrap();
+    let fifth = {
+        let mut all: Vec<f64> = wanted.values().copied().collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        all[4]
+    };
+    assert!(few.len() == 5 && few.iter().all(|(_, score)| *score >= fifth - 1e-9), "{when}");
+}
+
+async fn delete(db: &Db, texts: &mut HashMap<Uuid, String>, gone: impl Fn(usize) -> bool) {
+    let mut tx = db.begin().await.unwrap();
+    let mut ids: Vec<Uuid> = texts.keys().copied().collect();
+    ids.sort_unstable();
+    for (_, id) in ids.into_iter().enumerate().filter(|(n, _)| gone(*n)) {
+        let id_text = literal(&mut tx, id);
+        run(&mut tx, format!("delete from messages where id = {id_text}")).await;
+        texts.remove(&id);
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn purge(db: &Db) {
+    for user in fold::users_to_purge(&mut db.read().await.unwrap()).await.unwrap() {
+        let mut tx = db.begin().await.unwrap();
+        memory_log::take_version(&mut tx, user).await.unwrap();
+        fold::purge(&mut tx, user).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn says_what_counting_says(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let (mine, others) = (user_with_session(&mut tx).await, user_with_session(&mut tx).await);
+    let mut texts = HashMap::new();
+    for n in 0..MESSAGES {
+        let content = text(n);
+        texts.insert(say(&mut tx, mine, n, &content).await, content);
+        if n < 10 {
+            say(&mut tx, others, n, "zq0 zq3 zq17").await;
+        }
+    }
+    tx.commit().await.unwrap();
+    agrees(&db, mine.0, &texts, "before it is folded").await;
+    let mut tx = db.begin().await.unwrap();
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    for folds in [true, true, false] {
+        assert_eq!(fold::fold_one(&mut tx, mine.0).await.unwrap(), folds);
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(rows(&db, "message_words").await, (MESSAGES - 512 + 10) as i64);
+    agrees(&db, mine.0, &texts, "folded").await;
+    delete(&db, &mut texts, |n| n % 7 == 3).await;
+    assert!(rows(&db, "message_words_gone").await > 50);
+    agrees(&db, mine.0, &texts, "with some gone").await;
+    purge(&db).await;
+    assert_eq!(rows(&db, "message_words_gone").await, 0);
+    agrees(&db, mine.0, &texts, "purged").await;
+    // All of the first part: it goes whole.
+    delete(&db, &mut texts, |n| n < 256).await;
+    purge(&db).await;
+    assert_eq!(rows(&db, "message_word_parts").await, 1);
+    agrees(&db, mine.0, &texts, "with a part gone").await;
+    let mut tx = db.begin().await.unwrap();
+    let user = literal(&mut tx, mine.0.0);
+    run(&mut tx, format!("delete from users where id = {user}")).await;
+    tx.commit().await.unwrap();
+    for (table, left) in [("message_words", 10), ("message_word_parts", 0), ("message_postings", 0)] {
+        assert_eq!(rows(&db, table).await, left, "{table}");
+    }
+}
+
+/// Words of before step 17, a row each, are moved at the start; again when it was cut off.
+async fn an_index_of_before_is_moved(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    let mut texts = HashMap::new();
+    for n in 0..300 {
+        let content = text(n);
+        let id = say(&mut tx, mine, n, &content).await;
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for word in content.split(' ') {
+            *counts.entry(word).or_default() += 1;
+        }
+        let (user, doc, length) =
+            (literal(&mut tx, mine.0.0), literal(&mut tx, id), content.split(' ').count());
+        for (term, tf) in counts {
+            run(&mut tx, format!("insert into message_terms (user_id, term, doc_id, tf, length) values ({user}, '{term}', {doc}, {tf}, {length})")).await;
+        }
+        texts.insert(id, content);
+    }
+    // Of a message that is gone.
+    let (user, doc) = (literal(&mut tx, mine.0.0), literal(&mut tx, new_uuid()));
+    run(&mut tx, format!("insert into message_terms (user_id, term, doc_id, tf, length) values ({user}, 'zq0', {doc}, 1, 1); delete from message_words")).await;
+    tx.commit().await.unwrap();
+    assert_eq!(convert::convert(&db).await.unwrap(), 300);
+    assert_eq!(rows(&db, "message_terms").await, 0);
+    assert_eq!(rows(&db, "message_word_parts").await, 1);
+    agrees(&db, mine.0, &texts, "moved").await;
+    assert_eq!(convert::convert(&db).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn on_postgres_the_index_says_what_counting_says() {
+    says_what_counting_says(postgres().await).await;
+}
+
+#[tokio::test]
+async fn on_sqlite_the_index_says_what_counting_says() {
+    says_what_counting_says(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn on_both_an_index_of_before_is_moved() {
+    an_index_of_before_is_moved(postgres().await).await;
+    an_index_of_before_is_moved(sqlite().await).await;
+}
