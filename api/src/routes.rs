@@ -1,6 +1,6 @@
 //! Where the table of routes is mounted, and what surrounds it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -18,7 +18,7 @@ use crate::{
     handlers::{health, pages},
     layers::{self, guard::Rules},
     openapi,
-    policy::Rule,
+    policy::{Rule, Stated},
     state::AppState,
     table::{self, Table},
     ui,
@@ -29,8 +29,8 @@ const MOUNTS: [&str; 3] = ["/api/v1", "/api", ""];
 
 /// What is stated of an operation, by its method and its path below `/api/v1`.
 pub fn rule_of(method: &str, path: &str) -> Option<Rule> {
-    let stated = table::api().stated;
-    stated.into_iter().find(|one| one.method.as_str() == method && one.path == path).map(|one| one.rule)
+    static STATED: LazyLock<Vec<Stated>> = LazyLock::new(|| table::api().stated);
+    STATED.iter().find(|one| one.method.as_str() == method && one.path == path).map(|one| one.rule)
 }
 
 /// The API's description as JSON, as it is served at `/openapi.json`: without the aliases.

@@ -134,3 +134,26 @@ promise('without a network the page says so, and what is written waits', { allow
   await context.setOffline(false);
   assert.equal((await answered(page)).trim(), 'back again');
 });
+
+promise('a screen that comes in the background in the moment it is opened is drawn', {}, async ({ open }) => {
+  const { page, context } = await here(open);
+  let come;
+  const asked = new Promise((asked) => {
+    context.route('**/screens/memory/index.js', async (route) => {
+      const response = await route.fetch();
+      await new Promise((released) => { come = released; asked(); });
+      await route.fulfill({ response });
+    });
+  });
+  await asked;
+  // What is done after a drawing waits until the screen is there.
+  await page.evaluate(() => {
+    const { setTimeout: soon } = globalThis;
+    globalThis.requestAnimationFrame = (then) => soon(() => then(performance.now()), 1_500);
+    globalThis.setTimeout = (then, millis = 0, ...rest) => soon(then, millis > 0 && millis <= 100 ? 1_500 : millis, ...rest);
+    location.hash = '#/memory/review';
+  });
+  await page.locator('main', { hasText: 'Loading …' }).waitFor();
+  come();
+  await page.locator('main .page').waitFor();
+});

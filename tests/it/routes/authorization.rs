@@ -1,6 +1,6 @@
 //! Every operation of the description, as everybody who might try it, with everybody's ids.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use rapport_api::{policy::Policy, rule_of};
 use reqwest::Method;
@@ -11,11 +11,14 @@ use crate::{
     harness::{App, Stack, User, client::Answer, client::PASSWORD, eventually},
 };
 
+/// Making it takes longer than most requests.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(rapport_api::document);
+
 both_stacks!(everybody_may_what_the_policy_says);
 
 #[test]
 fn every_route_has_a_policy() {
-    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let document = &*DOCUMENT;
     for (path, item) in document["paths"].as_object().unwrap() {
         let short = path.strip_prefix("/api/v1").unwrap();
         for (method, operation) in item.as_object().unwrap() {
@@ -122,7 +125,7 @@ fn fields(operation: &Value) -> Vec<String> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     let either = schema["oneOf"].as_array().and_then(|all| all.iter().find(|one| one.get("$ref").is_some()));
     let reference = either.unwrap_or(schema)["$ref"].as_str().unwrap_or_default();
-    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let document = &*DOCUMENT;
     let whole = document.pointer(reference.trim_start_matches('#')).filter(|_| !reference.is_empty());
     let properties = whole.and_then(|whole| whole["properties"].as_object());
     properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
@@ -162,7 +165,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
     .await;
 
     let before = snapshot(&owner, &ids).await;
-    let document = serde_json::to_value(rapport_api::document()).unwrap();
+    let document = &*DOCUMENT;
     let mut checked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let short = path.strip_prefix("/api/v1").unwrap();

@@ -46,14 +46,19 @@ const helpCard = () => import('./help.js').then((module) => module.Help);
 function Fetched({ name }) {
   const [, redraw] = useState(0);
   const [failed, setFailed] = useState(false);
+  const Screen = known[name];
   useEffect(() => {
-    if (known[name]) return;
+    if (Screen) return;
+    // It came between this drawing and now, fetched in the background.
+    if (known[name]) {
+      redraw((n) => n + 1);
+      return;
+    }
     // Until it names itself, not by the name of the one before.
     heading.value = { title: t(name === 'chats' ? 'chats.all' : name), actions: null };
     setFailed(false);
     load(name).then(() => redraw((n) => n + 1), () => setFailed(true));
   }, [name]);
-  const Screen = known[name];
   if (Screen) return html`<${Screen} key=${name} />`;
   if (failed) {
     return html`<div class="problem" role="alert"><p>${t('line.outdated')}</p>
