@@ -25,7 +25,7 @@ use rapport_common::{
     Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
-    usecase::{memory, model_pace, usage, webhooks},
+    usecase::{memory, model_pace, retention, usage, webhooks},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -203,13 +203,13 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::memory_log::prune_events(&mut conn, now - TimeDelta::days(1)).await?;
     store::codes::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::usage::prune(&mut conn, &store::usage::day(now - TimeDelta::days(40))).await?;
-    store::webhooks::prune(&mut conn, now - TimeDelta::days(30)).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
     store::model_pace::prune(&mut conn, now - model_pace::BELIEVED).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::workers::prune(&mut conn, now - gone.unwrap_or(TimeDelta::minutes(10))).await?;
-    Ok(())
+    drop(conn);
+    retention::prune(&runtime.ctx).await
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod projects;
 mod rate_answer;
 pub mod ready;
 pub mod repeat;
+pub mod retention;
 pub mod retry_job;
 pub mod send_message;
 pub mod sessions;

@@ -33,6 +33,7 @@ pub mod model_pace;
 pub mod payload;
 pub mod presence;
 pub mod projects;
+pub mod retention;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
@@ -78,6 +79,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     model_pace::STATEMENTS,
     presence::STATEMENTS,
     projects::STATEMENTS,
+    retention::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
     terms::STATEMENTS,

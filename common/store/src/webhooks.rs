@@ -34,7 +34,6 @@ statements! {
     where id = $1 and webhook_id = $2 and user_id = $3";
     TELL = "insert into webhook_deliveries (id, webhook_id, user_id, event, subject, next_at, created_at)
     select $1, id, user_id, $4, id, $5, $5 from webhooks where id = $2 and user_id = $3";
-    PRUNE = "delete from webhook_deliveries where created_at < $1 and status <> 'pending'";
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -210,8 +209,4 @@ pub async fn tell(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, TELL, id, hook, user, event, now)? == 1)
-}
-
-pub async fn prune(q: &mut impl Querier, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
-    execute!(q, PRUNE, before)
 }

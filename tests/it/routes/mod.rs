@@ -21,6 +21,7 @@ mod memory;
 mod old_clients;
 mod ownership;
 mod providers;
+mod retention;
 mod scopes;
 mod service;
 mod sessions;

@@ -13,6 +13,7 @@ mod env;
 mod log;
 mod memory;
 mod names;
+mod retention;
 mod secret_key;
 mod server;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use email::Email;
 pub use env::Env;
 pub use log::Log;
 pub use memory::{Embedding, Memory, QdrantAt};
+pub use retention::Retention;
 pub use server::Server;
 pub use tools::{Budget, McpServer, Tools};
 
@@ -70,6 +72,7 @@ pub struct Settings {
     pub egress_allow: Vec<Allowed>,
     pub budget: Budget,
     pub email: Email,
+    pub retention: Retention,
     /// Seals what must be read again: keys that users bring along, webhook secrets.
     pub encryption_key: Option<Secret>,
     pub encryption_key_previous: Option<Secret>,
@@ -167,6 +170,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         egress_allow: tools::egress(env),
         budget: tools::budget(env),
         email: email::email(env),
+        retention: retention::retention(env),
         encryption_key: encryption_key(env, "ENCRYPTION_KEY"),
         encryption_key_previous: encryption_key(env, "ENCRYPTION_KEY_PREVIOUS"),
         ui_dir: env.optional("UI_DIR").map(PathBuf::from),

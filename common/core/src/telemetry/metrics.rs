@@ -24,6 +24,8 @@ pub struct Metrics {
     /// Streams open now, by transport (`sse`, `websocket`).
     pub open_streams: IntGaugeVec,
     pub jobs_enqueued: IntCounterVec,
+    /// Rows taken away because their time was over, by table.
+    pub rows_pruned: IntCounterVec,
     /// Ended attempts by kind and outcome (`succeeded`, `failed`, `cancelled`, `retried`, `waits`, `handed_back`, `lost`).
     pub job_attempts: IntCounterVec,
     pub job_seconds: HistogramVec,
@@ -99,6 +101,11 @@ impl Metrics {
             ),
             open_streams: gauge("rapport_open_streams", "Streams open now.", &["transport"]),
             jobs_enqueued: counter("rapport_jobs_enqueued_total", "Jobs accepted.", &["kind"]),
+            rows_pruned: counter(
+                "rapport_rows_pruned_total",
+                "Rows taken away because their time was over.",
+                &["table"],
+            ),
             job_attempts: counter(
                 "rapport_job_attempts_total",
                 "Ended attempts of jobs.",
