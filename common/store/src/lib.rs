@@ -33,6 +33,7 @@ pub mod model_pace;
 pub mod payload;
 pub mod presence;
 pub mod projects;
+pub mod requests;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
@@ -77,6 +78,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     model_pace::STATEMENTS,
     presence::STATEMENTS,
     projects::STATEMENTS,
+    requests::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
     terms::of_memories::STATEMENTS,
