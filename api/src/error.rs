@@ -12,6 +12,8 @@ use axum::{
 };
 use rapport_common::{Error, error::Code};
 
+use crate::v1_error;
+
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 #[derive(Debug)]
@@ -34,19 +36,29 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Writes the body of a response that carries an error; others pass.
-pub fn render(response: Response, request_id: &str) -> Response {
+/// Writes the body of a response that carries an error; others pass. Below `/v1` it has the form of that API.
+pub fn render(response: Response, request_id: &str, path: &str) -> Response {
     let Some(Carried(error)) = response.extensions().get::<Carried>().cloned() else { return response };
     match error.code.status() {
         500.. => tracing::error!(%error, "request failed"),
         _ => tracing::debug!(%error, "request refused"),
     }
-    let mut problem = (response.status(), Json(error.problem(Some(request_id)))).into_response();
+    let is_v1 = v1_error::is_below(path);
+    let mut problem = if is_v1 {
+        let status = StatusCode::from_u16(v1_error::status(&error)).unwrap_or_default();
+        (status, Json(v1_error::body(&error, Some(request_id)))).into_response()
+    } else {
+        (response.status(), Json(error.problem(Some(request_id)))).into_response()
+    };
     let headers = problem.headers_mut();
     for (name, value) in response.headers() {
         headers.append(name.clone(), value.clone());
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if is_v1 {
+        v1_error::retry_headers(&error, headers);
+    }
+    let kind = if is_v1 { "application/json" } else { "application/problem+json" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(seconds) = error.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -18,6 +18,8 @@ mod state;
 mod stream;
 mod table;
 mod ui;
+mod v1;
+mod v1_error;
 mod writing;
 
 pub use routes::{description as document, rule_of};

@@ -16,7 +16,7 @@ use utoipa::{
 use crate::{policy::Stated, problem::Problem};
 
 /// The groups of routes, in the order a newcomer needs them.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("auth", "Create an account, sign in, stay signed in, sign out."),
     ("chat", "Send messages: wait for the answer, take a job, or stream it. Start here."),
     ("jobs", "Slow work: look at it, follow it, cancel it, run it again."),
@@ -25,6 +25,7 @@ const TAGS: [(&str, &str); 16] = [
     ("memory graph", "Links between memories."),
     ("memory analytics", "Your memory in figures."),
     ("memory transfer", "Memories as files."),
+    ("openai", "What OpenAI's clients speak, below /v1 (docs/openai.md)."),
     ("conversations", "A simple view of sessions, for small clients."),
     ("projects", "Chats with a system prompt, a default model, keys and a budget of their own."),
     ("settings", "Your defaults for chats and memory."),
@@ -35,12 +36,13 @@ const TAGS: [(&str, &str); 16] = [
     ("admin", "For admins: accounts, queues, failed jobs, providers, the audit log."),
 ];
 
-fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
-    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    RefOr::T(
-        ResponseBuilder::new().description(description).content("application/problem+json", content).build(),
-    )
+fn problem(description: &str, is_v1: bool) -> RefOr<utoipa::openapi::Response> {
+    let (schema, kind) = match is_v1 {
+        true => ("OpenAiError", "application/json"),
+        false => ("Problem", "application/problem+json"),
+    };
+    let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name(schema)))).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(kind, content).build())
 }
 
 /// Adds the title, the security scheme, and to each operation the errors that routes of its shape give.
@@ -119,10 +121,18 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     {
         errors.push(("404", "There is no such thing, or it is another user's"));
     }
+    let is_v1 = path.starts_with("/v1/");
     if operation.request_body.is_some() {
         errors.push(("413", "The body is too large"));
         errors.push(("415", "The body has the wrong media type"));
-        errors.push(("422", "A field's value is not allowed"));
+        if is_v1 {
+            errors.push(("404", "There is no such model, or session, or it is another user's"));
+            errors.push(("409", "It was cancelled, or the session is busy"));
+            errors.push(("502", "The provider failed"));
+            errors.push(("504", "The provider timed out"));
+        } else {
+            errors.push(("422", "A field's value is not allowed"));
+        }
     }
     if !probe {
         errors.push(("429", "Too many requests; see `Retry-After`"));
@@ -131,7 +141,7 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     }
     // What is described by hand as a problem is one in its media type too.
     for (status, response) in &mut operation.responses.responses {
-        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response)
+        if let (true, RefOr::T(response)) = (!is_v1 && status.starts_with(['4', '5']), response)
             && let Some(content) = response.content.swap_remove("application/json")
         {
             response.content.insert("application/problem+json".to_owned(), content);
@@ -139,7 +149,7 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     }
     for (status, description) in errors {
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+        responses.entry(status.to_owned()).or_insert_with(|| problem(description, is_v1));
     }
 }
 

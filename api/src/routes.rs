@@ -27,16 +27,20 @@ use crate::{
 /// Where the API is mounted: its place, and its aliases.
 const MOUNTS: [&str; 3] = ["/api/v1", "/api", ""];
 
-/// What is stated of an operation, by its method and its path below `/api/v1`.
+/// What is stated of an operation, by its method and its path: below `/api/v1`, or the whole one below `/v1`.
 pub fn rule_of(method: &str, path: &str) -> Option<Rule> {
-    static STATED: LazyLock<Vec<Stated>> = LazyLock::new(|| table::api().stated);
+    static STATED: LazyLock<Vec<Stated>> =
+        LazyLock::new(|| table::api().stated.into_iter().chain(table::v1().stated).collect());
     STATED.iter().find(|one| one.method.as_str() == method && one.path == path).map(|one| one.rule)
 }
 
 /// The API's description as JSON, as it is served at `/openapi.json`: without the aliases.
 pub fn description() -> serde_json::Value {
-    let Table { router, stated } = table::api();
-    let (_, mut description) = OpenApiRouter::new().nest("/api/v1", router).split_for_parts();
+    let Table { router, mut stated } = table::api();
+    let v1 = table::v1();
+    stated.extend(v1.stated);
+    let all = OpenApiRouter::new().nest("/api/v1", router).merge(v1.router);
+    let (_, mut description) = all.split_for_parts();
     openapi::complete(&mut description, &stated);
     openapi::with_examples(&description)
 }
@@ -52,6 +56,9 @@ pub fn app(state: AppState) -> Router {
         mounted =
             if mount.is_empty() { mounted.merge(api.clone()) } else { mounted.nest(mount, api.clone()) };
     }
+    let v1 = table::v1();
+    rules.add("", &v1.stated);
+    mounted = mounted.merge(v1.router.split_for_parts().0);
     let cors = layers::cors::layer(&state.ctx.settings.cors);
     // With a port of their own, metrics are nobody's business here.
     let metrics = match state.ctx.settings.metrics_port {

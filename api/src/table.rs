@@ -20,7 +20,7 @@ use crate::{
     },
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
-    ui,
+    ui, v1,
 };
 
 #[derive(Default)]
@@ -198,4 +198,17 @@ pub fn api() -> Table {
         .at(Public("probe"), Uncounted, routes!(health::livez))
         .at(Public("probe"), Uncounted, routes!(health::readyz))
         .at(Public("says who is signed in, if anybody is"), Uncounted, routes!(ui::boot::boot))
+}
+
+/// The APIs that other programs speak, at `/v1` and nowhere else. Their errors have their own form.
+pub fn v1() -> Table {
+    Table::default()
+        .at(User(Scope::Chat), Read, routes!(v1::list))
+        .at(User(Scope::Chat), Read, routes!(v1::one))
+        .at(User(Scope::Chat), Chat, routes!(v1::completions))
+        .at(User(Scope::Chat), Read, routes!(v1::embeddings))
+        .at(User(Scope::Chat), Chat, routes!(v1::create))
+        .at(User(Scope::Chat), Read, routes!(v1::get, v1::delete))
+        .at(User(Scope::Chat), Read, routes!(v1::cancel))
+        .at(User(Scope::Chat), Read, routes!(v1::input_items))
 }

@@ -193,8 +193,7 @@ async fn completions(
         request.messages.iter().map(|turn| message(turn, &request.messages)).collect();
     let prompt_tokens: usize = messages.iter().map(|message| tokens::estimate(&message.content)).sum();
     upstream.counts.prompt_tokens.fetch_add(prompt_tokens as u64, Ordering::SeqCst);
-    let spec =
-        |name: &str| ToolSpec { name: name.to_owned(), description: String::new(), parameters: Value::Null };
+    let spec = |name: &str| ToolSpec { name: name.to_owned(), ..ToolSpec::default() };
     let tools: Vec<ToolSpec> = request.tools.iter().map(|tool| spec(&tool.function.name)).collect();
     let plan = plan(&messages, &tools, &request.model);
     let trace = headers.get("traceparent").and_then(|value| value.to_str().ok());

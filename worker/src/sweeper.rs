@@ -204,6 +204,7 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::codes::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::usage::prune(&mut conn, &store::usage::day(now - TimeDelta::days(40))).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
+    store::requests::prune(&mut conn, now).await?;
     store::model_pace::prune(&mut conn, now - model_pace::BELIEVED).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;

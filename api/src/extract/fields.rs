@@ -12,7 +12,7 @@ use serde::{
 
 /// What clients send along though it changes nothing here: an object as it was fetched, sent back with a change in it.
 /// Refusing that would help nobody.
-const SENT_ALONG: [&str; 6] =
+pub const SENT_ALONG: [&str; 6] =
     ["id", "user_id", "created_at", "updated_at", "message_count", "parent_session_id"];
 
 /// A path without the marks of optional values: `chat_settings.temprature`, not `chat_settings.?.temprature`.
@@ -30,8 +30,7 @@ pub fn plain(path: &serde_ignored::Path<'_>) -> String {
 
 /// What is wrong with fields that `T` does not have, given their paths (`chat_settings.temprature`, `items.0.nmae`).
 pub fn unknown<T: DeserializeOwned>(paths: Vec<String>) -> Vec<FieldError> {
-    let meant = paths.into_iter().filter(|path| !SENT_ALONG.contains(&path.as_str()));
-    meant.map(|path| FieldError::new(path.as_str(), wrong::<T>(&path))).collect()
+    paths.into_iter().map(|path| FieldError::new(path.as_str(), wrong::<T>(&path))).collect()
 }
 
 fn wrong<T: DeserializeOwned>(path: &str) -> Wrong {

@@ -34,6 +34,37 @@ impl FromRequestParts<AppState> for ProviderPath {
     }
 }
 
+/// A model's name in a path of `/v1`.
+#[derive(Clone)]
+pub struct ModelPath(pub String);
+
+impl FromRequestParts<AppState> for ModelPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        in_path(parts, state, "model").await.map(Self).ok_or_else(|| Failure(Error::not_found("model")))
+    }
+}
+
+/// A response's id: its job's, by another name.
+#[derive(Clone, Copy)]
+pub struct ResponsePath(pub JobId);
+
+impl FromRequestParts<AppState> for ResponsePath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let text = in_path(parts, state, "id").await.unwrap_or_default();
+        response_id(&text).map(Self).map_err(Failure)
+    }
+}
+
+/// `resp_06…` is the job `job_06…`. Anything else is no response of anybody.
+pub fn response_id(text: &str) -> Result<JobId, Error> {
+    let job = text.strip_prefix("resp_").and_then(|rest| format!("job_{rest}").parse().ok());
+    job.ok_or_else(|| Error::not_found("response"))
+}
+
 /// A queue's name in a path.
 #[derive(Clone, Copy)]
 pub struct QueuePath(pub Queue);

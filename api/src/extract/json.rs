@@ -19,6 +19,8 @@ use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;
+/// Images and whole conversations come in one body.
+const WIDE_BYTES: usize = 8 * 1_024 * 1_024;
 const LARGE_BYTES: usize = 32 * 1_024 * 1_024;
 const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
 /// Unknown fields that an answer names at most.
@@ -28,6 +30,9 @@ pub struct Json<T>(pub T);
 
 /// JSON of a whole conversation: up to [`LARGE_BYTES`]. It may be sent again as [`Keyed`] may.
 pub struct Large<T>(pub T, pub Option<Repeatable>);
+
+/// JSON of another API's clients: up to [`WIDE_BYTES`], with every field known. It may be sent again as [`Keyed`] may.
+pub struct Wide<T>(pub T, pub Option<Repeatable>);
 
 /// JSON that may be sent again, if its client gave an `Idempotency-Key`.
 pub struct Keyed<T>(pub T, pub Option<Repeatable>);
@@ -76,9 +81,14 @@ pub fn unreadable(error: axum::Error) -> Error {
 
 /// Reads a body. Fields that `T` does not have are refused: a misspelt one must not pass as one that was left out.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    parse_but::<T>(bytes, &fields::SENT_ALONG)
+}
+
+/// The same, but for fields that clients send along.
+fn parse_but<T: DeserializeOwned>(bytes: &[u8], sent_along: &[&str]) -> Result<T, Error> {
     let mut unread = Vec::new();
     let parsed = read::<T>(bytes, |path| {
-        if unread.len() < UNREAD_NAMED {
+        if unread.len() < UNREAD_NAMED && !sent_along.contains(&path.as_str()) {
             unread.push(path.chars().take(100).collect());
         }
     });
@@ -144,6 +154,16 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
         let key = idempotency_key(request.headers())?;
         let bytes = json_bytes(request, BODY_BYTES).await?;
         Ok(Self(parse(&bytes)?, Repeatable::of(key, bytes)))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Wide<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
+        let key = idempotency_key(request.headers())?;
+        let bytes = json_bytes(request, WIDE_BYTES).await?;
+        Ok(Self(parse_but(&bytes, &[])?, Repeatable::of(key, bytes)))
     }
 }
 

@@ -13,10 +13,10 @@ pub use address::{Address, client, forwarded_https};
 pub use caller::{Asked, Caller, Identity, authenticate, is_versioned};
 pub use headers::{KeyHeader, Prefer, Trace, after_event};
 pub use ids::{
-    ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ProjectPath, PromptPath,
-    ProviderPath, QueuePath, SessionPath, UserPath, WebhookPath,
+    ConflictPath, DeliveryPath, JobPath, KeyPath, MemoryPath, MessagePath, ModelPath, ProjectPath,
+    PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath, UserPath, WebhookPath, response_id,
 };
-pub use json::{Json, JsonOrForm, Keyed, Large, parse_file, unreadable};
+pub use json::{Json, JsonOrForm, Keyed, Large, Wide, parse_file, unreadable};
 pub use late::Late;
 pub use query::{
     CursorParams, CursorQuery, ListParams, ListQuery, NoPages, Query, SkipParams, SkipQuery, Start,

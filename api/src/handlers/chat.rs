@@ -130,6 +130,7 @@ impl ChatBody {
             enable_memory: self.enable_memory,
             fallback: self.fallback,
             tools,
+            prompted: None,
             on_busy,
             repeatable,
             trace: Some(trace.0.to_string()),

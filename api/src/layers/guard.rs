@@ -29,6 +29,7 @@ use crate::{
     extract::{Asked, Identity, authenticate, client},
     policy::{Class, Rule, Stated},
     state::AppState,
+    v1_error,
 };
 
 impl Class {
@@ -91,6 +92,7 @@ pub async fn guard(
     next: Next,
 ) -> Response {
     let (rule, class) = rules.of_request(&request);
+    let is_v1 = v1_error::is_below(request.uri().path());
     let identity = authenticate(&state, request.headers()).await;
     let who = match &identity {
         Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
@@ -100,7 +102,7 @@ pub async fn guard(
     if let Some(decision) = decision
         && !decision.allowed
     {
-        return with_headers(Failure(too_many(&decision)).into_response(), &decision);
+        return with_headers(Failure(too_many(&decision)).into_response(), &decision, is_v1);
     }
     let asked = Asked { identity, rule };
     let refused = match rule {
@@ -115,7 +117,7 @@ pub async fn guard(
         }
     };
     match decision {
-        Some(decision) => with_headers(response, &decision),
+        Some(decision) => with_headers(response, &decision, is_v1),
         None => response,
     }
 }
@@ -148,11 +150,19 @@ pub async fn message(state: &AppState, caller: &auth::Caller) -> Result<(), Erro
     }
 }
 
-fn with_headers(mut response: Response, decision: &Decision) -> Response {
+fn with_headers(mut response: Response, decision: &Decision, is_v1: bool) -> Response {
     let reset = clock::now().timestamp() + decision.reset.as_secs_f64().ceil() as i64;
     let headers = response.headers_mut();
     headers.insert("x-ratelimit-limit", HeaderValue::from(decision.limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(decision.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(reset));
+    if is_v1 {
+        headers.insert("x-ratelimit-limit-requests", HeaderValue::from(decision.limit));
+        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from(decision.remaining));
+        let pause = format!("{}ms", decision.reset.as_millis());
+        if let Ok(pause) = HeaderValue::from_str(&pause) {
+            headers.insert("x-ratelimit-reset-requests", pause);
+        }
+    }
     response
 }

@@ -42,6 +42,7 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     let trace = parent.and_then(TraceContext::parse).map_or_else(TraceContext::root, TraceContext::child);
     request.extensions_mut().insert(Trace(trace));
     let method = request.method().clone();
+    let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span =
         tracing::info_span!("request", request_id = %id, trace_id = format!("{:032x}", trace.trace_id));
@@ -49,7 +50,7 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         let response =
             answered.unwrap_or_else(|_| Failure(Error::internal("a handler panicked")).into_response());
-        let mut response = error::render(response, &id);
+        let mut response = error::render(response, &id, &path);
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }

@@ -26,19 +26,30 @@ pub fn response(
     slot: Slot,
     events: impl Stream<Item = Event> + Send + 'static,
 ) -> Response {
+    let hint = Bytes::from_static(b"retry: 500\n: the server is stopping, reconnect\n\n");
+    framed(state, slot, events.map(|event| frame(&event)), hint)
+}
+
+/// The same of frames of any form, with what is said last when the process stops.
+pub fn framed(
+    state: &AppState,
+    slot: Slot,
+    frames: impl Stream<Item = Bytes> + Send + 'static,
+    farewell: Bytes,
+) -> Response {
     let stopping = state.stopping.clone();
     let body = stream! {
         let _slot = slot;
-        let mut events = Box::pin(events);
+        let mut frames = Box::pin(frames);
         loop {
             tokio::select! {
                 biased;
-                event = events.next() => match event {
-                    Some(event) => yield Ok::<_, Infallible>(frame(&event)),
+                frame = frames.next() => match frame {
+                    Some(frame) => yield Ok::<_, Infallible>(frame),
                     None => return,
                 },
                 () = stopping.cancelled() => {
-                    yield Ok(Bytes::from_static(b"retry: 500\n: the server is stopping, reconnect\n\n"));
+                    yield Ok(farewell);
                     return;
                 }
                 () = tokio::time::sleep(HEARTBEAT) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),

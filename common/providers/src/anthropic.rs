@@ -9,10 +9,13 @@ use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
     http::{self, Decoder, Upstream},
+    wanted::{Choice, Format, Part, Wanted},
 };
 use crate::domain::message::Usage;
 
 const NAME: &str = "anthropic";
+/// What it has of what callers may want.
+const OPTIONS: [&str; 6] = ["top_p", "stop", "tool_choice", "parallel_tool_calls", "response_format", "user"];
 const VERSION: &str = "2023-06-01";
 /// The API wants a limit; ours when nobody named one.
 const MAX_TOKENS: u32 = 4_096;
@@ -39,7 +42,7 @@ impl Provider for Anthropic {
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
         let url = format!("{}/messages", self.0.endpoint.base_url);
-        let body = body(request, &self.0.endpoint.model);
+        let body = body(request, &self.0.endpoint.model)?;
         let mut call = self.0.pool.post(url).header("anthropic-version", VERSION).json(&body);
         if let Some(key) = self.0.key(request, key) {
             call = call.header("x-api-key", key.expose());
@@ -56,13 +59,28 @@ fn judge(status: u16, body: &str) -> Option<ErrorClass> {
     (status == 400 && body.contains("credit balance")).then_some(ErrorClass::Auth)
 }
 
-fn blocks(message: &ChatMessage) -> Vec<Value> {
+fn block(wanted: Wanted<'_>, part: &Value) -> Result<Value, ProviderError> {
+    Ok(match wanted.part(part)? {
+        Part::Text(text) => json!({"type": "text", "text": text}),
+        Part::Data(kind, data) if kind.starts_with("image/") => {
+            json!({"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}})
+        }
+        Part::Image(url) => json!({"type": "image", "source": {"type": "url", "url": url}}),
+        Part::Data(..) => return Err(wanted.refuse("messages.content")),
+    })
+}
+
+fn blocks(wanted: Wanted<'_>, message: &ChatMessage) -> Result<Vec<Value>, ProviderError> {
     if let Some((id, _)) = &message.answers {
-        return vec![json!({"type": "tool_result", "tool_use_id": id, "content": message.content})];
+        return Ok(vec![json!({"type": "tool_result", "tool_use_id": id, "content": message.content})]);
     }
     let mut blocks = Vec::new();
+    if let Some(parts) = &message.parts {
+        for part in parts {
+            blocks.push(block(wanted, part)?);
+        }
     // Empty and white text is not accepted.
-    if !message.content.trim().is_empty() {
+    } else if !message.content.trim().is_empty() {
         blocks.push(json!({"type": "text", "text": message.content}));
     }
     for call in &message.tool_calls {
@@ -70,10 +88,12 @@ fn blocks(message: &ChatMessage) -> Vec<Value> {
         let input = if input.is_object() { input } else { json!({}) };
         blocks.push(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}));
     }
-    blocks
+    Ok(blocks)
 }
 
-fn body(request: &ChatRequest, default_model: &str) -> Value {
+fn body(request: &ChatRequest, default_model: &str) -> Result<Value, ProviderError> {
+    let wanted = Wanted { provider: NAME, request };
+    wanted.only(&OPTIONS)?;
     let mut messages: Vec<Value> = Vec::new();
     let mut system: Vec<&str> = Vec::new();
     for message in &request.messages {
@@ -85,7 +105,7 @@ fn body(request: &ChatRequest, default_model: &str) -> Value {
             Role::Assistant => "assistant",
             Role::User | Role::Tool => "user",
         };
-        let blocks = blocks(message);
+        let blocks = blocks(wanted, message)?;
         if blocks.is_empty() {
             continue;
         }
@@ -106,10 +126,12 @@ fn body(request: &ChatRequest, default_model: &str) -> Value {
         "stream": request.stream,
     });
     let mut system = system.join("\n\n");
-    if let Some(schema) = &request.schema {
-        system.push_str(&format!(
+    match wanted.format()? {
+        Format::Text => {}
+        Format::Json => system.push_str("\n\nAnswer with one JSON object, and nothing else."),
+        Format::Schema(schema) => system.push_str(&format!(
             "\n\nAnswer with one JSON object of this schema, and nothing else:\n{schema}"
-        ));
+        )),
     }
     if !system.trim().is_empty() {
         body["system"] = json!(system);
@@ -117,6 +139,23 @@ fn body(request: &ChatRequest, default_model: &str) -> Value {
     if let Some(temperature) = request.temperature {
         body["temperature"] = json!(temperature.min(1.0));
     }
+    offer(wanted, &mut body)?;
+    let options = &request.options;
+    if let Some(top_p) = options.top_p {
+        body["top_p"] = json!(top_p);
+    }
+    if let Some(stop) = &options.stop {
+        body["stop_sequences"] = json!(stop);
+    }
+    if let Some(user) = &options.user {
+        body["metadata"] = json!({"user_id": user});
+    }
+    Ok(body)
+}
+
+/// The functions, and which of them is to be called.
+fn offer(wanted: Wanted<'_>, body: &mut Value) -> Result<(), ProviderError> {
+    let request = wanted.request;
     if !request.tools.is_empty() {
         let tools: Vec<Value> = request
             .tools
@@ -126,8 +165,26 @@ fn body(request: &ChatRequest, default_model: &str) -> Value {
             })
             .collect();
         body["tools"] = tools.into();
+        if let Some(choice) = tool_choice(wanted)? {
+            body["tool_choice"] = choice;
+        }
     }
-    body
+    Ok(())
+}
+
+fn tool_choice(wanted: Wanted<'_>) -> Result<Option<Value>, ProviderError> {
+    let one_at_a_time = wanted.request.options.parallel_tool_calls == Some(false);
+    let mut choice = match wanted.choice()? {
+        None if !one_at_a_time => return Ok(None),
+        None | Some(Choice::Auto) => json!({"type": "auto"}),
+        Some(Choice::None) => return Ok(Some(json!({"type": "none"}))),
+        Some(Choice::Required) => json!({"type": "any"}),
+        Some(Choice::Named(name)) => json!({"type": "tool", "name": name}),
+    };
+    if one_at_a_time {
+        choice["disable_parallel_tool_use"] = json!(true);
+    }
+    Ok(Some(choice))
 }
 
 /// An event of a stream; a whole answer is one of type `message`.

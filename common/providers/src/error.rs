@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rapport_core::error::{Code, Error};
+use rapport_core::error::{Code, Error, Wrong};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -24,6 +24,8 @@ pub enum ErrorClass {
     Refused,
     /// The model cannot call functions.
     NoTools,
+    /// Our adapter has no words for something the caller asks for: the provider was not asked.
+    Unsupported,
     /// We do not ask: its circuit breaker is open.
     Unavailable,
 }
@@ -40,6 +42,7 @@ impl ErrorClass {
             ErrorClass::BadRequest => "bad_request",
             ErrorClass::Refused => "refused",
             ErrorClass::NoTools => "no_tools",
+            ErrorClass::Unsupported => "unsupported",
             ErrorClass::Unavailable => "unavailable",
         }
     }
@@ -53,7 +56,11 @@ impl ErrorClass {
             | ErrorClass::Network
             | ErrorClass::Malformed
             | ErrorClass::Unavailable => true,
-            ErrorClass::Auth | ErrorClass::BadRequest | ErrorClass::Refused | ErrorClass::NoTools => false,
+            ErrorClass::Auth
+            | ErrorClass::BadRequest
+            | ErrorClass::Refused
+            | ErrorClass::NoTools
+            | ErrorClass::Unsupported => false,
         }
     }
 
@@ -67,7 +74,7 @@ impl ErrorClass {
 
     /// Whether another provider may still answer.
     pub fn may_go_elsewhere(self) -> bool {
-        self.is_transient() || self == ErrorClass::Auth
+        self.is_transient() || matches!(self, ErrorClass::Auth | ErrorClass::Unsupported)
     }
 
     /// The class of an HTTP status that is no success.
@@ -95,16 +102,29 @@ pub struct ProviderError {
     /// Nobody was there: no connection, one that broke before a byte of an answer, or a provider that we leave alone
     /// because it fails everyone. It says nothing about this request, and waiting may help.
     pub away: bool,
+    /// What of the request the provider does not take.
+    pub field: Option<String>,
 }
 
 impl ProviderError {
     pub fn new(provider: &str, class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { provider: provider.to_owned(), class, message: message.into(), retry_after: None, away: false }
+        let provider = provider.to_owned();
+        Self { provider, class, message: message.into(), retry_after: None, away: false, field: None }
+    }
+
+    /// The provider has nothing like this field of the request.
+    pub fn unsupported(provider: &str, field: &str) -> Self {
+        let message = format!("it has no `{field}`");
+        Self { field: Some(field.to_owned()), ..Self::new(provider, ErrorClass::Unsupported, message) }
     }
 
     /// What the user is told.
     pub fn public(&self) -> Error {
         let provider = &self.provider;
+        if let Some(field) = &self.field {
+            let wrong = Wrong::Unfit("is not taken, in this form, by the provider that would answer");
+            return Error::field(field, wrong).because(self.clone());
+        }
         let (code, detail) = match self.class {
             ErrorClass::RateLimited => {
                 (Code::ProviderRateLimited, format!("{provider} limits our requests. Try again shortly."))
@@ -123,7 +143,7 @@ impl ProviderError {
                 (Code::ProviderMisconfigured, format!("{provider} refused our key, or has no such model."))
             }
             ErrorClass::BadRequest => (Code::ProviderRefused, format!("{provider} rejected the request.")),
-            ErrorClass::NoTools => {
+            ErrorClass::NoTools | ErrorClass::Unsupported => {
                 (Code::ProviderRefused, format!("This model of {provider} cannot use tools."))
             }
             ErrorClass::Refused => (Code::ProviderRefused, format!("{provider} refused to answer this.")),

@@ -9,10 +9,14 @@ use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
     ToolCall,
     http::{self, Decoder, Upstream},
+    wanted::{self, Choice, Format, Wanted},
 };
 use crate::domain::message::Usage;
 
 const NAME: &str = "gemini";
+/// What it has of what callers may want.
+const OPTIONS: [&str; 7] =
+    ["top_p", "stop", "seed", "frequency_penalty", "presence_penalty", "tool_choice", "response_format"];
 
 pub struct Gemini(pub Upstream);
 
@@ -44,7 +48,7 @@ impl Provider for Gemini {
         let place = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
         let url = format!("{}/{place}:{method}", self.0.endpoint.base_url);
-        let mut call = self.0.pool.post(url).json(&body(request));
+        let mut call = self.0.pool.post(url).json(&body(request)?);
         if let Some(key) = self.0.key(request, key) {
             call = call.header("x-goog-api-key", key.expose());
         }
@@ -64,14 +68,27 @@ fn judge(status: u16, body: &str) -> Option<ErrorClass> {
     }
 }
 
-fn parts(message: &ChatMessage) -> Vec<Value> {
+fn given(wanted: Wanted<'_>, part: &Value) -> Result<Value, ProviderError> {
+    Ok(match wanted.part(part)? {
+        wanted::Part::Text(text) => json!({"text": text}),
+        wanted::Part::Data(kind, data) => json!({"inlineData": {"mimeType": kind, "data": data}}),
+        // It fetches only what was uploaded to it.
+        wanted::Part::Image(_) => return Err(wanted.refuse("messages.content")),
+    })
+}
+
+fn parts(wanted: Wanted<'_>, message: &ChatMessage) -> Result<Vec<Value>, ProviderError> {
     if let Some((id, name)) = &message.answers {
         let result: Value = serde_json::from_str(&message.content).unwrap_or(Value::Null);
         let response = if result.is_object() { result } else { json!({"result": message.content}) };
-        return vec![json!({"functionResponse": {"id": id, "name": name, "response": response}})];
+        return Ok(vec![json!({"functionResponse": {"id": id, "name": name, "response": response}})]);
     }
     let mut parts = Vec::new();
-    if !message.content.is_empty() || message.tool_calls.is_empty() {
+    if let Some(all) = &message.parts {
+        for one in all {
+            parts.push(given(wanted, one)?);
+        }
+    } else if !message.content.is_empty() || message.tool_calls.is_empty() {
         parts.push(json!({"text": message.content}));
     }
     for call in &message.tool_calls {
@@ -82,10 +99,12 @@ fn parts(message: &ChatMessage) -> Vec<Value> {
         }
         parts.push(part);
     }
-    parts
+    Ok(parts)
 }
 
-fn body(request: &ChatRequest) -> Value {
+fn body(request: &ChatRequest) -> Result<Value, ProviderError> {
+    let wanted = Wanted { provider: NAME, request };
+    wanted.only(&OPTIONS)?;
     let mut contents: Vec<Value> = Vec::new();
     let mut system = Vec::new();
     for message in &request.messages {
@@ -101,10 +120,10 @@ fn body(request: &ChatRequest) -> Value {
         match contents.last_mut() {
             Some(last) if last["role"] == role && message.answers.is_some() => {
                 if let Some(already) = last["parts"].as_array_mut() {
-                    already.extend(parts(message));
+                    already.extend(parts(wanted, message)?);
                 }
             }
-            _ => contents.push(json!({"role": role, "parts": parts(message)})),
+            _ => contents.push(json!({"role": role, "parts": parts(wanted, message)?})),
         }
     }
     let mut body = json!({"contents": contents});
@@ -126,22 +145,57 @@ fn body(request: &ChatRequest) -> Value {
             })
             .collect();
         body["tools"] = json!([{"functionDeclarations": declarations}]);
+        if let Some(choice) = wanted.choice()? {
+            body["toolConfig"] = json!({"functionCallingConfig": calling(choice)});
+        }
     }
+    let config = config(wanted)?;
+    if config.as_object().is_some_and(|config| !config.is_empty()) {
+        body["generationConfig"] = config;
+    }
+    Ok(body)
+}
+
+fn calling(choice: Choice<'_>) -> Value {
+    match choice {
+        Choice::Auto => json!({"mode": "AUTO"}),
+        Choice::None => json!({"mode": "NONE"}),
+        Choice::Required => json!({"mode": "ANY"}),
+        Choice::Named(name) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
+    }
+}
+
+fn config(wanted: Wanted<'_>) -> Result<Value, ProviderError> {
+    let request = wanted.request;
     let mut config = json!({});
+    let options = &request.options;
+    let given = [
+        ("topP", options.top_p.map(Value::from)),
+        ("stopSequences", options.stop.clone().map(Value::from)),
+        ("seed", options.seed.map(Value::from)),
+        ("frequencyPenalty", options.frequency_penalty.map(Value::from)),
+        ("presencePenalty", options.presence_penalty.map(Value::from)),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            config[name] = value;
+        }
+    }
     if let Some(temperature) = request.temperature {
         config["temperature"] = json!(temperature);
     }
     if let Some(max_tokens) = request.max_tokens {
         config["maxOutputTokens"] = json!(max_tokens);
     }
-    if let Some(schema) = &request.schema {
-        config["responseMimeType"] = json!("application/json");
-        config["responseSchema"] = subset(schema);
+    match wanted.format()? {
+        Format::Text => {}
+        Format::Json => config["responseMimeType"] = json!("application/json"),
+        Format::Schema(schema) => {
+            config["responseMimeType"] = json!("application/json");
+            config["responseSchema"] = subset(schema);
+        }
     }
-    if config.as_object().is_some_and(|config| !config.is_empty()) {
-        body["generationConfig"] = config;
-    }
-    body
+    Ok(config)
 }
 
 /// JSON Schema cut down to the part of OpenAPI's that Gemini takes. <https://ai.google.dev/api/caching#Schema>

@@ -6,7 +6,7 @@
 pub mod egress;
 pub mod embeddings;
 
-pub use rapport_core::domain::prompt::{ChatMessage, Role, ToolCall};
+pub use rapport_core::domain::prompt::{ChatMessage, Options, Role, ToolCall, ToolSpec};
 pub(crate) use rapport_core::{clock, domain, secret, settings, telemetry};
 pub(crate) use rapport_redis as redis_link;
 pub(crate) use rapport_rules::{chat, memory};
@@ -27,6 +27,7 @@ mod registry;
 pub mod router;
 pub mod sse;
 mod usual;
+mod wanted;
 
 use std::time::Duration;
 
@@ -44,15 +45,6 @@ pub use registry::{Offered, Providers};
 pub use router::{Said, Try};
 pub use usual::Pace;
 
-/// A function on offer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ToolSpec {
-    pub name: String,
-    pub description: String,
-    /// JSON Schema of an object.
-    pub parameters: Value,
-}
-
 #[derive(Debug, Clone, Default)]
 pub struct ChatRequest {
     /// `None`: the provider's default.
@@ -63,6 +55,10 @@ pub struct ChatRequest {
     pub max_tokens: Option<u32>,
     /// The JSON schema of the wanted answer, for providers that can be bound to one.
     pub schema: Option<Value>,
+    /// What else the caller wants of the answer.
+    pub options: Options,
+    /// Whether a model that cannot call functions is no use: the tools are the caller's, who waits for their calls.
+    pub needs_tools: bool,
     /// Word by word, or the whole answer at once.
     pub stream: bool,
     /// Keys of the caller's own by provider, instead of the deployment's.

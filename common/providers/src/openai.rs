@@ -56,6 +56,12 @@ impl Provider for OpenAi {
 
 fn message(message: &ChatMessage) -> Value {
     let mut value = json!({"role": message.role.as_str(), "content": message.content});
+    if let Some(parts) = &message.parts {
+        value["content"] = json!(parts);
+    }
+    if let Some(name) = &message.name {
+        value["name"] = json!(name);
+    }
     if !message.tool_calls.is_empty() {
         let calls: Vec<Value> = message
             .tool_calls
@@ -96,12 +102,22 @@ fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
             .tools
             .iter()
             .map(|tool| {
-                json!({"type": "function", "function": {
+                let mut function = json!({
                     "name": tool.name, "description": tool.description, "parameters": tool.parameters,
-                }})
+                });
+                if let Some(strict) = tool.strict {
+                    function["strict"] = json!(strict);
+                }
+                json!({"type": "function", "function": function})
             })
             .collect();
         body["tools"] = tools.into();
+    }
+    // The names are OpenAI's: who speaks its way and lacks one says so.
+    if let Ok(Value::Object(options)) = serde_json::to_value(&request.options) {
+        for (name, value) in options {
+            body[name] = value;
+        }
     }
     if let Some(schema) = &request.schema {
         // Not every server of this form can be bound to a schema; all of these know plain JSON mode.

@@ -315,7 +315,7 @@ impl Providers {
                     let is_outage = error.class.is_outage() && provider.can_break();
                     if is_outage {
                         self.health.failed(&name, pass).await;
-                    } else if provider.can_break() {
+                    } else if provider.can_break() && error.class != ErrorClass::Unsupported {
                         self.health.began(&name); // it is there, if only to refuse
                     }
                     // Many were failed like this one: it is the provider, not the request.
@@ -331,7 +331,8 @@ impl Providers {
                     if said && !matches!(then, Then::GiveUp) && (others || !matches!(then, Then::NextProvider)) {
                         yield Ok(Said::Restart(error.class));
                     }
-                    let no_tools = error.class == ErrorClass::NoTools && !request.tools.is_empty();
+                    let no_tools = error.class == ErrorClass::NoTools && !request.needs_tools;
+                    let no_tools = no_tools && !request.tools.is_empty();
                     failed = error;
                     if no_tools {
                         request.tools.clear(); // it can still talk
@@ -383,6 +384,8 @@ impl Providers {
                     _ => Then::NextKey,
                 }
             }
+            // Somebody else may have it.
+            ErrorClass::Unsupported => Then::NextProvider,
             // A pause that somebody else could use is not made; a failed answer is not begun again at the same place.
             ErrorClass::Timeout => Then::NextProvider,
             _ if said || !provider.can_break() => Then::NextProvider,

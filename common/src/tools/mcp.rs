@@ -124,7 +124,7 @@ impl Server {
             let parameters = Value::Object((*tool.input_schema).clone());
             fits.then(|| -> Arc<dyn Tool> {
                 Arc::new(McpTool {
-                    spec: ToolSpec { name, description, parameters },
+                    spec: ToolSpec { name, description, parameters, strict: None },
                     name: tool.name.into_owned(),
                     read_only,
                     server: Arc::clone(self),

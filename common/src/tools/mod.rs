@@ -76,7 +76,7 @@ fn spec<T: JsonSchema>(name: &str, description: &str) -> ToolSpec {
         object.remove("description");
         object.entry("properties").or_insert_with(|| json!({}));
     }
-    ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters }
+    ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters, strict: None }
 }
 
 /// Reads a call's arguments as a Rust type.

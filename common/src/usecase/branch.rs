@@ -112,6 +112,7 @@ impl Again {
             again: true,
             api_key: caller.key().map(|key| key.to_string()),
             without_memory: !caller.may(Scope::Memory),
+            request: false,
         }
     }
 }

@@ -46,7 +46,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
         return Ok(false);
     }
     let mut next = None;
-    if let (JobKind::Chat, Some(session)) = (job.kind, job.session_id) {
+    if job.kind == JobKind::Chat {
         let payload: ChatPayload = payload::read(job)?;
         let nothing = Answer {
             content: String::new(),
@@ -59,12 +59,15 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             tool_calls: Vec::new(),
             cost: None,
             project: None,
+            handed: Vec::new(),
         };
-        if !payload.again {
+        if !payload.again && job.session_id.is_some() {
             insert_answer(&mut tx, job, &payload, MessageStatus::Cancelled, &nothing).await?;
         }
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;
-        next = store::jobs::next_in_session(&mut tx, session).await?;
+        if let Some(session) = job.session_id {
+            next = store::jobs::next_in_session(&mut tx, session).await?;
+        }
     }
     tx.commit().await?;
     ctx.announce(next).await;

@@ -100,7 +100,9 @@ fn instead(ctx: &Context, job: &Job, error: &Error) -> Option<Said> {
     if job.kind != JobKind::Chat || error.code.status() < 500 {
         return None;
     }
-    let payload = payload::read::<ChatPayload>(job).ok().filter(|payload| !payload.again)?;
+    // Who sent all of it itself, for a program to read, is told of the error.
+    let payload = payload::read::<ChatPayload>(job).ok();
+    let payload = payload.filter(|payload| !payload.again && job.session_id.is_some())?;
     let answer = nothing(text.to_owned(), FALLBACK.to_owned());
     let result = reply(job, &payload, &answer);
     Some((payload, answer, result))
@@ -119,6 +121,7 @@ fn nothing(content: String, finish_reason: String) -> Answer {
         tool_calls: Vec::new(),
         cost: None,
         project: None,
+        handed: Vec::new(),
     }
 }
 
@@ -130,7 +133,7 @@ async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said
         give_up(ctx, tx, &Unread { job, user, window, outcome, answer: None }, None).await?;
         return Ok(None);
     }
-    if job.kind != JobKind::Chat {
+    if job.kind != JobKind::Chat || job.session_id.is_none() {
         return Ok(None);
     }
     if let Some((payload, answer, _)) = said {

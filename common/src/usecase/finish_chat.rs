@@ -8,6 +8,7 @@ use crate::{
         ids::{ProjectId, SessionId, UserId},
         job::{Job, JobStatus},
         message::{Details, MessageStatus, Role, Usage, Used},
+        prompt::ToolCall,
     },
     jobs::{
         Ended,
@@ -17,6 +18,7 @@ use crate::{
         self, Tx,
         chats::{self, Answered},
         jobs::{NewJob, Ready},
+        ledger::{AttemptOf, Settled},
         messages::NewMessage,
         usage::Spent,
     },
@@ -39,16 +41,23 @@ pub struct Answer {
     pub cost: Option<f64>,
     /// The session's project.
     pub project: Option<ProjectId>,
+    /// Calls of the client's own functions, for it to make.
+    pub handed: Vec<ToolCall>,
 }
 
-/// The session and owner every chat job has.
+/// The owner every chat job has.
+pub fn owner(job: &Job) -> Result<UserId> {
+    job.user_id.ok_or_else(|| Error::internal("a chat job without user"))
+}
+
+/// And the session of one that is a turn.
 pub fn whose(job: &Job) -> Result<(UserId, SessionId)> {
     job.user_id.zip(job.session_id).ok_or_else(|| Error::internal("a chat job without user or session"))
 }
 
 /// The 200 body of `POST /chat`, which is also the data of `done` and the job's result.
 pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
-    json!({
+    let mut reply = json!({
         "message_id": payload.answer_id,
         "session_id": job.session_id,
         "job_id": job.id,
@@ -60,7 +69,11 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
         "tool_calls": answer.tool_calls,
         "finish_reason": answer.finish_reason,
         "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-    })
+    });
+    if !answer.handed.is_empty() {
+        reply["calls"] = json!(answer.handed);
+    }
+    reply
 }
 
 /// Stores the answer. `None`: this attempt has lost the job, and nothing was stored.
@@ -73,6 +86,13 @@ pub async fn finish_chat(
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     let mut tx = ctx.db.begin().await?;
+    let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
+    let spent = spent(job, payload, answer, &project)?;
+    if job.session_id.is_none() {
+        let Some(settled) = end_request(&mut tx, job, status, &result, spent).await? else { return Ok(None) };
+        tx.commit().await?;
+        return Ok(Some(Ended::new(settled, result)));
+    }
     let message_status = if answer.cancelled { MessageStatus::Cancelled } else { MessageStatus::Complete };
     let details = details(job, answer);
     let message = message(job, payload, message_status, answer, &details)?;
@@ -82,25 +102,14 @@ pub async fn finish_chat(
         let moved = store::branches::keep_variant(&mut tx, user, session, payload.seq + 1).await?;
         store::sessions::count_message(&mut tx, session, -(moved as i64), message.created_at).await?;
     }
-    let (user, _) = whose(job)?;
-    let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
-    let is_counted = !answer.provider.is_empty() && answer.usage.total_tokens > 0;
-    let spent = is_counted.then(|| Spent {
-        user,
-        project: &project,
-        api_key: payload.api_key.as_deref().unwrap_or_default(),
-        provider: &answer.provider,
-        model: &answer.model,
-        kind: job.kind.as_str(),
-        usage: answer.usage,
-        cost: answer.cost,
-        at: clock::now(),
-    });
     let Answered::Stored(settled, next) =
         chats::answer(&mut tx, job, status, &result, message, spent).await?
     else {
         return Ok(None);
     };
+    if payload.request {
+        store::requests::delete(&mut tx, owner(job)?, job.id).await?;
+    }
     // The first answer of a session asks for a title.
     let title = if payload.seq == 1 && !answer.cancelled && !payload.again {
         enqueue_title(ctx, &mut tx, job, payload).await?
@@ -110,6 +119,48 @@ pub async fn finish_chat(
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
     Ok(Some(Ended::new(settled, result)))
+}
+
+/// What the answer used, to be counted with it.
+fn spent<'a>(
+    job: &Job,
+    payload: &'a ChatPayload,
+    answer: &'a Answer,
+    project: &'a str,
+) -> Result<Option<Spent<'a>>> {
+    if answer.provider.is_empty() || answer.usage.total_tokens == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Spent {
+        user: owner(job)?,
+        project,
+        api_key: payload.api_key.as_deref().unwrap_or_default(),
+        provider: &answer.provider,
+        model: &answer.model,
+        kind: job.kind.as_str(),
+        usage: answer.usage,
+        cost: answer.cost,
+        at: clock::now(),
+    }))
+}
+
+/// Ends a job that is no turn of a session: its result is the answer.
+async fn end_request(
+    tx: &mut Tx,
+    job: &Job,
+    status: JobStatus,
+    result: &Value,
+    spent: Option<Spent<'_>>,
+) -> Result<Option<Settled>> {
+    let attempt = AttemptOf::job(job);
+    let settled = store::ledger::settle(tx, attempt, status, Some(result), None, clock::now()).await?;
+    if settled.is_some() {
+        store::requests::answered(tx, owner(job)?, job.id).await?;
+        if let Some(spent) = spent {
+            store::usage::count(tx, spent).await?;
+        }
+    }
+    Ok(settled)
 }
 
 /// What is kept beside an answer.

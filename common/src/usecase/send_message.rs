@@ -9,6 +9,8 @@ use crate::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::{JobStatus, Queue},
+        prompt::Prompted,
+        request::Api,
         session::first_words,
         texts::{MessageText, ModelName},
         user::Scope,
@@ -26,6 +28,7 @@ use crate::{
 use super::{
     choice,
     repeat::{Repeatable, repeated},
+    send_request::storable,
 };
 
 /// What to do with a message for a session that is answering another.
@@ -53,6 +56,8 @@ pub struct NewChat {
     /// Whether others may answer in the named provider's place. `None`: as the project says.
     pub fallback: Option<bool>,
     pub tools: Option<ToolChoice>,
+    /// What the client adds to what the session and the settings say.
+    pub prompted: Option<Prompted>,
     pub on_busy: OnBusy,
     pub repeatable: Option<Repeatable>,
     pub trace: Option<String>,
@@ -68,7 +73,7 @@ pub struct Accepted {
     pub replayed: bool,
     /// And it had failed for a reason that may have passed: it is tried again.
     pub retried: bool,
-    ready: Option<Ready>,
+    pub(super) ready: Option<Ready>,
 }
 
 impl Accepted {
@@ -170,14 +175,36 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         now,
     };
     let ready = accept(&mut tx, question).await?.ok_or_else(|| Error::not_found("session"))?;
+    if let Some(prompted) = &chat.prompted {
+        store::requests::insert(&mut tx, beside(caller.user, job, prompted)?).await?;
+    }
     if let Err(error) = tx.commit().await {
         was_stored(ctx, caller.user, job, error).await?;
     }
+    interrupt(ctx, caller.user, busy).await;
+    Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// Cancels what a message does not wait for.
+async fn interrupt(ctx: &Context, user: UserId, busy: Vec<JobId>) {
     for open in busy {
         // Ended meanwhile: just as well.
-        let _ended = super::cancel_job::cancel_job(ctx, caller.user, open).await;
+        let _ended = super::cancel_job::cancel_job(ctx, user, open).await;
     }
-    Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// What comes beside a turn, as it is stored. It goes when there is an answer, or with the job.
+fn beside(user: UserId, job: JobId, prompted: &Prompted) -> Result<store::requests::NewRequest> {
+    Ok(store::requests::NewRequest {
+        job,
+        user,
+        api: Api::Chat,
+        prompt: storable(prompted)?,
+        body: None,
+        previous: None,
+        created_at: clock::now(),
+        expires_at: None,
+    })
 }
 
 /// What the worker is told. `seq` is taken with the session's row, in the statement that stores it.
@@ -196,6 +223,7 @@ fn payload_of(caller: &Caller, chat: &NewChat, message: MessageId) -> ChatPayloa
         again: false,
         api_key: caller.key().map(|key| key.to_string()),
         without_memory: !caller.may(Scope::Memory),
+        request: chat.prompted.is_some(),
     }
 }
 

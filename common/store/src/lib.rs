@@ -33,6 +33,7 @@ pub mod model_pace;
 pub mod payload;
 pub mod presence;
 pub mod projects;
+pub mod requests;
 pub mod retention;
 pub mod sessions;
 pub mod settings;
@@ -80,6 +81,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,
+    requests::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
     terms::STATEMENTS,

@@ -81,6 +81,9 @@ pub struct ChatPayload {
     /// The request came by a key that may not see memories: what stands in a prompt can be asked for.
     #[serde(default)]
     pub without_memory: bool,
+    /// What is asked, or comes beside the session's turn, stands in `requests`.
+    #[serde(default)]
+    pub request: bool,
 }
 
 impl ChatPayload {

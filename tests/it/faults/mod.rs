@@ -10,6 +10,7 @@ mod memory_worker_dies;
 mod poison;
 mod provider_away;
 mod redis_dies;
+mod responses;
 mod silent_links;
 mod takeover;
 pub mod worker_dies;

@@ -3,6 +3,7 @@
 mod adapters;
 pub mod formats;
 mod router;
+mod wanted;
 
 use futures::StreamExt;
 use rapport_common::{
@@ -43,8 +44,12 @@ pub fn providers(env: &[(&str, &str)]) -> Providers {
 }
 
 pub fn question(stream: bool) -> ChatRequest {
-    let tool =
-        |name: &str, parameters| ToolSpec { name: name.to_owned(), description: "d".to_owned(), parameters };
+    let tool = |name: &str, parameters| ToolSpec {
+        name: name.to_owned(),
+        description: "d".to_owned(),
+        parameters,
+        strict: None,
+    };
     ChatRequest {
         messages: vec![
             ChatMessage::new(Role::System, "Be kind."),

@@ -20,7 +20,7 @@ both_stacks!(everybody_may_what_the_policy_says);
 fn every_route_has_a_policy() {
     let document = &*DOCUMENT;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let short = path.strip_prefix("/api/v1").unwrap();
+        let short = below(path);
         for (method, operation) in item.as_object().unwrap() {
             let stated = rule_of(&method.to_uppercase(), short);
             let stated = stated.unwrap_or_else(|| panic!("{method} {path} is not in the table"));
@@ -37,6 +37,11 @@ fn every_route_has_a_policy() {
     }
 }
 
+/// As the table of routes has it: a path below `/api/v1`, or the whole one of another API.
+fn below(path: &str) -> &str {
+    path.strip_prefix("/api/v1").unwrap_or(path)
+}
+
 /// One of everything a user can have; by the name of the parameter and the beginning of the path.
 async fn everything(user: &User) -> HashMap<&'static str, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -51,7 +56,10 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
         .expect(201);
     let key = user.post("/api-keys", &json!({"name": "k"})).await.expect(201);
     let me = user.get("/users/me").await.expect(200);
+    let v1 = User { base: user.base.replace("/api/v1", "/v1"), ..user.clone() };
+    let response = v1.post("/responses", &json!({"model": "mock", "input": "/echo mine"})).await.expect(200);
     HashMap::from([
+        ("response", text(&response["id"])),
         ("session", text(&chat["session_id"])),
         ("job", text(&chat["job_id"])),
         ("message", text(&chat["message_id"])),
@@ -76,6 +84,7 @@ fn kind_of(path: &str) -> &'static str {
         ("/api-keys", "key"),
         ("/admin/users", "user"),
         ("/users/me/exports", "job"),
+        ("/v1/responses", "response"),
     ] {
         if path.starts_with(start) {
             return kind;
@@ -94,6 +103,7 @@ fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
         .replace("{delivery_id}", "dlv_06dqz6ef8swq1bnx1rc6a2k8t4")
         .replace("{provider}", "openai")
         .replace("{queue}", "background")
+        .replace("{model}", "nothing")
 }
 
 /// A body that a route might take, with the ids of whoever it is about.
@@ -112,6 +122,9 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
     }
     if path == "/memory/link" {
         body["type"] = json!("supports");
+    }
+    if path.starts_with("/v1/") {
+        body["model"] = json!("auto");
     }
     let known = fields(operation);
     if let Some(fields) = body.as_object_mut().filter(|_| !known.is_empty()) {
@@ -168,7 +181,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
     let document = &*DOCUMENT;
     let mut checked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let short = path.strip_prefix("/api/v1").unwrap();
+        let short = below(path);
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let policy = rule_of(method.as_str(), short).unwrap().who;
@@ -179,9 +192,10 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
             let socket = short == "/chat/ws" || short == "/chat/stream" && method == Method::GET;
             let ask = async |user: &User, token: bool| {
                 let url = fill(short, &ids);
+                let mount = if short == path { "" } else { "/api/v1" };
                 let mut request = user
                     .http
-                    .request(method.clone(), format!("{}{url}", user.base))
+                    .request(method.clone(), format!("{}{mount}{url}", app.url(0)))
                     .header("prefer", "wait=0");
                 if token {
                     request = request.bearer_auth(&user.token);
@@ -250,7 +264,8 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
                 }
             }
             // Ids in the body are another's as well.
-            if ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate"].contains(&short)
+            if ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate", "/v1/chat/completions"]
+                .contains(&short)
                 && method == Method::POST
             {
                 assert_eq!(ask(&other, true).await.status, 404, "{name} with another's session");
@@ -262,7 +277,7 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
     let guarded =
         paths.flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (path, method)));
     let guarded = guarded.filter(|(path, method)| {
-        let short = path.strip_prefix("/api/v1").unwrap();
+        let short = below(path);
         !rule_of(&method.to_uppercase(), short).unwrap().who.is_public()
     });
     assert_eq!(checked, guarded.count());
@@ -279,6 +294,7 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
         owner.get(&format!("/projects/{}/provider-keys", ids["project"])).await.expect(200),
         owner.get("/webhooks").await.expect(200),
         owner.get("/users/me").await.expect(200),
+        owner.get(&format!("/jobs/{}", ids["response"].replace("resp_", "job_"))).await.expect(200),
     ])
 }
 

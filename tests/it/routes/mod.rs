@@ -19,6 +19,7 @@ mod idempotency;
 mod limits;
 mod memory;
 mod old_clients;
+pub mod openai;
 mod ownership;
 mod providers;
 mod retention;

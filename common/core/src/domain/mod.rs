@@ -9,6 +9,7 @@ pub mod message;
 pub mod normal;
 pub mod patch;
 pub mod prompt;
+pub mod request;
 pub mod session;
 pub mod texts;
 pub mod user;

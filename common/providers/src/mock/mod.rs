@@ -6,6 +6,7 @@
 mod directives;
 mod memory;
 pub mod plan;
+mod shape;
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,11 @@ use async_stream::try_stream;
 use async_trait::async_trait;
 
 use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders};
-use crate::{domain::message::Usage, telemetry::trace::TraceContext};
+use crate::{
+    domain::message::Usage,
+    telemetry::trace::TraceContext,
+    wanted::{Choice, Wanted},
+};
 use plan::{Plan, plan};
 
 pub struct Mock {
@@ -84,8 +89,12 @@ impl Provider for Mock {
             let detail = format!("there is no model {model:?}: the mock has mock-1");
             return Err(ProviderError::new(NAME, ErrorClass::BadRequest, detail));
         }
+        let wanted = Wanted { provider: NAME, request };
+        shape::check(wanted)?;
         request.meter.hand_over();
-        let Plan { words, delay, fail, calls } = plan(&request.messages, &request.tools, model);
+        let tools = if wanted.choice()? == Some(Choice::None) { &[][..] } else { &request.tools };
+        let planned = shape::shape(wanted, plan(&request.messages, tools, model))?;
+        let Plan { words, delay, fail, calls } = planned;
         if let Some(fail) = fail
             && fail.times.is_none_or(|times| self.calls.before(request.trace.as_deref()) < times)
         {

@@ -102,6 +102,7 @@ impl Database {
             fallback: None,
             api_key: None,
             without_memory: false,
+            request: false,
         };
         let question = Question {
             user: self.user,

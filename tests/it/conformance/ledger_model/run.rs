@@ -269,6 +269,7 @@ impl<'d> Run<'d> {
             tool_calls: Vec::new(),
             cost: None,
             project: None,
+            handed: Vec::new(),
         };
         let payload = payload::read(job).unwrap();
         let stored = finish_chat(&self.db.ctx, job, &payload, &answer).await.unwrap().is_some();

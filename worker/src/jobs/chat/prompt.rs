@@ -10,9 +10,10 @@ use rapport_common::{
         ids::{ProjectId, UserId},
         job::Job,
         message::Turn,
+        prompt::Prompted,
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
-    providers::ChatMessage,
+    providers::{ChatMessage, Options, ToolSpec},
     secret::Secret,
     store::{
         self, branches,
@@ -20,7 +21,7 @@ use rapport_common::{
     },
     tools::Tool,
     usecase::{
-        finish_chat::whose,
+        finish_chat::{owner, whose},
         memory::recall::{Recall, recall},
         projects,
         settings::{self, ChatSettings},
@@ -36,6 +37,9 @@ pub struct Prompt {
     pub messages: Vec<ChatMessage>,
     pub recall: Recall,
     pub tools: Vec<Arc<dyn Tool>>,
+    /// The client's own functions.
+    pub theirs: Vec<ToolSpec>,
+    pub options: Options,
     /// Whether everything it may be sent to is part of this deployment.
     pub inside: bool,
     pub choice: Choice,
@@ -96,6 +100,10 @@ impl Choice {
 }
 
 pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt, Error> {
+    let prompted = prompted(ctx, job, payload).await?;
+    if job.session_id.is_none() {
+        return Ok(as_sent(ctx, payload, prompted));
+    }
     let (user, session) = whose(job)?;
     let mut conn = ctx.db.read().await?;
     let scope =
@@ -133,18 +141,55 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     if !places_memories {
         system.push(&recall.block);
     }
+    // Of a turn that came by /v1 with instructions of its own.
+    system.extend(prompted.messages.iter().map(|message| message.content.as_str()));
     system.retain(|part| !part.is_empty());
     let messages = build_window(ctx, &choice, &system.join("\n\n"), &turns);
     Ok(Prompt {
         messages,
         recall,
         tools,
+        theirs: prompted.tools,
+        options: prompted.options,
         inside,
         choice,
         project: project.map(|project| project.id),
         has_budget,
         own_keys,
     })
+}
+
+/// What the client said itself, if it said more than a message.
+async fn prompted(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompted, Error> {
+    if !payload.request {
+        return Ok(Prompted::default());
+    }
+    let stored = store::requests::prompt(&mut ctx.db.read().await?, owner(job)?, job.id).await?;
+    let stored = stored.ok_or_else(|| Error::internal("what was asked is not there"))?;
+    serde_json::from_value(stored).map_err(Error::internal)
+}
+
+/// All of it is the client's: nothing is added, and nothing is left out.
+fn as_sent(ctx: &Context, payload: &ChatPayload, prompted: Prompted) -> Prompt {
+    let choice = Choice {
+        provider: payload.provider.clone(),
+        fallback: false,
+        model: payload.model.clone(),
+        temperature: payload.temperature,
+        max_tokens: payload.max_tokens,
+    };
+    Prompt {
+        inside: ctx.providers.stays_inside(&choice.provider, false),
+        messages: prompted.messages,
+        recall: Recall::default(),
+        tools: Vec::new(),
+        theirs: prompted.tools,
+        options: prompted.options,
+        choice,
+        project: None,
+        has_budget: true,
+        own_keys: Vec::new(),
+    }
 }
 
 type OfProject = (Option<Project>, Option<Template>, Vec<(String, Secret)>);

@@ -9,13 +9,13 @@ use rapport_common::{
     domain::{ids::ProjectId, job::Job, message::Usage},
     jobs::payload::ChatPayload,
     providers::{
-        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, ProviderError, Role, Said, ToolCall, ToolSpec,
-        Try,
+        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, Options, ProviderError, Role, Said, ToolCall,
+        ToolSpec, Try,
     },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
     tools::Tool,
-    usecase::{budget, finish_chat::whose},
+    usecase::{budget, finish_chat::owner},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -62,6 +62,9 @@ pub struct Rounds<'a> {
     job: &'a Job,
     payload: &'a ChatPayload,
     tools: Vec<Arc<dyn Tool>>,
+    /// The client's own functions, and what else it says of the answer.
+    theirs: Vec<ToolSpec>,
+    options: Options,
     inside: bool,
     choice: Choice,
     pub project: Option<ProjectId>,
@@ -80,6 +83,8 @@ pub struct Rounds<'a> {
     pub finish_reason: &'static str,
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
+    /// Calls of the client's functions: making them is up to it, and the answer ends with them.
+    pub handed: Vec<ToolCall>,
     pub tries: Vec<Try>,
 }
 
@@ -92,12 +97,16 @@ impl<'a> Rounds<'a> {
         signal: StopSignal,
         slot: &'a Slot,
     ) -> Self {
-        let Prompt { messages, tools, inside, choice, project, own_keys, has_budget, .. } = prompt;
+        let Prompt {
+            messages, tools, theirs, options, inside, choice, project, own_keys, has_budget, ..
+        } = prompt;
         Self {
             ctx,
             job,
             payload,
             tools,
+            theirs,
+            options,
             inside,
             messages,
             signal,
@@ -113,13 +122,15 @@ impl<'a> Rounds<'a> {
             in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
+            handed: Vec::new(),
             tries: Vec::new(),
         }
     }
 
     pub async fn run(&mut self, log: &mut AnswerLog<'_>) -> Result<Stopped, Lost> {
         let mut calls = Calls::new(self.ctx, self.job, self.payload.message_id, self.inside);
-        let specs: Vec<ToolSpec> = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        let own = self.tools.iter().map(|tool| tool.spec().clone());
+        let specs: Vec<ToolSpec> = own.chain(self.theirs.iter().cloned()).collect();
         for round in 0..=ROUNDS {
             let may_call = round < ROUNDS && calls.time_left() > Duration::ZERO;
             let request = self.request(if may_call { specs.clone() } else { Vec::new() });
@@ -138,6 +149,10 @@ impl<'a> Rounds<'a> {
             };
             let text = log.text[begins..].to_owned();
             self.finish_reason = said.finish.unwrap_or("stop");
+            if !self.theirs.is_empty() {
+                self.handed = said.calls;
+                return Ok(Stopped::Whole);
+            }
             // A model that calls what it was not offered has its say ended here.
             if said.calls.is_empty() || !may_call {
                 return Ok(Stopped::Whole);
@@ -182,6 +197,8 @@ impl<'a> Rounds<'a> {
             tools,
             temperature: self.choice.temperature,
             max_tokens: self.choice.max_tokens,
+            options: self.options.clone(),
+            needs_tools: !self.theirs.is_empty(),
             own_keys: self.own_keys.clone(),
             stream: true,
             trace: trace.map(|trace| trace.child().to_string()),
@@ -194,7 +211,7 @@ impl<'a> Rounds<'a> {
     }
 
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {
-        let (user, _) = whose(self.job)?;
+        let user = owner(self.job)?;
         let prompt = request.prompt_tokens() as i64;
         let in_vain: i64 = self.in_vain.iter().map(|call| call.usage().total_tokens).sum();
         let used = self.usage.total_tokens + in_vain;

@@ -1,0 +1,20 @@
+//! `/v1`: the APIs that programs speak already, over the same jobs as every chat (docs/openai.md).
+
+mod answer;
+mod body;
+mod completions;
+mod embeddings;
+mod gone;
+mod growing;
+mod messages;
+mod models;
+mod responses;
+mod stream;
+
+pub use completions::{__path_completions, completions};
+pub use embeddings::{__path_embeddings, embeddings};
+pub use models::{__path_list, __path_one, list, one};
+pub use responses::{
+    __path_cancel, __path_create, __path_delete, __path_get, __path_input_items, cancel, create, delete, get,
+    input_items,
+};

@@ -1,0 +1,188 @@
+//! Making a response.
+
+use std::time::Duration;
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::HeaderValue,
+    response::{IntoResponse, Response},
+};
+use futures::{StreamExt, stream::BoxStream};
+use rapport_common::{
+    Error, auth,
+    domain::{
+        event::{Event, EventId},
+        ids::JobId,
+        job::JobStatus,
+        prompt::Prompted,
+        request::Api,
+    },
+    error::{Code, Wrong},
+    follow::{Ear, follow, wait_final},
+    problems::Problems,
+    providers::{ChatMessage, Role},
+    store,
+    usecase::send_request::{Kept, NewRequest, Requested, send_request},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    body::{ResponseBody, Wanted},
+    items::{self, Called},
+    object::Asked,
+    past,
+    stream::{self, Reader},
+    weave::Weave,
+};
+use crate::{
+    content,
+    error::Result,
+    extract::{Caller, Trace, Wide},
+    handlers::chat::{error_of, mark_replayed},
+    state::AppState,
+    v1::{
+        gone::Gone,
+        models::{self, Named},
+    },
+};
+
+/// Longer than any answer takes: OpenAI's clients themselves wait for ten minutes.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Make a response, for OpenAI's clients
+///
+/// A response is a job, and its id the job's. It is stored unless `store` is false. With `background` it goes on by itself:
+/// get it, or stream it with `GET /v1/responses/{id}?stream=true&starting_after=N`, from any process, also after a crash.
+/// docs/openai.md says of each field whether it is used, passed through or refused. Without `background`, the job is
+/// cancelled when its client goes away, unless the request has an `Idempotency-Key`.
+#[utoipa::path(post, path = "/v1/responses", tag = "openai", request_body = ResponseBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
+    responses((status = 200, description = "The response; with `stream`, its events", content(
+                  (ResponseObject = "application/json"), (crate::problem::StreamEvent = "text/event-stream")))))]
+pub async fn create(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    trace: Trace,
+    Wide(body, repeatable): Wide<ResponseBody>,
+) -> Result<Response> {
+    let job = JobId::new();
+    let wanted = body.read(job)?;
+    let slot = if wanted.stream { Some(state.slots.take(caller.user, "sse")?) } else { None };
+    let keeps_on = wanted.background || repeatable.is_some();
+    let (background, shown) = (wanted.background, wanted.shown.clone());
+    let mut request = request(&state, &caller, job, wanted).await?;
+    (request.repeatable, request.trace) = (repeatable, Some(trace.0.to_string()));
+    let one = send_request(&state.ctx, &caller, request).await?;
+    let asked = Asked { job: one.job, created_at: one.created_at, shown };
+    let gone = Gone::watch(&state, &caller, one.job, keeps_on || one.replayed);
+    let mut response = match slot {
+        Some(slot) => {
+            let events = events(&state, &caller, one).await;
+            let reader = Reader { gone: Some(gone), after: None };
+            stream::response(&state, slot, Weave::new(asked, background), events, reader)
+        }
+        None if background => {
+            one.start(&state.ctx).await;
+            let found = store::jobs::get(&mut state.ctx.db.read().await?, caller.user, one.job).await?;
+            let found = found.ok_or_else(|| Error::not_found("response"))?;
+            Answer(asked.of_job(&found)).into_response()
+        }
+        None => Answer(ended(&state, &caller, &asked, one, gone).await?).into_response(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&one.job.to_string()) {
+        response.headers_mut().insert("x-job-id", value);
+    }
+    mark_replayed(&mut response, one.replayed);
+    Ok(response)
+}
+
+/// Reads what comes with the request, and what was said before.
+async fn request(state: &AppState, caller: &auth::Caller, job: JobId, wanted: Wanted) -> Result<NewRequest> {
+    let ctx = &state.ctx;
+    let Named { provider, model } = models::named(ctx, &wanted.model)?;
+    let mut called = Called::new();
+    let mut messages = Vec::new();
+    messages.extend(wanted.instructions.map(|text| ChatMessage::new(Role::System, text)));
+    if let Some(previous) = wanted.previous {
+        messages.extend(past::messages(ctx, caller.user, previous, &mut called).await?);
+    }
+    let mut problems = Problems::default();
+    messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
+    problems.unless(!messages.is_empty(), "input", Wrong::Empty);
+    problems.done()?;
+    let body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
+    Ok(NewRequest {
+        job,
+        api: Api::Responses,
+        provider,
+        model,
+        temperature: wanted.temperature,
+        max_tokens: wanted.max_tokens,
+        prompted: Prompted { messages, tools: wanted.tools, options: wanted.options },
+        kept: wanted.store.then_some(Kept { body, previous: wanted.previous }),
+        repeatable: None,
+        trace: None,
+    })
+}
+
+/// Waits for one that is not in the background.
+async fn ended(
+    state: &AppState,
+    caller: &auth::Caller,
+    asked: &Asked,
+    one: Requested,
+    mut gone: Gone,
+) -> Result<Value> {
+    one.start(&state.ctx).await;
+    let found = wait_final(&state.ctx, caller.user, one.job, PATIENCE).await?;
+    gone.done();
+    let job = found.ok_or_else(|| Error::not_found("response"))?;
+    if !job.status.is_final() {
+        let detail =
+            "The response has not ended yet, and goes on. Get it by its id, or send the request again.";
+        return Err(Error::new(Code::Unavailable, detail).retry_after(1).into());
+    }
+    if job.status == JobStatus::Failed {
+        // As OpenAI does: what failed is the request.
+        return Err(error_of(&job.error.unwrap_or_default()).into());
+    }
+    Ok(asked.of_job(&job))
+}
+
+/// A response, as OpenAI's clients expect it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ResponseObject {
+    #[schema(example = "resp_06dqz6ef8swq1bnx1rc6a2k8t4")]
+    id: String,
+    #[schema(example = "response")]
+    object: String,
+    created_at: i64,
+    /// `queued`, `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`.
+    #[schema(example = "completed")]
+    status: String,
+    model: String,
+    #[schema(value_type = Vec<Object>)]
+    output: Vec<Value>,
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    usage: Option<Value>,
+}
+
+async fn events(state: &AppState, caller: &auth::Caller, one: Requested) -> BoxStream<'static, Event> {
+    let (ctx, user) = (state.ctx.clone(), caller.user);
+    if one.replayed {
+        return shown(caller, follow(ctx, user, one.job, EventId::START).boxed());
+    }
+    let ear = Ear::listen(&ctx, one.job).await;
+    one.start(&ctx).await;
+    shown(caller, ear.follow(ctx, user).boxed())
+}
+
+/// What the caller may see of them.
+fn shown(caller: &auth::Caller, events: BoxStream<'static, Event>) -> BoxStream<'static, Event> {
+    let caller = caller.clone();
+    events.map(move |event| content::event(&caller, event)).boxed()
+}

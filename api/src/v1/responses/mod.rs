@@ -1,0 +1,15 @@
+//! `/v1/responses`: a response is a job, and its id the job's. What is stored of it goes on after its events are gone.
+
+mod body;
+mod create;
+mod items;
+mod object;
+mod past;
+mod stored;
+mod stream;
+mod weave;
+
+pub use create::{__path_create, create};
+pub use stored::{
+    __path_cancel, __path_delete, __path_get, __path_input_items, cancel, delete, get, input_items,
+};

@@ -1,0 +1,125 @@
+//! What clients of `/v1` said themselves, beside the jobs that answer it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional, row, statements};
+use crate::domain::{
+    ids::{JobId, UserId},
+    job::Job,
+    request::Api,
+};
+
+macro_rules! columns {
+    () => {
+        "j.id, j.kind, j.queue, j.user_id, j.session_id, j.payload, j.status, j.attempt, j.max_attempts, j.quarantine, \
+         j.crashes, j.cancel_requested, j.run_at, j.progress, j.result, j.error, j.trace, j.created_at, j.started_at, \
+         j.finished_at"
+    };
+}
+
+statements! {
+    INSERT = "insert into requests (job_id, user_id, api, prompt, body, previous, created_at, expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    PROMPT = "select prompt from requests where job_id = $1 and user_id = $2";
+    ANSWERED = "update requests set prompt = null where job_id = $1 and user_id = $2";
+    DELETE = "delete from requests where job_id = $1 and user_id = $2";
+    /// The stored responses from one back to the first, oldest first; at most $3 of them.
+    CHAIN = "with recursive chain (job_id, previous, depth) as (
+        select job_id, previous, cast(1 as bigint) from requests where job_id = $1 and user_id = $2 and body is not null
+        union all
+        select r.job_id, r.previous, c.depth + 1 from chain c join requests r on r.job_id = c.previous
+        where r.user_id = $2 and r.body is not null and c.depth < $3)
+    select ", columns!(), ", r.body, r.previous from chain c join requests r on r.job_id = c.job_id
+        join jobs j on j.id = c.job_id where r.user_id = $2 order by c.depth desc";
+    DELETE_JOB = "delete from jobs where id = $1 and user_id = $2 and status not in ('queued', 'running')
+        and id in (select job_id from requests where body is not null)";
+    PRUNE = "delete from jobs where status not in ('queued', 'running') and id in
+    (select job_id from requests where expires_at < $1 order by expires_at limit 500)";
+}
+
+pub struct NewRequest {
+    pub job: JobId,
+    pub user: UserId,
+    pub api: Api,
+    pub prompt: Value,
+    pub body: Option<Value>,
+    pub previous: Option<JobId>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Stores what a job is asked, in the transaction that puts the job in.
+pub async fn insert(tx: &mut Tx, request: NewRequest) -> Result<(), sqlx::Error> {
+    let NewRequest { job, user, api, prompt, body, previous, created_at, expires_at } = request;
+    execute!(
+        tx,
+        INSERT,
+        job,
+        user,
+        api,
+        Json(&prompt),
+        body.as_ref().map(Json),
+        previous,
+        created_at,
+        expires_at
+    )
+    .map(drop)
+}
+
+/// A stored response.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub job: Job,
+    pub body: Value,
+    pub previous: Option<JobId>,
+}
+
+row!(Kept: job as flat, body as json, previous);
+
+/// A stored response and those before it, oldest first: `most` at most. Empty: there is no such response.
+pub async fn chain(
+    q: &mut impl Querier,
+    user: UserId,
+    last: JobId,
+    most: i64,
+) -> Result<Vec<Kept>, sqlx::Error> {
+    fetch_all!(Kept, q, CHAIN, last, user, most)
+}
+
+/// One stored response.
+pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option<Kept>, sqlx::Error> {
+    Ok(chain(q, user, id, 1).await?.pop())
+}
+
+/// Deletes a stored response that has ended, with its job. `false`: there is none, or it has not ended.
+pub async fn delete_job(tx: &mut Tx, user: UserId, id: JobId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, DELETE_JOB, id, user)? == 1)
+}
+
+struct Asked {
+    prompt: Option<Value>,
+}
+
+row!(Asked: prompt as optional_json);
+
+/// What a job is asked.
+pub async fn prompt(q: &mut impl Querier, user: UserId, job: JobId) -> Result<Option<Value>, sqlx::Error> {
+    Ok(fetch_optional!(Asked, q, PROMPT, job, user)?.and_then(|row| row.prompt))
+}
+
+/// Forgets what was asked: there is an answer.
+pub async fn answered(tx: &mut Tx, user: UserId, job: JobId) -> Result<(), sqlx::Error> {
+    execute!(tx, ANSWERED, job, user).map(drop)
+}
+
+/// The same for a turn of a session, which keeps what it keeps itself.
+pub async fn delete(tx: &mut Tx, user: UserId, job: JobId) -> Result<(), sqlx::Error> {
+    execute!(tx, DELETE, job, user).map(drop)
+}
+
+/// Deletes jobs of requests that nobody wanted kept, some at a time.
+pub async fn prune(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    execute!(conn, PRUNE, now)
+}

@@ -1,0 +1,150 @@
+//! What callers want beyond the usual, in each provider's words; what one has no words for is refused, and it is not asked.
+
+use rapport_common::providers::{ChatMessage, ChatRequest, ErrorClass, Options, Role};
+use serde_json::{Value, json};
+
+use super::{
+    ask,
+    formats::{ANTHROPIC, Format, GEMINI, GROQ, OPENAI},
+    providers, question,
+};
+use crate::harness::replay::{Replay, Reply};
+
+fn options(value: Value) -> Options {
+    serde_json::from_value(value).unwrap()
+}
+
+/// What a provider was sent, or the class of the refusal.
+async fn sent(format: &'static Format, request: ChatRequest) -> Result<Value, ErrorClass> {
+    let server = Replay::start(move |_, _| Reply::json(200, format.plain)).await;
+    let (url, key) = (
+        format!("AI_SERVICES__{}_BASE_URL", format.variable),
+        format!("AI_SERVICES__{}_API_KEY", format.variable),
+    );
+    let providers = providers(&[(&url, &server.url), (&key, "secret-key")]);
+    let heard = ask(&providers, format.name, request).await;
+    match (heard.error, server.seen().first()) {
+        (None, Some(seen)) => Ok(seen.json()),
+        (Some(error), None) => Err(error),
+        other => panic!("{}: {other:?}", format.name),
+    }
+}
+
+fn with(value: Value) -> ChatRequest {
+    ChatRequest { options: options(value), ..question(false) }
+}
+
+fn all() -> Value {
+    json!({
+        "top_p": 0.5, "frequency_penalty": 0.25, "presence_penalty": -0.25, "stop": ["END"], "seed": 7, "logit_bias": {"5": 1},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+        "tool_choice": {"type": "function", "function": {"name": "current_time"}}, "parallel_tool_calls": false,
+        "reasoning_effort": "low", "verbosity": "low", "user": "u", "safety_identifier": "s", "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h", "service_tier": "flex", "prediction": {"type": "content", "content": "x"},
+    })
+}
+
+#[tokio::test]
+async fn who_speaks_openais_way_gets_all_of_it_under_its_own_names() {
+    for format in [&OPENAI, &GROQ] {
+        let body = sent(format, with(all())).await.unwrap();
+        for (name, value) in all().as_object().unwrap() {
+            assert_eq!(&body[name], value, "{}: {name}", format.name);
+        }
+    }
+    let plain = sent(&OPENAI, question(false)).await.unwrap();
+    assert!(all().as_object().unwrap().keys().all(|name| plain.get(name).is_none()), "{plain}");
+}
+
+#[tokio::test]
+async fn the_others_get_what_they_have_words_for() {
+    let some = json!({
+        "top_p": 0.5, "stop": ["END"], "user": "u", "tool_choice": "required", "parallel_tool_calls": false,
+        "response_format": {"type": "json_object"},
+    });
+    let body = sent(&ANTHROPIC, with(some)).await.unwrap();
+    assert_eq!((&body["top_p"], &body["stop_sequences"]), (&json!(0.5), &json!(["END"])));
+    assert_eq!(body["metadata"]["user_id"], "u");
+    assert_eq!(body["tool_choice"], json!({"type": "any", "disable_parallel_tool_use": true}));
+    assert!(body["system"].as_str().unwrap().contains("one JSON object"), "{body}");
+    let some = json!({
+        "top_p": 0.5, "stop": ["END"], "seed": 7, "frequency_penalty": 0.25, "presence_penalty": -0.25,
+        "tool_choice": {"type": "function", "function": {"name": "current_time"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", "title": "x"}}},
+    });
+    let body = sent(&GEMINI, with(some)).await.unwrap();
+    let config = &body["generationConfig"];
+    for (name, value) in [
+        ("topP", json!(0.5)),
+        ("stopSequences", json!(["END"])),
+        ("seed", json!(7)),
+        ("frequencyPenalty", json!(0.25)),
+        ("presencePenalty", json!(-0.25)),
+        ("responseMimeType", json!("application/json")),
+        ("responseSchema", json!({"type": "object"})),
+    ] {
+        assert_eq!(config[name], value, "{name}");
+    }
+    let calling = &body["toolConfig"]["functionCallingConfig"];
+    assert_eq!(calling, &json!({"mode": "ANY", "allowedFunctionNames": ["current_time"]}));
+}
+
+#[tokio::test]
+async fn what_one_has_no_words_for_is_refused_before_it_is_asked() {
+    let foreign = [
+        (&ANTHROPIC, json!({"seed": 7})),
+        (&ANTHROPIC, json!({"logit_bias": {"5": 1}})),
+        (&ANTHROPIC, json!({"reasoning_effort": "low"})),
+        (&GEMINI, json!({"logit_bias": {"5": 1}})),
+        (&GEMINI, json!({"user": "u"})),
+        (&GEMINI, json!({"parallel_tool_calls": false})),
+    ];
+    for (format, value) in foreign {
+        let told = format!("{}: {value}", format.name);
+        assert_eq!(sent(format, with(value)).await.unwrap_err(), ErrorClass::Unsupported, "{told}");
+    }
+    // Somebody else may have it.
+    let server = Replay::start(|_, _| Reply::json(200, OPENAI.plain)).await;
+    let providers = providers(&[
+        ("AI_SERVICES__ANTHROPIC_API_KEY", "k"),
+        ("AI_SERVICES__OPENAI_API_KEY", "k"),
+        ("AI_SERVICES__OPENAI_BASE_URL", &server.url),
+        ("AI_SERVICES__ORDER", r#"["anthropic", "openai"]"#),
+    ]);
+    let heard = ask(&providers, "auto", with(json!({"seed": 7}))).await;
+    assert_eq!((heard.provider.as_str(), heard.error), ("openai", None), "{heard:?}");
+}
+
+#[tokio::test]
+async fn images_and_recordings_go_to_those_who_take_them() {
+    let with_part = |part: Value| {
+        let mut message = ChatMessage::new(Role::User, "what?");
+        message.parts = Some(vec![json!({"type": "text", "text": "what?"}), part]);
+        ChatRequest { messages: vec![message], tools: Vec::new(), ..question(false) }
+    };
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}});
+    let linked = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
+    let audio = json!({"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}});
+    let body = sent(&OPENAI, with_part(image.clone())).await.unwrap();
+    assert_eq!(body["messages"][0]["content"][1], image);
+    let body = sent(&ANTHROPIC, with_part(image.clone())).await.unwrap();
+    let source = json!({"type": "base64", "media_type": "image/png", "data": "QUJD"});
+    assert_eq!(body["messages"][0]["content"][1], json!({"type": "image", "source": source}));
+    let body = sent(&ANTHROPIC, with_part(linked.clone())).await.unwrap();
+    assert_eq!(body["messages"][0]["content"][1]["source"]["url"], "https://example.com/a.png");
+    let body = sent(&GEMINI, with_part(image)).await.unwrap();
+    assert_eq!(
+        body["contents"][0]["parts"][1]["inlineData"],
+        json!({"mimeType": "image/png", "data": "QUJD"})
+    );
+    let body = sent(&GEMINI, with_part(audio.clone())).await.unwrap();
+    assert_eq!(body["contents"][0]["parts"][1]["inlineData"]["mimeType"], "audio/wav");
+    for (format, part) in [(&ANTHROPIC, audio), (&GEMINI, linked)] {
+        assert_eq!(
+            sent(format, with_part(part)).await.unwrap_err(),
+            ErrorClass::Unsupported,
+            "{}",
+            format.name
+        );
+    }
+}
