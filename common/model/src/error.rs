@@ -14,6 +14,8 @@ pub enum ModelError {
     Unsupported { path: PathBuf, what: String, supported: &'static str },
     #[error("{} is too large: {megabytes} MB, and EMBEDDING__MAX_MODEL_MB allows {allowed}", path.display())]
     TooLarge { path: PathBuf, megabytes: u64, allowed: u64 },
+    #[error("{name} gives numbers that are none: its weights are broken")]
+    NotANumber { name: String },
     #[error("no threads for the model: {0}")]
     NoThreads(io::Error),
 }

@@ -158,12 +158,17 @@ fn check(config: &Config, path: &Path) -> Result<(), ModelError> {
         ("intermediate_size", config.intermediate_size, 32_768),
         ("num_hidden_layers", config.num_hidden_layers, 64),
         ("num_attention_heads", config.num_attention_heads, 128),
-        ("max_position_embeddings", config.max_position_embeddings, 8_192),
         ("type_vocab_size", config.type_vocab_size, 16),
     ] {
         if value == 0 || value > most {
             return fail(format!("{name} {value}, which is not from 1 to {most}"));
         }
+    }
+    if !(8..=8_192).contains(&config.max_position_embeddings) {
+        return fail(format!(
+            "max_position_embeddings {}, which is not from 8 to 8192",
+            config.max_position_embeddings
+        ));
     }
     if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
         return fail(format!(

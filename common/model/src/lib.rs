@@ -91,9 +91,9 @@ impl Model {
         self.max_tokens
     }
 
-    /// Reads the weights, unless they were read before.
+    /// Reads the weights, unless they were read before, and tries them.
     pub fn load(&self) -> Result<(), ModelError> {
-        self.loaded().map(drop)
+        self.embed(&["Does it answer?".to_owned()], Purpose::Question, || true).map(drop)
     }
 
     fn loaded(&self) -> Result<Arc<Bert>, ModelError> {
@@ -114,7 +114,7 @@ impl Model {
         mut between: impl FnMut() -> bool,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let bert = self.loaded()?;
-        let mut vectors = Vec::with_capacity(texts.len());
+        let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(texts.len());
         let mut waiting: Vec<Vec<u32>> = Vec::new();
         let mut tokens = 0;
         for text in texts {
@@ -130,7 +130,11 @@ impl Model {
             waiting.push(next);
         }
         vectors.extend(bert.embed(&waiting));
-        Ok(vectors)
+        if vectors.iter().flatten().all(|number| number.is_finite()) {
+            Ok(vectors)
+        } else {
+            Err(ModelError::NotANumber { name: self.name.clone() })
+        }
     }
 
     fn encode(&self, text: &str, purpose: Purpose) -> Vec<u32> {

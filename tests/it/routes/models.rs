@@ -47,7 +47,10 @@ fn a_model_that_cannot_be_used_is_refused_with_the_reason() {
     let pooling = br#"{"pooling_mode_max_tokens": true}"#;
     let dense = br#"[{"path": "", "type": "a.Transformer"}, {"path": "2_Dense", "type": "a.Dense"}]"#;
     let outside = br#"[{"path": "../elsewhere", "type": "a.Transformer"}]"#;
-    let cases: [(PathBuf, &[&str]); 11] = [
+    // The last tensors' numbers are none.
+    let mut none = weights.clone();
+    none[80_000_000..].fill(0xff);
+    let cases: [(PathBuf, &[&str]); 12] = [
         (PathBuf::from("/none"), &["/none/config.json is missing"]),
         (with("config.json", b"{"), &["config.json is broken"]),
         (
@@ -70,6 +73,7 @@ fn a_model_that_cannot_be_used_is_refused_with_the_reason() {
             with("model.safetensors", &weights[..weights.len() / 2]),
             &["model.safetensors is broken", "outside the file"],
         ),
+        (with("model.safetensors", &none), &["gives numbers that are none"]),
         (with("model.safetensors", b"PK"), &["ends before its table"]),
     ];
     for (folder, words) in cases {
@@ -112,6 +116,8 @@ async fn banner_and_doctor_say_which_embedder_is_in_force_and_how_to_get_a_bette
 struct Hub {
     url: String,
     weights_asked: Arc<AtomicUsize>,
+    /// Where the last request for weights began.
+    from: Arc<AtomicUsize>,
 }
 
 const COMMIT: &str = "c0ffee";
@@ -124,13 +130,14 @@ impl Hub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let weights_asked = Arc::new(AtomicUsize::new(0));
-        let asked = Arc::clone(&weights_asked);
+        let from = Arc::default();
+        let counts = (Arc::clone(&weights_asked), Arc::clone(&from));
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(answer(connection, checksum, Arc::clone(&asked)));
+                tokio::spawn(answer(connection, checksum, counts.clone()));
             }
         });
-        Self { url, weights_asked }
+        Self { url, weights_asked, from }
     }
 }
 
@@ -151,7 +158,11 @@ fn list(checksum: &str) -> String {
     json!({"sha": COMMIT, "siblings": files}).to_string()
 }
 
-async fn answer(mut connection: TcpStream, checksum: &str, asked: Arc<AtomicUsize>) {
+async fn answer(
+    mut connection: TcpStream,
+    checksum: &str,
+    (asked, began): (Arc<AtomicUsize>, Arc<AtomicUsize>),
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(connection.read_u8().await.unwrap());
@@ -174,6 +185,9 @@ async fn answer(mut connection: TcpStream, checksum: &str, asked: Arc<AtomicUsiz
             status = "206 Partial Content";
             more = format!("content-range: bytes {from}-{}/{}\r\n", body.len() - 1, body.len());
             body.drain(..from);
+        }
+        if name == "model.safetensors" {
+            began.store(from.unwrap_or(0), Ordering::SeqCst);
         }
         if name == "model.safetensors" && asked.fetch_add(1, Ordering::SeqCst) == 0 {
             sent = body.len() / 2;
@@ -203,7 +217,8 @@ async fn a_model_is_pulled_goes_on_after_a_break_and_is_not_pulled_twice() {
     let text = said(&first);
     assert!(first.status.success(), "{text}");
     assert!(text.contains("EMBEDDING__MODEL_DIR=") && text.contains("384 dimensions"), "{text}");
-    assert_eq!(hub.weights_asked.load(Ordering::SeqCst), 2, "the second time from where it broke off");
+    assert_eq!(hub.weights_asked.load(Ordering::SeqCst), 2);
+    assert!(hub.from.load(Ordering::SeqCst) > 1_000_000, "the second time from where it broke off");
     let mut names: Vec<_> = std::fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(

@@ -113,6 +113,8 @@ impl Tokenizer {
         }
         numbers.truncate(full);
         numbers.extend_from_slice(&self.behind);
+        // Where there are more marks than room.
+        numbers.truncate(most);
         numbers
     }
 }
