@@ -54,6 +54,8 @@ enum Command {
     Admin(commands::admin::Arguments),
     /// Show what is configured, without secrets, and try each dependency. Changes nothing.
     Doctor,
+    /// Fetch models that run in this process.
+    Model(commands::model::Arguments),
     /// Rebuild the vector index from the database.
     Reindex(commands::reindex::Arguments),
     /// Serve the mock model over HTTP, in OpenAI's form, with faults on demand.
@@ -100,6 +102,10 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Doctor => {
             return commands::doctor::run(configured(Env::from_process(), flags, settings::inspect)?).await;
         }
+        Command::Model(arguments) => {
+            let settings = configured(Env::from_process(), flags, settings::inspect)?;
+            return commands::model::run(&settings, arguments).await;
+        }
         other => other,
     };
     let settings = configured(Env::from_process(), flags, settings::load)?;
@@ -116,7 +122,11 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Admin(arguments) => commands::admin::run(settings, arguments).await,
         Command::Migrate => commands::migrate::run(settings).await,
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
-        Command::Completions { .. } | Command::Doctor | Command::MockProvider(_) | Command::Openapi => Ok(()),
+        Command::Completions { .. }
+        | Command::Doctor
+        | Command::MockProvider(_)
+        | Command::Model(_)
+        | Command::Openapi => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod chat;
 mod cluster;
+mod embedding;
 mod memory;
 mod providers;
 mod queue;
@@ -37,6 +38,8 @@ enum What {
     Streams(streams::Arguments),
     /// What memory search finds, and how fast.
     Memory(memory::Arguments),
+    /// The model in the process: milliseconds a question, texts a second, memory.
+    Embedding(embedding::Arguments),
     /// What adapter and router add to a plain stream.
     Providers(providers::Arguments),
     /// Start-up time and idle memory.
@@ -73,6 +76,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         What::Queue(arguments) => queue::run(arguments, &mut report).await?,
         What::Streams(arguments) => streams::run(arguments, &mut report).await?,
         What::Memory(arguments) => memory::run(arguments, &mut report).await?,
+        What::Embedding(arguments) => embedding::run(arguments, &mut report).await?,
         What::Providers(arguments) => providers::run(arguments, &mut report).await?,
         What::Start(arguments) => start::run(arguments, &mut report).await?,
     }

@@ -3,8 +3,8 @@
 //! Nothing here knows which stack it runs on. A *port* (`wire`, `events`, `limits`, `store::Db`) has an embedded
 //! and a production adapter; `wiring` alone chooses between them.
 //!
-//! The crates below stand in layers, and a lower one does not know those above: `core`; `rules` and `redis`; `store` and
-//! `providers`; `queue` and `vectors`; this one.
+//! The crates below stand in layers, and a lower one does not know those above: `core` and `model`; `rules` and `redis`; `store`
+//! and `providers`; `queue` and `vectors`; this one.
 
 pub mod auth;
 pub mod context;

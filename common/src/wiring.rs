@@ -120,10 +120,13 @@ pub async fn check_schema(db: &Db) -> Result<(), String> {
 }
 
 pub fn context(settings: Settings, db: Db) -> Result<Context, String> {
-    context_of(settings, db, None)
+    let context = context_of(settings, db, None)?;
+    context.embedder.load().map_err(|error| error.to_string())?;
+    Ok(context)
 }
 
-/// For a process that runs one job: what its worker keeps in memory is reached by `pipe`.
+/// For a process that runs one job: what its worker keeps in memory is reached by `pipe`, and a model's weights are read only
+/// if the job embeds.
 pub fn isolated_context(settings: Settings, db: Db, pipe: Pipe) -> Result<Context, String> {
     context_of(settings, db, Some(pipe))
 }
@@ -150,7 +153,7 @@ fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context,
     };
     let providers =
         Providers::from_settings(&settings.ai, link).map_err(|error| format!("the HTTP client: {error}"))?;
-    let embedder = Embedder::from_settings(&settings).map_err(|error| format!("the HTTP client: {error}"))?;
+    let embedder = Embedder::from_settings(&settings).map_err(|error| error.to_string())?;
     let vectors: Arc<dyn VectorIndex> = match &settings.qdrant {
         Some(at) => {
             let qdrant = Qdrant::new(at, &embedder.model(), embedder.dimensions());

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod isolated_job;
 pub mod migrate;
 pub mod mock_provider;
+pub mod model;
 pub mod password;
 pub mod reindex;
 pub mod serve;

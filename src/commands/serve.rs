@@ -10,6 +10,7 @@ use rapport_common::{
     secret::redact_url,
     settings::Settings,
     store::{self, Conn},
+    usecase::memory::embed,
     wiring,
 };
 use rapport_worker::Options;
@@ -27,10 +28,11 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let db = wiring::database(&settings).await?;
     wiring::wait_for_database(&db).await?;
     wiring::migrate(&db).await?;
-    let banner = banner(&settings, address);
     let ctx = wiring::context(settings, db)?;
+    let banner = banner(&ctx, address);
     presence::start(ctx.db.clone(), "serve");
     take_over(&ctx).await?;
+    embed::tell_of_other_models(&ctx).await;
     let stopping = commands::stop_signal(ctx.settings.shutdown_grace, ctx.stopping.clone())?;
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let workers = rapport_worker::run(
@@ -102,7 +104,8 @@ fn lock(settings: &Settings) -> Result<Option<File>, String> {
     }
 }
 
-fn banner(settings: &Settings, address: SocketAddr) -> String {
+fn banner(ctx: &Context, address: SocketAddr) -> String {
+    let settings = &ctx.settings;
     let url = commands::reachable(address);
     let everywhere =
         if address.ip().is_unspecified() { " and on every other address of this machine" } else { "" };
@@ -125,6 +128,7 @@ fn banner(settings: &Settings, address: SocketAddr) -> String {
   database    {database}
   queue       {redis}
   provider    {provider}
+  embeddings  {embeddings}
   mail        {mail}
   reference   {url}/docs/
 
@@ -137,6 +141,7 @@ curl -s {url}/api/v1/chat -H "authorization: Bearer $TOKEN" -H 'content-type: ap
 "#,
         version = env!("CARGO_PKG_VERSION"),
         data = settings.data_dir.display(),
+        embeddings = ctx.embedder.describe(),
         mail = match &settings.email.smtp_server {
             Some(server) => format!("SMTP, {server}"),
             None => format!("files in {}", settings.data_dir.join("outbox").display()),

@@ -1,6 +1,6 @@
 //! A worker alone.
 
-use rapport_common::{domain::job::Queue, presence, settings::Settings, wiring};
+use rapport_common::{domain::job::Queue, presence, settings::Settings, usecase::memory::embed, wiring};
 use rapport_worker::Options;
 
 use crate::commands;
@@ -33,6 +33,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     wiring::check_schema(&db).await?;
     let ctx = wiring::context(settings, db)?;
     presence::start(ctx.db.clone(), "worker");
+    embed::tell_of_other_models(&ctx).await;
     let stopping = commands::stop_signal(ctx.settings.shutdown_grace, ctx.stopping.clone())?;
     // A worker has no API; Prometheus and probes still want to look at it.
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;

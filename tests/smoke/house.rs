@@ -9,12 +9,13 @@ use std::{
 };
 
 /// Each crate and those of ours that it may know. The compiler holds the manifests to it, this the list.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("common/core", &[]),
+    ("common/model", &[]),
     ("common/redis", &[]),
     ("common/rules", &["core"]),
     ("common/store", &["core", "rules"]),
-    ("common/providers", &["core", "redis", "rules"]),
+    ("common/providers", &["core", "model", "redis", "rules"]),
     ("common/queue", &["core", "redis", "store"]),
     ("common/vectors", &["core", "rules", "store"]),
     ("common", &["core", "redis", "rules", "store", "providers", "queue", "vectors"]),

@@ -17,7 +17,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Arguments {
     /// LoCoMo in its plain form: recall of each question's evidence among the first k past turns. The vectors are those
-    /// of AI_SERVICES__EMBEDDING_*.
+    /// of AI_SERVICES__EMBEDDING_*, or of EMBEDDING__MODEL_DIR.
     file: Option<PathBuf>,
     /// Facts that change: is the current value first, is the value as of then?
     #[arg(long)]
@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Time to the first token with and without memory, of so many chats.
     #[arg(long)]
     chats: Option<usize>,
+    /// Time to the first token while so many texts of another user are embedded.
+    #[arg(long)]
+    backfill: Option<usize>,
 }
 
 pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
@@ -61,6 +64,9 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     }
     if let Some(chats) = arguments.chats {
         speed::first_token(&cluster, chats, report).await?;
+    }
+    if let Some(texts) = arguments.backfill {
+        speed::backfill(&cluster, texts, report).await?;
     }
     Ok(())
 }

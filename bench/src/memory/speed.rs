@@ -245,24 +245,7 @@ pub async fn first_token(cluster: &Cluster, chats: usize, report: &mut Report) -
     let (mut with, mut without) = (Latencies::new()?, Latencies::new()?);
     for number in 0..chats * 2 {
         let memory = number % 2 == 0;
-        let message =
-            format!("Tell me about {} in {}?", THINGS[number % THINGS.len()], PLACES[number % PLACES.len()]);
-        let body = json!({"message": message, "enable_memory": memory});
-        let started = Instant::now();
-        let request = client.post(format!("{}/chat/stream", user.base)).bearer_auth(&user.token).json(&body);
-        let answer = request.send().await.map_err(|error| error.to_string())?;
-        let mut bytes = answer.bytes_stream();
-        let mut seen = String::new();
-        while let Some(chunk) = bytes.next().await {
-            seen.push_str(&String::from_utf8_lossy(&chunk.map_err(|error| error.to_string())?));
-            if seen.contains("event: token") {
-                break;
-            }
-        }
-        if memory && !seen.contains("event: memory") {
-            return Err(format!("no memory for {message}"));
-        }
-        let took = started.elapsed();
+        let took = until_first_token(user, number, memory).await?;
         if number >= 20 {
             if memory { with.add(took) } else { without.add(took) }
         }
@@ -270,4 +253,49 @@ pub async fn first_token(cluster: &Cluster, chats: usize, report: &mut Report) -
     report.latencies("first token with memory (1,000 memories)", &with)?;
     report.latencies("first token without", &without)?;
     report.number("memory adds, p50", with.ms(0.5) - without.ms(0.5), "ms")
+}
+
+/// How long one chat, of so many different ones, takes to its first token.
+async fn until_first_token(user: &Account<'_>, number: usize, memory: bool) -> Result<Duration, String> {
+    let message =
+        format!("Tell me about {} in {}?", THINGS[number % THINGS.len()], PLACES[number % PLACES.len()]);
+    let body = json!({"message": message, "enable_memory": memory});
+    let started = Instant::now();
+    let request = user.client.post(format!("{}/chat/stream", user.base)).bearer_auth(&user.token).json(&body);
+    let answer = request.send().await.map_err(|error| error.to_string())?;
+    let mut bytes = answer.bytes_stream();
+    let mut seen = String::new();
+    while let Some(chunk) = bytes.next().await {
+        seen.push_str(&String::from_utf8_lossy(&chunk.map_err(|error| error.to_string())?));
+        if seen.contains("event: token") {
+            break;
+        }
+    }
+    if memory && !seen.contains("event: memory") {
+        return Err(format!("no memory for {message}"));
+    }
+    Ok(started.elapsed())
+}
+
+/// Chats with memory while another user's texts, so many, wait for their vectors and get them.
+pub async fn backfill(cluster: &Cluster, texts: usize, report: &mut Report) -> Result<(), String> {
+    const CHATS: usize = 200;
+    let client = cluster::client()?;
+    let users = accounts(cluster, &client, 2).await?;
+    let (user, other) = (&users[0], &users[1]);
+    fill(user, 0, 1_000).await?;
+    user.until_embedded(1_000).await?;
+    let (mut quiet, mut busy) = (Latencies::new()?, Latencies::new()?);
+    for number in 0..CHATS {
+        quiet.add(until_first_token(user, number, true).await?);
+    }
+    fill(other, 0, texts).await?;
+    for number in 0..CHATS {
+        busy.add(until_first_token(user, number + CHATS, true).await?);
+    }
+    if other.embedded().await? >= texts as u64 {
+        return Err("the backfill was over before the chats were: give it more texts".to_owned());
+    }
+    report.latencies("first token, quiet", &quiet)?;
+    report.latencies("first token while a backfill embeds", &busy)
 }

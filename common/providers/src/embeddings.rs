@@ -1,4 +1,4 @@
-//! Texts to vectors: the built-in embedder, or any OpenAI-compatible endpoint.
+//! Texts to vectors: the built-in embedder, a model in the process, or any OpenAI-compatible endpoint.
 
 use std::{
     collections::HashMap,
@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rapport_model::{Model, ModelError, Pool, Purpose};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -27,18 +28,55 @@ pub struct Embedder {
 
 enum Backend {
     Local,
+    Model(Pool),
     Http { pool: http::Pool, settings: settings::Embedding },
 }
 
+/// Why there is no embedder of the kind that is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("the HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("EMBEDDING__MODEL_DIR: {0}")]
+    Model(#[from] ModelError),
+}
+
 impl Embedder {
-    pub fn from_settings(settings: &settings::Settings) -> Result<Self, reqwest::Error> {
+    /// A model's folder is read and checked, its weights are not: they come with the first text, or by [`Embedder::load`].
+    pub fn from_settings(settings: &settings::Settings) -> Result<Self, SetupError> {
         let embedding = settings.embedding.clone();
-        let backend = if embedding.provider == "local" {
-            Backend::Local
-        } else {
-            Backend::Http { pool: http::Pool::new(&settings.ai)?, settings: embedding }
+        let backend = match (embedding.provider.as_str(), &embedding.model_dir) {
+            ("local", _) => Backend::Local,
+            ("model", Some(folder)) => {
+                let model = Model::open(folder, embedding.model_max_bytes)?;
+                Backend::Model(Pool::start(model, embedding.threads)?)
+            }
+            _ => Backend::Http { pool: http::Pool::new(&settings.ai)?, settings: embedding },
         };
         Ok(Self { backend: Arc::new(backend), queries: Arc::default() })
+    }
+
+    /// Has all that it needs in memory, so that a broken model shows at the start, and no question waits for it.
+    pub fn load(&self) -> Result<(), SetupError> {
+        match &*self.backend {
+            Backend::Model(pool) => Ok(pool.model().load()?),
+            Backend::Local | Backend::Http { .. } => Ok(()),
+        }
+    }
+
+    /// For people: which embedder this is, and how to get a better one.
+    pub fn describe(&self) -> String {
+        match &*self.backend {
+            Backend::Local => {
+                "built in, by words only (by meaning: rapport model pull all-MiniLM-L6-v2)".to_owned()
+            }
+            Backend::Model(pool) => {
+                let model = pool.model();
+                let (name, dimensions, tokens) = (model.name(), model.dimensions(), model.max_tokens());
+                format!("{name} in this process, {dimensions} dimensions, texts of up to {tokens} tokens")
+            }
+            Backend::Http { settings, .. } => format!("{} over HTTP", settings.model),
+        }
     }
 
     /// The built-in one.
@@ -50,6 +88,7 @@ impl Embedder {
     pub fn model(&self) -> String {
         match &*self.backend {
             Backend::Local => format!("{}:{}", builtin_embedder::MODEL, builtin_embedder::DIMENSIONS),
+            Backend::Model(pool) => format!("{}:{}", pool.model().name(), pool.model().dimensions()),
             Backend::Http { settings, .. } => format!("{}:{}", settings.model, settings.dimensions),
         }
     }
@@ -57,10 +96,12 @@ impl Embedder {
     pub fn dimensions(&self) -> usize {
         match &*self.backend {
             Backend::Local => builtin_embedder::DIMENSIONS,
+            Backend::Model(pool) => pool.model().dimensions(),
             Backend::Http { settings, .. } => settings.dimensions,
         }
     }
 
+    /// Whether it is the built-in one.
     pub fn is_local(&self) -> bool {
         matches!(&*self.backend, Backend::Local)
     }
@@ -82,6 +123,7 @@ impl Embedder {
     pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
         match &*self.backend {
             Backend::Local => Ok(texts.iter().map(|text| builtin_embedder::embed(text)).collect()),
+            Backend::Model(pool) => computed(pool, texts.to_vec(), Purpose::Text).await,
             Backend::Http { pool, settings } => {
                 let mut all = Vec::with_capacity(texts.len());
                 for batch in texts.chunks(BATCH) {
@@ -101,7 +143,12 @@ impl Embedder {
         if let Some(found) = self.queries.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
             return Ok(Arc::clone(found));
         }
-        let one = self.embed(&[text.to_owned()]).await?.pop().unwrap_or_default();
+        let texts = vec![text.to_owned()];
+        let mut vectors = match &*self.backend {
+            Backend::Model(pool) => computed(pool, texts, Purpose::Question).await?,
+            Backend::Local | Backend::Http { .. } => self.embed(&texts).await?,
+        };
+        let one = vectors.pop().unwrap_or_default();
         let vector: Arc<[f32]> = one.into();
         let mut queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
         if queries.len() >= QUERIES {
@@ -110,6 +157,13 @@ impl Embedder {
         queries.insert(text.to_owned(), Arc::clone(&vector));
         Ok(vector)
     }
+}
+
+const NAME: &str = "embedding";
+
+async fn computed(pool: &Pool, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Vec<f32>>, ProviderError> {
+    let vectors = pool.embed(texts, purpose).await;
+    vectors.map_err(|error| ProviderError::new(NAME, ErrorClass::Unavailable, error.to_string()))
 }
 
 #[derive(Deserialize)]
@@ -128,7 +182,6 @@ async fn call(
     settings: &settings::Embedding,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, ProviderError> {
-    const NAME: &str = "embedding";
     let clipped = |text: &String| -> String {
         let text: String = text.chars().take(CHARS).collect();
         if text.trim().is_empty() { "-".to_owned() } else { text }

@@ -18,6 +18,7 @@ pub mod error;
 pub mod gemini;
 pub mod health;
 pub mod http;
+pub mod hub;
 pub mod meter;
 pub mod mock;
 pub mod models;

@@ -27,6 +27,8 @@ macro_rules! texts_of {
             pub(super) COUNT = "select count(*) from ", $vectors, " where model = $1";
             pub(super) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
             pub(super) PRESENT = "select doc_id from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
+            pub(super) EDGES = "select model from (select model from ", $vectors, " order by doc_id limit 1) first
+                union select model from (select model from ", $vectors, " order by doc_id desc limit 1) last";
             pub(super) OLD_MODEL = "update ", $docs, " set embedded = $1 where embedded and id in (select doc_id from ", $vectors, " where model <> $2)";
         }
     };
@@ -309,6 +311,17 @@ pub async fn deletions(q: &mut impl Querier, limit: i64) -> Result<Vec<(Uuid, St
 
 pub async fn forget_deletion(conn: &mut Conn, doc: Uuid, model: &str) -> Result<(), sqlx::Error> {
     execute!(conn, FORGET_DELETION, doc, model).map(drop)
+}
+
+/// The models of the oldest and the newest vectors: a change of the model shows there, and nothing is counted.
+pub async fn models_at_the_edges(q: &mut impl Querier) -> Result<Vec<String>, sqlx::Error> {
+    let mut models: Vec<String> = Vec::new();
+    for corpus in Corpus::ALL {
+        models.extend(fetch_all!((String,), q, of!(corpus, EDGES))?.into_iter().map(|row| row.0));
+    }
+    models.sort_unstable();
+    models.dedup();
+    Ok(models)
 }
 
 /// Has everything embedded again whose vector is of another model than this.

@@ -1,6 +1,6 @@
 //! What is configured, for an operator to read: a line each, nothing that is not set, no secret.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, path::Path, time::Duration};
 
 use rapport_common::{
     secret::redact_url,
@@ -139,7 +139,14 @@ fn memory(sheet: &mut Sheet, settings: &Settings) {
     sheet.line(
         "embeddings",
         match embedding.provider.as_str() {
-            "local" => "built in (lexical, no network)".to_owned(),
+            "local" => {
+                "built in, by words only; by meaning: `rapport model pull all-MiniLM-L6-v2`".to_owned()
+            }
+            "model" => format!(
+                "a model in this process, {}, on {} threads for many texts and one for questions",
+                embedding.model_dir.as_deref().unwrap_or(Path::new("")).display(),
+                embedding.threads
+            ),
             _ => {
                 let at = redact_url(&embedding.base_url);
                 format!("{} of {} dimensions at {at}", embedding.model, embedding.dimensions)

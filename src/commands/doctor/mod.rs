@@ -3,7 +3,10 @@
 mod clocks;
 mod configured;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use rapport_common::{
     embeddings::Embedder,
@@ -42,8 +45,10 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if let Some(at) = &settings.qdrant {
         report("qdrant", qdrant(&settings, at).await)?;
     }
-    if settings.embedding.provider != "local" {
-        report("embedding", provider(&settings, &settings.embedding.base_url).await)?;
+    match settings.embedding.provider.as_str() {
+        "local" => {}
+        "model" => report("embedding", model(&settings).await)?,
+        _ => report("embedding", provider(&settings, &settings.embedding.base_url).await)?,
     }
     for endpoint in settings.ai.configured() {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
@@ -117,6 +122,16 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(count)) => Ok(format!("answers, and holds {count} points of {}", embedder.model())),
     }
+}
+
+/// The whole model is read, and asked something.
+async fn model(settings: &Settings) -> Result<String, String> {
+    let embedder = Embedder::from_settings(settings).map_err(|error| error.to_string())?;
+    embedder.load().map_err(|error| error.to_string())?;
+    let asked = Instant::now();
+    embedder.query("Does it answer?").await.map_err(|error| error.message)?;
+    let millis = asked.elapsed().as_secs_f64() * 1_000.0;
+    Ok(format!("{}, answers in {millis:.1} ms", embedder.describe()))
 }
 
 async fn provider(settings: &Settings, base_url: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod left;
 pub mod mail;
 pub mod memory;
+pub mod minilm;
 pub mod process;
 pub mod proxy;
 pub mod python;

@@ -2,6 +2,7 @@
 
 mod adapters;
 pub mod formats;
+mod in_process;
 mod router;
 mod wanted;
 

@@ -18,6 +18,7 @@ mod guessing;
 mod idempotency;
 mod limits;
 mod memory;
+mod models;
 mod old_clients;
 pub mod openai;
 mod ownership;

@@ -1,6 +1,6 @@
 //! How memories are learned and found: who reads, what embeds, where vectors are.
 
-use std::time::Duration;
+use std::{path::PathBuf, thread, time::Duration};
 
 use chrono::TimeDelta;
 
@@ -29,8 +29,16 @@ pub struct Memory {
 
 #[derive(Debug, Clone)]
 pub struct Embedding {
-    /// `local` or `openai` (any endpoint of its form).
+    /// `local`, `model` (in this process) or `openai` (any endpoint of its form).
     pub provider: String,
+    /// Of a sentence-transformers model.
+    pub model_dir: Option<PathBuf>,
+    /// A larger model is refused.
+    pub model_max_bytes: u64,
+    /// Threads that embed many texts; questions have one besides.
+    pub threads: usize,
+    /// Where models are fetched from: Hugging Face, or what has its paths.
+    pub mirror: String,
     pub base_url: String,
     pub api_key: Option<Secret>,
     pub model: String,
@@ -67,19 +75,41 @@ pub fn embedding(env: &mut Env) -> Embedding {
         env.optional("AI_SERVICES__EMBEDDING_BASE_URL"),
         env.optional("AI_SERVICES__EMBEDDING_API_KEY").map(Secret::new),
     );
-    let default = if base_url.is_some() || api_key.is_some() { "openai" } else { "local" };
+    let model_dir = env.optional("EMBEDDING__MODEL_DIR").map(PathBuf::from);
+    let default = match (&model_dir, base_url.is_some() || api_key.is_some()) {
+        (Some(_), _) => "model",
+        (None, true) => "openai",
+        (None, false) => "local",
+    };
     let provider = env.text("AI_SERVICES__EMBEDDING_PROVIDER", default);
-    if !["local", "openai"].contains(&provider.as_str()) {
-        env.problem("AI_SERVICES__EMBEDDING_PROVIDER must be local or openai (any endpoint of that form)");
+    match (provider.as_str(), &model_dir) {
+        ("model", None) => {
+            env.problem("AI_SERVICES__EMBEDDING_PROVIDER=model needs EMBEDDING__MODEL_DIR, a model's folder");
+        }
+        ("local" | "openai", Some(_)) => {
+            env.warn("EMBEDDING__MODEL_DIR is ignored: AI_SERVICES__EMBEDDING_PROVIDER names another");
+        }
+        ("local" | "openai" | "model", _) => {}
+        _ => env.problem(
+            "AI_SERVICES__EMBEDDING_PROVIDER must be local, model or openai (any endpoint of that form)",
+        ),
     }
-    let base_url =
-        base_url.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()).trim_end_matches('/').to_owned();
-    if !(base_url.starts_with("http://") || base_url.starts_with("https://")) {
-        env.problem("AI_SERVICES__EMBEDDING_BASE_URL must begin with http:// or https://");
-    }
+    let url = |env: &mut Env, name: &str, url: Option<String>, default: &str| {
+        let url = url.unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned();
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            env.problem(&format!("{name} must begin with http:// or https://"));
+        }
+        url
+    };
+    let half = thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let mirror = env.optional("EMBEDDING__MIRROR");
     Embedding {
         provider,
-        base_url,
+        model_dir,
+        model_max_bytes: env.number("EMBEDDING__MAX_MODEL_MB", 512, 1..=16_384) * 1_048_576,
+        threads: env.number("EMBEDDING__THREADS", half as u64, 1..=256) as usize,
+        mirror: url(env, "EMBEDDING__MIRROR", mirror, "https://huggingface.co"),
+        base_url: url(env, "AI_SERVICES__EMBEDDING_BASE_URL", base_url, "https://api.openai.com/v1"),
         api_key,
         model: env.text("AI_SERVICES__EMBEDDING_MODEL", "text-embedding-3-small"),
         dimensions: env.number("AI_SERVICES__EMBEDDING_DIMENSIONS", 1_536, 8..=8_192) as usize,

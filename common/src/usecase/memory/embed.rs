@@ -187,6 +187,15 @@ pub async fn reconcile(ctx: &Context) -> Result<u64> {
     Ok(wrong)
 }
 
+/// Says at the start when there are vectors of another model than the one in force: they are not compared with questions.
+pub async fn tell_of_other_models(ctx: &Context) {
+    let look = async || vectors::models_at_the_edges(&mut ctx.db.read().await?).await;
+    let (Ok(models), model) = (look().await, ctx.embedder.model()) else { return };
+    for other in models.iter().filter(|other| **other != model) {
+        tracing::warn!(%other, %model, "texts have vectors of another model, and are found by their words alone: run `rapport reindex --reembed`");
+    }
+}
+
 /// Puts in a job for each user with something to embed or to index. For the sweep.
 pub async fn schedule(ctx: &Context) -> Result<()> {
     let users = vectors::users_to_embed(&mut ctx.db.read().await?, ctx.vectors.is_outside()).await?;

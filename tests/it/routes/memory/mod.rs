@@ -7,6 +7,7 @@ mod extraction;
 mod graph;
 mod injection;
 mod matrix;
+mod meaning;
 mod search;
 mod sharing;
 mod tour;
