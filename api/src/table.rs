@@ -207,6 +207,8 @@ pub fn v1() -> Table {
         .at(User(Scope::Chat), Read, routes!(v1::one))
         .at(User(Scope::Chat), Chat, routes!(v1::completions))
         .at(User(Scope::Chat), Read, routes!(v1::embeddings))
+        .at(User(Scope::Chat), Chat, routes!(v1::messages))
+        .at(User(Scope::Chat), Read, routes!(v1::count_tokens))
         .at(User(Scope::Chat), Chat, routes!(v1::create))
         .at(User(Scope::Chat), Read, routes!(v1::get, v1::delete))
         .at(User(Scope::Chat), Read, routes!(v1::cancel))
