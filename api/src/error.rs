@@ -46,7 +46,11 @@ pub fn render(response: Response, request_id: &str, path: &str) -> Response {
     let is_v1 = v1_error::is_below(path);
     let mut problem = if is_v1 {
         let status = StatusCode::from_u16(v1_error::status(&error)).unwrap_or_default();
-        (status, Json(v1_error::body(&error, Some(request_id)))).into_response()
+        let body = match v1_error::is_anthropics(path) {
+            true => v1_error::anthropic(&error, Some(request_id)),
+            false => v1_error::body(&error, Some(request_id)),
+        };
+        (status, Json(body)).into_response()
     } else {
         (response.status(), Json(error.problem(Some(request_id)))).into_response()
     };

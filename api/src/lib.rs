@@ -7,6 +7,7 @@ mod examples;
 mod extract;
 mod handlers;
 mod layers;
+mod mcp;
 mod openapi;
 mod page;
 pub mod policy;

@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use crate::{policy::Stated, problem::Problem};
+use crate::{policy::Stated, problem::Problem, v1_error};
 
 /// The groups of routes, in the order a newcomer needs them.
 const TAGS: [(&str, &str); 17] = [
@@ -25,7 +25,7 @@ const TAGS: [(&str, &str); 17] = [
     ("memory graph", "Links between memories."),
     ("memory analytics", "Your memory in figures."),
     ("memory transfer", "Memories as files."),
-    ("openai", "What OpenAI's clients speak, below /v1 (docs/openai.md)."),
+    ("openai", "What OpenAI's and Anthropic's clients speak, below /v1 (docs/openai.md, docs/anthropic.md)."),
     ("conversations", "A simple view of sessions, for small clients."),
     ("projects", "Chats with a system prompt, a default model, keys and a budget of their own."),
     ("settings", "Your defaults for chats and memory."),
@@ -36,10 +36,11 @@ const TAGS: [(&str, &str); 17] = [
     ("admin", "For admins: accounts, queues, failed jobs, providers, the audit log."),
 ];
 
-fn problem(description: &str, is_v1: bool) -> RefOr<utoipa::openapi::Response> {
-    let (schema, kind) = match is_v1 {
-        true => ("OpenAiError", "application/json"),
-        false => ("Problem", "application/problem+json"),
+fn problem(description: &str, path: &str) -> RefOr<utoipa::openapi::Response> {
+    let (schema, kind) = match path {
+        path if v1_error::is_anthropics(path) => ("AnthropicError", "application/json"),
+        path if v1_error::is_below(path) => ("OpenAiError", "application/json"),
+        _ => ("Problem", "application/problem+json"),
     };
     let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name(schema)))).build();
     RefOr::T(ResponseBuilder::new().description(description).content(kind, content).build())
@@ -66,6 +67,7 @@ pub fn complete(document: &mut OpenApi, stated: &[Stated]) {
     let password = Flow::Password(Password::new("/api/v1/auth/token", Scopes::new()));
     components.add_security_scheme("password", SecurityScheme::OAuth2(OAuth2::new([password])));
     components.schemas.insert("Problem".to_owned(), Problem::schema());
+    components.schemas.insert("AnthropicError".to_owned(), v1_error::AnthropicError::schema());
     components.schemas.insert("FieldError".to_owned(), FieldError::schema());
     components.schemas.insert("FieldCode".to_owned(), FieldCode::schema());
     let tag = |(name, what): &(&str, &str)| TagBuilder::new().name(*name).description(Some(*what)).build();
@@ -149,7 +151,7 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     }
     for (status, description) in errors {
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| problem(description, is_v1));
+        responses.entry(status.to_owned()).or_insert_with(|| problem(description, path));
     }
 }
 

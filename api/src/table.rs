@@ -18,6 +18,7 @@ use crate::{
         projects::{self, prompts, provider_keys},
         session_export, sessions, settings, users, webhooks, websocket,
     },
+    mcp,
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
     ui, v1,
@@ -200,13 +201,16 @@ pub fn api() -> Table {
         .at(Public("says who is signed in, if anybody is"), Uncounted, routes!(ui::boot::boot))
 }
 
-/// The APIs that other programs speak, at `/v1` and nowhere else. Their errors have their own form.
+/// The APIs that other programs speak, at `/v1` and `/mcp` and nowhere else. Errors below `/v1` have their own form.
 pub fn v1() -> Table {
     Table::default()
+        .at(Both, Read, routes!(mcp::mcp))
         .at(User(Scope::Chat), Read, routes!(v1::list))
         .at(User(Scope::Chat), Read, routes!(v1::one))
         .at(User(Scope::Chat), Chat, routes!(v1::completions))
         .at(User(Scope::Chat), Read, routes!(v1::embeddings))
+        .at(User(Scope::Chat), Chat, routes!(v1::messages))
+        .at(User(Scope::Chat), Read, routes!(v1::count_tokens))
         .at(User(Scope::Chat), Chat, routes!(v1::create))
         .at(User(Scope::Chat), Read, routes!(v1::get, v1::delete))
         .at(User(Scope::Chat), Read, routes!(v1::cancel))

@@ -13,6 +13,17 @@ pub fn is_below(path: &str) -> bool {
     path.starts_with("/v1/") || path == "/v1"
 }
 
+/// What went wrong, as Anthropic says it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct AnthropicError {
+    #[serde(rename = "type")]
+    #[schema(example = "error")]
+    kind: String,
+    #[schema(value_type = Object)]
+    error: Value,
+    request_id: Option<String>,
+}
+
 /// What went wrong, as OpenAI says it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct OpenAiError {
@@ -68,6 +79,27 @@ fn parameter(code: FieldCode) -> &'static str {
         FieldCode::Unfit => "unsupported_value",
         _ => "invalid_value",
     }
+}
+
+/// Whether a request's path is one whose errors have Anthropic's form.
+pub fn is_anthropics(path: &str) -> bool {
+    path.starts_with("/v1/messages")
+}
+
+/// The same in Anthropic's words.
+pub fn anthropic(error: &Error, request_id: Option<&str>) -> Value {
+    let kind = match status(error) {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 => "overloaded_error",
+        504 => "timeout_error",
+        _ => "api_error",
+    };
+    json!({"type": "error", "error": {"type": kind, "message": error.detail}, "request_id": request_id})
 }
 
 pub fn status(error: &Error) -> u16 {

@@ -196,6 +196,8 @@ def errors():
 
     bad = openai.BadRequestError
     raises(bad, 400, "unknown_parameter", "colour", extra_body={"colour": 1})
+    odd = [{"role": "user", "content": "x", "colour": 1}]
+    raises(bad, 400, "unknown_parameter", "input[0].colour", input=odd)
     raises(bad, 400, "unsupported_value", "conversation", conversation="conv_1")
     raises(bad, 400, "unsupported_value", "background", background=True, store=False)
     raises(bad, 400, "unsupported_value", "tools[0]", tools=[{"type": "web_search"}])

@@ -75,9 +75,18 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     Ok(Some(token.trim()))
 }
 
-pub async fn authenticate(state: &AppState, headers: &HeaderMap) -> Identity {
+/// The key that Anthropic's clients show in a header of its own, where there is no `Authorization`.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-api-key")?.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
+}
+
+/// `takes_keys`: the route is one of those whose clients show an `x-api-key`.
+pub async fn authenticate(state: &AppState, headers: &HeaderMap, takes_keys: bool) -> Identity {
     let token = match bearer(headers) {
-        Ok(None) => return Identity::Nobody,
+        Ok(None) => match api_key(headers).filter(|_| takes_keys) {
+            Some(key) => key,
+            None => return Identity::Nobody,
+        },
         Ok(Some(token)) => token,
         Err(error) => return Identity::Refused(Arc::new(error)),
     };

@@ -93,7 +93,8 @@ pub async fn guard(
 ) -> Response {
     let (rule, class) = rules.of_request(&request);
     let is_v1 = v1_error::is_below(request.uri().path());
-    let identity = authenticate(&state, request.headers()).await;
+    let takes_keys = v1_error::is_anthropics(request.uri().path());
+    let identity = authenticate(&state, request.headers(), takes_keys).await;
     let who = match &identity {
         Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
         _ => network(address(&state, &request)),

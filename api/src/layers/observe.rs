@@ -16,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{error, error::Failure, extract::Trace};
+use crate::{error, error::Failure, extract::Trace, v1_error};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,6 +52,9 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
             answered.unwrap_or_else(|_| Failure(Error::internal("a handler panicked")).into_response());
         let mut response = error::render(response, &id, &path);
         if let Ok(value) = HeaderValue::from_str(&id) {
+            if v1_error::is_anthropics(&path) {
+                response.headers_mut().insert("request-id", value.clone()); // their clients look for this one
+            }
             response.headers_mut().insert(REQUEST_ID, value);
         }
         let status = response.status().as_u16();

@@ -13,7 +13,7 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::messages::{self, TurnBody};
+use super::turns::{self, TurnBody};
 
 /// Answers to one request at most.
 const ANSWERS: i64 = 8;
@@ -165,7 +165,7 @@ impl CompletionBody {
         );
         let options = self.options(&mut problems);
         let named = std::mem::take(&mut self.messages);
-        let messages = messages::read(named, &mut problems);
+        let messages = turns::read(named, &mut problems);
         problems.done()?;
         Ok(Wanted {
             prompted: Prompted { messages, tools, options },

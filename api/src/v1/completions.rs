@@ -164,7 +164,7 @@ fn turn_of(
 }
 
 /// Waits for one answer.
-async fn wait(state: &AppState, caller: &auth::Caller, one: Requested, mut gone: Gone) -> Result<Said> {
+pub async fn wait(state: &AppState, caller: &auth::Caller, one: Requested, mut gone: Gone) -> Result<Said> {
     let ear = Ear::listen(&state.ctx, one.job).await;
     one.start(&state.ctx).await;
     let said = match wait_started(&state.ctx, caller.user, ear, PATIENCE).await? {

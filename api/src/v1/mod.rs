@@ -1,16 +1,18 @@
 //! `/v1`: the APIs that programs speak already, over the same jobs as every chat (docs/openai.md).
 
 mod answer;
+mod anthropic;
 mod body;
 mod completions;
 mod embeddings;
 mod gone;
 mod growing;
-mod messages;
 mod models;
 mod responses;
 mod stream;
+mod turns;
 
+pub use anthropic::{__path_count_tokens, __path_messages, count_tokens, messages};
 pub use completions::{__path_completions, completions};
 pub use embeddings::{__path_embeddings, embeddings};
 pub use models::{__path_list, __path_one, list, one};

@@ -30,7 +30,7 @@ use crate::{
 /// How long an answer is waited for before its head goes out: what fails sooner is answered with its own status.
 const HEAD: Duration = Duration::from_secs(10);
 
-type Events = BoxStream<'static, Event>;
+pub type Events = BoxStream<'static, Event>;
 
 /// A piece of one of the answers.
 enum Piece {
@@ -85,6 +85,18 @@ async fn events_of(state: &AppState, caller: &auth::Caller, one: Requested) -> E
         ear.follow(ctx, user).boxed()
     };
     events.map(move |event| content::event(&caller, event)).boxed()
+}
+
+/// The events of one answer, once there is something of it: what fails before is the error.
+pub async fn answered_events(
+    state: &AppState,
+    caller: &auth::Caller,
+    one: Requested,
+    gone: &mut Gone,
+) -> Result<Events> {
+    let events = events_of(state, caller, one).await;
+    let (heard, events) = begin(events, tokio::time::Instant::now() + HEAD, gone).await?;
+    Ok(futures::stream::iter(heard).chain(events).boxed())
 }
 
 /// The events up to the first that says something of the answer, or until `deadline`.
@@ -167,7 +179,7 @@ fn answer(
 }
 
 /// Another provider, or another attempt, goes on otherwise than the answer began.
-fn diverged() -> Error {
+pub fn diverged() -> Error {
     let detail = "The answer had to begin anew, and is not the one that was begun. Send the request again.";
     Error::new(Code::ProviderFailed, detail)
 }

@@ -233,6 +233,11 @@ mod tests {
             r#"{"message_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t4","seq":1,"answer_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t8",
                 "provider":"auto","model":null,"temperature":0.5,"max_tokens":100}"#,
         );
+        // 0.2
+        let session_less = r#"{"message_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t4","seq":0,"answer_id":"msg_06dqz6ef8swq1bnx1rc6a2k8t8",
+                "provider":"auto","model":null,"temperature":null,"max_tokens":null,"enable_memory":false,"tools":"none",
+                "without_memory":true,"request":true}"#;
+        assert!(serde_json::from_str::<ChatPayload>(session_less).is_ok_and(|payload| payload.request));
         reads::<TitlePayload>(r#"{"session_id":"sess_06dqz6ef8swq1bnx1rc6a2k8t4","provider":"mock"}"#);
         reads::<ProbePayload>(r#"{"sleep_ms":5}"#);
         reads::<EmbeddingPayload>("{}");

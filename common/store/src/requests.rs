@@ -33,6 +33,8 @@ statements! {
         where r.user_id = $2 and r.body is not null and c.depth < $3)
     select ", columns!(), ", r.body, r.previous from chain c join requests r on r.job_id = c.job_id
         join jobs j on j.id = c.job_id where r.user_id = $2 order by c.depth desc";
+    PAGE = "select ", columns!(), ", r.body, r.previous from requests r join jobs j on j.id = r.job_id
+        where r.user_id = $1 and r.body is not null and r.job_id > $2 order by r.job_id limit $3";
     DELETE_JOB = "delete from jobs where id = $1 and user_id = $2 and status not in ('queued', 'running')
         and id in (select job_id from requests where body is not null)";
     PRUNE = "delete from jobs where status not in ('queued', 'running') and id in
@@ -91,6 +93,16 @@ pub async fn chain(
 /// One stored response.
 pub async fn get(q: &mut impl Querier, user: UserId, id: JobId) -> Result<Option<Kept>, sqlx::Error> {
     Ok(chain(q, user, id, 1).await?.pop())
+}
+
+/// A user's stored responses after one, in order.
+pub async fn page(
+    q: &mut impl Querier,
+    user: UserId,
+    after: JobId,
+    limit: i64,
+) -> Result<Vec<Kept>, sqlx::Error> {
+    fetch_all!(Kept, q, PAGE, user, after, limit)
 }
 
 /// Deletes a stored response that has ended, with its job. `false`: there is none, or it has not ended.

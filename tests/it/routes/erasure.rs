@@ -63,6 +63,11 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         .header("idempotency-key", "k1")
         .json(&json!({"message": "/tool current_time {} zebra qqx"}));
     let chat = Answer::of(keyed.send().await.unwrap()).await.expect(200);
+    let v1 = User { base: format!("{}/v1", app.url(0)), ..gone.clone() };
+    for store in [true, false] {
+        let asked = json!({"model": "mock", "input": "zebra qqx", "store": store});
+        v1.post("/responses", &asked).await.expect(200);
+    }
     let body = json!({"session_id": chat["session_id"]});
     gone.post("/chat/regenerate", &body).await.expect(200);
     let (job, session) = (chat["job_id"].as_str().unwrap(), chat["session_id"].as_str().unwrap());
@@ -251,6 +256,8 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
     let session = user.tell("I live in London.").await;
     user.memory("Lives in London").await;
     user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let v1 = User { base: format!("{}/v1", app.url(0)), ..user.clone() };
+    v1.post("/responses", &json!({"model": "mock", "input": "/echo durian"})).await.expect(200);
     let job = user.get("/users/me/export").await.expect(202);
     let id = job["id"].as_str().unwrap();
     let done = user.finished(id, Duration::from_secs(30)).await;
@@ -271,6 +278,8 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
         "## conversations.jsonl",
         "## memories.json",
         "## projects.jsonl",
+        "## responses.jsonl",
+        "/echo durian",
         "Lives in London",
         "Desk",
         &session,

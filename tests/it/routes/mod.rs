@@ -17,6 +17,7 @@ mod field_codes;
 mod guessing;
 mod idempotency;
 mod limits;
+mod mcp;
 mod memory;
 mod models;
 mod old_clients;

@@ -14,6 +14,7 @@ use crate::{
 both_stacks!(
     openai_python_chats,
     openai_python_makes_responses,
+    anthropics_sdk_sends_messages,
     a_request_leaves_nothing_but_its_usage,
     who_goes_away_cancels_and_a_key_keeps,
     a_request_can_be_sent_again,
@@ -34,6 +35,7 @@ pub async fn run(app: &App, key: &str, script: &str, parts: &[&str]) -> String {
     let mut command = Command::new(python::tool("python"));
     command.arg(python::script(script)).args(parts);
     command.env("OPENAI_BASE_URL", format!("{}/v1", app.url(0))).env("OPENAI_API_KEY", key);
+    command.env("ANTHROPIC_BASE_URL", app.url(0)).env("ANTHROPIC_API_KEY", key);
     let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
@@ -83,6 +85,16 @@ async fn openai_python_makes_responses(stack: Stack) {
         "asynchronous",
     ];
     run(&app, &key, "openai_responses.py", &parts).await;
+}
+
+async fn anthropics_sdk_sends_messages(stack: Stack) {
+    let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
+    let user = app.user().await;
+    let key = key(&user, &["chat"]).await;
+    run(&app, &key, "anthropic_messages.py", &["plain", "stream", "tools", "errors"]).await;
+    // Its header is a key only where its clients show it.
+    let shown = sent(user.http.get(format!("{}/v1/models", app.url(0))).header("x-api-key", &key)).await;
+    assert_eq!(shown.expect(401)["error"]["code"], "invalid_api_key");
 }
 
 async fn a_request_leaves_nothing_but_its_usage(stack: Stack) {

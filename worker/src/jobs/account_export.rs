@@ -11,11 +11,11 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error, Result,
     domain::{
-        ids::{BlobId, SessionId, UserId},
+        ids::{BlobId, JobId, SessionId, UserId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
-    store::{self, analytics, projects, sessions},
+    store::{self, analytics, projects, requests::Kept, sessions},
     usecase::{blobs, memory::export, settings},
 };
 use serde::Serialize;
@@ -104,6 +104,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     let mut archive = Archive { ctx, user, blob: BlobId(job.id.0), zip, waiting, parts: 0, bytes: 0 };
     small_files(ctx, user, &mut archive).await?;
     conversations(ctx, user, &mut archive).await?;
+    responses(ctx, user, &mut archive).await?;
     archive.begin("memories.json")?;
     let spec =
         ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
@@ -165,6 +166,24 @@ async fn conversations(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -
         for session in &page {
             archive.line(&json!({"session": session})).await?;
             messages(ctx, user, session.id, archive).await?;
+        }
+    }
+}
+
+/// What was stored by `/v1/responses`.
+async fn responses(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    archive.begin("responses.jsonl")?;
+    let mut after = JobId(Default::default());
+    loop {
+        let page = store::requests::page(&mut ctx.db.read().await?, user, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.job.id;
+        for Kept { job, body, previous } in page {
+            let line = json!({
+                "job_id": job.id, "previous": previous, "status": job.status, "input": body["input"],
+                "chosen": body["shown"], "result": job.result, "error": job.error, "created_at": job.created_at,
+            });
+            archive.line(&line).await?;
         }
     }
 }

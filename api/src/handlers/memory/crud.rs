@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error, clock,
+    Error, auth, clock,
     domain::{memory::MemoryView, patch::Patch},
     problems::Problems,
     store::memories,
@@ -99,6 +99,12 @@ pub async fn add(
     let mut response = (status, Answer(view)).into_response();
     mark_replayed(&mut response, added == Added::Replayed);
     Ok(response)
+}
+
+/// The same for who wants the memory alone.
+pub async fn added(state: &AppState, caller: &auth::Caller, body: MemoryBody) -> Result<MemoryView> {
+    let (memory, _) = edit::add(&state.ctx, caller.user, body.draft()?, None).await?;
+    Ok(edit::view(&mut state.ctx.db.read().await?, caller.user, memory).await?)
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -178,6 +178,9 @@ impl ResponseBody {
 
     fn options(&self, problems: &mut Problems) -> Options {
         let text = self.text.as_ref().unwrap_or(&Value::Null);
+        items::only(text, &["format", "verbosity"], "text", problems);
+        let reasoning = self.reasoning.as_ref().unwrap_or(&Value::Null);
+        items::only(reasoning, &["effort", "summary"], "reasoning", problems);
         let word = |value: &Value| value.as_str().map(str::to_owned);
         Options {
             top_p: self.top_p,
@@ -185,7 +188,7 @@ impl ResponseBody {
             verbosity: word(&text["verbosity"]),
             tool_choice: chat_choice(self.tool_choice.as_ref(), problems),
             parallel_tool_calls: self.parallel_tool_calls.filter(|parallel| !parallel),
-            reasoning_effort: self.reasoning.as_ref().and_then(|reasoning| word(&reasoning["effort"])),
+            reasoning_effort: word(&reasoning["effort"]),
             user: self.user.clone(),
             safety_identifier: self.safety_identifier.clone(),
             prompt_cache_key: self.prompt_cache_key.clone(),
@@ -237,6 +240,10 @@ impl ResponseBody {
 fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
     let mut all = Vec::new();
     for (at, tool) in tools.iter().enumerate() {
+        let known = ["type", "name", "description", "parameters", "strict"];
+        if tool["type"] == "function" {
+            items::only(tool, &known, &format!("tools[{at}]"), problems);
+        }
         let function: Map<String, Value> = ["name", "description", "parameters", "strict"]
             .into_iter()
             .filter_map(|name| {

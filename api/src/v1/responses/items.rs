@@ -54,11 +54,26 @@ pub fn item_id(prefix: &str, job: JobId) -> String {
     job.to_string().replacen("job", prefix, 1)
 }
 
+/// Refuses what nobody reads. What is null says nothing.
+pub fn only(value: &Value, known: &[&str], field: &str, problems: &mut Problems) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if !known.contains(&name.as_str()) && !value.is_null() {
+            problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));
+        }
+    }
+}
+
 /// Reads items into messages; calls that stand one after the other are one turn's.
 pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -> Vec<ChatMessage> {
     let mut messages: Vec<ChatMessage> = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let field = format!("input[{at}]");
+        let known: &[&str] = match item["type"].as_str() {
+            Some("message") => &["type", "id", "status", "role", "content"],
+            Some("function_call") => &["type", "id", "status", "call_id", "name", "arguments"],
+            _ => &["type", "id", "status", "call_id", "output"],
+        };
+        only(item, known, &field, problems);
         match item["type"].as_str() {
             Some("message") => messages.extend(message(item, &field, problems)),
             Some("function_call") => {
@@ -101,6 +116,9 @@ fn message(item: &Value, field: &str, problems: &mut Problems) -> Option<ChatMes
     let content = item["content"].as_array();
     problems.unless(content.is_some(), &format!("{field}.content"), Wrong::Required);
     for (at, part) in content.into_iter().flatten().enumerate() {
+        let known =
+            ["type", "text", "annotations", "logprobs", "refusal", "image_url", "detail", "input_audio"];
+        only(part, &known, &format!("{field}.content[{at}]"), problems);
         match self::part(part) {
             Some((text, chat)) => {
                 only_text &= text.is_some();

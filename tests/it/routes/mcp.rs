@@ -1,0 +1,67 @@
+//! `/mcp` as the official client uses it.
+
+use std::process::Command;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    both_stacks,
+    harness::{App, Stack, User, client::Answer, python},
+};
+
+both_stacks!(the_official_client_works_with_memory, what_is_no_request_is_said_in_json_rpc);
+
+async fn key(user: &User, scopes: &[&str]) -> String {
+    let made = user.post("/api-keys", &json!({"name": "program", "scopes": scopes})).await.expect(201);
+    made["key"].as_str().unwrap().to_owned()
+}
+
+async fn the_official_client_works_with_memory(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let memory =
+        ["add_memory", "search_memory", "list_memories", "verify_memory", "forget_memory", "memory_history"];
+    let both: Vec<&str> = memory.iter().copied().chain(["send_message"]).collect();
+    let cases =
+        [(&["chat", "memory"][..], both), (&["memory"], memory.to_vec()), (&["chat"], vec!["send_message"])];
+    for (scopes, tools) in cases {
+        let key = key(&user, scopes).await;
+        let mut client = Command::new(python::tool("python"));
+        client.arg(python::script("mcp_client.py")).arg(format!("{}/mcp", app.url(0))).arg(key);
+        let ran = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{scopes:?}: {said}{}", String::from_utf8_lossy(&ran.stderr));
+        let seen: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        assert_eq!((&seen["tools"], &seen["server"]), (&json!(tools), &json!("rapport")), "{scopes:?}");
+    }
+    assert_eq!(user.get("/memory").await.expect(200)["items"], json!([]), "what was forgotten is gone");
+}
+
+async fn what_is_no_request_is_said_in_json_rpc(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let url = format!("{}/mcp", app.url(0));
+    let send = async |body: &Value| {
+        let request = user.http.request(Method::POST, &url).bearer_auth(&user.token).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let version = |version: &str| json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": version}});
+    let told = send(&version("2025-06-18")).await.expect(200);
+    assert_eq!((&told["result"]["protocolVersion"], &told["id"]), (&json!("2025-06-18"), &json!(1)));
+    assert_eq!(send(&version("1999-01-01")).await.expect(200)["result"]["protocolVersion"], "2025-11-25");
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(send(&note).await.status, 202);
+    for (body, code) in [
+        (json!({"jsonrpc": "2.0", "id": "a", "method": "nothing"}), -32_601),
+        (json!({"id": 1, "method": "ping"}), -32_600),
+        (json!([]), -32_600),
+        (json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "nothing"}}), -32_602),
+    ] {
+        assert_eq!(send(&body).await.expect(200)["error"]["code"], code, "{body}");
+    }
+    let get = user.http.get(&url).bearer_auth(&user.token).send().await.unwrap();
+    assert_eq!(get.status(), 405, "it says nothing by itself");
+    let nobody = user.http.post(&url).json(&note).send().await.unwrap();
+    assert_eq!((nobody.status().as_u16(), nobody.headers().contains_key("www-authenticate")), (401, true));
+}
