@@ -122,6 +122,33 @@ async fn a_request_may_be_sent_again_for_a_day_with_its_key() {
 }
 
 #[tokio::test]
+async fn what_a_request_of_v1_left_goes_after_a_day_and_a_stored_response_stays() {
+    let app = App::start(&[("ACCESS_TOKEN_EXPIRE_MINUTES", "10000")]).await;
+    let token = app.token().await;
+    let ask = json!({"model": "mock", "messages": [{"role": "user", "content": "/echo passing"}]});
+    let (status, answer) = app.post("/v1/chat/completions", &token, ask).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let passing = format!("/jobs/{}", answer["rapport"]["job_ids"][0].as_str().unwrap());
+    let kept = app.post("/v1/responses", &token, json!({"model": "mock", "input": "/echo kept"})).await.1;
+    // A sweep each few seconds; it looks for what is over in one of ten.
+    let sweeps = async || {
+        for _ in 0..15 {
+            travel(Duration::from_secs(3)).await;
+            app.get("/health", "").await;
+        }
+    };
+    travel(23 * HOUR).await;
+    sweeps().await;
+    assert_eq!(app.get(&passing, &token).await.0, StatusCode::OK);
+    travel(2 * HOUR).await;
+    sweeps().await;
+    assert_eq!(app.get(&passing, &token).await.0, StatusCode::NOT_FOUND);
+    let path = format!("/v1/responses/{}", kept["id"].as_str().unwrap());
+    assert_eq!(app.get(&path, &token).await.1["status"], "completed");
+    app.finish(&[]).await;
+}
+
+#[tokio::test]
 #[should_panic(expected = "looks for open jobs")]
 async fn a_test_that_does_not_look_for_open_jobs_fails() {
     drop(App::without_workers(&[]).await);

@@ -22,7 +22,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
-    Result, clock,
+    Context, Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
     usecase::{memory, model_pace, retention, usage, webhooks},
@@ -45,6 +45,8 @@ const DEFERRALS: u32 = 30;
 /// Sweeps between two looks at what memories need, and at what other processes have learned of models: one that seldom asks
 /// knows little itself.
 const TIDY_EVERY: u32 = 10;
+/// Pieces in which old requests go, at most, before other work has its turn.
+const FORGOTTEN: u32 = 20;
 /// Sweeps between two prunings of old rows.
 const PRUNE_EVERY: u32 = 500;
 
@@ -183,6 +185,7 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     memory::consolidate::schedule(ctx).await?;
     memory::embed::delete_some(ctx).await?;
     memory::embed::purge_words(ctx).await?;
+    forget_requests(ctx).await?;
     let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
     if let Some(period) = period
         && reconciled.is_none_or(|last| last.elapsed() >= period)
@@ -196,6 +199,17 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     Ok(())
 }
 
+/// Deletes the jobs of requests that nobody wanted kept. There may be as many as there were answers a day ago.
+async fn forget_requests(ctx: &Context) -> Result<()> {
+    for _ in 0..FORGOTTEN {
+        let mut conn = ctx.db.relaxed().await?;
+        if store::requests::prune(&mut conn, clock::now()).await? < store::requests::PRUNED {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn prune(runtime: &Runtime) -> Result<()> {
     let now = clock::now();
     let mut conn = runtime.ctx.db.relaxed().await?;
@@ -204,7 +218,6 @@ async fn prune(runtime: &Runtime) -> Result<()> {
     store::codes::prune(&mut conn, now - TimeDelta::hours(1)).await?;
     store::usage::prune(&mut conn, &store::usage::day(now - TimeDelta::days(40))).await?;
     store::blobs::prune(&mut conn, now - TimeDelta::days(1)).await?;
-    store::requests::prune(&mut conn, now).await?;
     store::model_pace::prune(&mut conn, now - model_pace::BELIEVED).await?;
     let gone = TimeDelta::from_std(runtime.ctx.settings.queue.lease.max(Duration::from_secs(60)) * 10);
     store::presence::prune(&mut conn, now - TimeDelta::hours(1)).await?;

@@ -131,6 +131,9 @@ pub async fn delete(tx: &mut Tx, user: UserId, job: JobId) -> Result<(), sqlx::E
     execute!(tx, DELETE, job, user).map(drop)
 }
 
+/// Deleted at a time at most (`PRUNE`).
+pub const PRUNED: u64 = 500;
+
 /// Deletes jobs of requests that nobody wanted kept, some at a time.
 pub async fn prune(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     execute!(conn, PRUNE, now)
