@@ -110,6 +110,17 @@ impl Account<'_> {
             .sum())
     }
 
+    /// Whether texts of the account are given vectors, or will be.
+    async fn is_being_embedded(&self) -> Result<bool, String> {
+        for status in ["running", "queued"] {
+            let jobs = self.get(&format!("/jobs?kind=embedding&status={status}&limit=1")).await?;
+            if jobs["items"].as_array().is_some_and(|items| !items.is_empty()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Waits until as many texts have vectors.
     async fn until_embedded(&self, count: u64) -> Result<(), String> {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(900);

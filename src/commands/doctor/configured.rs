@@ -143,7 +143,7 @@ fn memory(sheet: &mut Sheet, settings: &Settings) {
                 "built in, by words only; by meaning: `rapport model pull all-MiniLM-L6-v2`".to_owned()
             }
             "model" => format!(
-                "a model in this process, {}, on {} threads for many texts and one for questions",
+                "a model in this process, {}; threads: one for questions, {} for many texts",
                 embedding.model_dir.as_deref().unwrap_or(Path::new("")).display(),
                 embedding.threads
             ),
