@@ -242,6 +242,18 @@ impl CompletionBody {
         let text = |own: &Option<String>, name: &str| {
             own.clone().or_else(|| said(name).and_then(Value::as_str).map(str::to_owned))
         };
+        for name in ["session_id", "project_id"] {
+            let fits = said(name).is_none_or(|value| value.is_null() || value.is_string());
+            problems.unless(fits, &format!("metadata.{name}"), Wrong::Form("must be a text"));
+        }
+        let is_wish = |value: &Value| {
+            value.is_null() || value.is_boolean() || matches!(value.as_str(), Some("true" | "false"))
+        };
+        problems.unless(
+            said("memory").is_none_or(is_wish),
+            "metadata.memory",
+            Wrong::Form("must be `true` or `false`"),
+        );
         let session = text(&self.session_id, "session_id");
         let project = text(&self.project_id, "project_id");
         let memory = self.memory.or_else(|| match said("memory") {

@@ -62,20 +62,20 @@ pub async fn completions(
     let is_wanted_later = repeatable.is_some();
     let metadata = wanted.metadata.take();
     let (stream, include_usage, model) = (wanted.stream, wanted.include_usage, wanted.model.clone());
-    let all = put_in(&state, &caller, wanted, repeatable, trace).await?;
-    let watch = |one: &Requested| Gone::watch(&state, &caller, one.job, is_wanted_later || one.replayed);
-    let watched: Vec<Gone> = all.iter().map(watch).collect();
-    let first = all.first().copied().ok_or_else(|| Error::internal("a request without a job"))?;
+    let watch =
+        |one: Requested| (one, Gone::watch(&state, &caller, one.job, is_wanted_later || one.replayed));
+    let all = put_in(&state, &caller, wanted, repeatable, trace, watch).await?;
+    let first = all.first().map(|(one, _)| *one).ok_or_else(|| Error::internal("a request without a job"))?;
     let mut response = match slot {
         Some(slot) if stream => {
             let (id, created) = (answer::completion_id(first.job), clock::now().timestamp());
             let chunks = Chunks { id, created, model, include_usage };
-            stream::response(&state, slot, &caller, chunks, all.into_iter().zip(watched).collect()).await?
+            stream::response(&state, slot, &caller, chunks, all).await?
         }
         _ => {
-            let waits = all.iter().zip(watched).map(|(one, gone)| wait(&state, &caller, *one, gone));
+            let jobs: Vec<JobId> = all.iter().map(|(one, _)| one.job).collect();
+            let waits = all.into_iter().map(|(one, gone)| wait(&state, &caller, one, gone));
             let said = try_join_all(waits).await?;
-            let jobs: Vec<JobId> = all.iter().map(|one| one.job).collect();
             Answer(answer::whole(&jobs, &said, metadata)?).into_response()
         }
     };
@@ -86,21 +86,22 @@ pub async fn completions(
     Ok(response)
 }
 
-/// A job for each answer that is wanted.
+/// A job for each answer that is wanted, and who cancels it: if one is refused, those before it are nobody's.
 async fn put_in(
     state: &AppState,
     caller: &auth::Caller,
     wanted: Wanted,
     repeatable: Option<Repeatable>,
     trace: Trace,
-) -> Result<Vec<Requested>> {
+    watch: impl Fn(Requested) -> (Requested, Gone),
+) -> Result<Vec<(Requested, Gone)>> {
     let ctx = &state.ctx;
     let Named { provider, model } = models::named(ctx, &wanted.model)?;
     let trace = Some(trace.0.to_string());
     let Wanted { temperature, max_tokens, .. } = wanted;
     if let Some(turn) = wanted.turn.clone() {
         let chat = turn_of(wanted, turn, Named { provider, model }, repeatable, trace)?;
-        return Ok(vec![send_message(ctx, caller, chat).await?.into()]);
+        return Ok(vec![watch(send_message(ctx, caller, chat).await?.into())]);
     }
     let mut all = Vec::new();
     for number in 0..wanted.answers {
@@ -119,7 +120,7 @@ async fn put_in(
             }),
             trace: trace.clone(),
         };
-        all.push(send_request(ctx, caller, request).await?);
+        all.push(watch(send_request(ctx, caller, request).await?));
     }
     Ok(all)
 }

@@ -65,6 +65,11 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             insert_answer(&mut tx, job, &payload, MessageStatus::Cancelled, &nothing).await?;
         }
         store::jobs::set_result(&mut tx, user, job.id, &reply(job, &payload, &nothing)).await?;
+        if payload.request && job.session_id.is_some() {
+            store::requests::delete(&mut tx, user, job.id).await?;
+        } else if payload.request {
+            store::requests::answered(&mut tx, user, job.id).await?;
+        }
         if let Some(session) = job.session_id {
             next = store::jobs::next_in_session(&mut tx, session).await?;
         }

@@ -22,7 +22,14 @@ pub struct Embedded {
     pub tokens: i64,
 }
 
+/// Goes on though the client leaves: what a provider was asked counts.
 pub async fn embed_texts(ctx: &Context, caller: &Caller, texts: &[String]) -> Result<Embedded> {
+    let (ctx, caller, texts) = (ctx.clone(), caller.clone(), texts.to_vec());
+    let asked = tokio::spawn(async move { embed_and_count(&ctx, &caller, &texts).await });
+    asked.await.map_err(Error::internal)?
+}
+
+async fn embed_and_count(ctx: &Context, caller: &Caller, texts: &[String]) -> Result<Embedded> {
     let tokens = texts.iter().map(|text| tokens::estimate(text) as i64).sum();
     // The built-in one costs nothing.
     let is_paid = !ctx.embedder.is_local();

@@ -133,12 +133,12 @@ async fn put_in(
     let mut job = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     (job.id, job.run_at, job.created_at, job.trace) = (id, now, now, new.trace);
     let ready = store::jobs::enqueue(tx, job.of_user(caller.user)).await?;
-    let prompt = storable(&new.prompted)?;
     let expires_at = new.kept.is_none().then(|| now + KEPT);
     let (body, previous) = new.kept.map_or((None, None), |kept| (Some(kept.body), kept.previous));
-    if body.as_ref().is_some_and(has_nul) {
-        return Err(Error::field("input", Wrong::Nul));
+    if let Some(body) = &body {
+        check_storable(body, "input")?;
     }
+    let prompt = storable(&new.prompted)?;
     let (api, user) = (new.api, caller.user);
     let request =
         requests::NewRequest { job: id, user, api, prompt, body, previous, created_at: now, expires_at };
@@ -149,7 +149,26 @@ async fn put_in(
 /// What was said, as it is stored. PostgreSQL cannot hold NUL characters; no prompt needs them.
 pub(super) fn storable(prompted: &Prompted) -> Result<Value> {
     let stored = serde_json::to_value(prompted).map_err(Error::internal)?;
-    if has_nul(&stored) { Err(Error::field("messages", Wrong::Nul)) } else { Ok(stored) }
+    check_storable(&stored, "messages")?;
+    Ok(stored)
+}
+
+/// What is stored stands deeper than it came, and must be read again: serde_json reads 127 levels.
+const DEEPEST: usize = 100;
+
+fn check_storable(value: &Value, field: &'static str) -> Result<()> {
+    if depth(value) > DEEPEST {
+        return Err(Error::field(field, Wrong::Unfit("is nested too deep")));
+    }
+    if has_nul(value) { Err(Error::field(field, Wrong::Nul)) } else { Ok(()) }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(all) => 1 + all.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Its depth is the request's, which is bounded where it is read.

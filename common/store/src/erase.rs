@@ -16,6 +16,7 @@ statements! {
     /// The erasure's own row must not name whom it erased.
     FORGET = "update jobs set payload = '{}', dedupe_key = null where id = $1";
     USAGE = "delete from usage_log where user_id = $1";
+    BAGS = "delete from message_words where user_id = $1";
     WORDS = "delete from message_words_gone where user_id = $1";
     VECTORS = "delete from vector_deletions where user_id = $1";
     /// Takes the lock that whoever changes the memory takes first (docs/jobs.md, "Locks").
@@ -64,6 +65,7 @@ pub async fn account(tx: &mut Tx, user: UserId, scopes: &[String]) -> Result<(),
     }
     // After the account: its triggers write here.
     execute!(tx, VECTORS, user)?;
+    execute!(tx, BAGS, user)?;
     execute!(tx, WORDS, user)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional, row, statements};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::domain::{
     ids::{JobId, UserId},
     job::Job,
@@ -33,12 +33,22 @@ statements! {
         where r.user_id = $2 and r.body is not null and c.depth < $3)
     select ", columns!(), ", r.body, r.previous from chain c join requests r on r.job_id = c.job_id
         join jobs j on j.id = c.job_id where r.user_id = $2 order by c.depth desc";
+    /// Bytes of what `CHAIN` gives.
+    SIZE = "with recursive chain (job_id, previous, depth) as (
+        select job_id, previous, cast(1 as bigint) from requests where job_id = $1 and user_id = $2 and body is not null
+        union all
+        select r.job_id, r.previous, c.depth + 1 from chain c join requests r on r.job_id = c.previous
+        where r.user_id = $2 and r.body is not null and c.depth < $3)
+    select cast(coalesce(sum(", pg!("octet_length(r.body::text) + coalesce(octet_length(j.result::text), 0)"),
+        lite!("length(r.body) + coalesce(length(j.result), 0)"), "), 0) as bigint)
+        from chain c join requests r on r.job_id = c.job_id join jobs j on j.id = c.job_id where r.user_id = $2";
     PAGE = "select ", columns!(), ", r.body, r.previous from requests r join jobs j on j.id = r.job_id
         where r.user_id = $1 and r.body is not null and r.job_id > $2 order by r.job_id limit $3";
     DELETE_JOB = "delete from jobs where id = $1 and user_id = $2 and status not in ('queued', 'running')
         and id in (select job_id from requests where body is not null)";
-    PRUNE = "delete from jobs where status not in ('queued', 'running') and id in
-    (select job_id from requests where expires_at < $1 order by expires_at limit 500)";
+    PRUNE = "delete from jobs where id in (select j.id from requests r join jobs j on j.id = r.job_id
+        where r.expires_at < $1 and j.status not in ('queued', 'running') order by r.expires_at limit 500",
+        pg!(" for update of j skip locked"), ")";
 }
 
 pub struct NewRequest {
@@ -88,6 +98,16 @@ pub async fn chain(
     most: i64,
 ) -> Result<Vec<Kept>, sqlx::Error> {
     fetch_all!(Kept, q, CHAIN, last, user, most)
+}
+
+/// How many bytes [`chain`] would give.
+pub async fn chain_size(
+    q: &mut impl Querier,
+    user: UserId,
+    last: JobId,
+    most: i64,
+) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, SIZE, last, user, most)?.0)
 }
 
 /// One stored response.

@@ -10,8 +10,11 @@ use super::db::{Conn, Sql, execute, statements};
 pub const PIECE: u64 = 500;
 
 statements! {
-    JOBS = "delete from jobs where id in (select id from jobs where finished_at < $1 and status in ('succeeded', 'failed', 'cancelled')
-        and $2 is not null order by finished_at limit $3", pg!(" for update skip locked"), ")";
+    /// Not those of stored responses: they are kept until somebody deletes them, and others go on from them.
+    JOBS = "delete from jobs where id in (select j.id from jobs j where j.finished_at < $1
+        and j.status in ('succeeded', 'failed', 'cancelled') and $2 is not null
+        and not exists (select 1 from requests r where r.job_id = j.id and r.body is not null)
+        order by j.finished_at limit $3", pg!(" for update of j skip locked"), ")";
     /// Ids are as old as their rows: a range of the primary key.
     TOKENS = "delete from refresh_tokens where id in (select id from refresh_tokens where id < $2 and expires_at < $1 order by id limit $3",
         pg!(" for update skip locked"), ")";

@@ -58,7 +58,9 @@ statements! {
         returning doc_id)
     update messages set embedded = true where id in (select doc_id from fresh)");
     UNEMBEDDED_MEMORIES = "select id, content, 1 = 0 as unsearchable from memories where user_id = $1 and not embedded limit $2";
-    UNEMBEDDED_MESSAGES = "select id, content, role = 'assistant' and job_id is not null as unsearchable
+    /// An answer with a vector, of another model, has its words already.
+    UNEMBEDDED_MESSAGES = "select id, content, role = 'assistant' and job_id is not null
+        and not exists (select 1 from message_vectors v where v.doc_id = messages.id) as unsearchable
     from messages where user_id = $1 and not embedded and remember limit $2";
     MEMORY_EMBEDDED = "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
     MESSAGES_EMBEDDED = "update messages set embedded = $1 where user_id = $2 and id in ", ids!(3);

@@ -5,14 +5,16 @@ use std::collections::{HashMap, HashSet};
 use rapport_common::{
     clock,
     domain::{
-        ids::{MessageId, SessionId, UserId, new_uuid},
+        ids::{JobId, MessageId, SessionId, UserId, new_uuid},
         message::{MessageStatus, Role},
     },
     store::{
         Db, Querier, Tx,
         db::Raw,
         memory_log, messages, sessions,
+        terms::Corpus,
         users::{self, NewUser},
+        vectors::{self, Embedded},
         words::{convert, fold, search},
     },
 };
@@ -230,6 +232,62 @@ async fn an_index_of_before_is_moved(db: Db) {
     assert_eq!(rows(&db, "message_word_parts").await, 1);
     agrees(&db, mine.0, &texts, "moved").await;
     assert_eq!(convert::convert(&db).await.unwrap(), 0);
+}
+
+/// An answer gets its words with its first vector. One that is embedded again, by another model, has them already.
+async fn an_answer_gets_its_words_once(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let (user, session) = user_with_session(&mut tx).await;
+    let job = new_uuid();
+    let (job_text, user_text) = (literal(&mut tx, job), literal(&mut tx, user.0));
+    let now = "'2026-01-01T00:00:00.000Z'";
+    run(
+        &mut tx,
+        format!(
+            "insert into jobs (id, kind, queue, user_id, payload, status, max_attempts, run_at, created_at)
+        values ({job_text}, 'chat', 'chat', {user_text}, '{{}}', 'succeeded', 1, {now}, {now})"
+        ),
+    )
+    .await;
+    let id = MessageId(new_uuid());
+    let message = messages::NewMessage {
+        id,
+        session,
+        user,
+        job: Some(JobId(job)),
+        seq: 2,
+        role: Role::Assistant,
+        content: "zq1 zq2",
+        status: MessageStatus::Complete,
+        provider: None,
+        model: None,
+        usage: None,
+        name: None,
+        remember: true,
+        details: None,
+        created_at: clock::now(),
+    };
+    messages::insert(&mut tx, message).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rows(&db, "message_words").await, 0);
+    let waiting = async || {
+        vectors::unembedded(&mut db.read().await.unwrap(), user, Corpus::Messages, 10).await.unwrap()
+    };
+    assert!(waiting().await[0].unsearchable);
+    let mut tx = db.begin().await.unwrap();
+    let version = memory_log::take_version(&mut tx, user).await.unwrap();
+    let vector = Embedded { doc: id.0, norm: String::new(), vector: vec![0; 8] };
+    vectors::store_many(&mut tx, user, Corpus::Messages, "one", version, vec![vector]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(waiting().await.is_empty());
+    vectors::reembed_others(&mut db.relaxed().await.unwrap(), "another").await.unwrap();
+    assert!(!waiting().await[0].unsearchable);
+}
+
+#[tokio::test]
+async fn on_both_an_answer_gets_its_words_once() {
+    an_answer_gets_its_words_once(postgres().await).await;
+    an_answer_gets_its_words_once(sqlite().await).await;
 }
 
 #[tokio::test]

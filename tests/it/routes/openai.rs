@@ -22,6 +22,7 @@ both_stacks!(
     budgets_and_limits_are_told_in_openais_words,
     a_scope_opens_v1_and_its_errors_have_one_form,
     an_answer_that_begins_anew_is_given_once,
+    wishes_of_a_wrong_form_are_refused_by_name,
 );
 
 /// A key with one scope, as a program has it.
@@ -285,6 +286,35 @@ async fn a_scope_opens_v1_and_its_errors_have_one_form(stack: Stack) {
     assert_eq!(nul["error"]["param"], "messages");
     // The other APIs keep their form.
     user.get("/nowhere").await.problem(404, "not_found");
+}
+
+/// None is left out without a word, none ends in a 500, and what is stored can be read again.
+async fn wishes_of_a_wrong_form_are_refused_by_name(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let deep = (0..110).fold(json!("x"), |inside, _| json!([inside]));
+    let url = format!("{}/v1/responses", app.url(0));
+    for (field, value, param) in [
+        ("text", json!("y"), "text"),
+        ("text", json!([]), "text"),
+        ("text", json!({"verbosity": 3}), "text.verbosity"),
+        ("reasoning", json!("high"), "reasoning"),
+        ("reasoning", json!({"effort": 1}), "reasoning.effort"),
+        ("tools", json!([{"type": "function", "name": "f", "parameters": {"deep": deep}}]), "input"),
+    ] {
+        let mut body = json!({"model": "auto", "input": "/echo x"});
+        body[field] = value;
+        let request = user.http.post(&url).bearer_auth(&user.token).json(&body);
+        let refused = sent(request).await.expect(400);
+        assert_eq!(refused["error"]["param"], param, "{refused}");
+    }
+    for wrong in [json!({"memory": "yes"}), json!({"session_id": 7})] {
+        let name = wrong.as_object().unwrap().keys().next().unwrap().clone();
+        let mut body = asks("/echo x");
+        body["metadata"] = wrong;
+        let refused = sent(completions(&app, &user, &body)).await.expect(400);
+        assert_eq!(refused["error"]["param"], format!("metadata.{name}"), "{refused}");
+    }
 }
 
 /// The first provider breaks off in mid-answer; the second says the same words, and each is given once.

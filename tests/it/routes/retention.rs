@@ -37,6 +37,11 @@ async fn with_old_rows(app: &App, stack: Stack) -> (crate::harness::User, String
     let old = user.chat("the first").await;
     let session = old["session_id"].as_str().unwrap().to_owned();
     let young = user.chat_in(&session, "the second").await;
+    // A stored response is kept until somebody deletes it.
+    let url = format!("{}/v1/responses", app.url(0));
+    let request =
+        user.http.post(url).bearer_auth(&user.token).json(&json!({"model": "auto", "input": "/echo kept"}));
+    let kept: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
     let jobs = [&old, &young].map(|chat| chat["job_id"].as_str().unwrap().to_owned());
     let (db, me) = (app.db().await, user.get("/users/me").await.expect(200));
     let uuid = |text: &str| {
@@ -48,7 +53,10 @@ async fn with_old_rows(app: &App, stack: Stack) -> (crate::harness::User, String
     let job = id(stack, &uuid::Uuid::from(job).simple().to_string());
     // Version 7, of the last second of 2019.
     let of = |n: u8| id(stack, &format!("016f5e66e8007000800000000000000{n}"));
-    let mut sql = format!("update jobs set finished_at = {OLD} where id = {job};");
+    let response: rapport_common::domain::ids::JobId =
+        kept["id"].as_str().unwrap().replace("resp_", "job_").parse().unwrap();
+    let response = id(stack, &uuid::Uuid::from(response).simple().to_string());
+    let mut sql = format!("update jobs set finished_at = {OLD} where id in ({job}, {response});");
     sql += &format!(
         "insert into logins (id, user_id, created_at, revoked_at) values ({}, {me}, {OLD}, null), ({}, {me}, {OLD}, {OLD});",
         of(1),
@@ -91,12 +99,12 @@ async fn left(app: &App) -> Vec<i64> {
 async fn what_is_old_goes_and_messages_stay(stack: Stack) {
     let mut app = App::builder(stack).start().await;
     let (user, session, [old, young]) = with_old_rows(&app, stack).await;
-    assert_eq!(left(&app).await, [1, 2, 2, 1]);
+    assert_eq!(left(&app).await, [2, 2, 2, 1]);
     // The first sweep of a process prunes.
     app.kill_runner();
     app.start_runner();
     eventually("what is old is gone", Duration::from_secs(30), || async {
-        (left(&app).await == [0, 1, 1, 0]).then_some(())
+        (left(&app).await == [1, 1, 1, 0]).then_some(())
     })
     .await;
     user.get(&format!("/jobs/{old}")).await.problem(404, "not_found");
@@ -120,6 +128,6 @@ async fn nothing_goes_where_retention_is_off(stack: Stack) {
     app.start_runner();
     // It has swept, and so it has pruned what there was: the sweep announces first.
     user.chat("after the start").await;
-    assert_eq!(left(&app).await, [1, 2, 2, 1]);
+    assert_eq!(left(&app).await, [2, 2, 2, 1]);
     assert_eq!(user.job(&old).await["status"], "succeeded");
 }

@@ -181,14 +181,20 @@ impl ResponseBody {
         items::only(text, &["format", "verbosity"], "text", problems);
         let reasoning = self.reasoning.as_ref().unwrap_or(&Value::Null);
         items::only(reasoning, &["effort", "summary"], "reasoning", problems);
-        let word = |value: &Value| value.as_str().map(str::to_owned);
+        let mut word = |of: &Value, name: &str, field: &str| {
+            let value = &of[name];
+            problems.unless(value.is_null() || value.is_string(), field, Wrong::Form("must be a text"));
+            value.as_str().map(str::to_owned)
+        };
+        let verbosity = word(text, "verbosity", "text.verbosity");
+        let reasoning_effort = word(reasoning, "effort", "reasoning.effort");
         Options {
             top_p: self.top_p,
             response_format: format(chat_format(&text["format"]), problems),
-            verbosity: word(&text["verbosity"]),
+            verbosity,
             tool_choice: chat_choice(self.tool_choice.as_ref(), problems),
             parallel_tool_calls: self.parallel_tool_calls.filter(|parallel| !parallel),
-            reasoning_effort: word(&reasoning["effort"]),
+            reasoning_effort,
             user: self.user.clone(),
             safety_identifier: self.safety_identifier.clone(),
             prompt_cache_key: self.prompt_cache_key.clone(),
@@ -204,7 +210,7 @@ impl ResponseBody {
             value.clone().filter(|value| !value.is_null()).unwrap_or(default)
         };
         let mut text = or(&self.text, json!({}));
-        if text["format"].is_null() {
+        if text.is_object() && text["format"].is_null() {
             text["format"] = json!({"type": "text"});
         }
         json!({

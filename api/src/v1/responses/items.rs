@@ -56,6 +56,9 @@ pub fn item_id(prefix: &str, job: JobId) -> String {
 
 /// Refuses what nobody reads. What is null says nothing.
 pub fn only(value: &Value, known: &[&str], field: &str, problems: &mut Problems) {
+    if !value.is_object() && !value.is_null() {
+        problems.add(field.to_owned(), Wrong::NotObject);
+    }
     for (name, value) in value.as_object().into_iter().flatten() {
         if !known.contains(&name.as_str()) && !value.is_null() {
             problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));

@@ -17,6 +17,8 @@ use crate::v1::answer::Said;
 
 /// Responses that one can go on from.
 const MOST: i64 = 500;
+/// Bytes of them all: each is read, and stored once more with what goes on from it.
+const MOST_BYTES: i64 = 16 << 20;
 
 /// The messages of a response and of those before it. Their instructions were theirs, and are not among them.
 pub async fn messages(
@@ -25,8 +27,13 @@ pub async fn messages(
     previous: JobId,
     called: &mut Called,
 ) -> Result<Vec<ChatMessage>> {
-    let chain = store::requests::chain(&mut ctx.db.read().await?, user, previous, MOST).await?;
     let refuse = |why: &'static str| Error::field("previous_response_id", Wrong::Unfit(why));
+    let mut conn = ctx.db.read().await?;
+    if store::requests::chain_size(&mut conn, user, previous, MOST).await? > MOST_BYTES {
+        return Err(refuse("has more than 16 MiB before it"));
+    }
+    let chain = store::requests::chain(&mut conn, user, previous, MOST).await?;
+    drop(conn);
     let Some(first) = chain.first() else { return Err(refuse("is no stored response of yours")) };
     if first.previous.is_some() {
         let too_long = chain.len() as i64 == MOST;

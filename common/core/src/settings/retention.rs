@@ -7,7 +7,7 @@ use super::Env;
 /// `None`: for ever. What users said and what is remembered of them is not among these: that goes when they delete it.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Jobs that have ended, with their results and the transcript of their tools. Messages stay.
+    /// Jobs that have ended, with their results and the transcript of their tools. Messages and stored responses stay.
     pub jobs: Option<TimeDelta>,
     /// Sign-ins that were ended or have run out, and their tokens.
     pub logins: Option<TimeDelta>,

@@ -142,11 +142,14 @@ pub async fn purge_words(ctx: &Context) -> Result<()> {
 }
 
 async fn purge_words_of(ctx: &Context, user: UserId) -> Result<()> {
-    let mut tx = ctx.db.begin().await?;
-    memory_log::take_version(&mut tx, user).await?;
-    words::fold::purge(&mut tx, user).await?;
-    tx.commit().await?;
-    Ok(())
+    loop {
+        let mut tx = ctx.db.begin().await?;
+        memory_log::take_version(&mut tx, user).await?;
+        if !words::fold::purge(&mut tx, user).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
+    }
 }
 
 /// Finds what the index has and the database does not, and the reverse, and repairs both. How many points were wrong.

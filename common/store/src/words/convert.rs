@@ -18,8 +18,8 @@ statements! {
     MESSAGES = "select id from messages where user_id = $1 and id > $2 order by id limit $3";
     TERMS = "select doc_id, term, cast(tf as bigint) from message_terms where user_id = $1 and doc_id in ", ids!(2);
     MOVED = "delete from message_terms where user_id = $1 and doc_id in ", ids!(2);
-    /// What is left is of messages that are gone.
-    REST = "delete from message_terms where user_id = $1";
+    /// What is left is of messages that are gone, or that an older process has just stored: those come next.
+    REST = "delete from message_terms where user_id = $1 and not exists (select 1 from messages m where m.id = doc_id)";
 }
 
 /// Messages moved in one transaction.

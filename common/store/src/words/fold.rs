@@ -15,9 +15,9 @@ use crate::{
 
 statements! {
     WAITING = "select count(*) from (select 1 from message_words where user_id = $1 limit $2) w";
-    /// The oldest. What another transaction deletes at this moment is not among them.
+    /// The oldest. What another transaction deletes at this moment is skipped.
     TAKE = "delete from message_words where user_id = $1 and doc_id in
-        (select doc_id from message_words where user_id = $1 order by doc_id limit $2) returning doc_id, cast(length as bigint), bag";
+        (select doc_id from message_words where user_id = $1 order by doc_id limit $2", pg!(" for update skip locked"), ") returning doc_id, cast(length as bigint), bag";
     NEXT = "select coalesce(max(part), 0) + 1 from message_word_parts where user_id = $1";
     PART = "insert into message_word_parts (user_id, part, ids, lengths) values ($1, $2, $3, $4)";
     POSTINGS = "insert into message_postings (user_id, bucket, part, postings) select $1, t.bucket, $2, ",
@@ -78,8 +78,8 @@ pub async fn users_to_purge(q: &mut impl Querier) -> Result<Vec<UserId>, sqlx::E
     Ok(fetch_all!((UserId,), q, TO_PURGE)?.into_iter().map(|row| row.0).collect())
 }
 
-/// Takes what is deleted out of a user's parts.
-pub async fn purge(tx: &mut Tx, user: UserId) -> Result<(), sqlx::Error> {
+/// Takes what is deleted out of a user's parts, so many messages at once. `false`: there was nothing.
+pub async fn purge(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
     let gone: Vec<Uuid> = fetch_all!((Uuid,), tx, GONE, user)?.into_iter().map(|row| row.0).collect();
     let mut slots = search::slots_of(tx, user, &gone).await?;
     slots.sort_unstable();
@@ -88,7 +88,7 @@ pub async fn purge(tx: &mut Tx, user: UserId) -> Result<(), sqlx::Error> {
         let slots: Vec<u8> = of_part.iter().map(|(_, slot)| *slot).collect();
         purge_part(tx, user, *part, &slots).await?;
     }
-    execute!(tx, FORGET_GONE, user, crate::db::ids(gone)).map(drop)
+    Ok(execute!(tx, FORGET_GONE, user, crate::db::ids(gone))? > 0)
 }
 
 async fn purge_part(tx: &mut Tx, user: UserId, part: i64, gone: &[u8]) -> Result<(), sqlx::Error> {

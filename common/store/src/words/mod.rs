@@ -23,10 +23,10 @@ pub use encoding::bag;
 
 statements! {
     INSERT = "insert into message_words (user_id, doc_id, length, bag) values ($1, $2, $3, $4)";
-    /// Only of messages that are still there.
+    /// Only of messages that are still there, and stay until the transaction ends: their deletion takes the bag along.
     INSERT_LATE = "insert into message_words (user_id, doc_id, length, bag) select $1, m.id, t.length, ",
         pg!("decode(t.bag, 'hex')"), lite!("unhex(t.bag)"), " from ", rows!(2, t, doc uuid, length bigint, bag text), "
-        join messages m on m.id = t.doc and m.user_id = $1 where true on conflict do nothing";
+        join messages m on m.id = t.doc and m.user_id = $1 where true ", pg!("for key share of m "), "on conflict do nothing";
 }
 
 /// How many words a message of these terms counts.

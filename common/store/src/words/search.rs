@@ -1,6 +1,6 @@
 //! Which of a user's messages hold some words, and which of those match them best.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 use sqlx::types::Json;
@@ -82,6 +82,7 @@ pub(super) async fn slots_of(
     user: UserId,
     messages: &[Uuid],
 ) -> Result<Vec<(i64, u8)>, sqlx::Error> {
+    let messages: HashSet<Uuid> = messages.iter().copied().collect();
     let mut slots = Vec::new();
     for (part, ids) in fetch_all!((i64, Vec<u8>), q, IDS, user)? {
         for (slot, id) in (0..=u8::MAX).zip(ids.chunks_exact(16)) {
