@@ -76,10 +76,8 @@ async fn two_users_with_the_same_words_never_meet(stack: Stack) {
     };
     let mut checked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
-        let short = path.strip_prefix("/api/v1").unwrap();
-        if !is_meant(path) {
-            continue;
-        }
+        // Not those below `/v1`: they have no memories in their paths.
+        let Some(short) = path.strip_prefix("/api/v1").filter(|_| is_meant(path)) else { continue };
         for method in item.as_object().unwrap().keys() {
             let theirs = if short.contains("/conflicts/") { conflict.as_str() } else { tea };
             let mut url = short.replace("{id}", theirs);
