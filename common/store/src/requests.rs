@@ -19,27 +19,28 @@ macro_rules! columns {
     };
 }
 
+/// The stored responses from $1 back to the first, at most $3 of them, as `chain`.
+macro_rules! chain {
+    () => {
+        "with recursive chain (job_id, previous, depth) as (
+            select job_id, previous, cast(1 as bigint) from requests where job_id = $1 and user_id = $2 and body is not null
+            union all
+            select r.job_id, r.previous, c.depth + 1 from chain c join requests r on r.job_id = c.previous
+            where r.user_id = $2 and r.body is not null and c.depth < $3) "
+    };
+}
+
 statements! {
     INSERT = "insert into requests (job_id, user_id, api, prompt, body, previous, created_at, expires_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8)";
     PROMPT = "select prompt from requests where job_id = $1 and user_id = $2";
     ANSWERED = "update requests set prompt = null where job_id = $1 and user_id = $2";
     DELETE = "delete from requests where job_id = $1 and user_id = $2";
-    /// The stored responses from one back to the first, oldest first; at most $3 of them.
-    CHAIN = "with recursive chain (job_id, previous, depth) as (
-        select job_id, previous, cast(1 as bigint) from requests where job_id = $1 and user_id = $2 and body is not null
-        union all
-        select r.job_id, r.previous, c.depth + 1 from chain c join requests r on r.job_id = c.previous
-        where r.user_id = $2 and r.body is not null and c.depth < $3)
-    select ", columns!(), ", r.body, r.previous from chain c join requests r on r.job_id = c.job_id
+    /// Oldest first.
+    CHAIN = chain!(), "select ", columns!(), ", r.body, r.previous from chain c join requests r on r.job_id = c.job_id
         join jobs j on j.id = c.job_id where r.user_id = $2 order by c.depth desc";
     /// Bytes of what `CHAIN` gives.
-    SIZE = "with recursive chain (job_id, previous, depth) as (
-        select job_id, previous, cast(1 as bigint) from requests where job_id = $1 and user_id = $2 and body is not null
-        union all
-        select r.job_id, r.previous, c.depth + 1 from chain c join requests r on r.job_id = c.previous
-        where r.user_id = $2 and r.body is not null and c.depth < $3)
-    select cast(coalesce(sum(", pg!("octet_length(r.body::text) + coalesce(octet_length(j.result::text), 0)"),
+    SIZE = chain!(), "select cast(coalesce(sum(", pg!("octet_length(r.body::text) + coalesce(octet_length(j.result::text), 0)"),
         lite!("length(r.body) + coalesce(length(j.result), 0)"), "), 0) as bigint)
         from chain c join requests r on r.job_id = c.job_id join jobs j on j.id = c.job_id where r.user_id = $2";
     PAGE = "select ", columns!(), ", r.body, r.previous from requests r join jobs j on j.id = r.job_id

@@ -74,15 +74,26 @@ async fn user_with_session(tx: &mut Tx) -> (UserId, SessionId) {
     (id, session)
 }
 
-async fn say(tx: &mut Tx, (user, session): (UserId, SessionId), seq: usize, content: &str) -> Uuid {
+async fn say(tx: &mut Tx, whose: (UserId, SessionId), seq: usize, content: &str) -> Uuid {
+    store(tx, whose, seq, content, None).await
+}
+
+/// What its user said, or a job's answer.
+async fn store(
+    tx: &mut Tx,
+    (user, session): (UserId, SessionId),
+    seq: usize,
+    content: &str,
+    job: Option<JobId>,
+) -> Uuid {
     let id = new_uuid();
     let message = messages::NewMessage {
         id: MessageId(id),
         session,
         user,
-        job: None,
+        job,
         seq: seq as i64,
-        role: Role::User,
+        role: if job.is_some() { Role::Assistant } else { Role::User },
         content,
         status: MessageStatus::Complete,
         provider: None,
@@ -249,25 +260,7 @@ async fn an_answer_gets_its_words_once(db: Db) {
         ),
     )
     .await;
-    let id = MessageId(new_uuid());
-    let message = messages::NewMessage {
-        id,
-        session,
-        user,
-        job: Some(JobId(job)),
-        seq: 2,
-        role: Role::Assistant,
-        content: "zq1 zq2",
-        status: MessageStatus::Complete,
-        provider: None,
-        model: None,
-        usage: None,
-        name: None,
-        remember: true,
-        details: None,
-        created_at: clock::now(),
-    };
-    messages::insert(&mut tx, message).await.unwrap();
+    let id = store(&mut tx, (user, session), 2, "zq1 zq2", Some(JobId(job))).await;
     tx.commit().await.unwrap();
     assert_eq!(rows(&db, "message_words").await, 0);
     let waiting = async || {
@@ -276,7 +269,7 @@ async fn an_answer_gets_its_words_once(db: Db) {
     assert!(waiting().await[0].unsearchable);
     let mut tx = db.begin().await.unwrap();
     let version = memory_log::take_version(&mut tx, user).await.unwrap();
-    let vector = Embedded { doc: id.0, norm: String::new(), vector: vec![0; 8] };
+    let vector = Embedded { doc: id, norm: String::new(), vector: vec![0; 8] };
     vectors::store_many(&mut tx, user, Corpus::Messages, "one", version, vec![vector]).await.unwrap();
     tx.commit().await.unwrap();
     assert!(waiting().await.is_empty());
