@@ -65,12 +65,10 @@ pub fn remark(name: &str, value: &str, known: &BTreeSet<String>) -> Option<Strin
     let ours = upper.split_once("__").is_some_and(|(prefix, _)| {
         prefix == "SECURITY" || known.iter().any(|key| key.split_once("__").is_some_and(|(p, _)| p == prefix))
     });
-    let nearest = nearest(&upper, known.iter().map(String::as_str));
-    match nearest {
-        // A prefix of ours shows who is meant; without one, only a long name that is almost ours does.
-        Some((key, distance)) if distance <= if ours { allowed(&upper).max(4) } else { allowed(&upper) } => {
-            Some(format!("{name} is not known: did you mean {key}?"))
-        }
+    // A prefix of ours shows who is meant; without one, only a long name that is almost ours does.
+    let most = if ours { allowed(&upper).max(4) } else { allowed(&upper) };
+    match nearest(&upper, most, known.iter().map(String::as_str)) {
+        Some(key) => Some(format!("{name} is not known: did you mean {key}?")),
         _ if ours => Some(format!("{name} is not known: .env.example has every setting")),
         _ => None,
     }
@@ -85,9 +83,15 @@ fn allowed(name: &str) -> usize {
     }
 }
 
-/// The name that is most like this one, and in how many letters they differ.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
-    known.map(|key| (key, strsim::damerau_levenshtein(name, key))).min_by_key(|(_, distance)| *distance)
+/// The name that is most like this one, if they differ in at most so many letters. Of names whose lengths differ by more it is not
+/// asked: every start compares its whole environment with all settings.
+pub fn nearest<'a>(name: &str, most: usize, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .filter(|key| most > 0 && key.len().abs_diff(name.len()) <= most)
+        .map(|key| (key, strsim::damerau_levenshtein(name, key)))
+        .filter(|(_, distance)| *distance <= most)
+        .min_by_key(|(_, distance)| *distance)
+        .map(|(key, _)| key)
 }
 
 #[cfg(test)]
