@@ -25,6 +25,7 @@ sql -c "create database r"
 export DATABASE_URL=postgres://postgres@127.0.0.1:55998/r REDIS_URL=redis://127.0.0.1:55997
 # Tables and accounts first: what is measured begins after them.
 "$bench" chat --duration 2 >/dev/null
+redis-cli -p 55997 config resetstat >/dev/null
 sql -d r -c checkpoint -c "select pg_stat_reset()" >/dev/null
 commands() { redis-cli -p 55997 info stats | sed -n 's/^total_commands_processed:\([0-9]*\).*/\1/p'; }
 chats() { sql -d r -c "select count(*) from messages where role = 'assistant'"; }
@@ -40,3 +41,6 @@ sql -d r -F ' | ' -c "select relname, round(n_tup_ins * 1.0 / $count, 2) || ' in
     coalesce(round(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0))::text, '-') || ' % HOT', round(n_tup_del * 1.0 / $count, 2) || ' deleted',
     pg_indexes_size(relid) / $count || ' B indexes', pg_table_size(relid) / $count || ' B table'
     from pg_stat_user_tables where n_tup_ins + n_tup_upd > $count / 20 order by n_tup_ins desc"
+# Of Redis, what each command was called a chat, those within scripts too.
+redis-cli -p 55997 info commandstats | tr -d '\r' | sed -n 's/^cmdstat_\([^:]*\):calls=\([0-9]*\).*/\2 \1/p' | sort -rn |
+    awk -v chats="$count" '$1 > chats / 20 { printf "%s %.2f  ", $2, $1 / chats } END { print "" }'

@@ -52,8 +52,8 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     for _ in 0..arguments.workers {
         cluster.add_worker().await?;
     }
-    let db =
-        Db::postgres(&database, PoolSizes { durable: 4, relaxed: 2 }).map_err(|error| error.to_string())?;
+    let db = Db::postgres(database.as_str().into(), PoolSizes { durable: 4, relaxed: 2 })
+        .map_err(|error| error.to_string())?;
     let link = RedisLink::new(&redis).map_err(|error| error.to_string())?;
     let wire = RedisWire::new(link.clone());
     for (name, rate) in [("idle", arguments.idle), ("loaded", arguments.loaded)] {

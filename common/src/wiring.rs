@@ -21,7 +21,7 @@ use crate::{
     sealer::Sealer,
     settings::Settings,
     store::{
-        self, Db, PoolSizes,
+        self, Address, Db, PoolSizes,
         db::{DEADLINE, NEWER, within},
         words,
     },
@@ -38,7 +38,9 @@ pub async fn database(settings: &Settings) -> Result<Db, String> {
     match &settings.postgres_url {
         Some(url) => {
             let sizes = PoolSizes { durable: settings.database_pool, relaxed: settings.database_pool / 2 };
-            Db::postgres(url.expose(), sizes).map_err(|error| format!("DATABASE_URL: {error}"))
+            let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
+            Db::postgres(Address { url: url.expose(), direct }, sizes)
+                .map_err(|error| format!("DATABASE_URL: {error}"))
         }
         None => {
             let path = &settings.sqlite_path;
@@ -78,11 +80,23 @@ pub async fn migrate(db: &Db) -> Result<(), String> {
     Ok(())
 }
 
+/// Said when `DATABASE_URL` leads to a pooler and nothing says so.
+const POOLER: &str = "DATABASE_URL leads to a connection pooler, which refuses a session's settings: let DATABASE_DIRECT_URL name \
+                      PostgreSQL itself";
+
+/// What is wrong with the database, for operators.
+pub fn explained(error: &Error) -> String {
+    let error = error.to_string();
+    // PgBouncer's word.
+    if error.contains("unsupported startup parameter") { POOLER.to_owned() } else { error }
+}
+
 async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, String> {
     let deadline = tokio::time::Instant::now() + DATABASE;
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
+            Err(error) if explained(&error) == POOLER => return Err(POOLER.to_owned()),
             Err(error) if tokio::time::Instant::now() > deadline => {
                 return Err(format!("the database cannot be reached: {error}"));
             }

@@ -3,8 +3,8 @@
 //! On PostgreSQL each process holds an advisory lock of its name on a connection of its own, for as long as it lives. When it
 //! dies, however it dies, its kernel closes the connection, PostgreSQL lets go of the lock, and others see at once that it
 //! is gone: the sweeper takes its jobs back within seconds instead of waiting for their leases. The lock is a shared one:
-//! a connection that went silent may hold it for a while, and the new one takes it beside it. Where session locks do not
-//! reach (PgBouncer in transaction mode), leases alone decide.
+//! a connection that went silent may hold it for a while, and the new one takes it beside it. It goes to the server itself,
+//! past a pooler.
 //!
 //! The same connection asks for the time once a second (see [`clock`]). It is the first to know when the link to the
 //! database is gone: it is closed and made again after a second and a half of silence.

@@ -156,7 +156,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
         priority: 0,
         run_at: question.now,
     };
-    let deadline = tx.deadline();
+    let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     let seq = match tx.raw() {
         Raw::Pg(c) => {
             let Question {
@@ -178,6 +178,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
             let heard = Heard::of(text, remember, now, idle);
             let sql = if session_is_new { ACCEPT_NEW } else { ACCEPT };
             let query = sqlx::query_as::<_, (i64,)>(sql.pg())
+                .persistent(is_named)
                 .bind(session)
                 .bind(user)
                 .bind(now)
@@ -286,9 +287,10 @@ pub async fn answer(
 ) -> Result<Answered, sqlx::Error> {
     let now = message.created_at;
     let attempt = i64::from(job.attempt);
-    let deadline = tx.deadline();
+    let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     if let Raw::Pg(c) = tx.raw() {
-        let query = sqlx::query_as::<_, Next>(ANSWER.pg()).bind(job.id).bind(attempt).bind(status);
+        let query = sqlx::query_as::<_, Next>(ANSWER.pg()).persistent(is_named);
+        let query = query.bind(job.id).bind(attempt).bind(status);
         let query =
             query.bind(Json(result)).bind(now).bind(message.id).bind(message.seq).bind(message.content);
         let query = query.bind(message.status).bind(message.provider).bind(message.model);

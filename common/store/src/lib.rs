@@ -46,7 +46,7 @@ pub mod webhooks;
 pub mod words;
 pub mod workers;
 
-pub use db::{Conn, Db, PoolSizes, Querier, Tx, violated};
+pub use db::{Address, Conn, Db, PoolSizes, Querier, Tx, violated};
 pub use ended::Ended;
 
 /// Every statement of the service. The list of a module that is missing here is dead code, and does not compile.

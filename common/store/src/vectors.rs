@@ -110,7 +110,7 @@ pub async fn store_many(
     version: i64,
     all: Vec<Embedded>,
 ) -> Result<(), sqlx::Error> {
-    let deadline = tx.deadline();
+    let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     if let Raw::Pg(c) = tx.raw() {
         let (mut docs, mut norms, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
         for one in all {
@@ -119,7 +119,8 @@ pub async fn store_many(
             vectors.push(one.vector);
         }
         let sql = if corpus == Corpus::Memories { STORE_MEMORIES } else { STORE_MESSAGES };
-        let query = sqlx::query(sql.pg()).bind(user).bind(model).bind(version).bind(docs).bind(vectors);
+        let query = sqlx::query(sql.pg()).persistent(is_named);
+        let query = query.bind(user).bind(model).bind(version).bind(docs).bind(vectors);
         let query = if corpus == Corpus::Memories { query.bind(norms) } else { query };
         return within(deadline, query.execute(c)).await.inspect_err(|error| tx.note(error)).map(drop);
     }

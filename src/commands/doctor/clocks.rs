@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use rapport_common::{
     clock,
     settings::Settings,
-    store::{Db, PoolSizes, presence},
+    store::{Address, Db, PoolSizes, presence},
 };
 use tokio::time::Instant;
 
@@ -16,7 +16,8 @@ const FAR_MILLIS: i64 = 2_000;
 pub async fn lines(settings: &Settings) -> Vec<String> {
     let Some(url) = &settings.postgres_url else { return Vec::new() };
     let look = async {
-        let db = Db::postgres(url.expose(), PoolSizes { durable: 1, relaxed: 1 })?;
+        let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
+        let db = Db::postgres(Address { url: url.expose(), direct }, PoolSizes { durable: 1, relaxed: 1 })?;
         let asked = Instant::now();
         clock::learn(asked, presence::time(&mut db.separate().await?).await?);
         let mut conn = db.read().await?;

@@ -13,8 +13,9 @@ use rapport_common::{
     providers::http,
     redis_link::RedisLink,
     settings::{QdrantAt, Settings},
-    store::{Db, PoolSizes},
+    store::{Address, Db, PoolSizes},
     vectors::{Qdrant, VectorIndex},
+    wiring,
 };
 
 use crate::commands;
@@ -67,7 +68,9 @@ async fn database(settings: &Settings) -> Result<String, String> {
     let db = match &settings.postgres_url {
         Some(url) => {
             let sizes = PoolSizes { durable: 1, relaxed: 1 };
-            Db::postgres(url.expose(), sizes).map_err(|error| format!("DATABASE_URL: {error}"))?
+            let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
+            Db::postgres(Address { url: url.expose(), direct }, sizes)
+                .map_err(|error| format!("DATABASE_URL: {error}"))?
         }
         None if !settings.sqlite_path.exists() => return not_there_yet(&settings.sqlite_path),
         None => {
@@ -76,7 +79,8 @@ async fn database(settings: &Settings) -> Result<String, String> {
         }
     };
     let missing = tokio::time::timeout(CHECK_DEADLINE, db.missing_migrations()).await;
-    let missing = missing.map_err(|_| "does not answer".to_owned())?.map_err(|error| error.to_string())?;
+    let missing = missing.map_err(|_| "does not answer".to_owned())?;
+    let missing = missing.map_err(|error| wiring::explained(&error))?;
     match missing {
         Some(0) => Ok(format!("{} answers, its schema is current", db.name())),
         Some(missing) => {

@@ -12,7 +12,7 @@ use crate::harness::servers::{Postgres, folder, unique};
 
 pub async fn postgres() -> Db {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
-    let db = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+    let db = Db::postgres(url.as_str().into(), PoolSizes { durable: 2, relaxed: 1 }).unwrap();
     db.migrate().await.unwrap();
     db
 }
@@ -95,7 +95,7 @@ async fn shares_of_before_get_the_names_of_their_readers() {
         store::memories,
     };
     let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
-    let pg = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+    let pg = Db::postgres(url.as_str().into(), PoolSizes { durable: 2, relaxed: 1 }).unwrap();
     let lite = Db::sqlite(&folder().join(unique("shares")).with_extension("db")).await.unwrap();
     for (db, folder, quote) in [(pg, "postgres", "'"), (lite, "sqlite", "x'")] {
         let id = |n: u8| format!("{quote}{}'", uuid::Uuid::from_bytes([n; 16]).simple());
@@ -138,7 +138,7 @@ async fn shares_of_before_get_the_names_of_their_readers() {
 async fn many_processes_may_migrate_at_once() {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap();
     let racing = (0..6).map(|_| {
-        let db = Db::postgres(&url, PoolSizes { durable: 2, relaxed: 1 }).unwrap();
+        let db = Db::postgres(url.as_str().into(), PoolSizes { durable: 2, relaxed: 1 }).unwrap();
         tokio::spawn(async move { db.migrate().await })
     });
     for migrated in futures::future::join_all(racing).await {

@@ -8,6 +8,7 @@ mod full_disk;
 mod lost_requests;
 mod memory_worker_dies;
 mod poison;
+mod pooler;
 mod provider_away;
 mod redis_dies;
 mod responses;

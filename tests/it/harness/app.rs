@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use super::{
     binary::binary,
     client::User,
     left,
+    pgbouncer::PgBouncer,
     process::Process,
     servers::{Postgres, Redis, folder, free_port, unique},
 };
@@ -40,6 +41,7 @@ pub struct App {
     mock_arguments: Vec<String>,
     pub redis: Option<Redis>,
     database: String,
+    pooler: Option<Arc<PgBouncer>>,
     leaves_jobs: AtomicBool,
 }
 
@@ -50,6 +52,7 @@ pub struct Builder {
     env: Vec<(String, String)>,
     mock: Option<Vec<String>>,
     postgres: Option<String>,
+    pooler: Option<Arc<PgBouncer>>,
     redis: Option<(Redis, u16)>,
 }
 
@@ -77,6 +80,12 @@ impl Builder {
         self
     }
 
+    /// Through a PgBouncer of the test's own.
+    pub fn pooler(mut self, pooler: PgBouncer) -> Self {
+        self.pooler = Some(Arc::new(pooler));
+        self
+    }
+
     /// A Redis of the test's own, reached by another port.
     pub fn redis(mut self, redis: Redis, port: u16) -> Self {
         self.redis = Some((redis, port));
@@ -97,6 +106,7 @@ impl Builder {
             mock_arguments: self.mock.clone().unwrap_or_default(),
             redis: None,
             database: String::new(),
+            pooler: self.pooler,
             leaves_jobs: AtomicBool::new(false),
         };
         if self.mock.is_some() {
@@ -105,7 +115,14 @@ impl Builder {
         if self.stack == Stack::Production {
             app.database = match self.postgres {
                 Some(url) => url,
-                None => tokio::task::spawn_blocking(|| Postgres::shared().create_database()).await.unwrap(),
+                None => {
+                    let made = tokio::task::spawn_blocking(|| {
+                        (Postgres::shared().create_database(), PgBouncer::shared())
+                    });
+                    let (database, shared) = made.await.unwrap();
+                    app.pooler = app.pooler.take().or(shared);
+                    database
+                }
             };
             app.redis = Some(match self.redis {
                 Some((redis, port)) => {
@@ -131,7 +148,16 @@ impl Builder {
 
 impl App {
     pub fn builder(stack: Stack) -> Builder {
-        Builder { stack, apis: 1, workers: 1, env: Vec::new(), mock: None, postgres: None, redis: None }
+        Builder {
+            stack,
+            apis: 1,
+            workers: 1,
+            env: Vec::new(),
+            mock: None,
+            postgres: None,
+            pooler: None,
+            redis: None,
+        }
     }
 
     pub async fn start(stack: Stack) -> Self {
@@ -155,6 +181,10 @@ impl App {
         ];
         if self.stack == Stack::Production {
             env.push(("DATABASE_URL".to_owned(), self.database.clone()));
+            if let Some(pooler) = &self.pooler {
+                env.push(("DATABASE_URL".to_owned(), pooler.url(&self.database)));
+                env.push(("DATABASE_DIRECT_URL".to_owned(), self.database.clone()));
+            }
             env.push(("DATABASE_POOL_SIZE".to_owned(), "6".to_owned()));
         }
         if let Some(redis) = &self.redis {
@@ -284,7 +314,9 @@ impl App {
     pub async fn db(&self) -> Db {
         match self.stack {
             Stack::Embedded => Db::sqlite(&self.folder.join("rapport.db")).await.unwrap(),
-            Stack::Production => Db::postgres(&self.database, PoolSizes { durable: 4, relaxed: 2 }).unwrap(),
+            Stack::Production => {
+                Db::postgres(self.database.as_str().into(), PoolSizes { durable: 4, relaxed: 2 }).unwrap()
+            }
         }
     }
 

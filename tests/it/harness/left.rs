@@ -27,7 +27,9 @@ pub fn open_jobs(app: &App) -> Vec<String> {
         runtime.block_on(async {
             let db = match stack {
                 Stack::Embedded => Db::sqlite(&file).await.unwrap(),
-                Stack::Production => Db::postgres(&url, PoolSizes { durable: 1, relaxed: 1 }).unwrap(),
+                Stack::Production => {
+                    Db::postgres(url.as_str().into(), PoolSizes { durable: 1, relaxed: 1 }).unwrap()
+                }
             };
             let begin = Instant::now();
             loop {

@@ -23,7 +23,7 @@ pub fn folder() -> &'static Path {
 }
 
 /// PostgreSQL runs as another user when we are root.
-fn open_to_all(path: &Path) {
+pub(super) fn open_to_all(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
 }
@@ -38,7 +38,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn program(name: &str) -> PathBuf {
+pub(super) fn program(name: &str) -> PathBuf {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let debian = debian.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -53,7 +53,7 @@ fn is_root() -> bool {
 }
 
 /// Runs a program of PostgreSQL's, which refuses to run as root.
-fn as_postgres() -> Command {
+pub(super) fn as_postgres() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if is_root() {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Env;
 use crate::secret::Secret;
 
 /// Where everything is kept.
@@ -29,6 +30,18 @@ pub fn parse(url: &str) -> Result<Database, String> {
         ("sqlite", "" | "aiosqlite" | "pysqlite") => sqlite(rest).map(Database::Sqlite),
         _ => Err("DATABASE_URL must begin with postgres:// or sqlite://".to_owned()),
     }
+}
+
+/// `DATABASE_DIRECT_URL`: PostgreSQL itself, when `DATABASE_URL` is a pooler's in front of it.
+pub(super) fn direct(env: &mut Env, has_postgres: bool) -> Option<Secret> {
+    let url = env.optional("DATABASE_DIRECT_URL")?;
+    match parse(&url) {
+        Ok(Database::Postgres(url)) if has_postgres => return Some(url),
+        Ok(Database::Postgres(_)) => env.problem("DATABASE_DIRECT_URL is for a DATABASE_URL of PostgreSQL's"),
+        Ok(Database::Sqlite(_)) => env.problem("DATABASE_DIRECT_URL must begin with postgres://"),
+        Err(problem) => env.problem(&problem.replace("DATABASE_URL", "DATABASE_DIRECT_URL")),
+    }
+    None
 }
 
 /// asyncpg says `?ssl=require` where everybody else says `?sslmode=require`.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `postgres://…`, or `None` for the SQLite file at `sqlite_path`.
     pub postgres_url: Option<Secret>,
+    /// The server itself, when `postgres_url` is a pooler's that lends sessions by the transaction.
+    pub postgres_direct_url: Option<Secret>,
     pub sqlite_path: PathBuf,
     /// Connections to PostgreSQL that one process may open for durable work; half as many more for the rest.
     pub database_pool: u32,
@@ -140,6 +142,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
             (None, embedded)
         }
     };
+    let postgres_direct_url = database::direct(env, postgres_url.is_some());
     let redis_url = redis_url(env);
     let auth = auth::auth(env, &data_dir, database_url.is_some(), makes_key);
     let trusted_proxies = env.number("TRUSTED_PROXIES", 0, 0..=16) as usize;
@@ -147,6 +150,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         host: env.text("HOST", "127.0.0.1"),
         port: env.number("PORT", 8000, 0..=65_535) as u16,
         postgres_url,
+        postgres_direct_url,
         sqlite_path,
         database_pool: env.number("DATABASE_POOL_SIZE", 12, 2..=1_000) as u32,
         redis_url,

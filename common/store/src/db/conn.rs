@@ -19,6 +19,7 @@ use std::{
 use sqlx::{Executor, PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
 use tokio::sync::OwnedMutexGuard;
 
+use super::postgres::{BEGIN_POOLED, BEGIN_POOLED_PATIENT, BEGIN_POOLED_RELAXED, Pg};
 use crate::error::{Error, Result, database_is_away, storage_is_full};
 
 /// How long a statement may take before its connection counts as broken. PostgreSQL itself ends one a second later
@@ -42,6 +43,12 @@ pub trait Querier: Send {
     fn deadline(&self) -> Duration;
     /// Tells the connection how a statement failed: it decides whether it can be used again.
     fn note(&mut self, error: &sqlx::Error);
+    /// Whether the server's session is lent for a transaction only: nothing is prepared by name there.
+    fn is_pooled(&self) -> bool;
+    /// Whether a statement needs a transaction of its own around it: [`Self::enter`] before it, [`Self::leave`] after.
+    fn is_alone(&self) -> bool;
+    fn enter(&mut self) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+    fn leave(&mut self, succeeded: bool) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
 /// Since when a pool's connections are trusted. When one does not answer, the older ones are not asked one by one.
@@ -76,8 +83,22 @@ pub fn was_full(lately: Duration) -> bool {
     last > 0 && uptime().as_millis() as u64 <= last + lately.as_millis() as u64
 }
 
+/// What a connection's commits promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// They survive a power cut.
+    Durable,
+    /// A power cut may lose the last ones.
+    Relaxed,
+}
+
 enum Lent {
-    Pg(PoolConnection<Postgres>, Arc<Trust>),
+    Pg {
+        connection: PoolConnection<Postgres>,
+        trust: Arc<Trust>,
+        /// Through a pooler: how it must begin its transactions.
+        pooled: Option<Kind>,
+    },
     Lite {
         connection: PoolConnection<Sqlite>,
         /// To write, for those that do: the next one waits until this has gone back.
@@ -96,8 +117,9 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub(super) fn pg(connection: PoolConnection<Postgres>, trust: &Arc<Trust>) -> Self {
-        Self::new(Lent::Pg(connection, Arc::clone(trust)))
+    pub(super) fn pg(connection: PoolConnection<Postgres>, pg: &Pg, kind: Kind) -> Self {
+        let pooled = pg.is_pooled.then_some(kind);
+        Self::new(Lent::Pg { connection, trust: Arc::clone(&pg.trust), pooled })
     }
 
     pub(super) fn lite(connection: PoolConnection<Sqlite>, turn: Option<OwnedMutexGuard<()>>) -> Self {
@@ -129,19 +151,31 @@ impl Conn {
 
     /// Lets this session's statements take minutes.
     pub(super) async fn become_patient(&mut self) -> Result<(), sqlx::Error> {
-        if let Some(Lent::Pg(..)) = &self.lent {
+        if let Some(Lent::Pg { pooled, .. }) = &self.lent {
             self.is_patient = true;
-            self.command("set statement_timeout = '10min'").await?;
+            if pooled.is_none() {
+                self.command("set statement_timeout = '10min'").await?;
+            }
         }
         self.deadline = LONG_DEADLINE;
         Ok(())
     }
 
     pub(super) async fn begin(mut self) -> Result<Tx, sqlx::Error> {
-        let sql = if matches!(self.lent, Some(Lent::Pg(..))) { "begin" } else { "begin immediate" };
-        self.in_transaction = true;
-        self.command(sql).await?;
+        self.begin_here().await?;
         Ok(Tx(self))
+    }
+
+    async fn begin_here(&mut self) -> Result<(), sqlx::Error> {
+        let sql = match &self.lent {
+            Some(Lent::Pg { pooled: None, .. }) => "begin",
+            Some(Lent::Pg { pooled: Some(_), .. }) if self.is_patient => BEGIN_POOLED_PATIENT,
+            Some(Lent::Pg { pooled: Some(Kind::Durable), .. }) => BEGIN_POOLED,
+            Some(Lent::Pg { pooled: Some(Kind::Relaxed), .. }) => BEGIN_POOLED_RELAXED,
+            Some(Lent::Lite { .. }) | None => "begin immediate",
+        };
+        self.in_transaction = true;
+        self.command(sql).await
     }
 }
 
@@ -149,7 +183,7 @@ impl Querier for Conn {
     #[expect(clippy::expect_used, reason = "only `drop` takes it")]
     fn raw(&mut self) -> Raw<'_> {
         match self.lent.as_mut().expect("a connection in use") {
-            Lent::Pg(connection, _) => Raw::Pg(connection),
+            Lent::Pg { connection, .. } => Raw::Pg(connection),
             Lent::Lite { connection, .. } => Raw::Lite(connection),
         }
     }
@@ -161,7 +195,7 @@ impl Querier for Conn {
     fn note(&mut self, error: &sqlx::Error) {
         if database_is_away(error) {
             self.in_doubt = true;
-            if let Some(Lent::Pg(_, trust)) = &self.lent {
+            if let Some(Lent::Pg { trust, .. }) = &self.lent {
                 trust.end();
             }
         }
@@ -171,6 +205,25 @@ impl Querier for Conn {
         // SQLite may have ended the transaction by itself, or not.
         self.in_doubt |=
             storage_is_full(error) || matches!(&self.lent, Some(Lent::Lite { .. }) if is_unclear(error));
+    }
+
+    fn is_pooled(&self) -> bool {
+        matches!(&self.lent, Some(Lent::Pg { pooled: Some(_), .. }))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.is_pooled()
+    }
+
+    async fn enter(&mut self) -> Result<(), sqlx::Error> {
+        self.begin_here().await
+    }
+
+    async fn leave(&mut self, succeeded: bool) -> Result<(), sqlx::Error> {
+        let done = self.command(if succeeded { "commit" } else { "rollback" }).await;
+        self.in_doubt |= done.is_err();
+        self.in_transaction = false;
+        done
     }
 }
 
@@ -210,9 +263,11 @@ async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_pati
     let returned = async {
         match &mut lent {
             _ if in_doubt => false,
-            Lent::Pg(connection, _) => {
+            Lent::Pg { connection, pooled, .. } => {
                 let ended = !in_transaction || connection.execute("rollback").await.is_ok();
-                let reset = !is_patient || connection.execute("reset statement_timeout").await.is_ok();
+                let reset = !is_patient
+                    || pooled.is_some()
+                    || connection.execute("reset statement_timeout").await.is_ok();
                 if ended && reset {
                     connection.return_to_pool().await;
                 }
@@ -230,7 +285,7 @@ async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_pati
     };
     if !tokio::time::timeout(RETURN, returned).await.unwrap_or(false) {
         match &mut lent {
-            Lent::Pg(connection, _) => connection.close_on_drop(),
+            Lent::Pg { connection, .. } => connection.close_on_drop(),
             Lent::Lite { connection, .. } => connection.close_on_drop(),
         }
     }
@@ -260,5 +315,21 @@ impl Querier for Tx {
 
     fn note(&mut self, error: &sqlx::Error) {
         self.0.note(error);
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.0.is_pooled()
+    }
+
+    fn is_alone(&self) -> bool {
+        false
+    }
+
+    async fn enter(&mut self) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    async fn leave(&mut self, _succeeded: bool) -> Result<(), sqlx::Error> {
+        Ok(())
     }
 }

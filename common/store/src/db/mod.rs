@@ -14,14 +14,15 @@ mod conn;
 pub(crate) mod dialect;
 pub(crate) mod indexes;
 mod migrations;
+mod postgres;
 mod statements;
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool, SqlitePool,
+    ConnectOptions, PgConnection, SqlitePool,
     migrate::MigrateError,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -35,20 +36,14 @@ use crate::{
     error::{Result, database_is_away},
     files,
 };
-use conn::Trust;
+use conn::Kind;
+use postgres::{ACQUIRE, Pg};
+pub use postgres::{Address, PoolSizes};
 
 #[derive(Clone)]
 pub enum Db {
     Pg(Pg),
     Lite(Lite),
-}
-
-#[derive(Clone)]
-pub struct Pg {
-    options: Box<PgConnectOptions>,
-    durable: PgPool,
-    relaxed: PgPool,
-    trust: Arc<Trust>,
 }
 
 #[derive(Clone)]
@@ -59,33 +54,15 @@ pub struct Lite {
     gate: Arc<Mutex<()>>,
 }
 
-/// How many connections one process may open. PostgreSQL allows 100 by default: twenty a process leaves room.
-pub struct PoolSizes {
-    pub durable: u32,
-    pub relaxed: u32,
-}
-
-/// How long a request waits for a connection before the database counts as away.
-const ACQUIRE: Duration = Duration::from_secs(3);
-/// How long a connection that rested may take to show that it lives.
-const PING: Duration = Duration::from_secs(1);
 /// How long a writer waits for its turn before SQLite counts as stuck.
 const TURN: Duration = Duration::from_secs(30);
-
-/// What PostgreSQL does by itself for clients that are gone without a word, so that nothing holds a session or a row
-/// for longer than about ten seconds: it ends statements and transactions that nobody goes on with, and asks the network.
-const SESSION: [(&str, &str); 6] = [
-    ("statement_timeout", "6000"),
-    ("idle_in_transaction_session_timeout", "5000"),
-    ("tcp_keepalives_idle", "5"),
-    ("tcp_keepalives_interval", "2"),
-    ("tcp_keepalives_count", "3"),
-    ("tcp_user_timeout", "10000"),
-];
 
 statements! {
     APPLIED = "select count(*) from _sqlx_migrations where success";
 }
+
+/// PostgreSQL's code for a table that is not there.
+const NO_TABLE: &str = "42P01";
 
 /// Said when a database has migrations that this binary does not know.
 pub const NEWER: &str = "the database was last used by a newer version of rapport than this one. Use that version, or restore a \
@@ -93,41 +70,8 @@ pub const NEWER: &str = "the database was last used by a newer version of rappor
 
 impl Db {
     /// Opens PostgreSQL. Fails only on a bad URL: connections are made when needed.
-    pub fn postgres(url: &str, sizes: PoolSizes) -> Result<Self, sqlx::Error> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("rapport")
-            .options(SESSION)
-            .log_slow_statements(log::LevelFilter::Warn, Duration::from_secs(1));
-        let trust = Arc::new(Trust::default());
-        let pool = |size: u32| {
-            let trust = Arc::clone(&trust);
-            PgPoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(ACQUIRE)
-                .idle_timeout(Duration::from_secs(600))
-                // A ping before every use costs a round trip each; one after a second of rest finds a connection
-                // that a restarted server has closed, or that has gone silent.
-                .test_before_acquire(false)
-                .before_acquire(move |connection, meta| {
-                    let trust = Arc::clone(&trust);
-                    Box::pin(async move {
-                        if !trust.covers(meta.age) {
-                            return Ok(false);
-                        }
-                        if meta.idle_for > Duration::from_secs(1)
-                            && within(PING, connection.ping()).await.is_err()
-                        {
-                            trust.end();
-                            return Ok(false);
-                        }
-                        Ok(true)
-                    })
-                })
-        };
-        let durable = pool(sizes.durable).connect_lazy_with(options.clone());
-        let relaxed =
-            pool(sizes.relaxed).connect_lazy_with(options.clone().options([("synchronous_commit", "off")]));
-        Ok(Self::Pg(Pg { options: Box::new(options), durable, relaxed, trust }))
+    pub fn postgres(address: Address<'_>, sizes: PoolSizes) -> Result<Self, sqlx::Error> {
+        Pg::open(address, sizes).map(Self::Pg)
     }
 
     /// Opens, or makes, the SQLite file.
@@ -184,11 +128,7 @@ impl Db {
     pub async fn migrate(&self) -> Result<(), String> {
         let done = match self {
             Db::Pg(pg) => {
-                // A migration may take long, or wait long for another process'.
-                let patient = pg
-                    .options
-                    .clone()
-                    .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+                let patient = pg.patient();
                 let pool = PgPoolOptions::new()
                     .max_connections(1)
                     .acquire_timeout(ACQUIRE)
@@ -226,21 +166,26 @@ impl Db {
         let applied = fetch_one!((i64,), &mut conn, APPLIED);
         match applied {
             Ok((applied,)) => Ok(known.checked_sub(applied as usize)),
-            Err(sqlx::Error::Database(_)) => Ok(Some(known)), // no such table: nothing was ever applied
+            // Nothing was ever applied. (SQLite has no code of its own for it.)
+            Err(sqlx::Error::Database(error))
+                if matches!(self, Db::Lite(_)) || error.code().is_some_and(|code| code == NO_TABLE) =>
+            {
+                Ok(Some(known))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     pub async fn read(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, pg, Kind::Durable),
             Db::Lite(lite) => Conn::lite(lite.reader.acquire().await?, None),
         })
     }
 
     pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, &pg.trust),
+            Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, pg, Kind::Relaxed),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.relaxed.acquire().await?, Some(turn))
@@ -273,7 +218,7 @@ impl Db {
 
     async fn durable(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, &pg.trust),
+            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, pg, Kind::Durable),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.writer.acquire().await?, Some(turn))

@@ -84,21 +84,28 @@ pub fn violated(error: &sqlx::Error) -> Option<String> {
     })
 }
 
-/// Binds every value to a statement and runs `$method` of it on the open database, within the connection's deadline.
+/// Binds every value to a statement and runs `$method` of it on the open database, within the connection's deadline, in a
+/// transaction of its own where it needs one.
 macro_rules! run {
     ($querier:expr, $query:path, $sql:expr, $method:ident($($then:tt)*) $(, $bind:expr)* $(,)?) => {
         match &mut *$querier {
             querier => {
                 let sql: $crate::db::Sql = $sql;
                 let deadline = $crate::db::Querier::deadline(querier);
-                let answer = match $crate::db::Querier::raw(querier) {
-                    $crate::db::Raw::Pg(c) => $crate::db::within(deadline, $query(sql.pg())$(.bind($bind))*.$method(c)).await$($then)*,
-                    $crate::db::Raw::Lite(c) => $query(sql.lite())$(.bind($bind))*.$method(c).await$($then)*,
+                let is_named = !$crate::db::Querier::is_pooled(querier);
+                let is_alone = $crate::db::Querier::is_alone(querier);
+                let begun = if is_alone { $crate::db::Querier::enter(querier).await } else { Ok(()) };
+                let answer = match (begun, $crate::db::Querier::raw(querier)) {
+                    (Err(error), _) => Err(error),
+                    (Ok(()), $crate::db::Raw::Pg(c)) => $crate::db::within(
+                        deadline, $query(sql.pg()).persistent(is_named)$(.bind($bind))*.$method(c)).await$($then)*,
+                    (Ok(()), $crate::db::Raw::Lite(c)) => $query(sql.lite())$(.bind($bind))*.$method(c).await$($then)*,
                 };
                 if let Err(error) = &answer {
                     $crate::db::Querier::note(querier, error);
                 }
-                answer
+                let left = if is_alone { $crate::db::Querier::leave(querier, answer.is_ok()).await } else { Ok(()) };
+                answer.and_then(|answer| left.map(|()| answer))
             }
         }
     };

@@ -37,7 +37,7 @@ pub struct Database {
 impl Database {
     pub async fn postgres() -> Self {
         let url = Postgres::shared().create_database();
-        Self::open(Db::postgres(&url, PoolSizes { durable: 4, relaxed: 4 }).unwrap()).await
+        Self::open(Db::postgres(url.as_str().into(), PoolSizes { durable: 4, relaxed: 4 }).unwrap()).await
     }
 
     pub async fn sqlite() -> Self {
