@@ -9,7 +9,7 @@ use rapport_common::{
     domain::{
         ids::{
             ConflictId, DeliveryId, JobId, KeyId, MemoryId, MessageId, ProjectId, PromptId, SessionId,
-            UserId, WebhookId,
+            ToolId, UserId, WebhookId,
         },
         job::Queue,
     },
@@ -104,6 +104,7 @@ id_extractor! {
     ProjectPath(ProjectId) = "id" "project";
     PromptPath(PromptId) = "prompt_id" "prompt";
     SessionPath(SessionId) = "id" "session";
+    ToolPath(ToolId) = "tool_id" "tool";
     UserPath(UserId) = "id" "user";
     WebhookPath(WebhookId) = "id" "webhook";
 }

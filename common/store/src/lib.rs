@@ -19,6 +19,7 @@ pub mod db;
 mod ended;
 pub mod erase;
 pub mod extraction;
+pub mod http_tools;
 pub mod idempotency;
 pub mod jobs;
 pub mod keys;
@@ -62,6 +63,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     db::indexes::STATEMENTS,
     erase::STATEMENTS,
     extraction::STATEMENTS,
+    http_tools::STATEMENTS,
     idempotency::STATEMENTS,
     jobs::STATEMENTS,
     keys::STATEMENTS,

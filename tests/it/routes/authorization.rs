@@ -50,6 +50,8 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
     let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
     let path = format!("/projects/{}/prompts", text(&project["id"]));
     let prompt = user.post(&path, &json!({"name": "p", "content": "x"})).await.expect(201);
+    let path = format!("/projects/{}/tools", text(&project["id"]));
+    let tool = user.post(&path, &json!({"name": "t", "url": "https://example.com/"})).await.expect(201);
     let hook = user
         .post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]}))
         .await
@@ -66,6 +68,7 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
         ("memory", text(&memory["id"])),
         ("project", text(&project["id"])),
         ("prompt", text(&prompt["id"])),
+        ("tool", text(&tool["id"])),
         ("webhook", text(&hook["id"])),
         ("key", text(&key["id"])),
         ("user", text(&me["id"])),
@@ -100,6 +103,7 @@ fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
         path = path.replace("{id}", id);
     }
     path.replace("{prompt_id}", &ids["prompt"])
+        .replace("{tool_id}", &ids["tool"])
         .replace("{delivery_id}", "dlv_06dqz6ef8swq1bnx1rc6a2k8t4")
         .replace("{provider}", "openai")
         .replace("{queue}", "background")
@@ -115,6 +119,7 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
         "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
         "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
         "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
+        "names": ["t"], "document": {"openapi": "3.1.0", "paths": {}},
     });
     // These would rather change the caller than fail.
     if path == "/settings" || path == "/settings/settings" {
@@ -292,6 +297,7 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
         owner.get(&format!("/projects/{}", ids["project"])).await.expect(200),
         owner.get(&format!("/projects/{}/prompts/{}", ids["project"], ids["prompt"])).await.expect(200),
         owner.get(&format!("/projects/{}/provider-keys", ids["project"])).await.expect(200),
+        owner.get(&format!("/projects/{}/tools", ids["project"])).await.expect(200),
         owner.get("/webhooks").await.expect(200),
         owner.get("/users/me").await.expect(200),
         owner.get(&format!("/jobs/{}", ids["response"].replace("resp_", "job_"))).await.expect(200),

@@ -51,6 +51,8 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         .expect(201);
     let place = format!("/projects/{project}/provider-keys/openai");
     assert_eq!(gone.send(Method::PUT, &place, &json!({"api_key": "sk-0123456789"})).await.status, 204);
+    let tool = json!({"name": "zebra", "description": "Zebra qqx", "url": "https://example.com/zebraqqx"});
+    gone.post(&format!("/projects/{project}/tools"), &tool).await.expect(201);
     gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
     gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
         .await

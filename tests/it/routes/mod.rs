@@ -15,6 +15,7 @@ mod erasure;
 mod failover;
 mod field_codes;
 mod guessing;
+mod http_tools;
 mod idempotency;
 mod limits;
 mod mcp;

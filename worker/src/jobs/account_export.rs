@@ -149,8 +149,9 @@ async fn small_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> 
             let versions = projects::versions(&mut conn, user, prompt.id).await?;
             prompts.push(json!({"prompt": prompt, "versions": versions}));
         }
+        let tools = store::http_tools::list(&mut conn, user, project.id).await?;
         drop(conn);
-        archive.line(&json!({"project": project, "prompts": prompts})).await?;
+        archive.line(&json!({"project": project, "prompts": prompts, "tools": tools})).await?;
     }
     Ok(())
 }

@@ -136,6 +136,8 @@ typed_id! {
     JobId = "job";
     ProjectId = "proj";
     PromptId = "prompt";
+    /// A tool that a project describes.
+    ToolId = "tool";
     /// An API key.
     KeyId = "key";
     WebhookId = "hook";
