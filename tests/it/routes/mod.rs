@@ -7,6 +7,7 @@ mod canaries;
 mod cancel;
 mod chat;
 mod choices;
+mod clients;
 mod codes;
 mod command_line;
 mod configuration;
