@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     both_stacks,
-    harness::{App, Stack, node, python},
+    harness::{App, Stack, binary::binary, node, python},
 };
 
 both_stacks!(clients_of_others_work_unmodified);
@@ -43,7 +43,7 @@ async fn clients_of_others_work_unmodified(stack: Stack) {
     let openai_node = ["chat", "stream", "tools", "responses", "background", "embeddings", "errors"];
     let ai_sdk = ["text", "stream", "tools", "object", "embeddings", "errors"];
     let mut mcp = with_node("mcp_client.mjs");
-    mcp.arg(format!("{}/mcp", app.url(0))).arg(key);
+    mcp.arg(format!("{}/mcp", app.url(0))).arg(key).arg(binary());
     let node = async {
         run(&app, key, with_node("openai_node.mjs"), &openai_node).await;
         run(&app, key, with_node("ai_sdk.mjs"), &ai_sdk).await;
