@@ -21,7 +21,8 @@ use crate::{
     mcp,
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
-    ui, v1,
+    ui,
+    v1::{self, conversations as conversations_v1},
 };
 
 #[derive(Default)]
@@ -222,4 +223,12 @@ pub fn v1() -> Table {
         .at(User(Scope::Chat), Read, routes!(v1::get, v1::delete))
         .at(User(Scope::Chat), Read, routes!(v1::cancel))
         .at(User(Scope::Chat), Read, routes!(v1::input_items))
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::create))
+        .at(
+            User(Scope::Chat),
+            Read,
+            routes!(conversations_v1::get, conversations_v1::change, conversations_v1::delete),
+        )
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::list_items, conversations_v1::add_items))
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::get_item, conversations_v1::delete_item))
 }

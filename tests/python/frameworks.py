@@ -14,7 +14,14 @@ WEATHER = '/tool weather {"city":"Dhaka"}'
 def agents():
     """OpenAI's Agents SDK: a tool, a handoff, a stream; by responses, and by chat completions."""
     import agents
-    from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, function_tool
+    from agents import (
+        Agent,
+        OpenAIChatCompletionsModel,
+        OpenAIConversationsSession,
+        OpenAIResponsesModel,
+        Runner,
+        function_tool,
+    )
     from openai import AsyncOpenAI
 
     agents.set_tracing_disabled(True)
@@ -43,6 +50,14 @@ def agents():
             # Or the server knows what was said before.
             ran = await Runner.run(with_tool, "/echo more", previous_response_id=ran.last_response_id)
             assert ran.final_output == "more", ran.final_output
+            session = OpenAIConversationsSession(openai_client=client)
+            for text, said in ((WEATHER, "31 degrees"), ("/echo once more", "once more")):
+                ran = await Runner.run(with_tool, text, session=session)
+                assert said in ran.final_output, ran.final_output
+            kept = await session.get_items()
+            assert [item.get("type") for item in kept][1:3] == ["function_call", "function_call_output"], kept
+            assert (await session.pop_item())["content"][0]["text"] == "once more"
+            await session.clear_session()
         streamed = Runner.run_streamed(plain, "/delay 10 /tokens 5")
         words = [
             event.data.delta
@@ -57,7 +72,7 @@ def agents():
         await with_model(OpenAIChatCompletionsModel(model="mock", openai_client=client))
 
     asyncio.run(both())
-    assert asked == ["Dhaka", "Dhaka"], asked
+    assert asked == ["Dhaka"] * 3, asked
 
 
 def langchain():

@@ -208,6 +208,7 @@ fn beside(user: UserId, job: JobId, prompted: &Prompted) -> Result<store::reques
         prompt: storable(prompted)?,
         body: None,
         previous: None,
+        conversation: None,
         created_at: clock::now(),
         expires_at: None,
     })

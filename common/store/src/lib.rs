@@ -15,6 +15,7 @@ pub mod blobs;
 pub mod branches;
 pub mod chats;
 pub mod codes;
+pub mod conversations;
 pub mod db;
 mod ended;
 pub mod erase;
@@ -59,6 +60,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     branches::STATEMENTS,
     chats::STATEMENTS,
     codes::STATEMENTS,
+    conversations::STATEMENTS,
     db::STATEMENTS,
     db::indexes::STATEMENTS,
     erase::STATEMENTS,

@@ -51,6 +51,11 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         .expect(201);
     let place = format!("/projects/{project}/provider-keys/openai");
     assert_eq!(gone.send(Method::PUT, &place, &json!({"api_key": "sk-0123456789"})).await.status, 204);
+    let v1 = User { base: gone.base.replace("/api/v1", "/v1"), ..gone.clone() };
+    let said = json!({"items": [{"role": "user", "content": "Zebra qqx"}], "metadata": {"a": "Zebra qqx"}});
+    let conversation = v1.post("/conversations", &said).await.expect(200);
+    let asked = json!({"model": "mock", "input": "/echo zebra qqx", "conversation": conversation["id"]});
+    v1.post("/responses", &asked).await.expect(200);
     let tool = json!({"name": "zebra", "description": "Zebra qqx", "url": "https://example.com/zebraqqx"});
     gone.post(&format!("/projects/{project}/tools"), &tool).await.expect(201);
     gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
