@@ -1,92 +1,22 @@
-//! Tools over HTTP: those of configuration, those of a project, those of an OpenAPI document; and servers that mean harm.
-
-use std::time::Duration;
+//! What is described is listed, called, signed, and switched off.
 
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::webhooks::verify;
+use super::{Desk, SECRET, answer, app_with, names, number};
 use crate::{
     both_stacks,
     harness::{
-        App, Stack, User,
+        Stack, User,
         client::Answer,
-        dump, eventually,
-        replay::{Replay, Reply, Seen},
-        servers,
+        replay::{Replay, Seen},
     },
+    routes::webhooks::verify,
 };
 
-both_stacks!(
-    tools_are_described_called_signed_and_switched_off,
-    a_hostile_server_gives_the_model_an_error_and_harms_nothing,
-    what_changes_something_is_called_once,
-    a_project_reaches_nothing_inside,
-);
-
-fn answer(seen: &Seen, _: usize) -> Reply {
-    let path = seen.line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
-    let redirect = |to: &str| Reply::new(302, "text/plain", "").header("location", to);
-    match path.as_str() {
-        "/orders/A%2F7" => Reply::json(200, json!({"state": "shipped"})),
-        "/notes" | "/pets" | "/stock" => Reply::json(201, json!({"noted": seen.json(), "at": seen.line})),
-        "/text" => Reply::new(200, "text/plain; charset=utf-8", "forty-two"),
-        "/nothing" => Reply::new(204, "text/plain", ""),
-        "/here" => redirect("/stock"),
-        "/inside" => redirect("http://10.0.0.1/latest/meta-data"),
-        "/elsewhere" => redirect("http://localhost:9/"),
-        "/round" => redirect("/round"),
-        "/html" => Reply::new(200, "text/html", "<html>no</html>"),
-        "/broken" => Reply::new(200, "application/json", "{\"half\": "),
-        "/bytes" => Reply::new(200, "text/plain", vec![0xff, 0xfe, 0x00]),
-        "/fails" => Reply::new(500, "text/plain", format!("the cellar is flooded {}", "x".repeat(5_000))),
-        "/slow" | "/hangs" => Reply { hangs_before: true, ..Reply::json(200, "{}") },
-        "/endless" => {
-            Reply { hangs_after: true, ..Reply::new(200, "application/json", "[".repeat(300 * 1_024)) }
-        }
-        "/cut" => Reply { breaks_off: true, ..Reply::json(200, "{\"a\":1}") },
-        _ => Reply::json(404, json!({"error": "no such order"})),
-    }
-}
-
-struct Desk {
-    user: User,
-    project: String,
-}
-
-impl Desk {
-    async fn new(user: &User) -> Self {
-        let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
-        Self { user: user.clone(), project: project["id"].as_str().unwrap().to_owned() }
-    }
-
-    fn tools(&self) -> String {
-        format!("/projects/{}/tools", self.project)
-    }
-
-    async fn describe(&self, body: Value) -> Answer {
-        self.user.post(&self.tools(), &body).await
-    }
-
-    async fn say(&self, message: &str) -> Value {
-        let body = json!({"message": message, "project_id": self.project});
-        self.user.post("/chat", &body).await.expect(200)
-    }
-
-    async fn offered(&self) -> Vec<String> {
-        names(&self.user.get(&format!("/tools?project_id={}", self.project)).await.expect(200)["tools"])
-    }
-}
-
-fn names(tools: &Value) -> Vec<String> {
-    tools.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
-}
-
-fn number(kind: &str) -> Value {
-    json!({"type": "object", "properties": {"number": {"type": kind}}, "required": ["number"]})
-}
+both_stacks!(tools_are_described_called_signed_and_switched_off);
 
 /// Standard Webhooks' own check wants a body of JSON: a call without one is checked by hand, over its path and query.
 fn signs_the_address(secret: &str, seen: &Seen) -> bool {
@@ -96,30 +26,6 @@ fn signs_the_address(secret: &str, seen: &Seen) -> bool {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
     mac.update(signed.as_bytes());
     seen.headers["webhook-signature"] == format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
-}
-
-const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-
-/// An app whose operator describes a tool and gives a document, and lets projects reach the test's server.
-async fn app_with(stack: Stack, server: &Replay) -> App {
-    let folder = servers::folder().join(servers::unique("openapi"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("pets.json");
-    let document = json!({"openapi": "3.1.0", "servers": [{"url": server.url}], "paths": {"/pets": {
-        "post": {"operationId": "add_pet", "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
-        "get": {"operationId": "list_pets"}, "put": {"operationId": "unwanted"}}}});
-    std::fs::write(&file, document.to_string()).unwrap();
-    let configured = json!([
-        {"name": "stock", "description": "What is there.", "url": format!("{}/stock", server.url), "method": "GET",
-         "parameters": number("integer"), "headers": {"X-Api-Key": "canary-of-the-operator"}, "secret": SECRET},
-        {"openapi": file, "operations": ["add_pet", "list_pets"]},
-    ]);
-    App::builder(stack)
-        .env("TOOLS__HTTP", configured)
-        .env("EGRESS__ALLOW", r#"["127.0.0.1"]"#)
-        .env("TOOLS__HOSTS", r#"["127.0.0.1"]"#)
-        .start()
-        .await
 }
 
 async fn tools_are_described_called_signed_and_switched_off(stack: Stack) {
@@ -335,103 +241,4 @@ async fn imported(desk: &Desk, server: &Replay) {
     let many = json!({"document": {"openapi": "3.1.0", "paths": paths}, "base_url": server.url});
     desk.user.post(&path, &many).await.problem(409, "conflict");
     assert_eq!(names(&desk.user.get(&desk.tools()).await.expect(200)["items"]), ["add_note"]);
-}
-
-async fn a_hostile_server_gives_the_model_an_error_and_harms_nothing(stack: Stack) {
-    let server = Replay::start(answer).await;
-    let app = app_with(stack, &server).await;
-    let user = app.user().await;
-    let desk = Desk::new(&user).await;
-    let cases = [
-        ("text", true, "forty-two"),
-        ("nothing", true, "null"),
-        ("here", true, "GET /stock"),
-        ("inside", false, "redirects to another place"),
-        ("elsewhere", false, "redirects to another place"),
-        ("round", false, "redirects to another place"),
-        ("html", false, "no JSON"),
-        ("broken", false, "no JSON"),
-        ("bytes", false, "no JSON"),
-        ("fails", false, "status 500: the cellar is flooded"),
-        ("lost", false, "status 404"),
-        ("slow", false, "did not answer in time"),
-        ("endless", false, "larger than 262144 bytes"),
-        ("cut", false, "could not be reached"),
-    ];
-    for (path, ..) in &cases {
-        let body = json!({"name": path, "url": format!("{}/{path}", server.url), "method": "GET", "timeout_seconds": 1});
-        desk.describe(body).await.expect(201);
-    }
-    let closed = json!({"name": "closed", "url": format!("http://127.0.0.1:{}/", servers::free_port()), "method": "GET"});
-    desk.describe(closed).await.expect(201);
-    for (path, ok, told) in cases.into_iter().chain([("closed", false, "could not be reached")]) {
-        let done = desk.say(&format!("/tool {path} {{}}")).await;
-        let reply = done["reply"].as_str().unwrap();
-        assert_eq!(done["tool_calls"][0]["ok"], ok, "{path}: {done}");
-        assert!(reply.contains(told) && reply.chars().count() < 2_000, "{path}: {reply}");
-    }
-    // One of them, and one that works, at once.
-    let done = desk.say("/tool slow {} /tool text {}").await;
-    assert!(done["reply"].as_str().unwrap().contains("forty-two"), "{done}");
-}
-
-async fn what_changes_something_is_called_once(stack: Stack) {
-    let server = Replay::start(answer).await;
-    let mut app = app_with(stack, &server).await;
-    let user = app.user().await;
-    let desk = Desk::new(&user).await;
-    for name in ["notes", "hangs"] {
-        let url = format!("{}/{name}", server.url);
-        let parameters = json!({"type": "object", "properties": {"text": {"type": "string"}}});
-        let body = json!({"name": name, "url": url, "parameters": parameters, "timeout_seconds": 30});
-        assert_eq!(desk.describe(body).await.expect(201)["changes_something"], true);
-    }
-    let message = r#"/tool notes {"text":"first"} /tool hangs {"text":"second"}"#;
-    let body = json!({"message": message, "project_id": desk.project});
-    let job = user.try_submit(&body).await.unwrap();
-    let id = job["id"].as_str().unwrap().to_owned();
-    let called = |path: &str| {
-        let line = format!("POST /{path}");
-        server.seen().into_iter().filter(|seen| seen.line == line).collect::<Vec<_>>()
-    };
-    let db = app.db().await;
-    eventually("the first ended, and the second was called", Duration::from_secs(30), || async {
-        let mut conn = db.read().await.unwrap();
-        let ended = dump::count(&mut conn, "select count(*) from tool_calls where ok").await;
-        (ended == 1 && called("hangs").len() == 1).then_some(())
-    })
-    .await;
-    app.kill_runner();
-    app.start_runner();
-    let ended = user.finished(&id, Duration::from_secs(60)).await;
-    let reply = ended["result"]["reply"].as_str().unwrap();
-    assert!(reply.contains("first") && reply.contains("outcome unknown"), "{reply}");
-    assert!(ended["attempt"].as_i64().unwrap() >= 2);
-    let (first, second) = (called("notes"), called("hangs"));
-    assert_eq!((first.len(), second.len()), (1, 1), "it was repeated");
-    assert_eq!(first[0].headers["idempotency-key"], format!("{id}:1"));
-    assert_eq!(second[0].headers["idempotency-key"], format!("{id}:2"));
-}
-
-/// What the operator's own tools may reach inside is not a project's owner's to read.
-async fn a_project_reaches_nothing_inside(stack: Stack) {
-    let server = Replay::start(answer).await;
-    let app = App::builder(stack).env("EGRESS__ALLOW", r#"["127.0.0.1", "localhost"]"#).start().await;
-    let user = app.user().await;
-    let desk = Desk::new(&user).await;
-    let described = json!({"name": "find", "url": format!("{}/text", server.url), "method": "GET"});
-    let problem = desk.describe(described).await.problem(422, "validation_failed");
-    assert_eq!(problem["errors"][0]["field"], "url");
-    // A name may lead inside: that is seen when it is called, and told apart from nothing else.
-    for (name, host) in [
-        ("inner", server.url.replace("127.0.0.1", "localhost")),
-        ("none", "http://nowhere.invalid".to_owned()),
-    ] {
-        desk.describe(json!({"name": name, "url": format!("{host}/text"), "method": "GET"}))
-            .await
-            .expect(201);
-        let done = desk.say(&format!("/tool {name} {{}}")).await;
-        assert!(done["reply"].as_str().unwrap().contains("its server could not be reached"), "{done}");
-    }
-    assert_eq!(server.seen().len(), 0);
 }
