@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from pydantic import BaseModel
@@ -188,6 +189,14 @@ def conversations():
     first = client.responses.create(model="mock", input="/echo one", conversation=made.id)
     assert first.conversation.id == made.id
     listed = list(client.conversations.items.list(made.id, order="asc"))
+    # Who looks at the same moment sees the same: it is added once.
+    with ThreadPoolExecutor(8) as pool:
+        client.responses.create(model="mock", input="/echo two", conversation=made.id)
+        seen = list(pool.map(lambda _: client.conversations.items.list(made.id).data, range(8)))
+    assert all([item.id for item in page] == [item.id for item in seen[0]] for page in seen), seen
+    assert len(seen[0]) == 6, seen[0]
+    for item in seen[0][:2]:
+        client.conversations.items.delete(item.id, conversation_id=made.id)
     said = [item.content[0].text for item in listed]
     assert said == ["My name is Ana.", "Hello Ana.", "/echo one", "one"], listed
     assert len({item.id for item in listed}) == 4

@@ -30,6 +30,8 @@ use crate::{
 
 /// Bytes of an answer. A model sees far less of it.
 const ANSWER_MAX: usize = 256 * 1_024;
+/// A shorter word of a header is no key, and stands in many an answer.
+const HIDDEN_MIN: usize = 8;
 /// Characters of a failed answer that a model hears.
 const TOLD_MAX: usize = 1_000;
 
@@ -38,6 +40,8 @@ struct HttpTool {
     definition: Definition,
     secret: Option<Secret>,
     headers: HeaderMap,
+    /// What its headers hold, and their words: nobody else is told, whatever its server repeats.
+    hidden: Vec<Secret>,
     egress: Egress,
     of_project: bool,
 }
@@ -57,7 +61,12 @@ impl HttpTool {
             value.set_sensitive(true);
             sent.insert(name.parse::<HeaderName>().ok()?, value);
         }
-        Some(Self { spec, definition, secret, headers: sent, egress, of_project: false })
+        let words = headers.iter().flat_map(|(_, value)| {
+            let value = value.expose().trim();
+            std::iter::once(value).chain(value.split_whitespace())
+        });
+        let hidden = words.filter(|word| word.len() >= HIDDEN_MIN).map(Secret::new).collect();
+        Some(Self { spec, definition, secret, headers: sent, hidden, egress, of_project: false })
     }
 }
 
@@ -147,7 +156,7 @@ impl Tool for HttpTool {
     async fn call(&self, caller: &Caller<'_>, arguments: Value) -> std::result::Result<Value, ToolError> {
         let request = self.request(&caller.key, &arguments)?;
         match self.egress.send(request).await {
-            Ok(answer) => read(&answer),
+            Ok(answer) => self.read(&answer),
             Err(error) => {
                 // Our log knows more. Refused, unknown and closed addresses told apart would map the network we stand in.
                 tracing::info!(tool = self.spec.name, %error, "a tool's server gave no answer");
@@ -208,23 +217,31 @@ impl HttpTool {
     }
 }
 
-fn read(answer: &Answer) -> std::result::Result<Value, ToolError> {
-    let status = answer.status;
-    if !status.is_success() {
-        let said: String = String::from_utf8_lossy(&answer.body).chars().take(TOLD_MAX).collect();
-        let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
-        return Err(ToolError(format!("its server answered with status {}{said}", status.as_u16())));
-    }
-    if answer.body.is_empty() {
-        return Ok(Value::Null);
-    }
-    if let Ok(value) = serde_json::from_slice::<Value>(&answer.body) {
-        return Ok(value);
-    }
-    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let plain = ["text/plain", "text/markdown", "text/csv"].iter().any(|text| kind.starts_with(text));
-    match std::str::from_utf8(&answer.body) {
-        Ok(text) if plain => Ok(text.into()),
-        _ => Err(ToolError("its server answered with something that is no JSON".to_owned())),
+impl HttpTool {
+    fn read(&self, answer: &Answer) -> std::result::Result<Value, ToolError> {
+        let status = answer.status;
+        let mut body = String::from_utf8_lossy(&answer.body).into_owned();
+        for word in &self.hidden {
+            if body.contains(word.expose()) {
+                body = body.replace(word.expose(), "[hidden]");
+            }
+        }
+        if !status.is_success() {
+            let said: String = body.chars().take(TOLD_MAX).collect();
+            let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
+            return Err(ToolError(format!("its server answered with status {}{said}", status.as_u16())));
+        }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        if let Ok(value) = serde_json::from_str::<Value>(&body) {
+            return Ok(value);
+        }
+        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let plain = ["text/plain", "text/markdown", "text/csv"].iter().any(|text| kind.starts_with(text));
+        if plain && std::str::from_utf8(&answer.body).is_ok() {
+            return Ok(body.into());
+        }
+        Err(ToolError("its server answered with something that is no JSON".to_owned()))
     }
 }
