@@ -54,6 +54,10 @@ enum Command {
     Admin(commands::admin::Arguments),
     /// Show what is configured, without secrets, and try each dependency. Changes nothing.
     Doctor,
+    /// Speak MCP over standard input and output, for programs that start their servers: passes all to a running service.
+    ///
+    /// RAPPORT_API_KEY holds the API key.
+    Mcp(commands::mcp::Arguments),
     /// Fetch models that run in this process.
     Model(commands::model::Arguments),
     /// Rebuild the vector index from the database.
@@ -102,6 +106,10 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Doctor => {
             return commands::doctor::run(configured(Env::from_process(), flags, settings::inspect)?).await;
         }
+        Command::Mcp(arguments) => {
+            let settings = configured(Env::from_process(), flags, settings::inspect)?;
+            return commands::mcp::run(&settings, arguments).await;
+        }
         Command::Model(arguments) => {
             let settings = configured(Env::from_process(), flags, settings::inspect)?;
             return commands::model::run(&settings, arguments).await;
@@ -124,6 +132,7 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
         Command::Completions { .. }
         | Command::Doctor
+        | Command::Mcp(_)
         | Command::MockProvider(_)
         | Command::Model(_)
         | Command::Openapi => Ok(()),

@@ -15,13 +15,14 @@ use crate::{
     handlers::{
         admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
         jobs, memory, messages, models,
-        projects::{self, prompts, provider_keys},
+        projects::{self, prompts, provider_keys, tools},
         session_export, sessions, settings, users, webhooks, websocket,
     },
     mcp,
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
-    ui, v1,
+    ui,
+    v1::{self, conversations as conversations_v1},
 };
 
 #[derive(Default)]
@@ -135,6 +136,13 @@ pub fn api() -> Table {
         .at(User(Scope::Projects), Read, routes!(projects::budget))
         .at(User(Scope::Projects), Read, routes!(provider_keys::list_keys))
         .at(User(Scope::Projects), Read, routes!(provider_keys::put_key, provider_keys::delete_key))
+        .at(User(Scope::Projects), Read, routes!(tools::list_tools))
+        .at(User(Scope::Projects), Read, routes!(tools::get_tool))
+        .at(User(Scope::Projects), Read, routes!(tools::get_disabled, tools::put_disabled))
+        // A tool hears what a model says in a conversation, and outlives a key, as a webhook does.
+        .at(Login, Read, routes!(tools::create_tool))
+        .at(Login, Read, routes!(tools::import_tools))
+        .at(Login, Read, routes!(tools::change_tool, tools::delete_tool))
         // A webhook says what was answered and remembered, and outlives a key: more than any one scope gives.
         .at(Login, Read, routes!(webhooks::list, webhooks::create))
         .at(Login, Read, routes!(webhooks::delete))
@@ -215,4 +223,12 @@ pub fn v1() -> Table {
         .at(User(Scope::Chat), Read, routes!(v1::get, v1::delete))
         .at(User(Scope::Chat), Read, routes!(v1::cancel))
         .at(User(Scope::Chat), Read, routes!(v1::input_items))
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::create))
+        .at(
+            User(Scope::Chat),
+            Read,
+            routes!(conversations_v1::get, conversations_v1::change, conversations_v1::delete),
+        )
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::list_items, conversations_v1::add_items))
+        .at(User(Scope::Chat), Read, routes!(conversations_v1::get_item, conversations_v1::delete_item))
 }

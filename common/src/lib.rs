@@ -11,6 +11,7 @@ pub mod context;
 pub mod follow;
 pub mod mail;
 pub mod sealer;
+pub mod signing;
 pub mod tools;
 pub mod usecase;
 pub mod wiring;
@@ -22,7 +23,7 @@ pub use rapport_core::{
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};
 pub use rapport_redis as redis_link;
-pub use rapport_rules::{chat, memory};
+pub use rapport_rules::{chat, memory, tools as http_tools};
 pub use rapport_store as store;
 pub use rapport_vectors as vectors;
 

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod doctor;
 pub mod isolated_job;
+pub mod mcp;
 pub mod migrate;
 pub mod mock_provider;
 pub mod model;

@@ -9,6 +9,30 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 
+async def refused(call, why):
+    try:
+        await call
+    except Exception as error:
+        assert why in str(error), error
+    else:
+        raise AssertionError(f"it was not refused: {why}")
+
+
+async def introduces(client, memory):
+    """The memory as a resource, and in the prompt that introduces its user."""
+    uri = f"memory://{memory}"
+    listed = {str(one.uri): one.name for one in (await client.list_resources()).resources}
+    assert listed[uri] == "Plays the lute", listed
+    read = (await client.read_resource(uri)).contents[0]
+    assert json.loads(read.text)["id"] == memory and read.mime_type == "application/json", read
+    for arguments in (None, {"topic": "the lute"}):
+        prompt = await client.get_prompt("about_me", arguments)
+        assert prompt.messages[0].role == "user", prompt
+        assert '- "Plays the lute"' in prompt.messages[0].content.text, prompt
+    other = await client.get_prompt("about_me", {"topic": "taxes"})
+    assert "lute" not in other.messages[0].content.text, other
+
+
 async def main(url, key):
     http = httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=60)
     async with Client(streamable_http_client(url, http_client=http)) as client:
@@ -34,6 +58,7 @@ async def main(url, key):
             assert corrected["content"] == "Plays the lute", corrected
             history, _ = await call("memory_history", id=added["id"])
             assert history["changes"][0]["action"] == "corrected", history
+            await introduces(client, added["id"])
             wrong, failed = await call("add_memory", content="")
             assert failed and wrong["code"] == "validation_failed", wrong
             unknown, failed = await call("search_memory", query="x", colour=1)
@@ -47,12 +72,19 @@ async def main(url, key):
             assert not failed and answer["reply"] == "hello" and answer["session_id"], answer
             again, _ = await call("send_message", message="/echo two", session_id=answer["session_id"])
             assert again["session_id"] == answer["session_id"]
-        try:
-            await client.call_tool("nothing", {})
-        except Exception as error:
-            assert "no such tool" in str(error), error
-        else:
-            raise AssertionError("there is a tool called nothing")
+            listed = {str(one.uri): one.name for one in (await client.list_resources()).resources}
+            uri = f"session://{answer['session_id']}"
+            assert uri in listed, listed
+            told = (await client.read_resource(uri)).contents[0]
+            assert told.mime_type == "text/markdown" and "/echo two" in told.text, told
+        seen["templates"] = [
+            one.uri_template for one in (await client.list_resource_templates()).resource_templates
+        ]
+        seen["prompts"] = [one.name for one in (await client.list_prompts()).prompts]
+        for uri in ("memory://mem_x", "session://sess_x", "other://x", "nothing"):
+            await refused(client.read_resource(uri), "no such resource")
+        await refused(client.get_prompt("nothing"), "no such prompt")
+        await refused(client.call_tool("nothing", {}), "no such tool")
         print(json.dumps(seen))
 
 

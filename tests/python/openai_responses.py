@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from pydantic import BaseModel
@@ -169,6 +170,79 @@ def background():
         events = list(helper)
         assert helper.get_final_response().output_text == whole
         assert all(event.sequence_number > 10 for event in events)
+
+
+def fails(kind, call):
+    try:
+        said = call()
+    except kind as error:
+        return error
+    raise AssertionError(f"it was not refused: {said}")
+
+
+def conversations():
+    made = client.conversations.create(
+        items=[{"role": "user", "content": "My name is Ana."}, {"role": "assistant", "content": "Hello Ana."}],
+        metadata={"of": "test"},
+    )
+    assert made.id.startswith("conv_") and made.metadata == {"of": "test"}, made
+    first = client.responses.create(model="mock", input="/echo one", conversation=made.id)
+    assert first.conversation.id == made.id
+    listed = list(client.conversations.items.list(made.id, order="asc"))
+    # Who looks at the same moment sees the same: it is added once.
+    with ThreadPoolExecutor(8) as pool:
+        client.responses.create(model="mock", input="/echo two", conversation=made.id)
+        seen = list(pool.map(lambda _: client.conversations.items.list(made.id).data, range(8)))
+    assert all([item.id for item in page] == [item.id for item in seen[0]] for page in seen), seen
+    assert len(seen[0]) == 6, seen[0]
+    for item in seen[0][:2]:
+        client.conversations.items.delete(item.id, conversation_id=made.id)
+    said = [item.content[0].text for item in listed]
+    assert said == ["My name is Ana.", "Hello Ana.", "/echo one", "one"], listed
+    assert len({item.id for item in listed}) == 4
+    # What was said goes to the model, in order: it has the call, and what it gave.
+    tool = [{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}, "strict": False}]
+    called = client.responses.create(
+        model="mock", input="/tool weather {}", conversation={"id": made.id}, tools=tool
+    )
+    call = called.output[0]
+    told = [{"type": "function_call_output", "call_id": call.call_id, "output": "31 degrees"}]
+    answer = client.responses.create(model="mock", input=told, conversation=made.id, tools=tool)
+    assert "weather says: 31 degrees" in answer.output_text, answer
+    # Pages, single items, deletions.
+    page = client.conversations.items.list(made.id, limit=2)
+    assert page.has_more and page.data[0].content[0].text == answer.output_text, page
+    assert len(list(client.conversations.items.list(made.id, limit=3))) == 8
+    one = client.conversations.items.retrieve(listed[1].id, conversation_id=made.id)
+    assert one.content[0].text == "Hello Ana.", one
+    client.conversations.items.delete(listed[1].id, conversation_id=made.id)
+    fails(openai.NotFoundError, lambda: client.conversations.items.retrieve(listed[1].id, conversation_id=made.id))
+    added = client.conversations.items.create(made.id, items=[{"role": "user", "content": "And now?"}])
+    assert added.data[0].content[0].text == "And now?", added
+    # One at a time; what was stopped stays as far as it came; a deleted response stays in the conversation.
+    slow = client.responses.create(model="mock", input="/delay 20 /tokens 500", conversation=made.id, background=True)
+    busy = fails(openai.ConflictError, lambda: client.responses.create(model="mock", input="x", conversation=made.id))
+    assert busy.code == "session_busy", busy
+    client.responses.cancel(slow.id)
+    client.responses.delete(slow.id)
+    last = client.conversations.items.list(made.id).data
+    assert last[1].content[0].text == "/delay 20 /tokens 500", last
+    # What failed leaves nothing.
+    fails(openai.InternalServerError, lambda: client.responses.create(model="mock", input="/fail 503", conversation=made.id))
+    assert client.conversations.items.list(made.id).data[0].id == last[0].id
+    changed = client.conversations.update(made.id, metadata={"of": "another"})
+    assert client.conversations.retrieve(made.id).metadata == changed.metadata == {"of": "another"}
+    assert client.conversations.delete(made.id).deleted
+    fails(openai.NotFoundError, lambda: client.conversations.retrieve(made.id))
+    for wrong in (
+        {"conversation": made.id},
+        {"conversation": "conv_x"},
+        {"conversation": client.conversations.create().id, "previous_response_id": first.id},
+        {"conversation": client.conversations.create().id, "store": False},
+    ):
+        fails(openai.BadRequestError, lambda: client.responses.create(model="mock", input="x", **wrong))
+    for items in ([{"type": "reasoning"}], [{"role": "user", "content": "x"}] * 21):
+        fails(openai.BadRequestError, lambda: client.conversations.create(items=items))
 
 
 def cancel():

@@ -8,8 +8,8 @@ use rapport_common::{
     Error,
     domain::{
         ids::{
-            ConflictId, DeliveryId, JobId, KeyId, MemoryId, MessageId, ProjectId, PromptId, SessionId,
-            UserId, WebhookId,
+            ConflictId, ConversationId, DeliveryId, JobId, KeyId, MemoryId, MessageId, ProjectId, PromptId,
+            SessionId, ToolId, UserId, WebhookId,
         },
         job::Queue,
     },
@@ -65,6 +65,19 @@ pub fn response_id(text: &str) -> Result<JobId, Error> {
     job.ok_or_else(|| Error::not_found("response"))
 }
 
+/// The id of an item in a path: whatever its client made of it.
+#[derive(Clone)]
+pub struct ItemPath(pub String);
+
+impl FromRequestParts<AppState> for ItemPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let found = in_path(parts, state, "item_id").await.filter(|id| !id.contains('\0'));
+        found.map(Self).ok_or_else(|| Failure(Error::not_found("item")))
+    }
+}
+
 /// A queue's name in a path.
 #[derive(Clone, Copy)]
 pub struct QueuePath(pub Queue);
@@ -96,6 +109,7 @@ macro_rules! id_extractor {
 
 id_extractor! {
     ConflictPath(ConflictId) = "id" "conflict";
+    ConversationPath(ConversationId) = "id" "conversation";
     DeliveryPath(DeliveryId) = "delivery_id" "delivery";
     JobPath(JobId) = "id" "job";
     KeyPath(KeyId) = "id" "key";
@@ -104,6 +118,7 @@ id_extractor! {
     ProjectPath(ProjectId) = "id" "project";
     PromptPath(PromptId) = "prompt_id" "prompt";
     SessionPath(SessionId) = "id" "session";
+    ToolPath(ToolId) = "tool_id" "tool";
     UserPath(UserId) = "id" "user";
     WebhookPath(WebhookId) = "id" "webhook";
 }

@@ -1,11 +1,18 @@
 //! What can answer now, and what it can use.
 
+use std::sync::Arc;
+
 use axum::{Json as Answer, extract::State};
-use rapport_common::providers::health::Standing;
-use serde::Serialize;
+use rapport_common::{Error, domain::ids::ProjectId, providers::health::Standing, tools::Tool};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{extract::Caller, state::AppState};
+use crate::{
+    error::Result,
+    extract::{Caller, Query},
+    policy::Content,
+    state::AppState,
+};
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Model {
@@ -69,13 +76,33 @@ pub struct ToolList {
     mcp_servers: Vec<String>,
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ToolQuery {
+    /// What a chat in this project may use.
+    project_id: Option<String>,
+}
+
 /// List the tools a chat may use
 ///
-/// Those that are configured here, with their parameters.
-#[utoipa::path(get, path = "/tools", tag = "chat", responses((status = 200, description = "Tools", body = ToolList)))]
-pub async fn tools(State(state): State<AppState>, _: Caller) -> Answer<ToolList> {
-    let tools = &state.ctx.tools;
-    let view = |tool: &std::sync::Arc<dyn rapport_common::tools::Tool>| {
+/// Those that are configured here, with their parameters; with `project_id` the project's own as well, and without those that it
+/// does without.
+#[utoipa::path(get, path = "/tools", tag = "chat", params(ToolQuery),
+    responses((status = 200, description = "Tools", body = ToolList),
+              (status = 404, description = "There is no such project", body = crate::problem::Problem)))]
+pub async fn tools(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Query(query): Query<ToolQuery>,
+) -> Result<Answer<ToolList>> {
+    let ctx = &state.ctx;
+    let mut all = ctx.tools.built_in().to_vec();
+    if let Some(project) = query.project_id {
+        Content::Projects.check(&caller)?;
+        let project: ProjectId = project.parse().map_err(|_| Error::not_found("project"))?;
+        all = ctx.tools.of_project(ctx, caller.user, project).await?.over(all);
+    }
+    let view = |tool: &Arc<dyn Tool>| {
         let spec = tool.spec().clone();
         ToolView {
             name: spec.name,
@@ -84,6 +111,6 @@ pub async fn tools(State(state): State<AppState>, _: Caller) -> Answer<ToolList>
             read_only: tool.is_read_only(),
         }
     };
-    let mcp_servers = tools.mcp.names().into_iter().map(str::to_owned).collect();
-    Answer(ToolList { tools: tools.built_in().iter().map(view).collect(), mcp_servers })
+    let mcp_servers = ctx.tools.mcp.names().into_iter().map(str::to_owned).collect();
+    Ok(Answer(ToolList { tools: all.iter().map(view).collect(), mcp_servers }))
 }

@@ -67,7 +67,8 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
-fn pieces(
+/// The conversation, piece by piece.
+pub fn pieces(
     ctx: Context,
     user: UserId,
     session: Session,

@@ -3,6 +3,8 @@
 //!
 //! It keeps no sessions, and answers each request with one JSON body: there is nothing that it would say by itself.
 
+mod prompts;
+mod resources;
 mod tools;
 
 use axum::{
@@ -11,7 +13,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use rapport_common::auth;
+use rapport_common::{auth, error::Code};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,10 +30,12 @@ const ABOUT: &str = "What Rapport remembers of its user. Search before you ask t
 const NOT_A_REQUEST: i64 = -32_600;
 const NO_METHOD: i64 = -32_601;
 const WRONG_PARAMETERS: i64 = -32_602;
+const NO_RESOURCE: i64 = -32_002;
 
 /// Speak MCP
 ///
-/// JSON-RPC over streamable HTTP: `initialize`, `ping`, `tools/list`, `tools/call`. Tools: `add_memory`, `search_memory`,
+/// JSON-RPC over streamable HTTP: `initialize`, `ping`, `tools/list`, `tools/call`, `resources/list`, `resources/templates/list`,
+/// `resources/read` (memories and conversations), `prompts/list`, `prompts/get` (`about_me`). Tools: `add_memory`, `search_memory`,
 /// `list_memories`, `verify_memory`, `forget_memory`, `memory_history` (a key needs the scope `memory`) and `send_message` (the scope
 /// `chat`). There are no sessions and no events of the server's own: `GET` is 405.
 #[utoipa::path(post, path = "/mcp", tag = "service", request_body(content = Object, content_type = "application/json"),
@@ -57,6 +61,28 @@ pub async fn mcp(
     let result = match method {
         "initialize" => initialized(&parameters),
         "ping" => json!({}),
+        "resources/list" => resources::listed(&state, &caller, &parameters["cursor"]).await?,
+        "resources/templates/list" => resources::templates(&caller),
+        "resources/read" => {
+            match resources::read(&state, &caller, parameters["uri"].as_str().unwrap_or_default()).await {
+                Ok(contents) => contents,
+                Err(failure) if failure.0.code == Code::NotFound => {
+                    return Ok(refusal(id, NO_RESOURCE, "there is no such resource"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        "prompts/list" => prompts::listed(&caller),
+        "prompts/get" => match prompts::filled(&state, &caller, &parameters).await? {
+            Some(prompt) => prompt,
+            None => {
+                return Ok(refusal(
+                    id,
+                    WRONG_PARAMETERS,
+                    "there is no such prompt, or not with these arguments",
+                ));
+            }
+        },
         "tools/list" => json!({"tools": tools::offered(&caller)}),
         "tools/call" => match called(&state, caller, trace, parameters).await {
             Ok(result) => result,
@@ -76,7 +102,11 @@ fn initialized(parameters: &Value) -> Value {
     let version = VERSIONS.into_iter().find(|version| Some(*version) == asked).unwrap_or(VERSIONS[0]);
     json!({
         "protocolVersion": version,
-        "capabilities": {"tools": {"listChanged": false}},
+        "capabilities": {
+            "tools": {"listChanged": false},
+            "resources": {"subscribe": false, "listChanged": false},
+            "prompts": {"listChanged": false},
+        },
         "serverInfo": {"name": "rapport", "version": env!("CARGO_PKG_VERSION")},
         "instructions": ABOUT,
     })

@@ -4,6 +4,7 @@ mod answer;
 mod anthropic;
 mod body;
 mod completions;
+pub mod conversations;
 mod embeddings;
 mod gone;
 mod growing;

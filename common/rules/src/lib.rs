@@ -3,7 +3,8 @@
 
 pub mod chat;
 pub mod memory;
+pub mod tools;
 
 #[cfg(test)]
 pub(crate) use rapport_core::clock;
-pub(crate) use rapport_core::{domain, error, plain};
+pub(crate) use rapport_core::{domain, error, plain, problems};

@@ -5,6 +5,7 @@
 //! (`job:step`), and one that was cut off is reported as unknown, never repeated.
 
 mod clock;
+mod http;
 pub mod mcp;
 mod memory;
 mod search;
@@ -21,10 +22,10 @@ use serde_json::{Value, json};
 
 use crate::{
     Context,
-    domain::ids::{MessageId, SessionId, UserId},
-    egress::Egress,
+    domain::ids::{MessageId, ProjectId, SessionId, UserId},
+    egress::{self, Egress},
     providers::ToolSpec,
-    settings,
+    settings, store,
 };
 
 /// Characters of a result that a model gets to see.
@@ -56,6 +57,10 @@ pub trait Tool: Send + Sync {
     /// Whether calling it twice is as good as once.
     fn is_read_only(&self) -> bool {
         true
+    }
+    /// Whether a project describes it: what it is called is its owner's choice.
+    fn is_of_project(&self) -> bool {
+        false
     }
     /// Whether it looks into the user's memory, and so is not for chats without.
     fn needs_memory(&self) -> bool {
@@ -89,23 +94,77 @@ fn from_egress(what: &str) -> impl FnOnce(crate::egress::EgressError) -> ToolErr
     move |error| ToolError(format!("{what} could not be reached: {error}"))
 }
 
+/// What is different in a project.
+#[derive(Default)]
+pub struct OfProject {
+    own: Vec<Arc<dyn Tool>>,
+    disabled: Vec<String>,
+}
+
+impl OfProject {
+    /// A project's tools, of what there is for everybody and of its own. Two of one name no provider takes: a name that came to
+    /// mean a tool of everybody's is no longer the project's.
+    pub fn over(self, mut all: Vec<Arc<dyn Tool>>) -> Vec<Arc<dyn Tool>> {
+        for own in self.own {
+            if all.iter().all(|tool| tool.spec().name != own.spec().name) {
+                all.push(own);
+            }
+        }
+        all.retain(|tool| !self.disabled.contains(&tool.spec().name));
+        all
+    }
+}
+
 /// Every tool in force.
 #[derive(Clone)]
 pub struct Tools {
     built_in: Arc<Vec<Arc<dyn Tool>>>,
     pub mcp: Arc<mcp::Mcp>,
     egress: Egress,
+    for_projects: Egress,
 }
 
 impl Tools {
-    pub fn new(settings: &settings::Tools, egress: Egress) -> Self {
+    pub fn new(settings: &settings::Tools, egress: Egress) -> Result<Self, String> {
         let mut all: Vec<Arc<dyn Tool>> = Vec::new();
         all.extend(weather::all(settings, &egress));
         all.extend(search::all(settings, &egress));
         all.extend(clock::all());
         all.extend(memory::all());
+        for tool in http::configured(settings, &egress)? {
+            let name = &tool.spec().name;
+            if all.iter().any(|other| other.spec().name == *name) {
+                return Err(format!("TOOLS__HTTP: {name} is built in: choose another name"));
+            }
+            all.push(tool);
+        }
+        // What the operator lets everything else reach inside is not for whoever has a project: they would read there.
+        let lookup = Arc::new(egress::System);
+        let for_projects = match settings.hosts.as_slice() {
+            [] => Egress::new(Vec::new(), lookup),
+            hosts => Egress::only(hosts.to_vec(), lookup),
+        };
+        let for_projects = for_projects.map_err(|error| format!("the HTTP client: {error}"))?;
         let mcp = mcp::Mcp::new(settings.mcp.clone(), egress.clone());
-        Self { built_in: Arc::new(all), mcp: Arc::new(mcp), egress }
+        Ok(Self { built_in: Arc::new(all), mcp: Arc::new(mcp), egress, for_projects })
+    }
+
+    /// For what a project's owner can name, and read.
+    pub fn for_projects(&self) -> &Egress {
+        &self.for_projects
+    }
+
+    /// What a chat of a project may use beside what everybody may, and the names of what it does without.
+    pub async fn of_project(
+        &self,
+        ctx: &Context,
+        user: UserId,
+        project: ProjectId,
+    ) -> crate::Result<OfProject> {
+        let own = http::of_project(ctx, &self.for_projects, user, project).await?;
+        let disabled = store::http_tools::disabled(&mut ctx.db.read().await?, user, project).await?;
+        let disabled = disabled.ok_or_else(|| crate::Error::not_found("project"))?;
+        Ok(OfProject { own, disabled })
     }
 
     pub fn egress(&self) -> &Egress {

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod cancel_job;
 pub mod choice;
 pub mod codes;
+pub mod conversations;
 pub mod delete_response;
 pub mod embed_texts;
 pub mod end_job;

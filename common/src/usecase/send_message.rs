@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    choice,
+    choice, projects,
     repeat::{Repeatable, repeated},
     send_request::storable,
 };
@@ -110,16 +110,32 @@ pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
     let NewChat { provider, temperature, max_tokens, .. } = chat;
     let (temperature, max_tokens) = (*temperature, *max_tokens);
     Asked { provider: provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
-    problems.done()?;
-    check_tools(ctx, chat)
+    problems.done()
 }
 
-fn check_tools(ctx: &Context, chat: &NewChat) -> Result<()> {
-    let Some(ToolChoice::Names(names)) = &chat.tools else { return Ok(()) };
-    match names.iter().find(|name| !ctx.tools.knows(name)) {
-        Some(unknown) => Err(Error::field("tools", Wrong::NoTool(unknown.clone()))),
-        None => Ok(()),
+/// Refuses a message whose project, provider, model or tools are not there.
+async fn check_stored(ctx: &Context, tx: &mut Tx, user: UserId, chat: &NewChat) -> Result<()> {
+    if let Some(project) = chat.project {
+        check_project(tx, user, chat, project).await?;
     }
+    let named = choice::Named {
+        provider: chat.provider.as_deref(),
+        model: chat.model.as_deref(),
+        project: chat.project,
+        session: chat.session,
+        fallback: chat.fallback,
+    };
+    choice::check(ctx, tx, user, named).await?;
+    check_tools(ctx, tx, user, chat).await
+}
+
+async fn check_tools(ctx: &Context, tx: &mut Tx, user: UserId, chat: &NewChat) -> Result<()> {
+    let Some(ToolChoice::Names(names)) = &chat.tools else { return Ok(()) };
+    let project = match (chat.project, chat.session) {
+        (None, Some(session)) => store::projects::of_session(tx, user, session).await?,
+        (project, _) => project,
+    };
+    projects::tools::check_names(ctx, tx, user, project, names).await
 }
 
 /// Accepts a message, in a new session when none is named. It is answered once [`Accepted::start`] was called, or the
@@ -143,17 +159,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     if chat.on_busy == OnBusy::Reject && !busy.is_empty() {
         return Err(Error::new(Code::SessionBusy, "The session is answering another message.").retry_after(1));
     }
-    if let Some(project) = chat.project {
-        check_project(&mut tx, caller.user, &chat, project).await?;
-    }
-    let named = choice::Named {
-        provider: chat.provider.as_deref(),
-        model: chat.model.as_deref(),
-        project: chat.project,
-        session: chat.session,
-        fallback: chat.fallback,
-    };
-    choice::check(ctx, &mut tx, caller.user, named).await?;
+    check_stored(ctx, &mut tx, caller.user, &chat).await?;
     let text = &*chat.message;
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
@@ -202,6 +208,7 @@ fn beside(user: UserId, job: JobId, prompted: &Prompted) -> Result<store::reques
         prompt: storable(prompted)?,
         body: None,
         previous: None,
+        conversation: None,
         created_at: clock::now(),
         expires_at: None,
     })

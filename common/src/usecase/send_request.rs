@@ -15,7 +15,7 @@ use crate::{
     auth::Caller,
     clock,
     domain::{
-        ids::{JobId, MessageId},
+        ids::{ConversationId, JobId, MessageId},
         job::{Job, JobStatus, Queue},
         prompt::Prompted,
         request::Api,
@@ -52,6 +52,8 @@ pub struct Kept {
     pub body: Value,
     /// The response it goes on from.
     pub previous: Option<JobId>,
+    /// The conversation that it is added to when it has ended.
+    pub conversation: Option<ConversationId>,
 }
 
 /// An accepted request.
@@ -134,15 +136,29 @@ async fn put_in(
     (job.id, job.run_at, job.created_at, job.trace) = (id, now, now, new.trace);
     let ready = store::jobs::enqueue(tx, job.of_user(caller.user)).await?;
     let expires_at = new.kept.is_none().then(|| now + KEPT);
-    let (body, previous) = new.kept.map_or((None, None), |kept| (Some(kept.body), kept.previous));
+    let (body, previous, conversation) =
+        new.kept.map_or((None, None, None), |kept| (Some(kept.body), kept.previous, kept.conversation));
     if let Some(body) = &body {
         check_storable(body, "input")?;
     }
     let prompt = storable(&new.prompted)?;
     let (api, user) = (new.api, caller.user);
-    let request =
-        requests::NewRequest { job: id, user, api, prompt, body, previous, created_at: now, expires_at };
-    requests::insert(tx, request).await?;
+    let created_at = now;
+    let request = requests::NewRequest {
+        job: id,
+        user,
+        api,
+        prompt,
+        body,
+        previous,
+        conversation,
+        created_at,
+        expires_at,
+    };
+    if !requests::insert(tx, request).await? {
+        let detail = "Another response is under way in the conversation.";
+        return Err(Error::new(Code::SessionBusy, detail).retry_after(1));
+    }
     Ok(ready)
 }
 
@@ -156,7 +172,7 @@ pub(super) fn storable(prompted: &Prompted) -> Result<Value> {
 /// What is stored stands deeper than it came, and must be read again: serde_json reads 127 levels.
 const DEEPEST: usize = 100;
 
-fn check_storable(value: &Value, field: &'static str) -> Result<()> {
+pub(super) fn check_storable(value: &Value, field: &'static str) -> Result<()> {
     if depth(value) > DEEPEST {
         return Err(Error::field(field, Wrong::Unfit("is nested too deep")));
     }

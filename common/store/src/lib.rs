@@ -15,10 +15,12 @@ pub mod blobs;
 pub mod branches;
 pub mod chats;
 pub mod codes;
+pub mod conversations;
 pub mod db;
 mod ended;
 pub mod erase;
 pub mod extraction;
+pub mod http_tools;
 pub mod idempotency;
 pub mod jobs;
 pub mod keys;
@@ -58,10 +60,12 @@ pub const STATEMENTS: &[db::Listed] = &[
     branches::STATEMENTS,
     chats::STATEMENTS,
     codes::STATEMENTS,
+    conversations::STATEMENTS,
     db::STATEMENTS,
     db::indexes::STATEMENTS,
     erase::STATEMENTS,
     extraction::STATEMENTS,
+    http_tools::STATEMENTS,
     idempotency::STATEMENTS,
     jobs::STATEMENTS,
     keys::STATEMENTS,

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
 use crate::domain::{
-    ids::{JobId, UserId},
+    ids::{ConversationId, JobId, UserId},
     job::Job,
     request::Api,
 };
@@ -31,8 +31,9 @@ macro_rules! chain {
 }
 
 statements! {
-    INSERT = "insert into requests (job_id, user_id, api, prompt, body, previous, created_at, expires_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    /// Nothing, if another response is under way in the same conversation.
+    INSERT = "insert into requests (job_id, user_id, api, prompt, body, previous, created_at, expires_at, conversation_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
     PROMPT = "select prompt from requests where job_id = $1 and user_id = $2";
     ANSWERED = "update requests set prompt = null where job_id = $1 and user_id = $2";
     DELETE = "delete from requests where job_id = $1 and user_id = $2";
@@ -59,14 +60,17 @@ pub struct NewRequest {
     pub prompt: Value,
     pub body: Option<Value>,
     pub previous: Option<JobId>,
+    /// To which it is added when it has ended.
+    pub conversation: Option<ConversationId>,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Stores what a job is asked, in the transaction that puts the job in.
-pub async fn insert(tx: &mut Tx, request: NewRequest) -> Result<(), sqlx::Error> {
-    let NewRequest { job, user, api, prompt, body, previous, created_at, expires_at } = request;
-    execute!(
+/// Stores what a job is asked, in the transaction that puts the job in. `false`: another response is under way in the
+/// conversation.
+pub async fn insert(tx: &mut Tx, request: NewRequest) -> Result<bool, sqlx::Error> {
+    let NewRequest { job, user, api, prompt, body, previous, conversation, created_at, expires_at } = request;
+    let inserted = execute!(
         tx,
         INSERT,
         job,
@@ -76,9 +80,10 @@ pub async fn insert(tx: &mut Tx, request: NewRequest) -> Result<(), sqlx::Error>
         body.as_ref().map(Json),
         previous,
         created_at,
-        expires_at
-    )
-    .map(drop)
+        expires_at,
+        conversation
+    )?;
+    Ok(inserted == 1)
 }
 
 /// A stored response.

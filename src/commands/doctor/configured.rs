@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, time::Duration};
 
 use rapport_common::{
     secret::redact_url,
-    settings::{Cors, Settings},
+    settings::{Cors, Settings, ToolsAs},
 };
 
 /// Lines of a name and what it is set to.
@@ -164,6 +164,22 @@ fn tools(sheet: &mut Sheet, settings: &Settings) {
     for server in &tools.mcp {
         let at = server.url.as_deref().map_or_else(|| server.command.clone(), redact_url);
         sheet.line("", format!("MCP server {} at {at}", server.name));
+    }
+    for one in &tools.http {
+        sheet.line(
+            "",
+            match &one.described {
+                ToolsAs::One(described) => {
+                    let word = |key: &str| described[key].as_str().unwrap_or("?").to_owned();
+                    format!("{} at {}", word("name"), redact_url(&word("url")))
+                }
+                ToolsAs::Document { file, .. } => format!("operations of {}", file.display()),
+            },
+        );
+    }
+    if !tools.hosts.is_empty() {
+        let hosts: Vec<String> = tools.hosts.iter().map(ToString::to_string).collect();
+        sheet.line("projects' tools", format!("at {} alone", hosts.join(", ")));
     }
     if !settings.egress_allow.is_empty() {
         let allowed: Vec<String> = settings.egress_allow.iter().map(ToString::to_string).collect();

@@ -5,15 +5,18 @@ mod configured;
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rapport_common::{
+    egress::{self, Egress},
     embeddings::Embedder,
     providers::http,
     redis_link::RedisLink,
     settings::{QdrantAt, Settings},
     store::{Address, Db, PoolSizes},
+    tools::Tools,
     vectors::{Qdrant, VectorIndex},
     wiring,
 };
@@ -54,6 +57,9 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     for endpoint in settings.ai.configured() {
         report(endpoint.name, provider(&settings, &endpoint.base_url).await)?;
     }
+    if !settings.tools.http.is_empty() {
+        report("tools", tools(&settings))?;
+    }
     for line in about_clocks {
         commands::print(&format!("{line}\n"))?;
     }
@@ -62,6 +68,13 @@ pub async fn run(settings: Settings) -> Result<(), String> {
         1 => Err("one check failed".to_owned()),
         _ => Err(format!("{sick} checks failed")),
     }
+}
+
+/// Whether all that is described can be called, as far as that is told from here.
+fn tools(settings: &Settings) -> Result<String, String> {
+    let egress = Egress::new(settings.egress_allow.clone(), Arc::new(egress::System));
+    let tools = Tools::new(&settings.tools, egress.map_err(|error| error.to_string())?)?;
+    Ok(format!("all {} can be offered", tools.built_in().len()))
 }
 
 async fn database(settings: &Settings) -> Result<String, String> {

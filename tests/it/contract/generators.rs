@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use crate::harness::{python, servers};
+use crate::harness::{node, python, servers};
 
 /// Runs a command in a folder; gives what it said.
 fn run(folder: &Path, program: &Path, arguments: &[&str]) -> String {
@@ -27,14 +27,6 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// `target/nodetools/node_modules/.bin/<name>`.
-fn node_tool(name: &str) -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/nodetools/node_modules/.bin");
-    let path = root.join(name);
-    assert!(path.exists(), "{} is missing: ./test sets it up", path.display());
-    path.canonicalize().unwrap_or(path)
-}
-
 const USE: &str = r#"
 import type { components, operations } from "./api";
 type Ok<O extends keyof operations> = operations[O]["responses"];
@@ -48,10 +40,10 @@ export const form: components["schemas"]["LoginForm"] = { username: "ann", passw
 #[test]
 fn typescript_types_compile() {
     let folder = folder("types");
-    let said = run(&folder, &node_tool("openapi-typescript"), &["openapi.json", "-o", "api.d.ts"]);
+    let said = run(&folder, &node::tool("openapi-typescript"), &["openapi.json", "-o", "api.d.ts"]);
     assert!(!said.to_lowercase().contains("warn"), "{said}");
     std::fs::write(folder.join("use.ts"), USE).unwrap();
-    run(&folder, &node_tool("tsc"), &["--strict", "--noEmit", "--target", "es2022", "api.d.ts", "use.ts"]);
+    run(&folder, &node::tool("tsc"), &["--strict", "--noEmit", "--target", "es2022", "api.d.ts", "use.ts"]);
 }
 
 const IMPORT: &str = r#"

@@ -10,6 +10,7 @@ pub mod left;
 pub mod mail;
 pub mod memory;
 pub mod minilm;
+pub mod node;
 pub mod pgbouncer;
 pub mod process;
 pub mod proxy;

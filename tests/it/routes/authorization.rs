@@ -42,6 +42,11 @@ fn below(path: &str) -> &str {
     path.strip_prefix("/api/v1").unwrap_or(path)
 }
 
+/// The user at OpenAI's API.
+fn v1(user: &User) -> User {
+    User { base: user.base.replace("/api/v1", "/v1"), ..user.clone() }
+}
+
 /// One of everything a user can have; by the name of the parameter and the beginning of the path.
 async fn everything(user: &User) -> HashMap<&'static str, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -50,15 +55,23 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
     let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
     let path = format!("/projects/{}/prompts", text(&project["id"]));
     let prompt = user.post(&path, &json!({"name": "p", "content": "x"})).await.expect(201);
+    let path = format!("/projects/{}/tools", text(&project["id"]));
+    let tool = user.post(&path, &json!({"name": "t", "url": "https://example.com/"})).await.expect(201);
     let hook = user
         .post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]}))
         .await
         .expect(201);
     let key = user.post("/api-keys", &json!({"name": "k"})).await.expect(201);
     let me = user.get("/users/me").await.expect(200);
-    let v1 = User { base: user.base.replace("/api/v1", "/v1"), ..user.clone() };
+    let v1 = v1(user);
     let response = v1.post("/responses", &json!({"model": "mock", "input": "/echo mine"})).await.expect(200);
+    let said = json!({"items": [{"role": "user", "content": "mine"}]});
+    let conversation = v1.post("/conversations", &said).await.expect(200);
+    let items = format!("/conversations/{}/items", text(&conversation["id"]));
+    let item = v1.get(&items).await.expect(200)["data"][0]["id"].clone();
     HashMap::from([
+        ("conversation", text(&conversation["id"])),
+        ("item", text(&item)),
         ("response", text(&response["id"])),
         ("session", text(&chat["session_id"])),
         ("job", text(&chat["job_id"])),
@@ -66,6 +79,7 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
         ("memory", text(&memory["id"])),
         ("project", text(&project["id"])),
         ("prompt", text(&prompt["id"])),
+        ("tool", text(&tool["id"])),
         ("webhook", text(&hook["id"])),
         ("key", text(&key["id"])),
         ("user", text(&me["id"])),
@@ -85,6 +99,7 @@ fn kind_of(path: &str) -> &'static str {
         ("/admin/users", "user"),
         ("/users/me/exports", "job"),
         ("/v1/responses", "response"),
+        ("/v1/conversations", "conversation"),
     ] {
         if path.starts_with(start) {
             return kind;
@@ -100,6 +115,8 @@ fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
         path = path.replace("{id}", id);
     }
     path.replace("{prompt_id}", &ids["prompt"])
+        .replace("{item_id}", &ids["item"])
+        .replace("{tool_id}", &ids["tool"])
         .replace("{delivery_id}", "dlv_06dqz6ef8swq1bnx1rc6a2k8t4")
         .replace("{provider}", "openai")
         .replace("{queue}", "background")
@@ -115,6 +132,7 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
         "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
         "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
         "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
+        "names": ["t"], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
     });
     // These would rather change the caller than fail.
     if path == "/settings" || path == "/settings/settings" {
@@ -292,8 +310,10 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
         owner.get(&format!("/projects/{}", ids["project"])).await.expect(200),
         owner.get(&format!("/projects/{}/prompts/{}", ids["project"], ids["prompt"])).await.expect(200),
         owner.get(&format!("/projects/{}/provider-keys", ids["project"])).await.expect(200),
+        owner.get(&format!("/projects/{}/tools", ids["project"])).await.expect(200),
         owner.get("/webhooks").await.expect(200),
         owner.get("/users/me").await.expect(200),
+        v1(owner).get(&format!("/conversations/{}/items", ids["conversation"])).await.expect(200),
         owner.get(&format!("/jobs/{}", ids["response"].replace("resp_", "job_"))).await.expect(200),
     ])
 }

@@ -48,6 +48,9 @@ async fn keys_are_found_nowhere(stack: Stack) {
         .env("EGRESS__ALLOW", r#"["127.0.0.1"]"#)
         .env("MEMORY__PROVIDER", "mock")
         .env("MCP__SERVERS", json!([{"name": "m", "url": format!("{}/mcp", echo.url), "headers": {"x-key": "canary-mcp-qx7431"}}]));
+    let tool = json!([{"name": "repeats", "method": "GET", "url": format!("{}/repeats", echo.url),
+        "headers": {"authorization": "Bearer canary-tool-qx7431", "x-key": "canary-tool-qx7431"}}]);
+    builder = builder.env("TOOLS__HTTP", tool);
     for (variable, key) in VARIABLES {
         builder = builder.env(variable, key);
     }
@@ -67,6 +70,10 @@ async fn keys_are_found_nowhere(stack: Stack) {
         r#"get_current_weather {"location":"x"}"#,
         r#"web_search {"query":"x"}"#,
         r#"search_locations {"query":"x"}"#,
+        "repeats {}",
+        "repeats {}",
+        "repeats {}",
+        "repeats {}",
     ] {
         let done = user.post("/chat", &json!({"message": format!("/tool {tool}"), "provider": "mock"})).await;
         said.push_str(&done.body.to_string());

@@ -51,6 +51,13 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         .expect(201);
     let place = format!("/projects/{project}/provider-keys/openai");
     assert_eq!(gone.send(Method::PUT, &place, &json!({"api_key": "sk-0123456789"})).await.status, 204);
+    let v1 = User { base: gone.base.replace("/api/v1", "/v1"), ..gone.clone() };
+    let said = json!({"items": [{"role": "user", "content": "Zebra qqx"}], "metadata": {"a": "Zebra qqx"}});
+    let conversation = v1.post("/conversations", &said).await.expect(200);
+    let asked = json!({"model": "mock", "input": "/echo zebra qqx", "conversation": conversation["id"]});
+    v1.post("/responses", &asked).await.expect(200);
+    let tool = json!({"name": "zebra", "description": "Zebra qqx", "url": "https://example.com/zebraqqx"});
+    gone.post(&format!("/projects/{project}/tools"), &tool).await.expect(201);
     gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
     gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
         .await
@@ -255,9 +262,15 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
     let (user, other) = (app.user().await, app.user().await);
     let session = user.tell("I live in London.").await;
     user.memory("Lives in London").await;
-    user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let project = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let tools = format!("/projects/{}/tools", project["id"].as_str().unwrap());
+    let tool =
+        json!({"name": "find_lamp", "url": "https://example.com/", "headers": {"x-key": "headercanary"}});
+    let secret = user.post(&tools, &tool).await.expect(201)["secret"].as_str().unwrap().to_owned();
     let v1 = User { base: format!("{}/v1", app.url(0)), ..user.clone() };
     v1.post("/responses", &json!({"model": "mock", "input": "/echo durian"})).await.expect(200);
+    let said = json!({"items": [{"role": "user", "content": "about rambutan"}]});
+    v1.post("/conversations", &said).await.expect(200);
     let job = user.get("/users/me/export").await.expect(202);
     let id = job["id"].as_str().unwrap();
     let done = user.finished(id, Duration::from_secs(30)).await;
@@ -280,6 +293,9 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
         "## projects.jsonl",
         "## responses.jsonl",
         "/echo durian",
+        "## v1_conversations.jsonl",
+        "about rambutan",
+        "find_lamp",
         "Lives in London",
         "Desk",
         &session,
@@ -287,6 +303,8 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(!text.contains("password_hash") && !text.contains("$argon2"));
+    for hidden in ["password_hash", "$argon2", "headercanary", &secret] {
+        assert!(!text.contains(hidden), "{hidden}: {text}");
+    }
     other.get(&path).await.problem(404, "not_found");
 }

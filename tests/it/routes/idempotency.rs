@@ -63,7 +63,10 @@ async fn the_same_key_is_the_same_request(stack: Stack) {
     assert_eq!(again.expect(201)["id"], session["id"]);
     let session = first["session_id"].as_str().unwrap();
     let point = user.messages(session).await[0]["id"].clone();
+    let desk = user.post("/projects", &json!({"name": "Desk"})).await.expect(201);
+    let tools = format!("/projects/{}/tools", desk["id"].as_str().unwrap());
     for (path, body, status, field) in [
+        (tools.as_str(), json!({"name": "twin", "url": "https://example.com/"}), 201, "secret"),
         ("/projects", json!({"name": "Twin"}), 201, "id"),
         ("/api-keys", json!({"name": "twin"}), 201, "key"),
         ("/webhooks", json!({"url": "https://example.com/", "events": ["job.failed"]}), 201, "secret"),
@@ -85,7 +88,7 @@ async fn the_same_key_is_the_same_request(stack: Stack) {
         let other = with_key(&user, path, &format!("twin {path}").replace(' ', "-"), &json!({"name": "other", "session_id": session, "from_message_id": point, "url": "https://example.com/", "events": ["job.failed"]})).await;
         assert_eq!(other.status, 422, "{path}: {}", other.body);
     }
-    assert_eq!(user.get("/projects").await.expect(200)["total"], 1);
+    assert_eq!(user.get("/projects").await.expect(200)["total"], 2);
     let account = json!({"username": format!("{}-twin", user.name), "password": "Correct-horse-1"});
     let made = with_key(&user, "/auth/register", "k5", &account).await.expect(201);
     let again = with_key(&user, "/auth/register", "k5", &account).await.expect(201);

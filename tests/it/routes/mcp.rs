@@ -10,7 +10,11 @@ use crate::{
     harness::{App, Stack, User, client::Answer, python},
 };
 
-both_stacks!(the_official_client_works_with_memory, what_is_no_request_is_said_in_json_rpc);
+both_stacks!(
+    the_official_client_works_with_memory,
+    what_is_no_request_is_said_in_json_rpc,
+    resources_and_prompts_are_the_callers_own,
+);
 
 async fn key(user: &User, scopes: &[&str]) -> String {
     let made = user.post("/api-keys", &json!({"name": "program", "scopes": scopes})).await.expect(201);
@@ -34,6 +38,11 @@ async fn the_official_client_works_with_memory(stack: Stack) {
         assert!(ran.status.success(), "{scopes:?}: {said}{}", String::from_utf8_lossy(&ran.stderr));
         let seen: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         assert_eq!((&seen["tools"], &seen["server"]), (&json!(tools), &json!("rapport")), "{scopes:?}");
+        let with = |scope: &str, what: &str| scopes.contains(&scope).then(|| what.to_owned());
+        let templates: Vec<String> =
+            [with("memory", "memory://{id}"), with("chat", "session://{id}")].into_iter().flatten().collect();
+        assert_eq!(seen["templates"], json!(templates), "{scopes:?}");
+        assert_eq!(seen["prompts"], json!(Vec::from_iter(with("memory", "about_me"))), "{scopes:?}");
     }
     assert_eq!(user.get("/memory").await.expect(200)["items"], json!([]), "what was forgotten is gone");
 }
@@ -64,4 +73,63 @@ async fn what_is_no_request_is_said_in_json_rpc(stack: Stack) {
     assert_eq!(get.status(), 405, "it says nothing by itself");
     let nobody = user.http.post(&url).json(&note).send().await.unwrap();
     assert_eq!((nobody.status().as_u16(), nobody.headers().contains_key("www-authenticate")), (401, true));
+}
+
+async fn resources_and_prompts_are_the_callers_own(stack: Stack) {
+    let app = App::start(stack).await;
+    let (user, other) = (app.user().await, app.user().await);
+    let url = format!("{}/mcp", app.url(0));
+    let ask = async |token: &str, method: &str, params: Value| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        Answer::of(user.http.post(&url).bearer_auth(token).json(&body).send().await.unwrap())
+            .await
+            .expect(200)
+    };
+    let chat = user.chat("/echo heliotrope").await;
+    let open = user.add_memory("Loves durian").await;
+    let private = user.add_memory("Sees a therapist").await;
+    let body = json!({"memory_ids": [private], "is_private": true});
+    user.post("/memory/privacy", &body).await.expect(200);
+    let (memory, session) =
+        (format!("memory://{open}"), format!("session://{}", chat["session_id"].as_str().unwrap()));
+    // With the scopes of a key, and for a stranger, it is not there.
+    let (memories, chats) = (key(&user, &["memory"]).await, key(&user, &["chat"]).await);
+    for (token, uri, there) in [
+        (&user.token, &memory, true),
+        (&user.token, &session, true),
+        (&memories, &memory, true),
+        (&memories, &session, false),
+        (&chats, &memory, false),
+        (&chats, &session, true),
+        (&other.token, &memory, false),
+        (&other.token, &session, false),
+    ] {
+        let said = ask(token, "resources/read", json!({"uri": uri})).await;
+        assert_eq!(said["result"]["contents"][0]["uri"] == **uri, there, "{uri}: {said}");
+        assert_eq!(said["error"]["code"] == -32_002, !there, "{uri}: {said}");
+    }
+    let none = ask(&other.token, "resources/list", json!({})).await;
+    assert_eq!(none["result"], json!({"resources": []}));
+    // What is private stays out of a prompt for a model elsewhere, unless its user allows it.
+    let introduced = async || {
+        let said = ask(&user.token, "prompts/get", json!({"name": "about_me"})).await;
+        said["result"]["messages"][0]["content"]["text"].as_str().unwrap().to_owned()
+    };
+    let said = introduced().await;
+    assert!(said.contains("Loves durian") && !said.contains("therapist"), "{said}");
+    let allow = json!({"memory_settings": {"allow_private_in_context": true}});
+    user.send(Method::PATCH, "/settings", &allow).await.expect(200);
+    assert!(introduced().await.contains("therapist"));
+    assert_eq!(ask(&chats, "prompts/get", json!({"name": "about_me"})).await["error"]["code"], -32_602);
+    let wrong = json!({"name": "about_me", "arguments": {"topic": 5}});
+    assert_eq!(ask(&user.token, "prompts/get", wrong).await["error"]["code"], -32_602);
+    // Pages.
+    for number in 0..60 {
+        user.post("/memory", &json!({"content": format!("Owns lamp number {number}")})).await.expect(201);
+    }
+    let first = ask(&user.token, "resources/list", json!({})).await;
+    let next = ask(&user.token, "resources/list", json!({"cursor": first["result"]["nextCursor"]})).await;
+    let count = |page: &Value| page["result"]["resources"].as_array().unwrap().len();
+    assert_eq!((count(&first), count(&next)), (51, 12), "{next}");
+    assert!(next["result"].get("nextCursor").is_none());
 }

@@ -81,6 +81,7 @@ async fn openai_python_makes_responses(stack: Stack) {
         "tools",
         "structured",
         "background",
+        "conversations",
         "cancel",
         "errors",
         "asynchronous",

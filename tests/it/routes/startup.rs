@@ -47,6 +47,26 @@ fn bad_configuration_is_refused_with_every_problem() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
 }
 
+#[test]
+fn a_tool_that_cannot_be_offered_ends_the_start_and_fails_doctor() {
+    for (tools, words) in [
+        ("nonsense", ["TOOLS__HTTP", "JSON list"]),
+        (r#"[{"name":"a b","url":"https://example.com/"}]"#, ["a b", "`name` must be"]),
+        (r#"[{"name":"x","url":"http://127.0.0.1/"}]"#, ["not on the public internet", "EGRESS__ALLOW"]),
+        (r#"[{"name":"x","url":"https://example.com/","colour":1}]"#, ["TOOLS__HTTP", "colour"]),
+        (r#"[{"name":"current_time","url":"https://example.com/"}]"#, ["current_time", "built in"]),
+        (r#"[{"openapi":"nowhere.json"}]"#, ["nowhere.json", "No such file"]),
+        (r#"[{"name":"x","url":"https://example.com/","secret":"hunter2"}]"#, ["secret", "whsec_"]),
+    ] {
+        let output = run(&[], &[("PORT", "0"), ("TOOLS__HTTP", tools)]);
+        refuses(&output, &words);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+    }
+    let output = run(&["doctor"], &[("TOOLS__HTTP", r#"[{"name":"x","url":"http://127.0.0.1/"}]"#)]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("FAILED  tools: TOOLS__HTTP: x"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_taken_port_and_a_used_data_folder_are_said_clearly() {
     let app = App::start(Stack::Embedded).await;

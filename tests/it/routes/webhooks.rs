@@ -29,7 +29,7 @@ both_stacks!(
 );
 
 /// Asks the official library of Standard Webhooks.
-fn verify(secret: &str, seen: &Seen) -> bool {
+pub fn verify(secret: &str, seen: &Seen) -> bool {
     let script = "import sys, json\nfrom standardwebhooks import Webhook\nsecret, headers, body = json.load(sys.stdin)\nWebhook(secret).verify(body, headers)";
     let input = json!([secret, seen.headers, seen.text]).to_string();
     let mut child = Command::new(python::tool("python"))

@@ -11,11 +11,11 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error, Result,
     domain::{
-        ids::{BlobId, JobId, SessionId, UserId},
+        ids::{BlobId, ConversationId, JobId, SessionId, UserId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
-    store::{self, analytics, projects, requests::Kept, sessions},
+    store::{self, analytics, conversations::Conversation, projects, requests::Kept, sessions},
     usecase::{blobs, memory::export, settings},
 };
 use serde::Serialize;
@@ -105,6 +105,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     small_files(ctx, user, &mut archive).await?;
     conversations(ctx, user, &mut archive).await?;
     responses(ctx, user, &mut archive).await?;
+    conversations_of_v1(ctx, user, &mut archive).await?;
     archive.begin("memories.json")?;
     let spec =
         ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
@@ -149,8 +150,9 @@ async fn small_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> 
             let versions = projects::versions(&mut conn, user, prompt.id).await?;
             prompts.push(json!({"prompt": prompt, "versions": versions}));
         }
+        let tools = store::http_tools::list(&mut conn, user, project.id).await?;
         drop(conn);
-        archive.line(&json!({"project": project, "prompts": prompts})).await?;
+        archive.line(&json!({"project": project, "prompts": prompts, "tools": tools})).await?;
     }
     Ok(())
 }
@@ -183,6 +185,22 @@ async fn responses(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Re
                 "job_id": job.id, "previous": previous, "status": job.status, "input": body["input"],
                 "chosen": body["shown"], "result": job.result, "error": job.error, "created_at": job.created_at,
             });
+            archive.line(&line).await?;
+        }
+    }
+}
+
+/// What was put together by `/v1/conversations`.
+async fn conversations_of_v1(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    archive.begin("v1_conversations.jsonl")?;
+    let mut after = ConversationId(Default::default());
+    loop {
+        let page = store::conversations::page(&mut ctx.db.read().await?, user, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for Conversation { id, metadata, created_at } in page {
+            let items = store::conversations::items(&mut ctx.db.read().await?, user, id).await?;
+            let line = json!({"id": id, "metadata": metadata, "items": items, "created_at": created_at});
             archive.line(&line).await?;
         }
     }

@@ -1,7 +1,8 @@
-//! Projects: their names, defaults and budgets; in files of their own their prompts, and the keys they bring along.
+//! Projects: their names, defaults and budgets; in files of their own their prompts, tools, and the keys they bring along.
 
 pub mod prompts;
 pub mod provider_keys;
+pub mod tools;
 
 use axum::{
     Json as Answer,

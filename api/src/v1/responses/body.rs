@@ -2,7 +2,11 @@
 
 use rapport_common::{
     Error, Result,
-    domain::{ids::JobId, prompt::Options, prompt::ToolSpec},
+    domain::{
+        ids::{ConversationId, JobId},
+        prompt::Options,
+        prompt::ToolSpec,
+    },
     error::Wrong,
     problems::Problems,
 };
@@ -85,6 +89,7 @@ pub struct Wanted {
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub previous: Option<JobId>,
+    pub conversation: Option<ConversationId>,
     pub store: bool,
     pub background: bool,
     pub stream: bool,
@@ -100,6 +105,7 @@ impl ResponseBody {
         let previous = previous.transpose().map_err(|_| {
             Error::field("previous_response_id", Wrong::Unfit("is no stored response of yours"))
         })?;
+        let conversation = self.in_conversation(&mut problems);
         let input = match self.input.take() {
             None | Some(Value::Null) => {
                 problems.add("input", Wrong::Required);
@@ -121,7 +127,7 @@ impl ResponseBody {
         let options = self.options(&mut problems);
         problems.done()?;
         Ok(Wanted {
-            shown: self.shown(store, background),
+            shown: self.shown(store, background, conversation),
             model: self.model.unwrap_or_else(|| "auto".to_owned()),
             instructions: self.instructions,
             input,
@@ -130,16 +136,28 @@ impl ResponseBody {
             temperature: self.temperature,
             max_tokens: self.max_output_tokens,
             previous,
+            conversation,
             store,
             background,
             stream: self.stream.unwrap_or(false),
         })
     }
 
+    /// The conversation, by its id or as an object with it.
+    fn in_conversation(&self, problems: &mut Problems) -> Option<ConversationId> {
+        let given = self.conversation.as_ref().filter(|given| !given.is_null())?;
+        let id = given.as_str().or(given["id"].as_str()).and_then(|id| id.parse().ok());
+        problems.unless(id.is_some(), "conversation", Wrong::Unfit("is no conversation of yours"));
+        let alone = self.previous_response_id.is_none();
+        problems.unless(alone, "conversation", Wrong::NotWith("previous_response_id"));
+        let rule = Wrong::Unfit("can only be given together with `store`");
+        problems.unless(self.store != Some(false), "conversation", rule);
+        id
+    }
+
     fn refuse(&self, problems: &mut Problems) {
         let given = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
         for (name, value) in [
-            ("conversation", &self.conversation),
             ("prompt", &self.prompt),
             ("max_tool_calls", &self.max_tool_calls),
             ("context_management", &self.context_management),
@@ -159,17 +177,7 @@ impl ResponseBody {
         let obfuscated =
             self.stream_options.as_ref().is_some_and(|options| options["include_obfuscation"] == true);
         problems.unless(!obfuscated, "stream_options.include_obfuscation", NOT_HERE);
-        let plain = self.metadata.as_ref().is_none_or(|pairs| {
-            pairs.len() <= PAIRS
-                && pairs.iter().all(|(name, value)| {
-                    name.len() <= 64 && value.as_str().is_some_and(|text| text.len() <= 512)
-                })
-        });
-        problems.unless(
-            plain,
-            "metadata",
-            Wrong::Form("must be at most 16 texts, of at most 512 bytes, with names"),
-        );
+        check_metadata(self.metadata.as_ref(), problems);
         let summary = self.reasoning.as_ref().is_some_and(|reasoning| !reasoning["summary"].is_null());
         problems.unless(!summary, "reasoning.summary", NOT_HERE);
         let within = self.top_p.is_none_or(|top_p| (0.0..=1.0).contains(&top_p));
@@ -205,7 +213,7 @@ impl ResponseBody {
     }
 
     /// Every field that the object of a response has and that the client chooses.
-    fn shown(&self, store: bool, background: bool) -> Value {
+    fn shown(&self, store: bool, background: bool, conversation: Option<ConversationId>) -> Value {
         let or = |value: &Option<Value>, default: Value| {
             value.clone().filter(|value| !value.is_null()).unwrap_or(default)
         };
@@ -237,9 +245,21 @@ impl ResponseBody {
             "top_logprobs": 0,
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
-            "conversation": null,
+            "conversation": conversation.map(|id| json!({"id": id})),
         })
     }
+}
+
+/// Up to 16 pairs of texts.
+pub fn check_metadata(metadata: Option<&Map<String, Value>>, problems: &mut Problems) {
+    let plain = metadata.is_none_or(|pairs| {
+        pairs.len() <= PAIRS
+            && pairs
+                .iter()
+                .all(|(name, value)| name.len() <= 64 && value.as_str().is_some_and(|text| text.len() <= 512))
+    });
+    let rule = Wrong::Form("must be at most 16 texts, of at most 512 bytes, with names");
+    problems.unless(plain, "metadata", rule);
 }
 
 /// Functions in the words of chat completions: there they stand one level deeper.

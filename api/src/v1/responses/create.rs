@@ -43,6 +43,7 @@ use crate::{
     handlers::chat::{error_of, mark_replayed},
     state::AppState,
     v1::{
+        conversations,
         gone::Gone,
         models::{self, Named},
     },
@@ -109,6 +110,11 @@ async fn request(state: &AppState, caller: &auth::Caller, job: JobId, wanted: Wa
         messages.extend(past::messages(ctx, caller.user, previous, &mut called).await?);
     }
     let mut problems = Problems::default();
+    if let Some(conversation) = wanted.conversation {
+        let before = conversations::said(state, caller, conversation).await?;
+        // It was read once before: nothing is wrong with it.
+        messages.extend(items::messages(&before, &mut called, &mut Problems::default()));
+    }
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     problems.done()?;
@@ -121,7 +127,11 @@ async fn request(state: &AppState, caller: &auth::Caller, job: JobId, wanted: Wa
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
         prompted: Prompted { messages, tools: wanted.tools, options: wanted.options },
-        kept: wanted.store.then_some(Kept { body, previous: wanted.previous }),
+        kept: wanted.store.then_some(Kept {
+            body,
+            previous: wanted.previous,
+            conversation: wanted.conversation,
+        }),
         repeatable: None,
         trace: None,
     })

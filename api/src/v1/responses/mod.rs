@@ -1,11 +1,11 @@
 //! `/v1/responses`: a response is a job, and its id the job's. What is stored of it goes on after its events are gone.
 
-mod body;
+pub(super) mod body;
 mod create;
-mod items;
+pub(super) mod items;
 mod object;
 mod past;
-mod stored;
+pub(super) mod stored;
 mod stream;
 mod weave;
 

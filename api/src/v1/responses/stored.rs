@@ -32,7 +32,7 @@ use crate::{
     error::Result,
     extract::{Caller, Query, ResponsePath},
     state::AppState,
-    v1::body::NOT_HERE,
+    v1::{body::NOT_HERE, conversations},
     v1_error::OpenAiError,
 };
 
@@ -136,7 +136,12 @@ pub async fn delete(
     Caller(caller): Caller,
     ResponsePath(id): ResponsePath,
 ) -> Result<Answer<ResponseDeleted>> {
-    stored(&state, &caller, id).await?;
+    let (asked, ..) = stored(&state, &caller, id).await?;
+    // What was said in a conversation stays there.
+    let conversation = asked.shown["conversation"]["id"].as_str().and_then(|id| id.parse().ok());
+    if let Some(conversation) = conversation {
+        conversations::settle(&state, &caller, conversation).await?;
+    }
     delete_response(&state.ctx, caller.user, id, STOPS).await?;
     Ok(Answer(ResponseDeleted { id: items::item_id("resp", id), object: "response", deleted: true }))
 }
@@ -152,6 +157,18 @@ pub struct ItemsQuery {
     pub after: Option<String>,
 }
 
+impl ItemsQuery {
+    /// Whether the first one comes first, and what is wrong with the query.
+    pub fn ascending(&self, problems: &mut Problems) -> bool {
+        let fits = self.limit.is_none_or(|limit| (1..=100).contains(&limit));
+        problems.unless(fits, "limit", Wrong::Range { min: 1, max: 100 });
+        let ascending = self.order.as_deref() == Some("asc");
+        let known = ascending || self.order.as_deref().is_none_or(|order| order == "desc");
+        problems.unless(known, "order", Wrong::Either(&["asc", "desc"]));
+        ascending
+    }
+}
+
 /// A page of items, as OpenAI's clients expect it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct ResponseItems {
@@ -162,6 +179,17 @@ pub struct ResponseItems {
     first_id: Option<String>,
     last_id: Option<String>,
     has_more: bool,
+}
+
+impl ResponseItems {
+    /// The first so many.
+    pub fn of(mut all: Vec<Value>, limit: i64) -> Self {
+        let has_more = all.len() as i64 > limit;
+        all.truncate(limit as usize);
+        let id_of = |item: Option<&Value>| item.and_then(|item| item["id"].as_str()).map(str::to_owned);
+        let (first_id, last_id) = (id_of(all.first()), id_of(all.last()));
+        Self { object: "list", first_id, last_id, has_more, data: all }
+    }
 }
 
 /// List what a response was asked
@@ -178,10 +206,7 @@ pub async fn input_items(
     let (.., body) = stored(&state, &caller, id).await?;
     let limit = query.limit.unwrap_or(20);
     let mut problems = Problems::default();
-    problems.unless((1..=100).contains(&limit), "limit", Wrong::Range { min: 1, max: 100 });
-    let ascending = query.order.as_deref() == Some("asc");
-    let known = ascending || query.order.as_deref().is_none_or(|order| order == "desc");
-    problems.unless(known, "order", Wrong::Either(&["asc", "desc"]));
+    let ascending = query.ascending(&mut problems);
     let mut all = body["input"].as_array().cloned().unwrap_or_default();
     if !ascending {
         all.reverse();
@@ -192,14 +217,5 @@ pub async fn input_items(
         all.drain(..place.map_or(0, |place| place + 1));
     }
     problems.done()?;
-    let has_more = all.len() as i64 > limit;
-    all.truncate(limit as usize);
-    let id_of = |item: Option<&Value>| item.and_then(|item| item["id"].as_str()).map(str::to_owned);
-    Ok(Answer(ResponseItems {
-        object: "list",
-        first_id: id_of(all.first()),
-        last_id: id_of(all.last()),
-        has_more,
-        data: all,
-    }))
+    Ok(Answer(ResponseItems::of(all, limit)))
 }

@@ -134,8 +134,12 @@ typed_id! {
     /// Something too large for one row.
     BlobId = "blob";
     JobId = "job";
+    /// A list of items of OpenAI's API.
+    ConversationId = "conv";
     ProjectId = "proj";
     PromptId = "prompt";
+    /// A tool that a project describes.
+    ToolId = "tool";
     /// An API key.
     KeyId = "key";
     WebhookId = "hook";

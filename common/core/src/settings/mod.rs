@@ -34,7 +34,7 @@ pub use log::Log;
 pub use memory::{Embedding, Memory, QdrantAt};
 pub use retention::Retention;
 pub use server::Server;
-pub use tools::{Budget, McpServer, Tools};
+pub use tools::{Budget, HttpTools, McpServer, Tools, ToolsAs};
 
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -1,8 +1,9 @@
 //! Tools, where they may go, and what a day may cost.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::Allowed;
 use super::Env;
@@ -17,6 +18,29 @@ pub struct Tools {
     pub tavily_key: Option<Secret>,
     pub tavily_url: String,
     pub mcp: Vec<McpServer>,
+    pub http: Vec<HttpTools>,
+    /// The only hosts that tools of projects may be at; none: any on the public internet.
+    pub hosts: Vec<Allowed>,
+}
+
+/// A tool over HTTP, or those of an OpenAPI document.
+#[derive(Debug, Clone)]
+pub struct HttpTools {
+    pub described: ToolsAs,
+    pub headers: Vec<(String, Secret)>,
+    /// Signs its calls, if there is one.
+    pub secret: Option<Secret>,
+}
+
+#[derive(Debug, Clone)]
+pub enum ToolsAs {
+    /// As it is described; what it must have is looked at where tools are made.
+    One(Value),
+    Document {
+        file: PathBuf,
+        base_url: Option<String>,
+        operations: Option<Vec<String>>,
+    },
 }
 
 /// An MCP server: at a URL, or a command to start.
@@ -67,7 +91,41 @@ pub fn tools(env: &mut Env) -> Tools {
         tavily_key: env.optional("TAVILY_API_KEY").map(Secret::new),
         tavily_url,
         mcp: mcp(env),
+        http: http(env),
+        hosts: places(env, "TOOLS__HOSTS"),
     }
+}
+
+#[derive(Deserialize)]
+struct GivenTools {
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    secret: Option<String>,
+    openapi: Option<PathBuf>,
+    base_url: Option<String>,
+    operations: Option<Vec<String>>,
+    #[serde(flatten)]
+    described: Map<String, Value>,
+}
+
+fn http(env: &mut Env) -> Vec<HttpTools> {
+    let Some(text) = env.optional("TOOLS__HTTP") else { return Vec::new() };
+    let given: Vec<GivenTools> = serde_json::from_str(&text).unwrap_or_else(|error| {
+        env.problem(&format!(
+            "TOOLS__HTTP must be a JSON list of {{name, description, parameters, url, method, headers, secret}} or {{openapi, base_url, operations, headers, secret}}: {error}"
+        ));
+        Vec::new()
+    });
+    let made = given.into_iter().map(|given| {
+        let GivenTools { headers, secret, openapi, base_url, operations, described } = given;
+        let described = match openapi {
+            Some(file) => ToolsAs::Document { file, base_url, operations },
+            None => ToolsAs::One(Value::Object(described)),
+        };
+        let headers = headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+        HttpTools { described, headers, secret: secret.map(Secret::new) }
+    });
+    made.collect()
 }
 
 #[derive(Deserialize)]
@@ -119,11 +177,15 @@ fn mcp(env: &mut Env) -> Vec<McpServer> {
 }
 
 pub fn egress(env: &mut Env) -> Vec<Allowed> {
+    places(env, "EGRESS__ALLOW")
+}
+
+fn places(env: &mut Env, key: &str) -> Vec<Allowed> {
     let mut allowed = Vec::new();
-    for text in env.list("EGRESS__ALLOW", &[]) {
+    for text in env.list(key, &[]) {
         match text.parse() {
             Ok(one) => allowed.push(one),
-            Err(problem) => env.problem(&format!("EGRESS__ALLOW: {problem}")),
+            Err(problem) => env.problem(&format!("{key}: {problem}")),
         }
     }
     allowed

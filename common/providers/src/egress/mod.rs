@@ -25,6 +25,7 @@ use url::{Host, Url};
 
 const REDIRECTS: usize = 5;
 const CONNECT: Duration = Duration::from_secs(5);
+const NOT_NAMED: EgressError = EgressError::Refused("this deployment does not allow its host");
 
 /// Turns a name into addresses: the system, or a test.
 #[async_trait]
@@ -53,6 +54,8 @@ pub enum EgressError {
     TooLarge(usize),
     #[error("it redirected too often")]
     Redirects,
+    #[error("it redirected to another place")]
+    Elsewhere,
 }
 
 pub use rapport_core::settings::Allowed;
@@ -67,6 +70,8 @@ pub struct Request {
     pub within: Duration,
     /// Bytes of the answer's body.
     pub at_most: usize,
+    /// Whether it may be redirected to another origin. Headers of the caller's own go along, but for well-known secrets.
+    pub elsewhere: bool,
 }
 
 impl Request {
@@ -78,6 +83,7 @@ impl Request {
             body: None,
             within: Duration::from_secs(10),
             at_most: 1 << 20,
+            elsewhere: true,
         }
     }
 }
@@ -96,6 +102,8 @@ pub struct Egress {
     /// For hosts that configuration allows.
     open: Client,
     allow: Arc<Vec<Allowed>>,
+    /// Whether there is nothing else than what configuration allows.
+    closed: bool,
 }
 
 /// Resolves a name and keeps only what may be connected to: all of its addresses must be public.
@@ -139,7 +147,13 @@ impl Egress {
             guarded: builder().dns_resolver(Arc::new(guard)).build()?,
             open: builder().build()?,
             allow,
+            closed: false,
         })
+    }
+
+    /// To the named places alone, be they inside or on the public internet.
+    pub fn only(allow: Vec<Allowed>, lookup: Arc<dyn Lookup>) -> Result<Self, reqwest::Error> {
+        Ok(Self { closed: true, ..Self::new(allow, lookup)? })
     }
 
     /// Checks an address as it is written, before anything is resolved; gives the client that may be used for it.
@@ -161,12 +175,15 @@ impl Egress {
             return Ok(&self.open);
         }
         let address = match host {
+            Host::Domain(_) if self.closed => return Err(NOT_NAMED),
             Host::Domain(_) => return Ok(&self.guarded), // the resolver looks
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
         };
-        if address::is_public(address) || in_network(&self.allow, address) {
+        if in_network(&self.allow, address) || !self.closed && address::is_public(address) {
             Ok(&self.guarded)
+        } else if self.closed {
+            Err(NOT_NAMED)
         } else {
             Err(EgressError::Refused("it is not on the public internet"))
         }
@@ -191,7 +208,7 @@ impl Egress {
     }
 
     async fn follow(&self, request: Request) -> Result<Answer, EgressError> {
-        let Request { mut method, url, mut headers, mut body, at_most, .. } = request;
+        let Request { mut method, url, mut headers, mut body, at_most, elsewhere, .. } = request;
         let mut url = Url::parse(&url).map_err(|_| EgressError::Refused("it is no URL"))?;
         for _ in 0..=REDIRECTS {
             let client = self.check(&url)?;
@@ -206,6 +223,9 @@ impl Egress {
             };
             let next = url.join(next).map_err(|_| EgressError::Refused("it redirects to no URL"))?;
             if next.origin() != url.origin() {
+                if !elsewhere {
+                    return Err(EgressError::Elsewhere);
+                }
                 headers.remove(AUTHORIZATION);
                 headers.remove(COOKIE);
                 headers.remove("x-api-key");

@@ -2,6 +2,7 @@
 
 mod keys;
 mod prompts;
+pub mod tools;
 
 pub use keys::{delete_key, keys, put_key};
 pub use prompts::{PromptDraft, change_prompt, create_prompt, delete_prompt, preview, prompt_in};

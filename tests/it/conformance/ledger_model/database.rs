@@ -235,7 +235,8 @@ fn context(db: Db) -> Context {
         embedder,
         touches: Touches::start(db.clone()),
         sizes: Sizes::default(),
-        tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap()),
+        tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap())
+            .unwrap(),
         mailer: Mailer::new(&settings).unwrap(),
         sealer: Sealer::new(&settings),
         stopping: tokio_util::sync::CancellationToken::new(),

@@ -130,7 +130,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let recall =
         if payload.uses_memory() { recall(ctx, user, question, inside).await } else { Recall::default() };
-    let tools = offered(ctx, payload).await;
+    let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
         _ => settings.system_prompt.clone().unwrap_or_else(|| ctx.settings.chat.system_prompt.clone()),
@@ -223,7 +223,12 @@ fn build_window(ctx: &Context, choice: &Choice, system: &str, turns: &[Turn]) ->
     window::build(system, turns, budget)
 }
 
-async fn offered(ctx: &Context, payload: &ChatPayload) -> Vec<Arc<dyn Tool>> {
+async fn offered(
+    ctx: &Context,
+    payload: &ChatPayload,
+    user: UserId,
+    project: Option<ProjectId>,
+) -> Result<Vec<Arc<dyn Tool>>, Error> {
     let default = || {
         let word = if ctx.settings.tools.by_default { ToolWord::Auto } else { ToolWord::None };
         ToolChoice::Word(word)
@@ -235,10 +240,13 @@ async fn offered(ctx: &Context, payload: &ChatPayload) -> Vec<Arc<dyn Tool>> {
         ToolChoice::Names(names) => names.contains(&tool.spec().name),
     };
     if choice == ToolChoice::Word(ToolWord::None) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let memory = payload.uses_memory();
     let mut tools = ctx.tools.all().await;
+    if let Some(project) = project {
+        tools = ctx.tools.of_project(ctx, user, project).await?.over(tools);
+    }
     tools.retain(|tool| wanted(tool) && (memory || !tool.needs_memory()));
-    tools
+    Ok(tools)
 }

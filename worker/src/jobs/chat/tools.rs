@@ -100,9 +100,12 @@ impl<'a> Calls<'a> {
                 json!({"id": call.id, "name": call.name, "ok": told.ok, "result": shown, "ms": told.ms});
             log.append("tool_result", data).await?;
             let outcome = if told.ok { "ok" } else { "failed" };
-            // Names are ours, or of a configured server: bounded. What a model makes up is not.
-            let known = tools.iter().any(|tool| tool.spec().name == call.name);
-            let label = if known { call.name.as_str() } else { "unknown" };
+            // Names are ours, or of a configured server: bounded. What owners of projects and models make up is not.
+            let label = match tools.iter().find(|tool| tool.spec().name == call.name) {
+                Some(tool) if tool.is_of_project() => "of_project",
+                Some(_) => call.name.as_str(),
+                None => "unknown",
+            };
             METRICS.tool_calls.with_label_values(&[label, outcome]).inc();
         }
         Ok(told)

@@ -8,7 +8,7 @@ import { Empty, Loaded, More, useLoad } from '../../parts/list.js';
 import { loadNames, who } from './names.js';
 
 const EVENTS = ['email_changed', 'profile_changed', 'admin_made', 'promoted', 'role_set', 'activated_by_admin', 'deactivated_by_admin', 'deactivated', 'password_changed', 'password_reset', 'password_reset_by_admin',
-  'email_verified', 'api_key_made', 'api_key_deleted', 'provider_key_set', 'quota_set', 'queue_paused', 'queue_resumed', 'dead_jobs_retried', 'dead_jobs_discarded'];
+  'email_verified', 'api_key_made', 'api_key_deleted', 'provider_key_set', 'tool_made', 'quota_set', 'queue_paused', 'queue_resumed', 'dead_jobs_retried', 'dead_jobs_discarded'];
 
 /** “queue: background · asked: 3”: the API's own names, without what is empty. */
 const inWords = (detail) => Object.entries(detail).filter(([, value]) => value !== null && value !== undefined)

@@ -146,6 +146,27 @@ async fn what_is_allowed_is_reached_and_its_redirects_are_looked_at_again() {
 }
 
 #[tokio::test]
+async fn a_closed_one_goes_to_what_is_named_alone() {
+    let (inside, _) = listener(ok("inside")).await;
+    let (other, seen) = listener(ok("other")).await;
+    let to = format!("HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:{other}/\r\nconnection: close\r\n\r\n");
+    let (leaves, _) = listener(to).await;
+    let allow = [format!("127.0.0.1:{inside}"), format!("127.0.0.1:{leaves}"), "10.0.0.0/8".to_owned()];
+    let allow = allow.iter().map(|text| text.parse().unwrap()).collect();
+    let closed = Egress::only(allow, Arc::new(System)).unwrap();
+    let get = |port: u16| Request::get(format!("http://127.0.0.1:{port}/"));
+    assert_eq!(closed.send(get(inside)).await.unwrap().body, "inside");
+    assert_eq!(closed.check_text("http://10.1.2.3/").map(|_| ()), Ok(()));
+    for url in ["http://example.com/", "http://1.1.1.1/", "http://[2606:4700::1]/", "http://127.0.0.1/"] {
+        assert_eq!(closed.check_text(url), Err(NOT_NAMED), "{url}");
+    }
+    assert_eq!(closed.send(get(leaves)).await.unwrap_err(), NOT_NAMED);
+    let stays = Request { elsewhere: false, ..get(leaves) };
+    assert_eq!(closed.send(stays).await.unwrap_err(), EgressError::Elsewhere);
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_name_that_changes_its_mind_gains_nothing() {
     let (port, seen) = listener(ok("inside")).await;
     // First an address of an allowed network, then the loopback: what was checked is what is connected to.
