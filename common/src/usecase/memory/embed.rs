@@ -1,7 +1,5 @@
 //! Giving documents their vectors, and the index outside its points. Everything may be repeated: what is done is marked.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::{go_on, job};
@@ -63,8 +61,7 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let version = memory_log::take_version(&mut tx, user).await?;
     let count = waiting.len();
     let late = waiting.iter().filter(|one| one.unsearchable);
-    let late: Vec<(Uuid, HashMap<String, i64>)> =
-        late.map(|one| (one.id, text::terms(&one.content))).collect();
+    let late: Vec<(Uuid, words::Heard)> = late.map(|one| (one.id, words::Heard::of(&one.content))).collect();
     words::insert_late(&mut tx, user, &late).await?;
     while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
@@ -139,6 +136,25 @@ pub async fn purge_words(ctx: &Context) -> Result<()> {
         go_on(user, purge_words_of(ctx, user).await)?;
     }
     Ok(())
+}
+
+/// Gives parts of the index of words that have no sheet of their turns theirs: once, after an update.
+pub async fn fill_sheets(ctx: &Context) -> Result<()> {
+    for user in words::sheets::users_without(&mut ctx.db.read().await?).await? {
+        go_on(user, fill_sheets_of(ctx, user).await)?;
+    }
+    Ok(())
+}
+
+async fn fill_sheets_of(ctx: &Context, user: UserId) -> Result<()> {
+    loop {
+        let mut tx = ctx.db.begin().await?;
+        memory_log::take_version(&mut tx, user).await?;
+        if !words::sheets::fill_one(&mut tx, user).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
+    }
 }
 
 async fn purge_words_of(ctx: &Context, user: UserId) -> Result<()> {

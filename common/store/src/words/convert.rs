@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::fold;
+use super::{Heard, fold};
 use crate::{
     Result,
     db::{Db, Tx, execute, fetch_all, fetch_optional, ids, statements},
     domain::ids::UserId,
+    memory::turns::Traits,
     memory_log,
 };
 
@@ -55,7 +56,11 @@ async fn of_batch(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<usize,
     {
         bags.entry(message).or_default().insert(term, count);
     }
-    let bags: Vec<(Uuid, HashMap<String, i64>)> = bags.into_iter().collect();
+    // What a turn is like is told from its text, when it is folded.
+    let heard = |(message, terms): (Uuid, HashMap<String, i64>)| {
+        (message, Heard::of_terms(&terms, Traits::default()))
+    };
+    let bags: Vec<(Uuid, Heard)> = bags.into_iter().map(heard).collect();
     super::insert_late(tx, user, &bags).await?;
     execute!(tx, MOVED, user, ids(messages.iter().copied()))?;
     while fold::fold_one(tx, user).await? {}
