@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::db::{Tx, execute, statements};
 use crate::{
-    domain::ids::UserId,
+    domain::{ids::UserId, message::Role},
     memory::{text, turns::Traits},
 };
 
@@ -34,6 +34,25 @@ statements! {
         join messages m on m.id = t.doc and m.user_id = $1 where true ", pg!("for key share of m "), "on conflict do nothing";
 }
 
+/// Who said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Person,
+    Model,
+}
+
+impl By {
+    /// Who has a name is a person, also where an import puts him in the assistant's place.
+    pub fn role(role: Role, name: Option<&str>) -> Self {
+        if role == Role::Assistant && name.is_none() { Self::Model } else { Self::Person }
+    }
+
+    fn traits(self, content: &str) -> Traits {
+        let traits = Traits::of(content);
+        if self == Self::Model { traits.of_model() } else { traits }
+    }
+}
+
 /// What a message is found by.
 pub struct Heard {
     /// Words.
@@ -42,9 +61,8 @@ pub struct Heard {
 }
 
 impl Heard {
-    pub fn of(content: &str) -> Self {
-        let terms = text::terms(content);
-        Self::of_terms(&terms, Traits::of(content))
+    pub fn of(content: &str, by: By) -> Self {
+        Self::of_terms(&text::terms(content), by.traits(content))
     }
 
     fn of_terms(terms: &HashMap<String, i64>, traits: Traits) -> Self {
@@ -53,8 +71,8 @@ impl Heard {
 }
 
 /// Makes a message findable by its words, from the moment its transaction commits. One without words is a neighbour of others.
-pub async fn insert(tx: &mut Tx, user: UserId, message: Uuid, content: &str) -> Result<(), sqlx::Error> {
-    let Heard { length, bag } = Heard::of(content);
+pub async fn insert(tx: &mut Tx, user: UserId, message: Uuid, heard: Heard) -> Result<(), sqlx::Error> {
+    let Heard { length, bag } = heard;
     execute!(tx, INSERT, user, message, length, bag).map(drop)
 }
 

@@ -13,18 +13,24 @@ use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::encoding::{self, Line, SLOTS};
+use super::{
+    By,
+    encoding::{self, Line, SLOTS},
+};
 use crate::{
     db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
-    domain::ids::{UserId, new_uuid},
+    domain::{
+        ids::{UserId, new_uuid},
+        message::Role,
+    },
     memory::{
         text,
-        turns::{self, Traits, Turn},
+        turns::{self, Turn},
     },
 };
 
 statements! {
-    TOLD = "select id, session_id as session, seq, name, created_at, content from messages where user_id = $1 and id in ", ids!(2);
+    TOLD = "select id, session_id as session, seq, role, name, created_at, content from messages where user_id = $1 and id in ", ids!(2);
     SHEETS = "select p.part, p.stamp, p.ids, p.lengths, p.sheet from ", rows!(2, t, part bigint), "
         join message_word_parts p on p.part = t.part and p.user_id = $1";
     /// Parts that an older process made, or that are older than sheets.
@@ -37,12 +43,13 @@ struct Told {
     id: Uuid,
     session: Uuid,
     seq: i64,
+    role: Role,
     name: Option<String>,
     created_at: DateTime<Utc>,
     content: String,
 }
 
-row!(Told: id, session, seq, name, created_at, content);
+row!(Told: id, session, seq, role, name, created_at, content);
 
 /// A place in a session, as a sheet has it.
 pub(super) fn narrow(seq: i64) -> u32 {
@@ -69,7 +76,7 @@ pub(super) async fn of(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<V
             length: 0,
             terms: text::terms(&told.content).len().min(usize::from(u16::MAX)) as u16,
             speaker: mark(told.name.as_deref()),
-            traits: Traits::of(&told.content),
+            traits: By::role(told.role, told.name.as_deref()).traits(&told.content),
         };
         (told.id, Line { session: told.session, turn })
     };

@@ -79,11 +79,17 @@ impl Traits {
         Self { flags, first_person: first_person.min(255) as u8 }
     }
 
+    /// Of a model's turn: those end with a question by habit, also when they answer one.
+    pub fn of_model(self) -> Self {
+        Self { flags: self.flags & !ENDS_ASKING, ..self }
+    }
+
     /// Whether a question is in it.
     pub fn asks(self) -> bool {
         self.flags & ASKS != 0
     }
 
+    /// Whether a person asks at its end.
     pub fn ends_asking(self) -> bool {
         self.flags & ENDS_ASKING != 0
     }
@@ -128,6 +134,8 @@ mod tests {
         let traits = Traits::of("আমি গতকাল আমার বোনের সাথে গিয়েছিলাম");
         assert!(traits.is_of_time() && !traits.asks());
         assert_eq!(traits.first_person, 2);
+        let traits = Traits::of("There are many. Shall I go on?").of_model();
+        assert!(traits.asks() && !traits.ends_asking());
         assert!(speaker("Ana") == speaker("ana ") && speaker("Ana") != speaker("Anna") && speaker("") != 0);
     }
 }
