@@ -133,7 +133,7 @@ struct Heard {
 
 impl Heard {
     fn of(text: &str, remember: bool, now: DateTime<Utc>, idle: TimeDelta) -> Self {
-        let said = words::Heard::of(if remember { text } else { "" }, words::By::Person);
+        let said = words::Heard::of(if remember { text } else { "" }, words::Talk::WithModel);
         let due = if crate::memory::cue::is_cue(text) { now } else { now + idle };
         let tokens = if remember { crate::chat::tokens::estimate(text) as i64 } else { 0 };
         Self { words: said.length, bag: said.bag, tokens, due, waited: now - UNREAD_AT_MOST }

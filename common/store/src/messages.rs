@@ -5,7 +5,7 @@ use sqlx::types::Json;
 
 use super::branches::line;
 use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements};
-use super::words::{By, Heard};
+use super::words::{Heard, Talk};
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
@@ -147,7 +147,7 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         details.map(Json)
     )?;
     if remember && (role == Role::User || job.is_none()) {
-        let heard = Heard::of(content, By::role(role, name));
+        let heard = Heard::of(content, Talk::of(name));
         super::words::insert(tx, user, id.0, heard).await?;
     }
     Ok(())

@@ -127,7 +127,7 @@ async fn agrees(db: &Db, kept: &Kept, user: UserId, texts: &HashMap<Uuid, String
     for (place, (turn, id)) in (0..).zip(found.turns.iter().zip(&found.ids)) {
         assert_eq!(found.place(*id), Some(place), "{when}");
         assert_eq!(usize::from(turn.length), split(&texts[id]).count(), "{when}");
-        assert_eq!(turn.traits, Traits::of(&texts[id]), "{when}");
+        assert_eq!(turn.traits, Traits::of(&texts[id]).with_model(), "{when}");
     }
     // In the order of their session.
     assert!(found.turns.is_sorted_by_key(|turn| (turn.session, turn.seq)), "{when}");
@@ -181,6 +181,12 @@ async fn says_what_counting_says(db: Db) {
     agrees(&db, &kept, mine.0, &texts, "before it is folded").await;
     let mut tx = db.begin().await.unwrap();
     memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    if matches!(tx.raw(), Raw::Pg(_)) {
+        // A choice that is made again for each row takes too many: with this plan.
+        let plan = ["hashjoin", "mergejoin", "hashagg", "sort", "material"]
+            .map(|one| format!("set local enable_{one} = off;"));
+        run(&mut tx, plan.concat()).await;
+    }
     for folds in [true, true, false] {
         assert_eq!(fold::fold_one(&mut tx, mine.0).await.unwrap(), folds);
     }
@@ -211,6 +217,26 @@ async fn says_what_counting_says(db: Db) {
     tx.commit().await.unwrap();
     agrees(&db, &kept, mine.0, &texts, "with a sheet of later").await;
     agrees(&db, &Kept::new(0), mine.0, &texts, "with nothing kept").await;
+    // One that took more messages than it has slots has no words of the last: they are found again.
+    let mut tx = db.begin().await.unwrap();
+    let content = "zq3 zq39 zq3".to_owned();
+    let lost = say(&mut tx, mine, MESSAGES, &content).await;
+    let (lost_text, user) = (literal(&mut tx, lost), literal(&mut tx, mine.0.0));
+    run(&mut tx, format!("delete from message_words where doc_id = {lost_text}")).await;
+    let (id, words, kind) = match tx.raw() {
+        Raw::Pg(_) => (format!("decode('{}', 'hex')", lost.simple()), "decode('0003', 'hex')", "bytea"),
+        Raw::Lite(_) => (format!("x'{}'", lost.simple()), "x'0003'", "blob"),
+    };
+    let longer = format!(
+        "update message_word_parts set sheet = null, ids = cast(ids || {id} as {kind}),
+            lengths = cast(lengths || {words} as {kind}) where user_id = {user}"
+    );
+    run(&mut tx, longer).await;
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    assert!(sheets::fill_one(&mut tx, mine.0).await.unwrap());
+    tx.commit().await.unwrap();
+    texts.insert(lost, content);
+    agrees(&db, &kept, mine.0, &texts, "with what a part had lost").await;
     let mut tx = db.begin().await.unwrap();
     let user = literal(&mut tx, mine.0.0);
     run(&mut tx, format!("delete from users where id = {user}")).await;

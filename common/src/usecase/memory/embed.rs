@@ -62,7 +62,7 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let count = waiting.len();
     let late = waiting.iter().filter(|one| one.unsearchable);
     let late: Vec<(Uuid, words::Heard)> =
-        late.map(|one| (one.id, words::Heard::of(&one.content, words::By::Model))).collect();
+        late.map(|one| (one.id, words::Heard::of(&one.content, words::Talk::WithModel))).collect();
     words::insert_late(&mut tx, user, &late).await?;
     while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{By, Heard, fold};
+use super::{Heard, Talk, fold};
 use crate::{
     Result,
     db::{Db, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
-    domain::{ids::UserId, message::Role},
+    domain::ids::UserId,
     memory::turns::Traits,
     memory_log,
 };
 
 statements! {
     SOMEBODY = "select user_id from message_terms limit 1";
-    MESSAGES = "select id, role, name, content from messages where user_id = $1 and id > $2 order by id limit $3";
+    MESSAGES = "select id, name, content from messages where user_id = $1 and id > $2 order by id limit $3";
     TERMS = "select doc_id, term, cast(tf as bigint) from message_terms where user_id = $1 and doc_id in ", ids!(2);
     MOVED = "delete from message_terms where user_id = $1 and doc_id in ", ids!(2);
     /// What is left is of messages that are gone, or that an older process has just stored: those come next.
@@ -25,16 +25,15 @@ statements! {
 
 struct Said {
     id: Uuid,
-    role: Role,
     name: Option<String>,
     content: String,
 }
 
-row!(Said: id, role, name, content);
+row!(Said: id, name, content);
 
 impl Said {
     fn traits(&self) -> Traits {
-        By::role(self.role, self.name.as_deref()).traits(&self.content)
+        Talk::of(self.name.as_deref()).traits(&self.content)
     }
 }
 

@@ -17,9 +17,14 @@ use crate::{
 
 statements! {
     WAITING = "select count(*) from (select 1 from message_words where user_id = $1 limit $2) w";
-    /// The oldest. What another transaction deletes at this moment is skipped.
-    TAKE = "delete from message_words where user_id = $1 and doc_id in
-        (select doc_id from message_words where user_id = $1 order by doc_id limit $2", pg!(" for update skip locked"), ") returning doc_id, cast(length as bigint), bag";
+    /// The oldest. What another transaction deletes at this moment is skipped. PostgreSQL chooses them first, once: a choice that stands
+    /// in the condition may be made again for each row, and then takes more than it may.
+    TAKE = pg!("with chosen as materialized (
+            select doc_id from message_words where user_id = $1 order by doc_id limit $2 for update skip locked)
+        delete from message_words w using chosen c where w.user_id = $1 and w.doc_id = c.doc_id
+        returning w.doc_id, cast(w.length as bigint), w.bag"),
+        lite!("delete from message_words where user_id = $1 and doc_id in
+        (select doc_id from message_words where user_id = $1 order by doc_id limit $2) returning doc_id, cast(length as bigint), bag");
     NEXT = "select coalesce(max(part), 0) + 1 from message_word_parts where user_id = $1";
     PART = "insert into message_word_parts (user_id, part, ids, lengths, sheet, stamp) values ($1, $2, $3, $4, $5, $6)";
     POSTINGS = "insert into message_postings (user_id, bucket, part, postings) select $1, t.bucket, $2, ",

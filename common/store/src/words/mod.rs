@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::db::{Tx, execute, statements};
 use crate::{
-    domain::{ids::UserId, message::Role},
+    domain::ids::UserId,
     memory::{text, turns::Traits},
 };
 
@@ -34,22 +34,23 @@ statements! {
         join messages m on m.id = t.doc and m.user_id = $1 where true ", pg!("for key share of m "), "on conflict do nothing";
 }
 
-/// Who said something.
+/// Whom a turn is said to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    Person,
-    Model,
+pub enum Talk {
+    /// People among themselves: an imported conversation, whose speakers have names.
+    AmongPeople,
+    WithModel,
 }
 
-impl By {
-    /// Who has a name is a person, also where an import puts him in the assistant's place.
-    pub fn role(role: Role, name: Option<&str>) -> Self {
-        if role == Role::Assistant && name.is_none() { Self::Model } else { Self::Person }
+impl Talk {
+    /// By the speaker's name.
+    pub fn of(name: Option<&str>) -> Self {
+        if name.is_some() { Self::AmongPeople } else { Self::WithModel }
     }
 
     fn traits(self, content: &str) -> Traits {
         let traits = Traits::of(content);
-        if self == Self::Model { traits.of_model() } else { traits }
+        if self == Self::WithModel { traits.with_model() } else { traits }
     }
 }
 
@@ -61,8 +62,8 @@ pub struct Heard {
 }
 
 impl Heard {
-    pub fn of(content: &str, by: By) -> Self {
-        Self::of_terms(&text::terms(content), by.traits(content))
+    pub fn of(content: &str, talk: Talk) -> Self {
+        Self::of_terms(&text::terms(content), talk.traits(content))
     }
 
     fn of_terms(terms: &HashMap<String, i64>, traits: Traits) -> Self {

@@ -79,8 +79,9 @@ impl Traits {
         Self { flags, first_person: first_person.min(255) as u8 }
     }
 
-    /// Of a model's turn: those end with a question by habit, also when they answer one.
-    pub fn of_model(self) -> Self {
+    /// Of a turn between a user and a model. A model ends with a question by habit, also when it answers one, and what a user asks of it
+    /// says what the talk is about: there a closing question is no sign that nothing is answered.
+    pub fn with_model(self) -> Self {
         Self { flags: self.flags & !ENDS_ASKING, ..self }
     }
 
@@ -89,7 +90,7 @@ impl Traits {
         self.flags & ASKS != 0
     }
 
-    /// Whether a person asks at its end.
+    /// Whether it ends with a question, among people.
     pub fn ends_asking(self) -> bool {
         self.flags & ENDS_ASKING != 0
     }
@@ -134,7 +135,7 @@ mod tests {
         let traits = Traits::of("আমি গতকাল আমার বোনের সাথে গিয়েছিলাম");
         assert!(traits.is_of_time() && !traits.asks());
         assert_eq!(traits.first_person, 2);
-        let traits = Traits::of("There are many. Shall I go on?").of_model();
+        let traits = Traits::of("There are many. Shall I go on?").with_model();
         assert!(traits.asks() && !traits.ends_asking());
         assert!(speaker("Ana") == speaker("ana ") && speaker("Ana") != speaker("Anna") && speaker("") != 0);
     }

@@ -48,6 +48,16 @@ async fn by_words(
     Ok((found.into_iter().collect(), Words { weights, ideal }))
 }
 
+/// Whether the arm of meaning is asked at all: in hybrid mode not by a question that the model cannot read, whose likenesses would
+/// be noise.
+pub(super) fn wants_meaning(ctx: &Context, mode: Mode, question: &str) -> bool {
+    match mode {
+        Mode::Keyword => false,
+        Mode::Semantic => true,
+        Mode::Hybrid => ctx.embedder.reads(question),
+    }
+}
+
 /// The vector of a question.
 pub(super) type Asked = Arc<[f32]>;
 
@@ -112,7 +122,7 @@ pub(super) async fn both_arms(
             by_words(ctx, user, words).await
         },
         async {
-            if mode == Mode::Keyword {
+            if !wants_meaning(ctx, mode, &query.text) {
                 return Ok(None);
             }
             nearest(ctx, user, corpus, &query.text, filter).await.map(Some)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Document, Hit, Query,
-    arms::{Asked as Vector, add_cosines, nearest, or_words_alone},
+    arms::{Asked as Vector, add_cosines, nearest, or_words_alone, wants_meaning},
     reason::{Words, is_relevant, reason},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) async fn search(
     let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
     let anything = VectorFilter::default();
     let (found, near) = tokio::join!(by_words(ctx, user, query.mode, words), async {
-        if query.mode == Mode::Keyword {
+        if !wants_meaning(ctx, query.mode, &question) {
             return Ok(None);
         }
         nearest(ctx, user, Corpus::Messages, &question, &anything).await.map(Some)
