@@ -37,7 +37,7 @@ fn text(n: usize) -> String {
         format!("zq{}", draw * draw * VOCABULARY / 1_000_000)
     });
     // Some ask.
-    words.collect::<Vec<_>>().join(" ") + if n % 5 == 0 { "?" } else { "" }
+    words.collect::<Vec<_>>().join(" ") + if n.is_multiple_of(5) { "?" } else { "" }
 }
 
 /// The words of such a text.

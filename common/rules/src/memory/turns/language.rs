@@ -299,9 +299,9 @@ pub(super) fn says_a_time(words: &[String]) -> bool {
 /// Whether the answer to a question is a time.
 pub fn asks_for_a_time(question: &str) -> bool {
     let text = bengali::composed(&format!(" {} ", words(question).join(" ")));
-    let holds = |phrase: &&str| text.contains(&format!(" {} ", bengali::composed(phrase)));
+    let holds = |phrase: &str| text.contains(&format!(" {} ", bengali::composed(phrase)));
     ASKS_AT_FIRST.iter().any(|phrase| text.starts_with(&format!(" {phrase} ")))
-        || ASKS_ANYWHERE.iter().any(|p| holds(&p))
+        || ASKS_ANYWHERE.iter().any(|phrase| holds(phrase))
 }
 
 #[cfg(test)]

@@ -160,13 +160,38 @@ proptest! {
     #[test]
     fn candidates_and_what_is_nearby_stay_in_bounds(said in said(), nearest in prop::collection::vec(0u32..80, 0..5)) {
         let (turns, by_words) = found(&said, &[1]);
-        let all = candidates(&by_words, &nearest);
+        let all = candidates(&turns, &nothing_asked(), &by_words, &nearest);
         prop_assert!(all.is_sorted() && nearest.iter().all(|place| all.contains(place)));
         let inside: Vec<u32> = all.into_iter().filter(|place| (*place as usize) < turns.len()).collect();
         let wide = with_those_nearby(&turns, &inside);
         prop_assert!(wide.len() >= inside.len() && wide.len() <= inside.len() * 5);
         prop_assert!(wide.iter().all(|place| (*place as usize) < turns.len()));
     }
+}
+
+/// Of many turns, those said when the question says are weighed, however many share its words.
+#[test]
+fn a_date_brings_turns_in() {
+    let turns: Vec<Turn> = (0..5_000)
+        .map(|n| Turn {
+            session: n,
+            at: 1_600_000_000_000 + 86_400_000 * i64::from(n),
+            length: 4,
+            terms: 4,
+            ..Turn::alone(0)
+        })
+        .collect();
+    let held: Vec<Holders> = vec![(0..5_000).map(|place| (place, 1)).collect()];
+    let by_words = by_words(&turns, &held);
+    let found = |question: &str| {
+        let asked = Asked::of(question, DateTime::from_timestamp_millis(1_700_000_000_000).unwrap(), None);
+        let all = candidates(&turns, &asked, &by_words, &[4_999]);
+        assert!(all.len() <= 401 && all.contains(&4_999));
+        let in_time =
+            |place: &&u32| turns[**place as usize].time().unwrap().to_string().starts_with("2022-03");
+        all.iter().filter(in_time).count()
+    };
+    assert_eq!((found("tea in March 2022?"), found("tea?")), (31, 0));
 }
 
 /// What a question does not name leaves the order of the rest: no date, no name, no vector.

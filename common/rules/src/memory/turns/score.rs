@@ -10,8 +10,9 @@ use super::{
 };
 use crate::memory::rank::{Explained, Mode, Parts};
 
-/// Candidates that each way of finding them brings in, when cosines are in the sum.
+/// Turns that each way of finding them brings in, when their cosines are needed, and when words decide.
 pub const CANDIDATES: usize = 200;
+const BY_WORDS_ALONE: usize = 1_000;
 /// Turns either side in which the best likeness is looked for.
 const NEARBY: usize = 2;
 /// What the likeness of the turn before adds when it asks, and of the turn after.
@@ -79,25 +80,38 @@ impl Asked {
     pub fn of(question: &str, now: chrono::DateTime<chrono::Utc>, speaker: Option<u32>) -> Self {
         Self { dates: Dates::of(question, now), for_a_time: asks_for_a_time(question), speaker }
     }
+
+    /// How well the turn's own date goes with those of the question.
+    fn fit(&self, turn: &Turn) -> f64 {
+        let time = if self.dates.is_empty() { None } else { turn.time() };
+        time.map_or(0.0, |time| self.dates.fit(time))
+    }
 }
 
 /// Cosines of turns with the question, by place.
 pub type Cosines = HashMap<u32, f64>;
 
-/// Turns that were found, before they are weighed: the best by words alone, with the passages, and the nearest.
-pub fn candidates(by_words: &ByWords, nearest: &[u32]) -> Vec<u32> {
+/// Turns that were found, before they are weighed, in order: the best by their words, the best by those and their passages and dates,
+/// and the nearest. Of many turns only so many are weighed.
+pub fn candidates(turns: &[Turn], asked: &Asked, by_words: &ByWords, nearest: &[u32]) -> Vec<u32> {
+    let most = if nearest.is_empty() { BY_WORDS_ALONE } else { CANDIDATES };
     let (turn, passage) = (scaled(&by_words.turn), scaled(&by_words.passage));
     let of = |scores: &[f64], place: u32| scores.get(place as usize).copied().unwrap_or_default();
     let best = |score: &dyn Fn(u32) -> f64| {
-        let mut places: Vec<(u32, f64)> =
-            by_words.candidates.iter().map(|place| (*place, score(*place))).collect();
-        places.retain(|(_, score)| *score > 0.0);
-        places.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        places.truncate(CANDIDATES);
+        let scored = by_words.candidates.iter().map(|place| (*place, score(*place)));
+        let mut places: Vec<(u32, f64)> = scored.filter(|(_, score)| *score > 0.0).collect();
+        let best_first = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if places.len() > most {
+            places.select_nth_unstable_by(most, best_first);
+            places.truncate(most);
+        }
         places
     };
     let alone = best(&|place| of(&turn, place));
-    let together = best(&|place| of(&turn, place) + of(&passage, place));
+    let together = best(&|place| {
+        let date = turns.get(place as usize).map_or(0.0, |turn| asked.fit(turn));
+        of(&turn, place) + of(&passage, place) + BY_WORDS.date * date
+    });
     let mut all: Vec<u32> = alone.into_iter().chain(together).map(|(place, _)| place).collect();
     all.extend(nearest);
     all.sort_unstable();
@@ -179,8 +193,7 @@ impl Evidence<'_> {
     }
 
     fn add_context(&self, parts: &mut Parts, weights: &Weights, turn: &Turn) {
-        let fits = if self.asked.dates.is_empty() { None } else { turn.time() };
-        parts.date = weights.date * fits.map_or(0.0, |time| self.asked.dates.fit(time));
+        parts.date = weights.date * self.asked.fit(turn);
         let says_when = self.asked.for_a_time && turn.traits.is_of_time();
         parts.time = if says_when { weights.time } else { 0.0 };
         let is_asked_about = self.asked.speaker.is_some_and(|speaker| speaker == turn.speaker);

@@ -50,12 +50,12 @@ pub(super) async fn search(
     if let Some(as_of) = query.as_of {
         found.leave_out_what_came_after(as_of.timestamp_millis());
     }
-    let (places, cosines) = found.candidates(ctx, user, query, near).await?;
     let speaker = match *named {
         [name] => Some(turns::speaker(name)),
         _ => None,
     };
     let asked = Asked::of(&query.text, query.as_of.unwrap_or_else(clock::now), speaker);
+    let (places, cosines) = found.candidates(ctx, user, (query, &asked), near).await?;
     let evidence = Evidence {
         turns: &found.turns,
         asked: &asked,
@@ -142,12 +142,11 @@ impl Found {
         &mut self,
         ctx: &Context,
         user: UserId,
-        query: &Query,
+        (query, asked): (&Query, &Asked),
         near: Option<(Vector, HashMap<Uuid, f64>)>,
     ) -> Result<(Vec<u32>, Cosines)> {
-        let Some((vector, mut cosines)) = near else {
-            return Ok((self.by_words.candidates.clone(), Cosines::new()));
-        };
+        let by_words_alone = |found: &Self| candidates(&found.turns, asked, &found.by_words, &[]);
+        let Some((vector, mut cosines)) = near else { return Ok((by_words_alone(self), Cosines::new())) };
         let mut nearest: Vec<u32> =
             cosines.iter().filter(|(_, c)| **c > 0.0).map(|(id, _)| self.place(*id)).collect();
         if let Some(as_of) = query.as_of {
@@ -155,12 +154,12 @@ impl Found {
                 self.turns.get(*place as usize).is_some_and(|turn| turn.at <= as_of.timestamp_millis())
             });
         }
-        let places = candidates(&self.by_words, &nearest);
+        let places = candidates(&self.turns, asked, &self.by_words, &nearest);
         let wide = with_those_nearby(&self.turns, &places);
         let ids = wide.iter().filter_map(|place| self.ids.get(*place as usize)).copied();
         let added = add_cosines(ctx, user, Corpus::Messages, (&vector, &mut cosines), ids).await;
         if or_words_alone(query.mode, added.map(Some))?.is_none() {
-            return Ok((self.by_words.candidates.clone(), Cosines::new()));
+            return Ok((by_words_alone(self), Cosines::new()));
         }
         let at = |place: &u32| Some((*place, *cosines.get(self.ids.get(*place as usize)?)?));
         let cosines = wide.iter().filter_map(at).collect();
