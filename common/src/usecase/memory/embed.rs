@@ -1,5 +1,8 @@
 //! Giving documents their vectors, and the index outside its points. Everything may be repeated: what is done is marked.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{go_on, job};
@@ -139,16 +142,20 @@ pub async fn purge_words(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Gives parts of the index of words that have no sheet of their turns theirs: once, after an update.
+/// How long sheets are made in one go: the sweep has more to do.
+const FILLING: Duration = Duration::from_secs(2);
+
+/// Gives parts of the index of words that have no sheet of their turns theirs: after an update, some at a time.
 pub async fn fill_sheets(ctx: &Context) -> Result<()> {
+    let until = Instant::now() + FILLING;
     for user in words::sheets::users_without(&mut ctx.db.read().await?).await? {
-        go_on(user, fill_sheets_of(ctx, user).await)?;
+        go_on(user, fill_sheets_of(ctx, user, until).await)?;
     }
     Ok(())
 }
 
-async fn fill_sheets_of(ctx: &Context, user: UserId) -> Result<()> {
-    loop {
+async fn fill_sheets_of(ctx: &Context, user: UserId, until: Instant) -> Result<()> {
+    while Instant::now() < until {
         let mut tx = ctx.db.begin().await?;
         memory_log::take_version(&mut tx, user).await?;
         if !words::sheets::fill_one(&mut tx, user).await? {
@@ -156,6 +163,7 @@ async fn fill_sheets_of(ctx: &Context, user: UserId) -> Result<()> {
         }
         tx.commit().await?;
     }
+    Ok(())
 }
 
 async fn purge_words_of(ctx: &Context, user: UserId) -> Result<()> {

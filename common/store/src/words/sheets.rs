@@ -31,7 +31,7 @@ statements! {
     SHEETS = "select p.part, p.stamp, p.ids, p.lengths, p.sheet from ", rows!(2, t, part bigint), "
         join message_word_parts p on p.part = t.part and p.user_id = $1";
     /// Parts that an older process made, or that are older than sheets.
-    WITHOUT = "select distinct user_id from message_word_parts where sheet is null limit 20";
+    WITHOUT = "select distinct user_id from message_word_parts where sheet is null limit 200";
     ONE_WITHOUT = "select part, ids, lengths from message_word_parts where user_id = $1 and sheet is null limit 1";
     SET_SHEET = "update message_word_parts set sheet = $3, stamp = $4, ids = $5, lengths = $6 where user_id = $1 and part = $2";
 }
