@@ -15,7 +15,7 @@ use crate::{
     providers::Providers,
     sealer::Sealer,
     settings::Settings,
-    store::{Db, jobs::Ready},
+    store::{Db, jobs::Ready, words::sheets},
     telemetry::metrics::METRICS,
     tools::Tools,
     usecase::memory::{Sizes, Touches},
@@ -38,6 +38,8 @@ pub struct Context {
     pub vectors: Arc<dyn VectorIndex>,
     pub touches: Touches,
     pub sizes: Sizes,
+    /// What search knows of each turn.
+    pub sheets: sheets::Kept,
     pub tools: Tools,
     pub mailer: Mailer,
     pub sealer: Sealer,

@@ -185,6 +185,7 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     memory::consolidate::schedule(ctx).await?;
     memory::embed::delete_some(ctx).await?;
     memory::embed::purge_words(ctx).await?;
+    memory::embed::fill_sheets(ctx).await?;
     forget_requests(ctx).await?;
     let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
     if let Some(period) = period

@@ -2,6 +2,7 @@
 
 mod quality;
 mod speed;
+mod turns;
 mod updates;
 
 use std::path::PathBuf;
@@ -19,6 +20,12 @@ pub struct Arguments {
     /// LoCoMo in its plain form: recall of each question's evidence among the first k past turns. The vectors are those
     /// of AI_SERVICES__EMBEDDING_*, or of EMBEDDING__MODEL_DIR.
     file: Option<PathBuf>,
+    /// With a file: also the recall without each part of the sum.
+    #[arg(long, requires = "file")]
+    parts: bool,
+    /// Search times of a user with so many past turns.
+    #[arg(long)]
+    turns: Option<usize>,
     /// Facts that change: is the current value first, is the value as of then?
     #[arg(long)]
     updates: Option<usize>,
@@ -51,13 +58,16 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let qdrant = std::env::var_os("QDRANT_URL").is_some();
     report.text("stack", &format!("{stack}{}", if qdrant { " + Qdrant" } else { ", exact search" }))?;
     if let Some(file) = &arguments.file {
-        quality::run(&cluster, file, report).await?;
+        quality::run(&cluster, file, arguments.parts, report).await?;
     }
     if let Some(facts) = arguments.updates {
         updates::run(&cluster, facts, report).await?;
     }
     if let Some(memories) = arguments.memories {
         speed::search(&cluster, memories, arguments.others, report).await?;
+    }
+    if let Some(count) = arguments.turns {
+        turns::search(&cluster, count, report).await?;
     }
     if let Some(sessions) = arguments.sessions {
         speed::extraction(&cluster, sessions, report).await?;

@@ -44,25 +44,35 @@ struct Question {
     question: String,
     category: String,
     evidence: Vec<String>,
+    /// When it is asked, if not now.
+    as_of: Option<String>,
 }
 
 const MODES: [&str; 3] = ["keyword", "semantic", "hybrid"];
-const KS: [usize; 3] = [5, 10, 20];
+const KS: [usize; 4] = [1, 5, 10, 20];
+/// What a turn's relevance is made of, as `explain` says it. The order is that of all but one of them among the first hundred, so
+/// what only that one brought so far is not missed.
+const PARTS: [&str; 10] =
+    ["words", "passage", "meaning", "nearby", "date", "time", "speaker", "length", "asks", "first_person"];
 
 /// Recall by (mode, k), and at 10 by category for hybrid.
 #[derive(Default)]
 struct Sums {
     recall: HashMap<(&'static str, usize), f64>,
     category: HashMap<String, (f64, usize)>,
+    /// At 1 and at 10, without a part.
+    without: HashMap<(&'static str, &'static str), (f64, f64)>,
     questions: usize,
+    parts: bool,
 }
 
-pub async fn run(cluster: &Cluster, path: &Path, report: &mut Report) -> Result<(), String> {
+/// `parts`: also what the recall would be without each part of the sum.
+pub async fn run(cluster: &Cluster, path: &Path, parts: bool, report: &mut Report) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let file: File = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let client = cluster::client()?;
     let users = accounts(cluster, &client, file.conversations.len()).await?;
-    let mut sums = Sums::default();
+    let mut sums = Sums { parts, ..Sums::default() };
     for (conversation, user) in file.conversations.iter().zip(&users) {
         ask_all(conversation, user, &mut sums).await?;
     }
@@ -74,14 +84,17 @@ pub async fn run(cluster: &Cluster, path: &Path, report: &mut Report) -> Result<
             report.number(&format!("{mode}: evidence recall@{k}"), 100.0 * of(recall), "%")?;
         }
     }
+    for mode in MODES.iter().filter(|_| parts) {
+        for part in PARTS {
+            let (first, ten) = sums.without.get(&(mode, part)).copied().unwrap_or_default();
+            report.number(&format!("{mode} without {part}: evidence recall@1"), 100.0 * of(first), "%")?;
+            report.number(&format!("{mode} without {part}: evidence recall@10"), 100.0 * of(ten), "%")?;
+        }
+    }
     let mut categories: Vec<_> = sums.category.into_iter().collect();
     categories.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, (sum, count)) in categories {
-        report.number(
-            &format!("hybrid: recall@10, {name} (n={count})"),
-            100.0 * sum / count.max(1) as f64,
-            "%",
-        )?;
+        report.number(&format!("{name} (n={count})"), 100.0 * sum / count.max(1) as f64, "%")?;
     }
     Ok(())
 }
@@ -100,7 +113,9 @@ async fn import(conversation: &Conversation, user: &Account<'_>) -> Result<HashM
             .map(|(index, turn)| {
                 let role = if Some(&turn.speaker) == first { "user" } else { "assistant" };
                 let at = began + TimeDelta::seconds(20 * index as i64);
-                json!({"role": role, "name": turn.speaker, "content": turn.text, "created_at": at.to_rfc3339()})
+                // A model has no name, and its user needs none.
+                let name = Some(&turn.speaker).filter(|name| !matches!(name.as_str(), "user" | "assistant"));
+                json!({"role": role, "name": name, "content": turn.text, "created_at": at.to_rfc3339()})
             })
             .collect();
         let body = json!({"title": format!("Session {}", session.n), "messages": messages});
@@ -124,26 +139,39 @@ async fn ask_all(conversation: &Conversation, user: &Account<'_>, sums: &mut Sum
         }
         sums.questions += 1;
         for mode in MODES {
-            let body =
-                json!({"query": question.question, "mode": mode, "sources": ["messages"], "limit": 20});
+            let limit = if sums.parts { 100 } else { 20 };
+            let body = json!({"query": question.question, "mode": mode, "sources": ["messages"], "limit": limit, "explain": sums.parts, "as_of": question.as_of});
             let hits = user.post("/memory/search", &body).await?;
-            let hits: Vec<&str> = hits
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|hit| hit["message"]["id"].as_str())
-                .collect();
+            let hits: Vec<&Value> = hits.as_array().into_iter().flatten().collect();
+            for part in PARTS.iter().filter(|_| sums.parts) {
+                let mut rest = hits.clone();
+                let without = |hit: &Value| {
+                    let explain = &hit["explain"];
+                    explain["relevance"].as_f64().unwrap_or(0.0)
+                        - explain["parts"][part].as_f64().unwrap_or(0.0)
+                };
+                rest.sort_by(|a, b| without(b).total_cmp(&without(a)));
+                let of = sums.without.entry((mode, part)).or_default();
+                *of = (of.0 + recall(&rest, 1, &gold), of.1 + recall(&rest, 10, &gold));
+            }
             for k in KS {
-                let first = &hits[..hits.len().min(k)];
-                let found = gold.iter().filter(|id| first.contains(&id.as_str())).count();
-                let recall = found as f64 / gold.len() as f64;
+                let recall = recall(&hits, k, &gold);
                 *sums.recall.entry((mode, k)).or_default() += recall;
-                if mode == "hybrid" && k == 10 {
-                    let of = sums.category.entry(question.category.clone()).or_default();
+                if mode != "semantic" && matches!(k, 1 | 10) {
+                    let of = sums
+                        .category
+                        .entry(format!("{mode}: recall@{k}, {}", question.category))
+                        .or_default();
                     *of = (of.0 + recall, of.1 + 1);
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The share of the evidence among the first k.
+fn recall(hits: &[&Value], k: usize, gold: &[&String]) -> f64 {
+    let first: Vec<&str> = hits.iter().take(k).filter_map(|hit| hit["message"]["id"].as_str()).collect();
+    gold.iter().filter(|id| first.contains(&id.as_str())).count() as f64 / gold.len() as f64
 }

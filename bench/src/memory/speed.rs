@@ -12,7 +12,7 @@ use crate::{
     report::{Latencies, Report},
 };
 
-const THINGS: [&str; 40] = [
+pub(super) const THINGS: [&str; 40] = [
     "hiking",
     "tea",
     "chess",
@@ -54,13 +54,13 @@ const THINGS: [&str; 40] = [
     "yoga",
     "photography",
 ];
-const PLACES: [&str; 20] = [
+pub(super) const PLACES: [&str; 20] = [
     "London", "Dhaka", "Oslo", "Lima", "Turin", "Kyoto", "Porto", "Quito", "Accra", "Riga", "Hanoi", "Cairo",
     "Bergen", "Leeds", "Ghent", "Nairobi", "Tampere", "Cusco", "Malmo", "Cork",
 ];
 
 /// Every number gives another text.
-fn text(number: usize) -> String {
+pub(super) fn text(number: usize) -> String {
     let thing = THINGS[number % THINGS.len()];
     let other = THINGS[(number / 7 + 13) % THINGS.len()];
     let place = PLACES[(number / 3) % PLACES.len()];

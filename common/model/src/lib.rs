@@ -91,6 +91,11 @@ impl Model {
         self.max_tokens
     }
 
+    /// Whether it learned the words of a text's language, as far as its vocabulary tells.
+    pub fn reads(&self, text: &str) -> bool {
+        self.tokenizer.reads(text)
+    }
+
     /// Reads the weights, unless they were read before, and tries them.
     pub fn load(&self) -> Result<(), ModelError> {
         self.embed(&["Does it answer?".to_owned()], Purpose::Question, || true).map(drop)

@@ -106,6 +106,15 @@ impl Embedder {
         matches!(&*self.backend, Backend::Local)
     }
 
+    /// Whether vectors of this text say what it means. A model in the process may never have learned its script; of a service nobody
+    /// knows.
+    pub fn reads(&self, text: &str) -> bool {
+        match &*self.backend {
+            Backend::Model(pool) => pool.model().reads(text),
+            Backend::Local | Backend::Http { .. } => true,
+        }
+    }
+
     /// Cosine below which a text that shares no word with the question is not about it. Lexical vectors are sparser than
     /// a language model's.
     pub fn floor(&self) -> f64 {

@@ -4,8 +4,6 @@
 //! chat` from 520 to over 800 answers a second (docs/benchmarks.md). SQLite has no such CTEs and no round trips to save:
 //! there the single steps run one after another. Both happen inside the caller's transaction.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
@@ -50,7 +48,7 @@ macro_rules! accepted {
         from s),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at, remember)
         select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3, $11 from s),
-    w as (insert into message_words (user_id, doc_id, length, bag) select $2, $9, $12, $13 from s where $12 > 0)
+    w as (insert into message_words (user_id, doc_id, length, bag) select $2, $9, $12, $13 from s where $11)
     select seq from s"
     };
 }
@@ -135,16 +133,10 @@ struct Heard {
 
 impl Heard {
     fn of(text: &str, remember: bool, now: DateTime<Utc>, idle: TimeDelta) -> Self {
-        let terms = if remember { crate::memory::text::terms(text) } else { HashMap::new() };
+        let said = words::Heard::of(if remember { text } else { "" }, words::Talk::WithModel);
         let due = if crate::memory::cue::is_cue(text) { now } else { now + idle };
         let tokens = if remember { crate::chat::tokens::estimate(text) as i64 } else { 0 };
-        Self {
-            words: words::length(&terms),
-            bag: words::bag(&terms),
-            tokens,
-            due,
-            waited: now - UNREAD_AT_MOST,
-        }
+        Self { words: said.length, bag: said.bag, tokens, due, waited: now - UNREAD_AT_MOST }
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 
 use super::branches::line;
 use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements};
+use super::words::{Heard, Talk};
 use crate::{
     domain::{
         ids::{JobId, MessageId, SessionId, UserId},
@@ -69,11 +70,12 @@ statements! {
     FOUND = "select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
         where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
     from messages m where m.user_id = $1 and m.remember and m.id in ", ids!(2);
-    /// The message right after each.
-    NEXT = "select m.id, (select n.id from messages n where n.session_id = m.session_id and n.seq > m.seq
-        order by n.seq limit 1) from messages m where m.user_id = $1 and m.id in ", ids!(2);
     IDS = "select id from messages where session_id = $1 and user_id = $2 order by seq";
-    NAMES = "select distinct name from messages where user_id = $1 and name is not null limit 100";
+    /// From one name to the next along the index: its time is that of the names, not of the messages.
+    NAMES = "with recursive n(name) as (
+        select min(name) from messages where user_id = $1 and name is not null
+        union all select (select min(m.name) from messages m where m.user_id = $1 and m.name > n.name) from n where n.name is not null)
+    select name from n where name is not null limit 100";
 }
 
 /// A message, and its place in its session.
@@ -145,8 +147,8 @@ pub async fn insert(tx: &mut Tx, message: NewMessage<'_>) -> Result<(), sqlx::Er
         details.map(Json)
     )?;
     if remember && (role == Role::User || job.is_none()) {
-        let terms = crate::memory::text::terms(content);
-        super::words::insert(tx, user, id.0, &terms).await?;
+        let heard = Heard::of(content, Talk::of(name));
+        super::words::insert(tx, user, id.0, heard).await?;
     }
     Ok(())
 }
@@ -239,16 +241,7 @@ pub async fn found(q: &mut impl Querier, user: UserId, of: &[uuid::Uuid]) -> Res
     fetch_all!(Found, q, FOUND, user, ids(of.iter().copied()))
 }
 
-/// The message after each, where there is one.
-pub async fn next(
-    q: &mut impl Querier,
-    user: UserId,
-    of: &[uuid::Uuid],
-) -> Result<Vec<(uuid::Uuid, Option<uuid::Uuid>)>, sqlx::Error> {
-    fetch_all!((uuid::Uuid, Option<uuid::Uuid>), q, NEXT, user, ids(of.iter().copied()))
-}
-
-/// Who speaks in the user's imported conversations.
+/// Who speaks in the user's imported conversations, in a fixed order.
 pub async fn names(q: &mut impl Querier, user: UserId) -> Result<Vec<String>, sqlx::Error> {
     Ok(fetch_all!((String,), q, NAMES, user)?.into_iter().map(|row| row.0).collect())
 }

@@ -88,6 +88,25 @@ impl Tokenizer {
         Ok(Self { way, before, behind })
     }
 
+    /// Whether the vocabulary has the words of a text, or long pieces of them. A text in a script that the model never learned comes
+    /// apart into single letters, and its vector says little. Words of one or two signs are not asked: some scripts have no others.
+    pub fn reads(&self, text: &str) -> bool {
+        let Way::Bert(normalizer, pieces) = &self.way else { return true };
+        let (mut letters, mut count, mut numbers) = (0, 0, Vec::new());
+        for word in normalizer.words(text) {
+            let length = word.chars().count();
+            if length < 3 {
+                continue;
+            }
+            numbers.clear();
+            pieces.encode(&word, &mut numbers);
+            letters += length;
+            count += if pieces.is_unknown(&numbers) { length } else { numbers.len() };
+        }
+        // One and a half letters a piece.
+        letters * 2 >= count * 3
+    }
+
     /// The numbers of a text, with the marks around it, cut to `most`. No more of the text is looked at than that takes.
     pub fn encode(&self, text: &str, most: usize) -> Vec<u32> {
         let room = most.saturating_sub(self.before.len() + self.behind.len());

@@ -78,3 +78,14 @@ fn sentence_pieces_are_those_of_the_library() {
     }
     assert_eq!(sets.len(), 2);
 }
+
+#[test]
+fn a_text_of_unknown_words_is_not_read() {
+    let tokenizer = read(&file()).unwrap();
+    for text in ["Cafés", "unable cafe", "東京", "", "?!", "cafe cafe unkind"] {
+        assert!(tokenizer.reads(text), "{text}");
+    }
+    for text in ["unkind", "strange words", "ঢাকায় থাকি"] {
+        assert!(!tokenizer.reads(text), "{text}");
+    }
+}

@@ -49,6 +49,11 @@ impl WordPiece {
         }
     }
 
+    /// Whether a word came out as one that cannot be cut.
+    pub fn is_unknown(&self, numbers: &[u32]) -> bool {
+        numbers == [self.unknown]
+    }
+
     /// The longest piece that a text begins with: its length and its number.
     fn longest(&self, text: &str, pieces: &HashMap<String, u32>) -> Option<(usize, u32)> {
         let mut end = text.floor_char_boundary(self.longest_piece);

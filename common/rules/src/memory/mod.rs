@@ -18,4 +18,5 @@ pub mod records;
 pub mod slots;
 pub mod text;
 pub mod transfer;
+pub mod turns;
 pub mod when;

@@ -12,6 +12,10 @@ use uuid::Uuid;
 
 use crate::domain::memory::{Memory, MemoryStatus, MemoryType};
 
+/// Okapi BM25: how soon more of the same word stops to count, and how much long texts lose.
+pub const K1: f64 = 1.2;
+pub const B: f64 = 0.75;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Semantic,
@@ -28,9 +32,12 @@ pub struct Explained {
     /// Cosine as it is, and scaled between the query's worst and best candidate.
     pub cosine: f64,
     pub semantic: f64,
-    /// For messages: what the message before, the speaker's name and memories taken from it add.
+    /// For messages: what dates, speakers, questions and memories taken from it add.
     pub context: f64,
-    /// `keyword` and `semantic` weighted, and `context`.
+    /// For messages: what each part adds to `relevance`. Their `keyword` and `semantic` are those of the turn and the ones beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+    /// `keyword` and `semantic` weighted; for messages, the sum of `parts`, and never below 0.
     pub relevance: f64,
     /// Factors by which relevance is multiplied.
     pub status: f64,
@@ -38,6 +45,44 @@ pub struct Explained {
     pub recency: f64,
     pub support: f64,
     pub score: f64,
+}
+
+/// What each part of a turn's relevance adds to it. Together they are the relevance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Parts {
+    /// Words in the turn and the ones beside it.
+    pub words: f64,
+    /// Words in the passage around it, five turns either side.
+    pub passage: f64,
+    /// Likeness of the turn and the ones beside it.
+    pub meaning: f64,
+    /// The best likeness within two turns.
+    pub nearby: f64,
+    /// It was said when the question says.
+    pub date: f64,
+    /// The question asks for a time, and it says one.
+    pub time: f64,
+    /// Who is asked about said it.
+    pub speaker: f64,
+    /// It has many different words.
+    pub length: f64,
+    /// It ends with a question: nothing is answered there. Never above 0.
+    pub asks: f64,
+    /// Its speaker talks of himself.
+    pub first_person: f64,
+    /// Memories that were found were taken from it.
+    pub memories: f64,
+}
+
+impl Parts {
+    pub fn sum(&self) -> f64 {
+        self.words + self.passage + self.meaning + self.nearby + self.context()
+    }
+
+    /// What is neither words nor meaning.
+    pub fn context(&self) -> f64 {
+        self.date + self.time + self.speaker + self.length + self.asks + self.first_person + self.memories
+    }
 }
 
 /// How much a rare word counts (Robertson's idf, never below zero).

@@ -1,7 +1,8 @@
 //! Giving documents their vectors, and the index outside its points. Everything may be repeated: what is done is marked.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{go_on, job};
@@ -63,8 +64,8 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let version = memory_log::take_version(&mut tx, user).await?;
     let count = waiting.len();
     let late = waiting.iter().filter(|one| one.unsearchable);
-    let late: Vec<(Uuid, HashMap<String, i64>)> =
-        late.map(|one| (one.id, text::terms(&one.content))).collect();
+    let late: Vec<(Uuid, words::Heard)> =
+        late.map(|one| (one.id, words::Heard::of(&one.content, words::Talk::WithModel))).collect();
     words::insert_late(&mut tx, user, &late).await?;
     while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
@@ -137,6 +138,30 @@ pub async fn purge_words(ctx: &Context) -> Result<()> {
     let users = words::fold::users_to_purge(&mut ctx.db.read().await?).await?;
     for user in users {
         go_on(user, purge_words_of(ctx, user).await)?;
+    }
+    Ok(())
+}
+
+/// How long sheets are made in one go: the sweep has more to do.
+const FILLING: Duration = Duration::from_secs(2);
+
+/// Gives parts of the index of words that have no sheet of their turns theirs: after an update, some at a time.
+pub async fn fill_sheets(ctx: &Context) -> Result<()> {
+    let until = Instant::now() + FILLING;
+    for user in words::sheets::users_without(&mut ctx.db.read().await?).await? {
+        go_on(user, fill_sheets_of(ctx, user, until).await)?;
+    }
+    Ok(())
+}
+
+async fn fill_sheets_of(ctx: &Context, user: UserId, until: Instant) -> Result<()> {
+    while Instant::now() < until {
+        let mut tx = ctx.db.begin().await?;
+        memory_log::take_version(&mut tx, user).await?;
+        if !words::sheets::fill_one(&mut tx, user).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
     }
     Ok(())
 }

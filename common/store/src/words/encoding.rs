@@ -2,12 +2,18 @@
 //!
 //! A term is 40 bits of a hash of its text, most significant byte first: the first byte is its bucket, the others its tag.
 //!
-//! - a bag: the terms in order, each with how often it stands there (1-255): 6 bytes a term;
+//! - a bag: the terms in order, each with how often it stands there (1-255): 6 bytes a term; then two bytes that say what the turn is
+//!   like, which bags of before step 23 lack;
 //! - postings of one bucket of one part: for each tag in order its 4 bytes, the number of messages less one, and for each message
 //!   its slot and how often: 5 bytes and 2 a message;
-//! - lengths of a part: two bytes a slot, the words of its message; 0: it is gone.
+//! - lengths of a part: two bytes a slot, the words of its message; 0: it is gone;
+//! - the sheet of a part: 36 bytes a slot, what search knows of a turn without its text ([`Line`]).
 
 use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use crate::memory::turns::{Traits, Turn};
 
 /// Messages in a part: a slot is one byte.
 pub const SLOTS: usize = 256;
@@ -40,14 +46,27 @@ impl Term {
     }
 }
 
-/// A message's terms, each with how often it stands there.
-pub fn bag(terms: &HashMap<String, i64>) -> Vec<u8> {
+/// A message's terms, each with how often it stands there, and what it is like.
+pub fn bag(terms: &HashMap<String, i64>, traits: Traits) -> Vec<u8> {
     let mut sums: BTreeMap<Term, i64> = BTreeMap::new();
     for (text, count) in terms {
         *sums.entry(Term::of(text)).or_default() += count;
     }
     let entry = |(term, count): (&Term, &i64)| term.0.into_iter().chain([(*count).clamp(1, 255) as u8]);
-    sums.iter().flat_map(entry).collect()
+    sums.iter().flat_map(entry).chain(traits.to_bytes()).collect()
+}
+
+/// What the message of a bag is like.
+pub fn traits(bag: &[u8]) -> Traits {
+    match *bag.chunks_exact(ENTRY).remainder() {
+        [a, b] => Traits::from_bytes([a, b]),
+        _ => Traits::default(),
+    }
+}
+
+/// How many different terms are in a bag.
+pub fn different(bag: &[u8]) -> u16 {
+    (bag.len() / ENTRY).min(usize::from(u16::MAX)) as u16
 }
 
 /// What is in a bag.
@@ -128,6 +147,59 @@ pub fn in_lengths(bytes: &[u8]) -> impl Iterator<Item = u16> {
     })
 }
 
+/// A turn of a sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    pub session: Uuid,
+    /// But for its session's number and its length, which stand elsewhere.
+    pub turn: Turn,
+}
+
+const LINE: usize = 36;
+
+/// The sheet of a part. A slot without a turn is all zeros: its session is nobody's.
+pub fn sheet(lines: impl IntoIterator<Item = Option<Line>>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(LINE * SLOTS);
+    for line in lines {
+        let Some(Line { session, turn }) = line else {
+            bytes.extend([0; LINE]);
+            continue;
+        };
+        bytes.extend(session.into_bytes());
+        bytes.extend(turn.seq.to_be_bytes());
+        bytes.extend(turn.at.to_be_bytes());
+        bytes.extend(turn.terms.to_be_bytes());
+        bytes.extend(turn.speaker.to_be_bytes());
+        bytes.extend(turn.traits.to_bytes());
+    }
+    bytes
+}
+
+pub fn in_sheet(bytes: &[u8]) -> impl Iterator<Item = Option<Line>> {
+    bytes.chunks_exact(LINE).map(|line| {
+        let mut rest = line;
+        let turn = Line {
+            session: Uuid::from_bytes(take(&mut rest)?),
+            turn: Turn {
+                session: 0,
+                length: 0,
+                seq: u32::from_be_bytes(take(&mut rest)?),
+                at: i64::from_be_bytes(take(&mut rest)?),
+                terms: u16::from_be_bytes(take(&mut rest)?),
+                speaker: u32::from_be_bytes(take(&mut rest)?),
+                traits: Traits::from_bytes(take(&mut rest)?),
+            },
+        };
+        (!turn.session.is_nil()).then_some(turn)
+    })
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +212,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_folded_is_found_as_in_its_bags(texts in texts(), gone in prop::collection::vec(0u8.., 0..5)) {
-            let bags: Vec<Vec<u8>> = texts.iter().map(bag).collect();
+            let bags: Vec<Vec<u8>> = texts.iter().map(|text| bag(text, Traits::of("Is it?"))).collect();
+            prop_assert!(bags.iter().all(|bag| traits(bag) == Traits::of("Is it?")));
             let buckets = postings(bags.iter().map(Vec::as_slice));
             let mut terms: Vec<&String> = texts.iter().flat_map(HashMap::keys).collect();
             terms.sort_unstable();
@@ -158,7 +231,19 @@ mod tests {
         }
 
         #[test]
+        fn a_sheet_is_read_as_it_was_written(lines in prop::collection::vec(any::<Option<(u64, u32, i64, u16, u32)>>(), 0..9)) {
+            let line = |(session, seq, at, terms, speaker)| Line {
+                session: Uuid::from_u64_pair(1, session),
+                turn: Turn { session: 0, length: 0, seq, at, terms, speaker, traits: Traits::of("Did I?") },
+            };
+            let lines: Vec<Option<Line>> = lines.into_iter().map(|one| one.map(line)).collect();
+            let read: Vec<Option<Line>> = in_sheet(&sheet(lines.clone())).collect();
+            prop_assert_eq!(read, lines);
+        }
+
+        #[test]
         fn broken_bytes_are_read_as_far_as_they_go(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _lines = in_sheet(&bytes).count();
             let _read: Vec<_> = entries(&bytes).map(|(_, pairs)| in_pairs(pairs).count()).collect();
             prop_assert!(without(&bytes, &[]).len() <= bytes.len());
         }

@@ -1,12 +1,14 @@
 //! Folding bags into parts, and taking what is deleted out of them. Whoever does either holds the user's `memory_state`.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     encoding::{self, SLOTS},
-    hex, search,
+    hex, sheets,
 };
 use crate::{
     db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, statements},
@@ -15,11 +17,16 @@ use crate::{
 
 statements! {
     WAITING = "select count(*) from (select 1 from message_words where user_id = $1 limit $2) w";
-    /// The oldest. What another transaction deletes at this moment is skipped.
-    TAKE = "delete from message_words where user_id = $1 and doc_id in
-        (select doc_id from message_words where user_id = $1 order by doc_id limit $2", pg!(" for update skip locked"), ") returning doc_id, cast(length as bigint), bag";
+    /// The oldest. What another transaction deletes at this moment is skipped. PostgreSQL chooses them first, once: a choice that stands
+    /// in the condition may be made again for each row, and then takes more than it may.
+    TAKE = pg!("with chosen as materialized (
+            select doc_id from message_words where user_id = $1 order by doc_id limit $2 for update skip locked)
+        delete from message_words w using chosen c where w.user_id = $1 and w.doc_id = c.doc_id
+        returning w.doc_id, cast(w.length as bigint), w.bag"),
+        lite!("delete from message_words where user_id = $1 and doc_id in
+        (select doc_id from message_words where user_id = $1 order by doc_id limit $2) returning doc_id, cast(length as bigint), bag");
     NEXT = "select coalesce(max(part), 0) + 1 from message_word_parts where user_id = $1";
-    PART = "insert into message_word_parts (user_id, part, ids, lengths) values ($1, $2, $3, $4)";
+    PART = "insert into message_word_parts (user_id, part, ids, lengths, sheet, stamp) values ($1, $2, $3, $4, $5, $6)";
     POSTINGS = "insert into message_postings (user_id, bucket, part, postings) select $1, t.bucket, $2, ",
         pg!("decode(t.bytes, 'hex')"), lite!("unhex(t.bytes)"), " from ", rows!(3, t, bucket int, bytes text), " where true";
     TO_PURGE = "select distinct user_id from message_words_gone limit 20";
@@ -27,7 +34,8 @@ statements! {
     FORGET_GONE = "delete from message_words_gone where user_id = $1 and doc_id in ", ids!(2);
     ONE = "select ids, lengths from message_word_parts where user_id = $1 and part = $2";
     OF_PART = "select cast(bucket as bigint), postings from message_postings where user_id = $1 and part = $2";
-    SET_PART = "update message_word_parts set ids = $3, lengths = $4 where user_id = $1 and part = $2";
+    SET_PART = "update message_word_parts set ids = $3, lengths = $4, stamp = $5 where user_id = $1 and part = $2";
+    IDS = "select part, ids from message_word_parts where user_id = $1";
     /// Buckets that are left with nothing stay, empty, until their part goes.
     SET_POSTINGS = "update message_postings set postings = ", pg!("decode(t.bytes, 'hex')"), lite!("unhex(t.bytes)"), "
         from ", rows!(3, t, bucket int, bytes text), "
@@ -66,7 +74,9 @@ pub(super) async fn add_part(tx: &mut Tx, user: UserId, folded: &[Folded]) -> Re
     let (part,) = fetch_one!((i64,), tx, NEXT, user)?;
     let ids: Vec<u8> = folded.iter().flat_map(|one| one.message.into_bytes()).collect();
     let lengths = encoding::lengths(folded.iter().map(|one| one.length));
-    execute!(tx, PART, user, part, ids, lengths)?;
+    let messages: Vec<Uuid> = folded.iter().map(|one| one.message).collect();
+    let sheet = sheets::of(tx, user, &messages).await?;
+    execute!(tx, PART, user, part, ids, lengths, sheet, sheets::stamp())?;
     let buckets = encoding::postings(folded.iter().map(|one| one.bag.as_slice()));
     let rows: Vec<_> =
         buckets.iter().map(|(bucket, bytes)| json!({"bucket": bucket, "bytes": hex(bytes)})).collect();
@@ -81,7 +91,7 @@ pub async fn users_to_purge(q: &mut impl Querier) -> Result<Vec<UserId>, sqlx::E
 /// Takes what is deleted out of a user's parts, so many messages at once. `false`: there was nothing.
 pub async fn purge(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
     let gone: Vec<Uuid> = fetch_all!((Uuid,), tx, GONE, user)?.into_iter().map(|row| row.0).collect();
-    let mut slots = search::slots_of(tx, user, &gone).await?;
+    let mut slots = slots_of(tx, user, &gone).await?;
     slots.sort_unstable();
     for of_part in slots.chunk_by(|one, next| one.0 == next.0) {
         let Some((part, _)) = of_part.first() else { continue };
@@ -89,6 +99,20 @@ pub async fn purge(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
         purge_part(tx, user, *part, &slots).await?;
     }
     Ok(execute!(tx, FORGET_GONE, user, crate::db::ids(gone))? > 0)
+}
+
+/// The part and slot of each message that is in one.
+async fn slots_of(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<Vec<(i64, u8)>, sqlx::Error> {
+    let messages: HashSet<Uuid> = messages.iter().copied().collect();
+    let mut slots = Vec::new();
+    for (part, ids) in fetch_all!((i64, Vec<u8>), tx, IDS, user)? {
+        for (slot, id) in (0..=u8::MAX).zip(ids.chunks_exact(16)) {
+            if Uuid::from_slice(id).is_ok_and(|id| messages.contains(&id)) {
+                slots.push((part, slot));
+            }
+        }
+    }
+    Ok(slots)
 }
 
 async fn purge_part(tx: &mut Tx, user: UserId, part: i64, gone: &[u8]) -> Result<(), sqlx::Error> {
@@ -111,5 +135,5 @@ async fn purge_part(tx: &mut Tx, user: UserId, part: i64, gone: &[u8]) -> Result
         }
     }
     execute!(tx, SET_POSTINGS, user, part, Json(changed))?;
-    execute!(tx, SET_PART, user, part, ids, lengths).map(drop)
+    execute!(tx, SET_PART, user, part, ids, lengths, sheets::stamp()).map(drop)
 }

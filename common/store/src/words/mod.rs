@@ -4,11 +4,15 @@
 //! those, they are folded into a part: an inverted index of 256 messages in up to 256 rows, one a bucket of terms. A search reads
 //! the bags that are not folded yet, and of each part the buckets of its terms. What is deleted is noted by a trigger and taken
 //! out by the sweep; searches leave it out at once. docs/decisions/0023-words-in-parts.md has the figures.
+//!
+//! Beside its words, a search wants to know what stands around a turn: each part has a sheet of its turns, which processes keep in
+//! memory (docs/decisions/0024-retrieval.md).
 
 pub mod convert;
 mod encoding;
 pub mod fold;
 pub mod search;
+pub mod sheets;
 
 use std::collections::HashMap;
 
@@ -17,9 +21,10 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::db::{Tx, execute, statements};
-use crate::domain::ids::UserId;
-
-pub use encoding::bag;
+use crate::{
+    domain::ids::UserId,
+    memory::{text, turns::Traits},
+};
 
 statements! {
     INSERT = "insert into message_words (user_id, doc_id, length, bag) values ($1, $2, $3, $4)";
@@ -29,35 +34,53 @@ statements! {
         join messages m on m.id = t.doc and m.user_id = $1 where true ", pg!("for key share of m "), "on conflict do nothing";
 }
 
-/// How many words a message of these terms counts.
-pub fn length(terms: &HashMap<String, i64>) -> i64 {
-    terms.values().sum()
+/// Whom a turn is said to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Talk {
+    /// People among themselves: an imported conversation, whose speakers have names.
+    AmongPeople,
+    WithModel,
 }
 
-/// Makes a message findable by its words, from the moment its transaction commits.
-pub async fn insert(
-    tx: &mut Tx,
-    user: UserId,
-    message: Uuid,
-    terms: &HashMap<String, i64>,
-) -> Result<(), sqlx::Error> {
-    if terms.is_empty() {
-        return Ok(());
+impl Talk {
+    /// By the speaker's name.
+    pub fn of(name: Option<&str>) -> Self {
+        if name.is_some() { Self::AmongPeople } else { Self::WithModel }
     }
-    execute!(tx, INSERT, user, message, length(terms), bag(terms)).map(drop)
+
+    fn traits(self, content: &str) -> Traits {
+        let traits = Traits::of(content);
+        if self == Self::WithModel { traits.with_model() } else { traits }
+    }
+}
+
+/// What a message is found by.
+pub struct Heard {
+    /// Words.
+    pub length: i64,
+    pub bag: Vec<u8>,
+}
+
+impl Heard {
+    pub fn of(content: &str, talk: Talk) -> Self {
+        Self::of_terms(&text::terms(content), talk.traits(content))
+    }
+
+    fn of_terms(terms: &HashMap<String, i64>, traits: Traits) -> Self {
+        Self { length: terms.values().sum(), bag: encoding::bag(terms, traits) }
+    }
+}
+
+/// Makes a message findable by its words, from the moment its transaction commits. One without words is a neighbour of others.
+pub async fn insert(tx: &mut Tx, user: UserId, message: Uuid, heard: Heard) -> Result<(), sqlx::Error> {
+    let Heard { length, bag } = heard;
+    execute!(tx, INSERT, user, message, length, bag).map(drop)
 }
 
 /// The same for messages stored before, if they are still there.
-pub async fn insert_late(
-    tx: &mut Tx,
-    user: UserId,
-    messages: &[(Uuid, HashMap<String, i64>)],
-) -> Result<(), sqlx::Error> {
-    let rows: Vec<_> = messages
-        .iter()
-        .filter(|(_, terms)| !terms.is_empty())
-        .map(|(doc, terms)| json!({"doc": doc.simple().to_string(), "length": length(terms), "bag": hex(&bag(terms))}))
-        .collect();
+pub async fn insert_late(tx: &mut Tx, user: UserId, messages: &[(Uuid, Heard)]) -> Result<(), sqlx::Error> {
+    let row = |(doc, heard): &(Uuid, Heard)| json!({"doc": doc.simple().to_string(), "length": heard.length, "bag": hex(&heard.bag)});
+    let rows: Vec<_> = messages.iter().map(row).collect();
     if rows.is_empty() {
         return Ok(());
     }

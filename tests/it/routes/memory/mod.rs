@@ -12,3 +12,4 @@ mod search;
 mod sharing;
 mod tour;
 mod transfer;
+mod turns;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
-use super::reason::Words;
+use super::{Query, reason::Words};
 use crate::{
     Context, Error, Result,
     domain::ids::UserId,
@@ -12,34 +12,15 @@ use crate::{
         concepts,
         rank::{self, Mode},
     },
-    store::{
-        terms::{self, Corpus},
-        words,
-    },
-    vectors::VectorFilter,
+    store::terms::{self, Corpus},
+    vectors::{VectorError, VectorFilter},
 };
 
 /// Candidates an arm brings in.
 const CANDIDATES: usize = 200;
 
-/// By words: messages with their score, and what the words count.
-async fn messages_by_words(
-    ctx: &Context,
-    user: UserId,
-    words: &HashMap<String, i64>,
-) -> Result<(HashMap<Uuid, f64>, Words)> {
-    let mut conn = ctx.db.read().await?;
-    let terms: Vec<&str> = words.keys().map(String::as_str).collect();
-    let found = words::search::find(&mut conn, user, &terms).await?;
-    let weight = |term: &&str| ((*term).to_owned(), rank::idf(found.size, found.frequency(term)));
-    let weights: Vec<(String, f64)> = terms.iter().map(weight).collect();
-    let ideal = rank::ideal(&weights);
-    let best = found.best(&mut conn, user, &weights, CANDIDATES).await?;
-    Ok((best.into_iter().collect(), Words { weights, ideal }))
-}
-
 /// By words: memories with their score, and what the words count.
-async fn memories_by_words(
+async fn by_words(
     ctx: &Context,
     user: UserId,
     words: &HashMap<String, i64>,
@@ -67,84 +48,95 @@ async fn memories_by_words(
     Ok((found.into_iter().collect(), Words { weights, ideal }))
 }
 
+/// Whether the arm of meaning is asked at all: in hybrid mode not by a question that the model cannot read, whose likenesses would
+/// be noise.
+pub(super) fn wants_meaning(ctx: &Context, mode: Mode, question: &str) -> bool {
+    match mode {
+        Mode::Keyword => false,
+        Mode::Semantic => true,
+        Mode::Hybrid => ctx.embedder.reads(question),
+    }
+}
+
+/// The vector of a question.
+pub(super) type Asked = Arc<[f32]>;
+
 /// The nearest to a question, and its vector.
-async fn nearest(
+pub(super) async fn nearest(
     ctx: &Context,
     user: UserId,
     corpus: Corpus,
     question: &str,
     filter: &VectorFilter,
-) -> Result<(Arc<[f32]>, HashMap<Uuid, f64>)> {
+) -> Result<(Asked, HashMap<Uuid, f64>)> {
     let vector = ctx.embedder.query(question).await.map_err(|error| error.public())?;
-    let away = |error| Error::unavailable("vector index", error);
     let found = ctx.vectors.search(user, corpus, &vector, filter, CANDIDATES).await.map_err(away)?;
     Ok((vector, found.into_iter().map(|(id, cosine)| (id, f64::from(cosine))).collect()))
 }
 
-/// Cosines of the nearest, and of whatever the words found: both arms then know every candidate.
-async fn with_cosines_of(
+fn away(error: VectorError) -> Error {
+    Error::unavailable("vector index", error)
+}
+
+/// Adds the cosines of some documents to those that are known.
+pub(super) async fn add_cosines(
     ctx: &Context,
     user: UserId,
     corpus: Corpus,
-    (vector, mut cosines): (Arc<[f32]>, HashMap<Uuid, f64>),
-    also: &HashMap<Uuid, f64>,
-) -> Result<HashMap<Uuid, f64>> {
-    let missing: Vec<Uuid> = also.keys().filter(|id| !cosines.contains_key(id)).copied().collect();
+    (vector, cosines): (&Asked, &mut HashMap<Uuid, f64>),
+    also: impl Iterator<Item = Uuid>,
+) -> Result<()> {
+    let missing: Vec<Uuid> = also.filter(|id| !cosines.contains_key(id)).collect();
     if !missing.is_empty() {
-        let scored = ctx.vectors.score(user, corpus, &vector, &missing).await;
-        let scored = scored.map_err(|error| Error::unavailable("vector index", error))?;
+        let scored = ctx.vectors.score(user, corpus, vector, &missing).await.map_err(away)?;
         cosines.extend(scored.into_iter().map(|(id, cosine)| (id, f64::from(cosine))));
     }
-    Ok(cosines)
+    Ok(())
 }
 
-/// What is searched for, and where.
-pub(super) struct Wanted<'a> {
-    pub corpus: Corpus,
-    pub mode: Mode,
-    pub words: &'a HashMap<String, i64>,
-    /// The question in words, for the arm of meaning.
-    pub question: &'a str,
-    pub filter: &'a VectorFilter,
+/// Nothing was found by meaning because it is away: words are enough, unless only meaning was asked for.
+pub(super) fn or_words_alone<T>(mode: Mode, found: Result<Option<T>>) -> Result<Option<T>> {
+    match found {
+        Err(error) if mode == Mode::Hybrid => {
+            tracing::warn!(%error, "searching by words alone");
+            Ok(None)
+        }
+        found => found,
+    }
 }
 
-/// Both arms at once, as the mode wants them. An arm of meaning that is away leaves the words, unless only meaning was
-/// asked for.
+/// Memories by words and by meaning at once, as the mode wants it.
 pub(super) async fn both_arms(
     ctx: &Context,
     user: UserId,
-    wanted: Wanted<'_>,
+    query: &Query,
+    words: &HashMap<String, i64>,
+    filter: &VectorFilter,
 ) -> Result<(HashMap<Uuid, f64>, Words, HashMap<Uuid, f64>)> {
-    let Wanted { corpus, mode, words, question, filter } = wanted;
-    let no_words = || (HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 });
+    let (corpus, mode) = (Corpus::Memories, query.mode);
     let (by_word, by_meaning) = tokio::join!(
         async {
-            match corpus {
-                _ if mode == Mode::Semantic || words.is_empty() => Ok(no_words()),
-                Corpus::Memories => memories_by_words(ctx, user, words).await,
-                Corpus::Messages => messages_by_words(ctx, user, words).await,
+            if mode == Mode::Semantic || words.is_empty() {
+                return Ok((HashMap::new(), Words { weights: Vec::new(), ideal: 1.0 }));
             }
+            by_words(ctx, user, words).await
         },
         async {
-            if mode == Mode::Keyword {
-                Ok(None)
-            } else {
-                nearest(ctx, user, corpus, question, filter).await.map(Some)
+            if !wants_meaning(ctx, mode, &query.text) {
+                return Ok(None);
             }
+            nearest(ctx, user, corpus, &query.text, filter).await.map(Some)
         },
     );
     let (by_word, weights) = by_word?;
     let joined = match by_meaning {
-        Ok(None) => Ok(HashMap::new()),
-        Ok(Some(found)) => with_cosines_of(ctx, user, corpus, found, &by_word).await,
-        Err(error) => Err(error),
-    };
-    let by_meaning = match joined {
-        Err(error) if mode == Mode::Hybrid => {
-            tracing::warn!(%error, "searching by words alone");
-            HashMap::new()
+        // Both arms then know every candidate.
+        Ok(Some((vector, mut cosines))) => {
+            let added =
+                add_cosines(ctx, user, corpus, (&vector, &mut cosines), by_word.keys().copied()).await;
+            added.map(|()| Some(cosines))
         }
-        joined => joined?,
+        other => other.map(|_| None),
     };
-    Ok((by_word, weights, by_meaning))
+    Ok((by_word, weights, or_words_alone(mode, joined)?.unwrap_or_default()))
 }

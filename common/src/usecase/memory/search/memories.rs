@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use super::{
     Document, Hit, Query,
-    arms::{Wanted, both_arms},
+    arms::both_arms,
     reason::{SHOWN, is_relevant, reason},
 };
 use crate::{
     Context, Result, clock,
     domain::ids::{MemoryId, UserId},
     memory::rank::{self, Explained},
-    store::{memories, memory_conflicts, terms::Corpus},
+    store::{memories, memory_conflicts},
     vectors::VectorFilter,
 };
 
@@ -29,9 +29,7 @@ pub(super) async fn search(
         statuses: query.statuses(),
         min_importance: query.min_importance,
     };
-    let (corpus, question) = (Corpus::Memories, query.text.as_str());
-    let wanted = Wanted { corpus, mode: query.mode, words, question, filter: &filter };
-    let (by_word, weights, by_meaning) = both_arms(ctx, user, wanted).await?;
+    let (by_word, weights, by_meaning) = both_arms(ctx, user, query, words, &filter).await?;
     let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
     let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
     order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));

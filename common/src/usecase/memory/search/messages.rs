@@ -1,4 +1,4 @@
-//! Past turns that a question may be about: whoever is asked about, and what followed a question, count more.
+//! Past turns that a question may be about, in the sum of `memory/turns`.
 
 use std::collections::HashMap;
 
@@ -6,25 +6,27 @@ use uuid::Uuid;
 
 use super::{
     Document, Hit, Query,
-    arms::{Wanted, both_arms},
-    reason::{is_relevant, reason},
+    arms::{Asked as Vector, add_cosines, nearest, or_words_alone, wants_meaning},
+    reason::{Words, is_relevant, reason},
 };
 use crate::{
-    Context, Result,
+    Context, Result, clock,
     domain::ids::UserId,
     memory::{
-        rank::{self, Explained},
+        rank::{self, Explained, Mode},
         text,
+        turns::{
+            self, Turn,
+            passages::{self, ByWords, Holders},
+            score::{Asked, Cosines, Evidence, candidates, with_those_nearby},
+        },
     },
-    store::{messages, terms::Corpus},
+    store::{messages, terms::Corpus, words::search},
     vectors::VectorFilter,
 };
 
-/// What the message before one adds to its keyword score and its cosine: a question finds its answer.
-const BEFORE_KEYWORD: f64 = 0.6;
-const BEFORE_SEMANTIC: f64 = 0.25;
-/// What a speaker who is asked about adds.
-const SPEAKER: f64 = 0.1;
+/// Messages read beyond those wanted: some may be gone, or hidden from memory, since they were indexed.
+const SPARE: usize = 20;
 
 pub(super) async fn search(
     ctx: &Context,
@@ -33,62 +35,146 @@ pub(super) async fn search(
     words: &HashMap<String, i64>,
 ) -> Result<Vec<Hit>> {
     let names = messages::names(&mut ctx.db.read().await?, user).await?;
-    let asked_about = names.iter().find(|name| mentions(&query.text, name));
+    let named: Vec<&String> = names.iter().filter(|name| mentions(&query.text, name)).collect();
     // People speak of themselves in the first person: a question about them must too.
-    let question = asked_about.map_or(query.text.clone(), |name| first_person(&query.text, name));
+    let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
     let anything = VectorFilter::default();
-    let wanted =
-        Wanted { corpus: Corpus::Messages, mode: query.mode, words, question: &question, filter: &anything };
-    let (mut by_word, weights, mut by_meaning) = both_arms(ctx, user, wanted).await?;
-    add_what_came_before(ctx, user, &mut by_word, BEFORE_KEYWORD).await?;
-    add_what_came_before(ctx, user, &mut by_meaning, BEFORE_SEMANTIC).await?;
-    let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);
-    let mut order: Vec<(Uuid, Explained)> = fused.into_iter().collect();
-    order.sort_by(|a, b| b.1.relevance.total_cmp(&a.1.relevance).then(a.0.cmp(&b.0)));
-    order.truncate((query.limit * 3).max(60));
-    let ids: Vec<Uuid> = order.iter().map(|(id, _)| *id).collect();
+    let (found, near) = tokio::join!(by_words(ctx, user, query.mode, words), async {
+        if !wants_meaning(ctx, query.mode, &question) {
+            return Ok(None);
+        }
+        nearest(ctx, user, Corpus::Messages, &question, &anything).await.map(Some)
+    });
+    let mut found = found?;
+    let near = or_words_alone(query.mode, near)?;
+    if let Some(as_of) = query.as_of {
+        found.leave_out_what_came_after(as_of.timestamp_millis());
+    }
+    let speaker = match *named {
+        [name] => Some(turns::speaker(name)),
+        _ => None,
+    };
+    let asked = Asked::of(&query.text, query.as_of.unwrap_or_else(clock::now), speaker);
+    let (places, cosines) = found.candidates(ctx, user, (query, &asked), near).await?;
+    let evidence = Evidence {
+        turns: &found.turns,
+        asked: &asked,
+        by_words: &found.by_words,
+        cosines: &cosines,
+        mode: query.mode,
+        is_lexical: ctx.embedder.is_local(),
+    };
+    let mut order: Vec<(u32, Explained)> = places.iter().copied().zip(evidence.weigh(&places)).collect();
+    // Of equals the newest first.
+    let newest = |place: u32| found.turns.get(place as usize).map_or(0, |turn| turn.at);
+    order.sort_by(|a, b| {
+        b.1.relevance.total_cmp(&a.1.relevance).then(newest(b.0).cmp(&newest(a.0))).then(b.0.cmp(&a.0))
+    });
+    order.truncate(query.limit + SPARE);
+    hits(ctx, user, query, &found, order).await
+}
+
+/// Reads the messages of the best turns.
+async fn hits(
+    ctx: &Context,
+    user: UserId,
+    query: &Query,
+    found: &Found,
+    order: Vec<(u32, Explained)>,
+) -> Result<Vec<Hit>> {
+    let ids: Vec<Uuid> =
+        order.iter().filter_map(|(place, _)| found.ids.get(*place as usize)).copied().collect();
     let rows = messages::found(&mut ctx.db.read().await?, user, &ids).await?;
+    let mut rows: HashMap<Uuid, messages::Found> = rows.into_iter().map(|row| (row.id.0, row)).collect();
     let mut hits = Vec::new();
-    for message in rows {
+    for (place, mut explained) in order {
+        let Some(message) = found.ids.get(place as usize).and_then(|id| rows.remove(id)) else { continue };
         if query.as_of.is_some_and(|as_of| message.created_at > as_of) {
             continue;
         }
-        let Some((_, explained)) = order.iter().find(|(id, _)| *id == message.id.0) else { continue };
-        let mut explained = explained.clone();
-        if asked_about.is_some() && message.name.as_ref() == asked_about {
-            explained.context += SPEAKER;
-            explained.relevance += SPEAKER;
-        }
         explained.recency = 1.0;
         explained.score = explained.relevance;
-        let reason = reason(&explained, &message.content, &weights);
-        let is_relevant = is_relevant(ctx, &explained, &weights, 1.0);
+        let reason = reason(&explained, &message.content, &found.words);
+        let is_relevant = is_relevant(ctx, &explained, &found.words, 1.0);
         hits.push(Hit { document: Document::Message(Box::new(message)), explained, is_relevant, reason });
     }
-    hits.sort_by(|a, b| b.explained.score.total_cmp(&a.explained.score));
     hits.truncate(query.limit);
     Ok(hits)
 }
 
-/// Adds to each message a part of the score of the one right before it.
-async fn add_what_came_before(
-    ctx: &Context,
-    user: UserId,
-    scores: &mut HashMap<Uuid, f64>,
-    part: f64,
-) -> Result<()> {
-    if scores.is_empty() {
-        return Ok(());
+/// All turns of a user, and what the words of a question say of them.
+struct Found {
+    turns: Vec<Turn>,
+    ids: Vec<Uuid>,
+    index: search::Found,
+    words: Words,
+    by_words: ByWords,
+}
+
+async fn by_words(ctx: &Context, user: UserId, mode: Mode, words: &HashMap<String, i64>) -> Result<Found> {
+    // In one order, so that the same sums are the same to the last bit.
+    let mut terms: Vec<&str> = words.keys().map(String::as_str).collect();
+    terms.sort_unstable();
+    if mode == Mode::Semantic {
+        terms.clear();
     }
-    let ids: Vec<Uuid> = scores.keys().copied().collect();
-    let next = messages::next(&mut ctx.db.read().await?, user, &ids).await?;
-    let before = scores.clone();
-    for (id, next) in next {
-        if let (Some(next), Some(score)) = (next, before.get(&id)) {
-            *scores.entry(next).or_default() += part * score;
+    let mut index = search::find(&mut ctx.db.read().await?, &ctx.sheets, user, &terms).await?;
+    let held: Vec<Holders> = terms.iter().map(|term| index.holders(term)).collect();
+    let (turns, ids) = (std::mem::take(&mut index.turns), std::mem::take(&mut index.ids));
+    let weight = |(term, holders): (&&str, &Holders)| {
+        ((*term).to_owned(), rank::idf(turns.len() as i64, holders.len() as i64))
+    };
+    let weights: Vec<(String, f64)> = terms.iter().zip(&held).map(weight).collect();
+    let ideal = rank::ideal(&weights);
+    let by_words = passages::by_words(&turns, &held);
+    Ok(Found { turns, ids, index, words: Words { weights, ideal }, by_words })
+}
+
+impl Found {
+    /// What was said later is still there to be weighed against, and is not found.
+    fn leave_out_what_came_after(&mut self, at: i64) {
+        let turns = &self.turns;
+        self.by_words.candidates.retain(|place| turns.get(*place as usize).is_some_and(|turn| turn.at <= at));
+    }
+
+    /// The turns to weigh, and the cosines to weigh them with.
+    async fn candidates(
+        &mut self,
+        ctx: &Context,
+        user: UserId,
+        (query, asked): (&Query, &Asked),
+        near: Option<(Vector, HashMap<Uuid, f64>)>,
+    ) -> Result<(Vec<u32>, Cosines)> {
+        let by_words_alone = |found: &Self| candidates(&found.turns, asked, &found.by_words, &[]);
+        let Some((vector, mut cosines)) = near else { return Ok((by_words_alone(self), Cosines::new())) };
+        let mut nearest: Vec<u32> =
+            cosines.iter().filter(|(_, c)| **c > 0.0).map(|(id, _)| self.place(*id)).collect();
+        if let Some(as_of) = query.as_of {
+            nearest.retain(|place| {
+                self.turns.get(*place as usize).is_some_and(|turn| turn.at <= as_of.timestamp_millis())
+            });
         }
+        let places = candidates(&self.turns, asked, &self.by_words, &nearest);
+        let wide = with_those_nearby(&self.turns, &places);
+        let ids = wide.iter().filter_map(|place| self.ids.get(*place as usize)).copied();
+        let added = add_cosines(ctx, user, Corpus::Messages, (&vector, &mut cosines), ids).await;
+        if or_words_alone(query.mode, added.map(Some))?.is_none() {
+            return Ok((by_words_alone(self), Cosines::new()));
+        }
+        let at = |place: &u32| Some((*place, *cosines.get(self.ids.get(*place as usize)?)?));
+        let cosines = wide.iter().filter_map(at).collect();
+        Ok((places, cosines))
     }
-    Ok(())
+
+    /// Where a message stands. One that is not in the index of words stands alone.
+    fn place(&mut self, message: Uuid) -> u32 {
+        self.index.place(message).unwrap_or_else(|| {
+            let place = self.turns.len() as u32;
+            self.turns.push(Turn::alone(place + 1));
+            self.ids.push(message);
+            place
+        })
+    }
 }
 
 fn mentions(question: &str, name: &str) -> bool {

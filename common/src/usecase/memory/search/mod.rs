@@ -147,6 +147,9 @@ async fn credit_sources(ctx: &Context, user: UserId, memories: &[Hit], found: &m
         let most = said.copied().fold(0.0, f64::max);
         hit.explained.context += PROVENANCE * most;
         hit.explained.relevance += PROVENANCE * most;
+        if let Some(parts) = &mut hit.explained.parts {
+            parts.memories = PROVENANCE * most;
+        }
         hit.explained.score = hit.explained.relevance * hit.explained.recency;
     }
     Ok(())

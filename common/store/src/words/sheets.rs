@@ -1,0 +1,357 @@
+//! What search knows of each turn without its text: sheets, one a part, kept in memory while they do not change.
+//!
+//! A part's stamp changes whenever the part does. Each search reads the stamps, and loads only sheets that it does not have as they
+//! are: what it answers is never older than what was committed before it began.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{
+    Heard, Talk,
+    encoding::{self, Line, SLOTS},
+};
+use crate::{
+    db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
+    domain::ids::{UserId, new_uuid},
+    memory::{
+        text,
+        turns::{self, Turn},
+    },
+};
+
+statements! {
+    TOLD = "select id, session_id as session, seq, name, created_at, content from messages where user_id = $1 and id in ", ids!(2);
+    SHEETS = "select p.part, p.stamp, p.ids, p.lengths, p.sheet from ", rows!(2, t, part bigint), "
+        join message_word_parts p on p.part = t.part and p.user_id = $1";
+    /// Parts that an older process made, or that are older than sheets.
+    WITHOUT = "select distinct user_id from message_word_parts where sheet is null limit 200";
+    ONE_WITHOUT = "select part, ids, lengths from message_word_parts where user_id = $1 and sheet is null limit 1";
+    SET_SHEET = "update message_word_parts set sheet = $3, stamp = $4, ids = $5, lengths = $6 where user_id = $1 and part = $2";
+}
+
+struct Told {
+    id: Uuid,
+    session: Uuid,
+    seq: i64,
+    name: Option<String>,
+    created_at: DateTime<Utc>,
+    content: String,
+}
+
+row!(Told: id, session, seq, name, created_at, content);
+
+/// A place in a session, as a sheet has it.
+pub(super) fn narrow(seq: i64) -> u32 {
+    seq.clamp(0, i64::from(u32::MAX)) as u32
+}
+
+pub(super) fn mark(name: Option<&str>) -> u32 {
+    name.map_or(0, turns::speaker)
+}
+
+/// Tells one state of a part from all others.
+pub(super) fn stamp() -> i64 {
+    (new_uuid().as_u64_pair().1 & (u64::MAX >> 2)).max(1) as i64
+}
+
+impl Told {
+    fn talk(&self) -> Talk {
+        Talk::of(self.name.as_deref())
+    }
+
+    fn heard(&self) -> Heard {
+        Heard::of(&self.content, self.talk())
+    }
+
+    fn line(&self) -> Line {
+        let turn = Turn {
+            session: 0,
+            seq: narrow(self.seq),
+            at: self.created_at.timestamp_millis(),
+            length: 0,
+            terms: text::terms(&self.content).len().min(usize::from(u16::MAX)) as u16,
+            speaker: mark(self.name.as_deref()),
+            traits: self.talk().traits(&self.content),
+        };
+        Line { session: self.session, turn }
+    }
+}
+
+async fn told(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<Vec<Told>, sqlx::Error> {
+    fetch_all!(Told, tx, TOLD, user, ids(messages.iter().copied()))
+}
+
+/// The sheet of some messages, from their texts.
+pub(super) async fn of(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<Vec<u8>, sqlx::Error> {
+    let told = told(tx, user, messages).await?;
+    let lines: HashMap<Uuid, Line> = told.iter().map(|told| (told.id, told.line())).collect();
+    Ok(encoding::sheet(messages.iter().map(|message| lines.get(message).copied())))
+}
+
+/// Users with parts that have no sheet. For the sweep.
+pub async fn users_without(q: &mut impl Querier) -> Result<Vec<UserId>, sqlx::Error> {
+    Ok(fetch_all!((UserId,), q, WITHOUT)?.into_iter().map(|row| row.0).collect())
+}
+
+/// Gives one of a user's parts its sheet. Whoever does it holds the user's `memory_state`. `false`: all have theirs.
+///
+/// Parts of before may have more messages than slots: those behind have no words in it, and become bags again.
+pub async fn fill_one(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
+    let found = fetch_optional!((i64, Vec<u8>, Vec<u8>), tx, ONE_WITHOUT, user)?;
+    let Some((part, mut ids, mut lengths)) = found else { return Ok(false) };
+    let messages: Vec<Uuid> = ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).collect();
+    let (inside, outside) = messages.split_at(messages.len().min(SLOTS));
+    let lost = told(tx, user, outside).await?.into_iter().map(|told| (told.id, told.heard()));
+    super::insert_late(tx, user, &lost.collect::<Vec<_>>()).await?;
+    ids.truncate(16 * SLOTS);
+    lengths.truncate(2 * SLOTS);
+    let sheet = of(tx, user, inside).await?;
+    execute!(tx, SET_SHEET, user, part, sheet, stamp(), ids, lengths)?;
+    Ok(true)
+}
+
+struct Part {
+    part: i64,
+    stamp: i64,
+    ids: Vec<u8>,
+    lengths: Vec<u8>,
+    sheet: Option<Vec<u8>>,
+}
+
+row!(Part: part, stamp, ids, lengths, sheet);
+
+/// No turn: the slot's message is gone.
+const NOBODY: u32 = u32::MAX;
+
+/// All turns of a user that are in parts, in order.
+#[derive(Default)]
+pub struct Sheet {
+    /// Each with its stamp, and where the turns of its slots stand.
+    parts: HashMap<i64, (i64, Vec<u32>)>,
+    turns: Vec<Turn>,
+    ids: Vec<Uuid>,
+    places: HashMap<Uuid, u32>,
+    sessions: HashMap<Uuid, u32>,
+    /// Numbers that no session has: for turns of which it is not known.
+    lonely: u32,
+}
+
+impl Sheet {
+    pub(super) fn knows(&self, message: Uuid) -> bool {
+        self.places.contains_key(&message)
+    }
+
+    fn bytes(&self) -> usize {
+        self.turns.len() * (size_of::<Turn>() + 16 + 32 + 4) + self.sessions.len() * 32
+    }
+
+    /// The same with some parts as they are now, and without those that are not in `parts`.
+    fn renewed(&self, parts: &[(i64, i64)], loaded: &[Part]) -> Self {
+        let mut new = Self { sessions: self.sessions.clone(), lonely: self.lonely, ..Self::default() };
+        let mut all: Vec<(Turn, Uuid, i64, usize)> =
+            Vec::with_capacity(self.turns.len() + SLOTS * loaded.len());
+        let is_loaded: HashSet<i64> = loaded.iter().map(|part| part.part).collect();
+        for (part, _) in parts.iter().filter(|(part, _)| !is_loaded.contains(part)) {
+            let Some((stamp, places)) = self.parts.get(part) else { continue };
+            new.parts.insert(*part, (*stamp, vec![NOBODY; SLOTS]));
+            let known = |(slot, place): (usize, &u32)| {
+                let place = *place as usize;
+                Some((*self.turns.get(place)?, *self.ids.get(place)?, *part, slot))
+            };
+            all.extend(places.iter().enumerate().filter_map(known));
+        }
+        for part in loaded {
+            new.parts.insert(part.part, (part.stamp, vec![NOBODY; SLOTS]));
+            all.extend(new.read(part));
+        }
+        all.sort_unstable_by_key(|(turn, id, ..)| (turn.session, turn.seq, *id));
+        for (place, (turn, id, part, slot)) in (0..NOBODY).zip(all) {
+            new.turns.push(turn);
+            new.ids.push(id);
+            new.places.insert(id, place);
+            if let Some(at) = new.parts.get_mut(&part).and_then(|(_, slots)| slots.get_mut(slot)) {
+                *at = place;
+            }
+        }
+        new
+    }
+
+    /// The turns of a part that are there.
+    fn read(&mut self, part: &Part) -> Vec<(Turn, Uuid, i64, usize)> {
+        let sheet = part.sheet.as_deref().unwrap_or_default();
+        let lines = encoding::in_sheet(sheet).chain(std::iter::repeat(None));
+        let ids = part.ids.chunks_exact(16).map(Uuid::from_slice);
+        let mut turns = Vec::with_capacity(SLOTS);
+        for (slot, ((id, length), line)) in
+            ids.zip(encoding::in_lengths(&part.lengths)).zip(lines).enumerate()
+        {
+            let (Ok(id), 1..) = (id, length) else { continue };
+            let turn = match line {
+                Some(line) => Turn { session: self.number(line.session), length, ..line.turn },
+                None => {
+                    self.lonely += 1;
+                    Turn { length, ..Turn::alone(self.lonely) }
+                }
+            };
+            turns.push((turn, id, part.part, slot));
+        }
+        turns
+    }
+
+    fn number(&mut self, session: Uuid) -> u32 {
+        let next = self.sessions.len() as u32;
+        *self.sessions.entry(session).or_insert(next)
+    }
+}
+
+/// Where turns stand once those in no part are among the others.
+pub(super) struct Merged {
+    sheet: Arc<Sheet>,
+    /// Of each turn of the sheet.
+    places: Vec<u32>,
+    loose: HashMap<Uuid, u32>,
+}
+
+impl Merged {
+    pub fn place(&self, message: Uuid) -> Option<u32> {
+        self.loose.get(&message).copied().or_else(|| self.of_sheet(*self.sheet.places.get(&message)?))
+    }
+
+    pub fn place_of_slot(&self, part: i64, slot: u8) -> Option<u32> {
+        let (_, slots) = self.sheet.parts.get(&part)?;
+        self.of_sheet(*slots.get(usize::from(slot))?)
+    }
+
+    fn of_sheet(&self, place: u32) -> Option<u32> {
+        self.places.get(place as usize).copied().filter(|place| *place != NOBODY)
+    }
+}
+
+/// Turns in order, with their messages: those of the sheet without what is gone, and those in no part.
+pub(super) fn merge(
+    sheet: &Arc<Sheet>,
+    loose: &[(Uuid, Line)],
+    gone: &HashSet<Uuid>,
+) -> (Vec<Turn>, Vec<Uuid>, Merged) {
+    let mut new: HashMap<Uuid, u32> = HashMap::new();
+    let mut others: Vec<(Turn, Uuid)> = Vec::with_capacity(loose.len());
+    for (id, line) in loose {
+        let session = sheet.sessions.get(&line.session).copied().unwrap_or_else(|| {
+            let next = (sheet.sessions.len() + new.len()) as u32;
+            *new.entry(line.session).or_insert(next)
+        });
+        others.push((Turn { session, ..line.turn }, *id));
+    }
+    let key = |turn: &Turn, id: &Uuid| (turn.session, turn.seq, *id);
+    others.sort_unstable_by_key(|(turn, id)| key(turn, id));
+    let (mut turns, mut ids) = (Vec::with_capacity(sheet.turns.len() + others.len()), Vec::new());
+    ids.reserve(turns.capacity());
+    let (mut places, mut at_loose) = (Vec::with_capacity(sheet.turns.len()), HashMap::new());
+    let mut others = others.into_iter().peekable();
+    for (turn, id) in sheet.turns.iter().zip(&sheet.ids) {
+        while let Some((loose, other)) = others.next_if(|(loose, other)| key(loose, other) < key(turn, id)) {
+            at_loose.insert(other, turns.len() as u32);
+            turns.push(loose);
+            ids.push(other);
+        }
+        if !gone.is_empty() && gone.contains(id) {
+            places.push(NOBODY);
+            continue;
+        }
+        places.push(turns.len() as u32);
+        turns.push(*turn);
+        ids.push(*id);
+    }
+    for (loose, other) in others {
+        at_loose.insert(other, turns.len() as u32);
+        turns.push(loose);
+        ids.push(other);
+    }
+    (turns, ids, Merged { sheet: Arc::clone(sheet), places, loose: at_loose })
+}
+
+/// Sheets in memory, up to a budget.
+#[derive(Clone)]
+pub struct Kept(Arc<Mutex<Users>>);
+
+#[derive(Default)]
+struct Users {
+    sheets: HashMap<UserId, (u64, Arc<Sheet>)>,
+    /// Counts searches, to know who was here longest ago.
+    clock: u64,
+    bytes: usize,
+    budget: usize,
+}
+
+/// Sheets read with one statement.
+const AT_ONCE: usize = 128;
+
+impl Kept {
+    pub fn new(budget: usize) -> Self {
+        Self(Arc::new(Mutex::new(Users { budget, ..Users::default() })))
+    }
+
+    /// The sheet of a user who has these parts, with these stamps.
+    pub(super) async fn of(
+        &self,
+        q: &mut impl Querier,
+        user: UserId,
+        parts: &[(i64, i64)],
+    ) -> Result<Arc<Sheet>, sqlx::Error> {
+        let known = self.known(user);
+        // 0: made by a process that knows of no stamps.
+        let is_known = |(part, stamp): &(i64, i64)| {
+            *stamp != 0 && known.parts.get(part).is_some_and(|(known, _)| known == stamp)
+        };
+        let stale: Vec<_> =
+            parts.iter().filter(|part| !is_known(part)).map(|(part, _)| json!({"part": part})).collect();
+        if stale.is_empty() && known.parts.len() == parts.len() {
+            return Ok(known);
+        }
+        let mut loaded = Vec::with_capacity(stale.len());
+        for some in stale.chunks(AT_ONCE) {
+            loaded.extend(fetch_all!(Part, q, SHEETS, user, Json(some))?);
+        }
+        let sheet = Arc::new(known.renewed(parts, &loaded));
+        self.keep(user, &sheet);
+        Ok(sheet)
+    }
+
+    fn known(&self, user: UserId) -> Arc<Sheet> {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.clock += 1;
+        let now = users.clock;
+        users.sheets.get_mut(&user).map_or_else(Default::default, |(used, sheet)| {
+            *used = now;
+            Arc::clone(sheet)
+        })
+    }
+
+    /// Forgets whoever searched longest ago, until the rest fits.
+    fn keep(&self, user: UserId, sheet: &Arc<Sheet>) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = users.clock;
+        let old = users.sheets.insert(user, (now, Arc::clone(sheet)));
+        users.bytes = users.bytes + sheet.bytes() - old.map_or(0, |(_, old)| old.bytes());
+        while users.bytes > users.budget {
+            let Some(oldest) = users.sheets.iter().min_by_key(|(_, (used, _))| *used).map(|(user, _)| *user)
+            else {
+                break;
+            };
+            users.bytes -= users.sheets.remove(&oldest).map_or(0, |(_, sheet)| sheet.bytes());
+        }
+    }
+
+    /// Of someone who is gone.
+    pub fn forget(&self, user: UserId) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.bytes -= users.sheets.remove(&user).map_or(0, |(_, sheet)| sheet.bytes());
+    }
+}
