@@ -65,7 +65,10 @@ impl HttpTool {
             let value = value.expose().trim();
             std::iter::once(value).chain(value.split_whitespace())
         });
-        let hidden = words.filter(|word| word.len() >= HIDDEN_MIN).map(Secret::new).collect();
+        let mut words: Vec<&str> = words.filter(|word| word.len() >= HIDDEN_MIN).collect();
+        // Longer ones first: one that another begins with would leave its rest.
+        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        let hidden = words.into_iter().map(Secret::new).collect();
         Some(Self { spec, definition, secret, headers: sent, hidden, egress, of_project: false })
     }
 }
@@ -220,13 +223,13 @@ impl HttpTool {
 impl HttpTool {
     fn read(&self, answer: &Answer) -> std::result::Result<Value, ToolError> {
         let status = answer.status;
-        let mut body = String::from_utf8_lossy(&answer.body).into_owned();
-        for word in &self.hidden {
-            if body.contains(word.expose()) {
-                body = body.replace(word.expose(), "[hidden]");
-            }
-        }
+        let body = String::from_utf8_lossy(&answer.body);
         if !status.is_success() {
+            // JSON says the same in many ways: it is read before anything is looked for in it.
+            let body = match serde_json::from_str::<Value>(&body) {
+                Ok(value) => self.without_hidden(value).to_string(),
+                Err(_) => self.masked(&body),
+            };
             let said: String = body.chars().take(TOLD_MAX).collect();
             let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
             return Err(ToolError(format!("its server answered with status {}{said}", status.as_u16())));
@@ -235,13 +238,38 @@ impl HttpTool {
             return Ok(Value::Null);
         }
         if let Ok(value) = serde_json::from_str::<Value>(&body) {
-            return Ok(value);
+            return Ok(self.without_hidden(value));
         }
         let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let plain = ["text/plain", "text/markdown", "text/csv"].iter().any(|text| kind.starts_with(text));
         if plain && std::str::from_utf8(&answer.body).is_ok() {
-            return Ok(body.into());
+            return Ok(self.masked(&body).into());
         }
         Err(ToolError("its server answered with something that is no JSON".to_owned()))
+    }
+
+    /// A text without what its headers hold.
+    fn masked(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for word in &self.hidden {
+            text = text.replace(word.expose(), "[hidden]");
+        }
+        text
+    }
+
+    /// The same for every text of an answer, names included. Its depth is bounded by its reader.
+    fn without_hidden(&self, value: Value) -> Value {
+        if self.hidden.is_empty() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.masked(&text)),
+            Value::Array(all) => all.into_iter().map(|one| self.without_hidden(one)).collect(),
+            Value::Object(fields) => {
+                let field = |(name, one): (String, Value)| (self.masked(&name), self.without_hidden(one));
+                Value::Object(fields.into_iter().map(field).collect())
+            }
+            other => other,
+        }
     }
 }

@@ -20,6 +20,20 @@ use crate::{
 const ITEMS_MAX: i64 = 2_000;
 const BYTES_MAX: i64 = 16 << 20;
 
+/// Bytes of an item's id: it stands in an index.
+const ID_MAX: usize = 200;
+/// Items of one answer that there must be room for.
+const ANSWER_MAX: usize = 100;
+
+/// Refuses an input that would not fit behind what was said.
+pub fn check_room(before: &[Value], input: &[Value]) -> Result<()> {
+    let bytes: usize = before.iter().chain(input).map(|item| item.to_string().len()).sum();
+    if before.len() + input.len() + ANSWER_MAX <= ITEMS_MAX as usize && bytes <= BYTES_MAX as usize {
+        return Ok(());
+    }
+    Err(Error::field("input", Wrong::Unfit("makes the conversation longer than 2000 items or 16 MiB")))
+}
+
 pub fn not_found() -> Error {
     Error::not_found("conversation")
 }
@@ -34,7 +48,7 @@ async fn add(
     let mut added = Vec::new();
     for mut item in items {
         let mut id = item["id"].as_str().unwrap_or_default().to_owned();
-        if id.is_empty() || conversations::has(tx, user, conversation, &id).await? {
+        if id.is_empty() || id.len() > ID_MAX || conversations::has(tx, user, conversation, &id).await? {
             id = JobId::new().to_string().replacen("job", "item", 1);
             item["id"] = id.clone().into();
         }

@@ -57,6 +57,13 @@ pub async fn repeated<T: FromStr + ToString>(
     first.map(Some).map_err(|_| Error::internal("the target of an idempotency key has another type"))
 }
 
+/// Whether a request with this key was accepted before: then only what it made matters, and not what it would read now.
+pub async fn is_repeat(ctx: &Context, user: UserId, repeatable: Option<&Repeatable>) -> Result<bool> {
+    let Some(Repeatable { key, .. }) = repeatable else { return Ok(false) };
+    let mut conn = ctx.db.read().await?;
+    Ok(store::idempotency::is_known(&mut conn, &user.to_string(), key, clock::now()).await?)
+}
+
 pub fn mismatch() -> Error {
     Error::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with a different request.")
 }

@@ -7,7 +7,7 @@ use crate::{
         job::{Job, JobKind, Lane},
     },
     error::Code,
-    store::{self, jobs::Ready},
+    store::{self, Tx, jobs::Ready},
 };
 
 pub async fn retry_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
@@ -32,9 +32,25 @@ pub async fn retry_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
         return Err(Error::new(Code::WrongState, detail));
     }
     let job = store::jobs::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("job"))?;
+    if job.kind == JobKind::Chat && job.session_id.is_none() {
+        rejoin(&mut tx, user, id).await?;
+    }
     tx.commit().await?;
     // Who follows it from now on is not told its old end. If this fails they are, and ask again: the job's state is the truth.
     let _told = ctx.events.erase(id).await;
     ctx.announce([Ready { id, lane: Lane::normal(job.queue), priority: 0, run_at: now }]).await;
     Ok(job)
+}
+
+/// A stored response goes on in its conversation, unless another does.
+async fn rejoin(tx: &mut Tx, user: UserId, id: JobId) -> Result<()> {
+    let Some(kept) = store::requests::get(tx, user, id).await? else { return Ok(()) };
+    let conversation = kept.body["shown"]["conversation"]["id"].as_str().and_then(|id| id.parse().ok());
+    let Some(conversation) = conversation else { return Ok(()) };
+    let rejoined = store::requests::rejoin(tx, user, id, conversation).await;
+    if rejoined.as_ref().is_err_and(|error| store::violated(error).is_some()) {
+        let detail = "Another response is under way in the conversation.";
+        return Err(Error::new(Code::SessionBusy, detail).retry_after(1));
+    }
+    Ok(rejoined?)
 }

@@ -3,11 +3,15 @@
 use crate::{
     Context, Error, Result,
     domain::{
-        ids::{MessageId, UserId},
+        ids::{MessageId, SessionId, UserId},
         message::Role,
     },
     error::Code,
-    store::{self, branches::Standing},
+    store::{
+        self, Tx,
+        branches::{Place, Standing},
+        words,
+    },
 };
 
 /// `answer` is the present one. Errors: `not_found`, and `session_busy` while the session is being answered.
@@ -27,5 +31,18 @@ pub async fn use_variant(ctx: &Context, user: UserId, answer: MessageId, variant
     if !store::branches::use_variant(&mut tx, user, session, seq, variant).await? {
         return Err(Error::not_found("variant"));
     }
+    find_again(&mut tx, user, session, variant).await?;
     tx.commit().await
+}
+
+/// An answer that was deleted and comes back under its id is found by its words again. What the index holds of its first time is
+/// taken out before: later it would take the new words along.
+async fn find_again(tx: &mut Tx, user: UserId, session: SessionId, answer: MessageId) -> Result<()> {
+    let Some(Place { content, .. }) = store::branches::find(tx, user, session, answer).await? else {
+        return Ok(());
+    };
+    store::memory_log::take_version(tx, user).await?;
+    while words::fold::purge(tx, user).await? {}
+    let heard = words::Heard::of(&content, words::Talk::WithModel);
+    Ok(words::insert_late(tx, user, &[(answer.0, heard)], words::Late::Unembedded).await?)
 }

@@ -19,6 +19,8 @@ statements! {
     timeout_seconds, changes_something, header_names, sealed, created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) on conflict (project_id, name) do nothing";
     GET = "select ", tool!(), " from http_tools where id = $1 and project_id = $2 and user_id = $3";
+    TAKE = "update http_tools set updated_at = updated_at where id = $1 and project_id = $2 and user_id = $3";
+    TAKE_PROJECT = "update projects set disabled_tools = disabled_tools where id = $1 and user_id = $2";
     LIST = "select ", tool!(), " from http_tools where project_id = $1 and user_id = $2 order by id";
     OF_BATCH = "select ", tool!(), " from http_tools where batch = $1 and project_id = $2 and user_id = $3 order by id";
     COUNT = "select count(*) from http_tools where project_id = $1 and user_id = $2";
@@ -92,6 +94,16 @@ pub async fn get(
     id: ToolId,
 ) -> Result<Option<HttpTool>, sqlx::Error> {
     fetch_optional!(HttpTool, q, GET, id, project, user)
+}
+
+/// Takes a tool's row until the transaction ends: of two who change it, one waits. `false`: there is no such tool.
+pub async fn take(tx: &mut Tx, user: UserId, project: ProjectId, id: ToolId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, TAKE, id, project, user)? == 1)
+}
+
+/// The same with a project's row, for who adds to its tools.
+pub async fn take_project(tx: &mut Tx, user: UserId, project: ProjectId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, TAKE_PROJECT, project, user)? == 1)
 }
 
 pub async fn list(

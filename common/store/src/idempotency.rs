@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
-use super::db::{Conn, Tx, execute, fetch_optional, row, statements};
+use super::db::{Conn, Querier, Tx, execute, fetch_one, fetch_optional, row, statements};
 use crate::{domain::idempotency::IdempotencyKey, error::Result};
 
 statements! {
@@ -11,6 +11,7 @@ statements! {
     on conflict (owner, key) do nothing";
     FORGET_OLD = "delete from idempotency_keys where owner = $1 and key = $2 and created_at < $3";
     GET = "select request_hash, target from idempotency_keys where owner = $1 and key = $2";
+    IS_KNOWN = "select count(*) from idempotency_keys where owner = $1 and key = $2 and created_at >= $3";
     PRUNE = "delete from idempotency_keys where created_at < $1";
 }
 
@@ -48,6 +49,17 @@ pub async fn claim(
         return Ok(None);
     }
     fetch_optional!(First, tx, GET, owner, key)
+}
+
+/// Whether a request with this key was accepted, and is remembered for a minute more at least.
+pub async fn is_known(
+    q: &mut impl Querier,
+    owner: &str,
+    key: &IdempotencyKey,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let since = now - KEPT + TimeDelta::minutes(1);
+    Ok(fetch_one!((i64,), q, IS_KNOWN, owner, key.as_str(), since)?.0 > 0)
 }
 
 pub async fn prune(conn: &mut Conn, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {

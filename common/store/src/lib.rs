@@ -100,6 +100,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     words::convert::STATEMENTS,
     words::fold::STATEMENTS,
     words::search::STATEMENTS,
+    words::fill::STATEMENTS,
     words::sheets::STATEMENTS,
     workers::STATEMENTS,
 ];

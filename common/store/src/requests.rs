@@ -34,6 +34,9 @@ statements! {
     /// Nothing, if another response is under way in the same conversation.
     INSERT = "insert into requests (job_id, user_id, api, prompt, body, previous, created_at, expires_at, conversation_id)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
+    /// A conversation that is gone stays out of it.
+    REJOIN = "update requests set conversation_id = $3 where job_id = $1 and user_id = $2
+    and exists (select 1 from v1_conversations c where c.id = $3 and c.user_id = $2)";
     PROMPT = "select prompt from requests where job_id = $1 and user_id = $2";
     ANSWERED = "update requests set prompt = null where job_id = $1 and user_id = $2";
     DELETE = "delete from requests where job_id = $1 and user_id = $2";
@@ -84,6 +87,16 @@ pub async fn insert(tx: &mut Tx, request: NewRequest) -> Result<bool, sqlx::Erro
         conversation
     )?;
     Ok(inserted == 1)
+}
+
+/// Puts a response that runs again back into its conversation: when it failed it was taken out.
+pub async fn rejoin(
+    tx: &mut Tx,
+    user: UserId,
+    job: JobId,
+    conversation: ConversationId,
+) -> Result<(), sqlx::Error> {
+    execute!(tx, REJOIN, job, user, conversation).map(drop)
 }
 
 /// A stored response.

@@ -16,10 +16,7 @@ use rapport_common::{
         terms::Corpus,
         users::{self, NewUser},
         vectors::{self, Embedded},
-        words::{
-            convert, fold, search,
-            sheets::{self, Kept},
-        },
+        words::{convert, fill, fold, search, sheets::Kept},
     },
 };
 use uuid::Uuid;
@@ -165,6 +162,15 @@ async fn purge(db: &Db) {
     }
 }
 
+/// As the sweep does it.
+async fn fill(db: &Db, user: UserId) {
+    let found = fill::unfilled(&mut db.read().await.unwrap(), user).await.unwrap().unwrap();
+    let mut tx = db.begin().await.unwrap();
+    memory_log::take_version(&mut tx, user).await.unwrap();
+    fill::fill(&mut tx, user, found).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 async fn says_what_counting_says(db: Db) {
     let kept = Kept::new(1 << 20);
     let mut tx = db.begin().await.unwrap();
@@ -208,13 +214,9 @@ async fn says_what_counting_says(db: Db) {
     let mut tx = db.begin().await.unwrap();
     run(&mut tx, "update message_word_parts set sheet = null, stamp = 0".to_owned()).await;
     tx.commit().await.unwrap();
-    assert_eq!(sheets::users_without(&mut db.read().await.unwrap()).await.unwrap(), [mine.0]);
-    let mut tx = db.begin().await.unwrap();
-    memory_log::take_version(&mut tx, mine.0).await.unwrap();
-    for fills in [true, false] {
-        assert_eq!(sheets::fill_one(&mut tx, mine.0).await.unwrap(), fills);
-    }
-    tx.commit().await.unwrap();
+    assert_eq!(fill::users_without(&mut db.read().await.unwrap()).await.unwrap(), [mine.0]);
+    fill(&db, mine.0).await;
+    assert!(fill::unfilled(&mut db.read().await.unwrap(), mine.0).await.unwrap().is_none());
     agrees(&db, &kept, mine.0, &texts, "with a sheet of later").await;
     agrees(&db, &Kept::new(0), mine.0, &texts, "with nothing kept").await;
     // One that took more messages than it has slots has no words of the last: they are found again.
@@ -232,9 +234,8 @@ async fn says_what_counting_says(db: Db) {
             lengths = cast(lengths || {words} as {kind}) where user_id = {user}"
     );
     run(&mut tx, longer).await;
-    memory_log::take_version(&mut tx, mine.0).await.unwrap();
-    assert!(sheets::fill_one(&mut tx, mine.0).await.unwrap());
     tx.commit().await.unwrap();
+    fill(&db, mine.0).await;
     texts.insert(lost, content);
     agrees(&db, &kept, mine.0, &texts, "with what a part had lost").await;
     let mut tx = db.begin().await.unwrap();

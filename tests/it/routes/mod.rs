@@ -12,6 +12,7 @@ mod codes;
 mod command_line;
 mod configuration;
 mod connections;
+mod conversations;
 mod erasure;
 mod failover;
 mod field_codes;

@@ -23,7 +23,11 @@ use rapport_common::{
     problems::Problems,
     providers::{ChatMessage, Role},
     store,
-    usecase::send_request::{Kept, NewRequest, Requested, send_request},
+    usecase::{
+        conversations::check_room,
+        repeat::is_repeat,
+        send_request::{Kept, NewRequest, Requested, send_request},
+    },
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,7 +77,8 @@ pub async fn create(
     let slot = if wanted.stream { Some(state.slots.take(caller.user, "sse")?) } else { None };
     let keeps_on = wanted.background || repeatable.is_some();
     let (background, shown) = (wanted.background, wanted.shown.clone());
-    let mut request = request(&state, &caller, job, wanted).await?;
+    let is_repeat = is_repeat(&state.ctx, caller.user, repeatable.as_ref()).await?;
+    let mut request = request(&state, &caller, job, wanted, is_repeat).await?;
     (request.repeatable, request.trace) = (repeatable, Some(trace.0.to_string()));
     let one = send_request(&state.ctx, &caller, request).await?;
     let asked = Asked { job: one.job, created_at: one.created_at, shown };
@@ -99,8 +104,15 @@ pub async fn create(
     Ok(response)
 }
 
-/// Reads what comes with the request, and what was said before.
-async fn request(state: &AppState, caller: &auth::Caller, job: JobId, wanted: Wanted) -> Result<NewRequest> {
+/// Reads what comes with the request, and what was said before. One that is sent again is told what its first made, and does not wait
+/// for the conversation, in which that may be under way.
+async fn request(
+    state: &AppState,
+    caller: &auth::Caller,
+    job: JobId,
+    wanted: Wanted,
+    is_repeat: bool,
+) -> Result<NewRequest> {
     let ctx = &state.ctx;
     let Named { provider, model } = models::named(ctx, &wanted.model)?;
     let mut called = Called::new();
@@ -110,8 +122,9 @@ async fn request(state: &AppState, caller: &auth::Caller, job: JobId, wanted: Wa
         messages.extend(past::messages(ctx, caller.user, previous, &mut called).await?);
     }
     let mut problems = Problems::default();
-    if let Some(conversation) = wanted.conversation {
+    if let Some(conversation) = wanted.conversation.filter(|_| !is_repeat) {
         let before = conversations::said(state, caller, conversation).await?;
+        check_room(&before, &wanted.input)?;
         // It was read once before: nothing is wrong with it.
         messages.extend(items::messages(&before, &mut called, &mut Problems::default()));
     }

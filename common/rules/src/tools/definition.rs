@@ -25,6 +25,8 @@ const URL_MAX: usize = 2_000;
 /// Bytes of the schema of one tool's arguments: it is part of every question.
 pub(super) const PARAMETERS_MAX: usize = 16_384;
 const HEADERS_MAX: usize = 20;
+/// Levels of that schema.
+const DEEPEST: usize = 100;
 /// Headers that are not a tool's: they are ours, HTTP's, or told where the request goes.
 const RESERVED: [&str; 14] = [
     "accept-encoding",
@@ -170,11 +172,24 @@ fn check_parameters(schema: &Value) -> Result<(), Wrong> {
             "must be JSON Schema of an object: `type` is object, `properties` an object of schemas, `required` some of their names",
         ));
     }
+    if !is_within(schema, DEEPEST) {
+        return Err(Wrong::Unfit("is nested too deep"));
+    }
     let text = schema.to_string();
     if text.len() > PARAMETERS_MAX || text.contains("\\u0000") {
         return Err(Wrong::Bytes { max: PARAMETERS_MAX, nul: true });
     }
     Ok(())
+}
+
+/// Whether it has at most so many levels. What is stored must be read again, and serde_json reads 127.
+fn is_within(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return false };
+    match value {
+        Value::Array(all) => all.iter().all(|one| is_within(one, below)),
+        Value::Object(fields) => fields.values().all(|one| is_within(one, below)),
+        _ => true,
+    }
 }
 
 /// Whether a tool may set this header.

@@ -19,6 +19,13 @@ use crate::error::{Error, Result, Wrong};
 const NO_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
 const BODY: &str = "body";
 
+/// Bytes of a server's address, with its variables filled in.
+const ADDRESS_MAX: usize = 2_000;
+/// Parameters of one operation, those of its path among them.
+const PARAMETERS_AT_MOST: usize = 100;
+/// Operations that are looked at: many more than a project has tools.
+const OPERATIONS_MAX: usize = 1_000;
+
 /// An operation that became no tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -67,6 +74,10 @@ pub fn tools(document: &Value, base_url: Option<&str>, wanted: Option<&[String]>
                 found.skipped.push(Skipped { operation: format!("{method} {path}"), reason });
                 continue;
             };
+            if seen.len() >= OPERATIONS_MAX {
+                let wrong = Wrong::Form("must have at most 1000 operations: name those you want");
+                return Err(Error::field("document", wrong));
+            }
             seen.push(id);
             let operation = Operation { document, item, path, method: (*method).to_owned(), operation };
             match operation.tool(id, base_url) {
@@ -147,7 +158,11 @@ impl<'a> Operation<'a> {
     /// Those of the path, and over them those of the operation.
     fn parameters(&self) -> Result<Vec<&'a Value>, String> {
         let mut all: Vec<&Value> = Vec::new();
-        for list in [&self.item["parameters"], &self.operation["parameters"]] {
+        let lists = [&self.item["parameters"], &self.operation["parameters"]];
+        if lists.iter().filter_map(|list| list.as_array()).map(Vec::len).sum::<usize>() > PARAMETERS_AT_MOST {
+            return Err(format!("it has more than {PARAMETERS_AT_MOST} parameters"));
+        }
+        for list in lists {
             for parameter in list.as_array().into_iter().flatten() {
                 let parameter = resolved(self.document, parameter)?;
                 let same =
@@ -215,8 +230,17 @@ impl<'a> Operation<'a> {
             [self.operation, self.item, self.document].into_iter().find_map(|place| place["servers"].get(0));
         let server = nearest.ok_or("the document names no server: give a `base_url`")?;
         let mut url = server["url"].as_str().unwrap_or_default().to_owned();
+        let long = || "its server's address is too long".to_owned();
         for (name, variable) in server["variables"].as_object().into_iter().flatten() {
-            url = url.replace(&format!("{{{name}}}"), variable["default"].as_str().unwrap_or_default());
+            let value = variable["default"].as_str().unwrap_or_default();
+            // Variables within variables grow by their product: looked at after each.
+            if url.len() > ADDRESS_MAX || value.len() > ADDRESS_MAX {
+                return Err(long());
+            }
+            url = url.replace(&format!("{{{name}}}"), value);
+        }
+        if url.len() > ADDRESS_MAX {
+            return Err(long());
         }
         if url.starts_with("http://") || url.starts_with("https://") {
             Ok(url)

@@ -190,3 +190,36 @@ fn a_schema_that_grows_without_end_is_refused() {
     let found = openapi::tools(&document, Some("https://x.example"), None).unwrap();
     assert_eq!(found.skipped[0].reason, "its schema is too large");
 }
+
+/// The reason for which the only operation of a document became no tool.
+fn refused(schemas: serde_json::Value, operation: serde_json::Value, servers: serde_json::Value) -> String {
+    let document = json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "servers": servers,
+        "paths": {"/a": {"post": operation}}});
+    openapi::tools(&document, None, None).unwrap().skipped[0].reason.clone()
+}
+
+#[test]
+fn what_grows_by_being_named_again_is_refused_before_it_is_written() {
+    let servers = json!([{"url": "https://x.example"}]);
+    let of_schema = |schema: serde_json::Value| json!({"operationId": "a", "requestBody": {"content": {"application/json": {"schema": schema}}}});
+    // 50 kB, a thousand times.
+    let large = json!({"Large": {"enum": vec![0; 25_000]}});
+    let named: serde_json::Map<String, serde_json::Value> =
+        (0..990).map(|n| (format!("p{n}"), json!({"$ref": "#/components/schemas/Large"}))).collect();
+    let reason = refused(large, of_schema(json!({"type": "object", "properties": named})), servers.clone());
+    assert_eq!(reason, "its schema is too large");
+    // 60 levels in each of three that follow one another.
+    let nested = |last: serde_json::Value| (0..60).fold(last, |schema, _| json!({"not": schema}));
+    let deep = json!({"A": nested(json!({"$ref": "#/components/schemas/B"})), "B": nested(json!({}))});
+    let reason = refused(deep, of_schema(json!({"$ref": "#/components/schemas/A"})), servers.clone());
+    assert_eq!(reason, "its schema is nested too deep");
+    // A thousand times a thousand times a thousand.
+    let default = |word: &str, n| json!({"default": word.repeat(n)});
+    let variables = json!({"a": default("{b}", 600), "b": default("{c}", 600), "c": default("{d}", 600), "d": default("x", 600)});
+    let growing = json!([{"url": "https://x/{a}", "variables": variables}]);
+    let reason = refused(json!({}), json!({"operationId": "a"}), growing);
+    assert_eq!(reason, "its server's address is too long");
+    let many: Vec<_> = (0..200).map(|n| json!({"name": format!("p{n}"), "in": "query"})).collect();
+    let reason = refused(json!({}), json!({"operationId": "a", "parameters": many}), servers);
+    assert!(reason.contains("more than 100 parameters"), "{reason}");
+}

@@ -60,13 +60,14 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let texts: Vec<String> = waiting.iter().map(|one| one.content.clone()).collect();
     let found = ctx.embedder.embed(&texts).await?;
     let model = ctx.embedder.model();
-    let mut tx = ctx.db.begin().await?;
-    let version = memory_log::take_version(&mut tx, user).await?;
     let count = waiting.len();
+    // Before the transaction: what takes a while holds nobody up.
     let late = waiting.iter().filter(|one| one.unsearchable);
     let late: Vec<(Uuid, words::Heard)> =
         late.map(|one| (one.id, words::Heard::of(&one.content, words::Talk::WithModel))).collect();
-    words::insert_late(&mut tx, user, &late).await?;
+    let mut tx = ctx.db.begin().await?;
+    let version = memory_log::take_version(&mut tx, user).await?;
+    words::insert_late(&mut tx, user, &late, words::Late::Unembedded).await?;
     while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
         // A memory of other words by now: this vector would be nobody's.
@@ -148,7 +149,7 @@ const FILLING: Duration = Duration::from_secs(2);
 /// Gives parts of the index of words that have no sheet of their turns theirs: after an update, some at a time.
 pub async fn fill_sheets(ctx: &Context) -> Result<()> {
     let until = Instant::now() + FILLING;
-    for user in words::sheets::users_without(&mut ctx.db.read().await?).await? {
+    for user in words::fill::users_without(&mut ctx.db.read().await?).await? {
         go_on(user, fill_sheets_of(ctx, user, until).await)?;
     }
     Ok(())
@@ -156,11 +157,12 @@ pub async fn fill_sheets(ctx: &Context) -> Result<()> {
 
 async fn fill_sheets_of(ctx: &Context, user: UserId, until: Instant) -> Result<()> {
     while Instant::now() < until {
+        let Some(found) = words::fill::unfilled(&mut ctx.db.read().await?, user).await? else { break };
         let mut tx = ctx.db.begin().await?;
         memory_log::take_version(&mut tx, user).await?;
-        if !words::sheets::fill_one(&mut tx, user).await? {
-            return Ok(());
-        }
+        words::fill::fill(&mut tx, user, found).await?;
+        // What it had lost are bags now: a part of their own, if they are many.
+        words::fold::fold_one(&mut tx, user).await?;
         tx.commit().await?;
     }
     Ok(())

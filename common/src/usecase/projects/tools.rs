@@ -152,6 +152,7 @@ pub async fn create(
     let hidden = Hidden { secret: signing::new_secret()?.expose().to_owned(), headers };
     let id = ToolId::new();
     let mut tx = ctx.db.begin().await?;
+    http_tools::take_project(&mut tx, place.user, place.project).await?;
     get(&mut tx, place.user, place.project).await?;
     let operation = format!("tool of {}", place.project);
     if let Some(first) = repeated(ctx, &mut tx, place.user, &operation, repeatable, id).await? {
@@ -199,6 +200,7 @@ pub async fn import(
     let hidden = Hidden { secret: signing::new_secret()?.expose().to_owned(), headers };
     let batch = ToolId::new();
     let mut tx = ctx.db.begin().await?;
+    http_tools::take_project(&mut tx, place.user, place.project).await?;
     get(&mut tx, place.user, place.project).await?;
     let operation = format!("tools of {}", place.project);
     if let Some(first) = repeated(ctx, &mut tx, place.user, &operation, repeatable, batch).await? {
@@ -246,6 +248,7 @@ pub async fn change(
     change: ToolChange,
 ) -> Result<HttpTool> {
     let mut tx = ctx.db.begin().await?;
+    http_tools::take(&mut tx, user, project, id).await?;
     let mut tool = one(&mut tx, user, project, id).await?;
     if let Some(headers) = change.headers {
         tool.header_names = names_of(&headers)?;

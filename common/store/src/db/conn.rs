@@ -220,6 +220,9 @@ impl Querier for Conn {
     }
 
     async fn leave(&mut self, succeeded: bool) -> Result<(), sqlx::Error> {
+        if self.in_doubt {
+            return Ok(()); // It is closed when it goes back, and that ends its transaction.
+        }
         let done = self.command(if succeeded { "commit" } else { "rollback" }).await;
         self.in_doubt |= done.is_err();
         self.in_transaction = false;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Heard, Talk, fold};
+use super::{Heard, Late, Talk, fold};
 use crate::{
     Result,
     db::{Db, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
@@ -76,7 +76,7 @@ async fn of_batch(tx: &mut Tx, user: UserId, messages: &HashMap<Uuid, Traits>) -
         (message, Heard::of_terms(&terms, traits))
     };
     let bags: Vec<(Uuid, Heard)> = bags.into_iter().map(heard).collect();
-    super::insert_late(tx, user, &bags).await?;
+    super::insert_late(tx, user, &bags, Late::Any).await?;
     execute!(tx, MOVED, user, ids(messages.keys().copied()))?;
     while fold::fold_one(tx, user).await? {}
     Ok(bags.len())

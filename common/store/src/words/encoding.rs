@@ -56,6 +56,11 @@ pub fn bag(terms: &HashMap<String, i64>, traits: Traits) -> Vec<u8> {
     sums.iter().flat_map(entry).chain(traits.to_bytes()).collect()
 }
 
+/// Whether a bag says what its message is like: those of before do not.
+pub fn has_traits(bag: &[u8]) -> bool {
+    bag.len() % ENTRY == 2
+}
+
 /// What the message of a bag is like.
 pub fn traits(bag: &[u8]) -> Traits {
     match *bag.chunks_exact(ENTRY).remainder() {

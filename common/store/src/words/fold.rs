@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     encoding::{self, SLOTS},
-    hex, sheets,
+    fill, hex, sheets,
 };
 use crate::{
     db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, statements},
@@ -63,7 +63,8 @@ pub async fn fold_one(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
     let folded = taken.into_iter().map(|(message, length, bag)| Folded { message, length, bag });
     let folded: Vec<Folded> = folded.collect();
     add_part(tx, user, &folded).await?;
-    Ok(true)
+    // Of bags that others hold at this moment there may be enough waiting, and still few to take.
+    Ok(folded.len() == SLOTS)
 }
 
 /// At most [`SLOTS`] messages as one part.
@@ -74,8 +75,7 @@ pub(super) async fn add_part(tx: &mut Tx, user: UserId, folded: &[Folded]) -> Re
     let (part,) = fetch_one!((i64,), tx, NEXT, user)?;
     let ids: Vec<u8> = folded.iter().flat_map(|one| one.message.into_bytes()).collect();
     let lengths = encoding::lengths(folded.iter().map(|one| one.length));
-    let messages: Vec<Uuid> = folded.iter().map(|one| one.message).collect();
-    let sheet = sheets::of(tx, user, &messages).await?;
+    let sheet = fill::of(tx, user, folded).await?;
     execute!(tx, PART, user, part, ids, lengths, sheet, sheets::stamp())?;
     let buckets = encoding::postings(folded.iter().map(|one| one.bag.as_slice()));
     let rows: Vec<_> =

@@ -10,6 +10,7 @@
 
 pub mod convert;
 mod encoding;
+pub mod fill;
 pub mod fold;
 pub mod search;
 pub mod sheets;
@@ -31,7 +32,8 @@ statements! {
     /// Only of messages that are still there, and stay until the transaction ends: their deletion takes the bag along.
     INSERT_LATE = "insert into message_words (user_id, doc_id, length, bag) select $1, m.id, t.length, ",
         pg!("decode(t.bag, 'hex')"), lite!("unhex(t.bag)"), " from ", rows!(2, t, doc uuid, length bigint, bag text), "
-        join messages m on m.id = t.doc and m.user_id = $1 where true ", pg!("for key share of m "), "on conflict do nothing";
+        join messages m on m.id = t.doc and m.user_id = $1 where m.remember and ($3 or not m.embedded) ",
+        pg!("for key share of m "), "on conflict do nothing";
 }
 
 /// Whom a turn is said to.
@@ -77,14 +79,27 @@ pub async fn insert(tx: &mut Tx, user: UserId, message: Uuid, heard: Heard) -> R
     execute!(tx, INSERT, user, message, length, bag).map(drop)
 }
 
-/// The same for messages stored before, if they are still there.
-pub async fn insert_late(tx: &mut Tx, user: UserId, messages: &[(Uuid, Heard)]) -> Result<(), sqlx::Error> {
+/// Which messages get their words late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// Those that have no vector yet: with one they have had their words, by another attempt at the same time.
+    Unembedded,
+    Any,
+}
+
+/// The same for messages stored before, if they are still there and may be remembered.
+pub async fn insert_late(
+    tx: &mut Tx,
+    user: UserId,
+    messages: &[(Uuid, Heard)],
+    late: Late,
+) -> Result<(), sqlx::Error> {
     let row = |(doc, heard): &(Uuid, Heard)| json!({"doc": doc.simple().to_string(), "length": heard.length, "bag": hex(&heard.bag)});
     let rows: Vec<_> = messages.iter().map(row).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    execute!(tx, INSERT_LATE, user, Json(rows)).map(drop)
+    execute!(tx, INSERT_LATE, user, Json(rows), late == Late::Any).map(drop)
 }
 
 /// Bytes as they stand in a bound JSON.

@@ -8,44 +8,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{
-    Heard, Talk,
-    encoding::{self, Line, SLOTS},
-};
+use super::encoding::{self, Line, SLOTS};
 use crate::{
-    db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
+    db::{Querier, fetch_all, row, statements},
     domain::ids::{UserId, new_uuid},
-    memory::{
-        text,
-        turns::{self, Turn},
-    },
+    memory::turns::{self, Turn},
 };
 
 statements! {
-    TOLD = "select id, session_id as session, seq, name, created_at, content from messages where user_id = $1 and id in ", ids!(2);
     SHEETS = "select p.part, p.stamp, p.ids, p.lengths, p.sheet from ", rows!(2, t, part bigint), "
         join message_word_parts p on p.part = t.part and p.user_id = $1";
-    /// Parts that an older process made, or that are older than sheets.
-    WITHOUT = "select distinct user_id from message_word_parts where sheet is null limit 200";
-    ONE_WITHOUT = "select part, ids, lengths from message_word_parts where user_id = $1 and sheet is null limit 1";
-    SET_SHEET = "update message_word_parts set sheet = $3, stamp = $4, ids = $5, lengths = $6 where user_id = $1 and part = $2";
 }
-
-struct Told {
-    id: Uuid,
-    session: Uuid,
-    seq: i64,
-    name: Option<String>,
-    created_at: DateTime<Utc>,
-    content: String,
-}
-
-row!(Told: id, session, seq, name, created_at, content);
 
 /// A place in a session, as a sheet has it.
 pub(super) fn narrow(seq: i64) -> u32 {
@@ -59,62 +36,6 @@ pub(super) fn mark(name: Option<&str>) -> u32 {
 /// Tells one state of a part from all others.
 pub(super) fn stamp() -> i64 {
     (new_uuid().as_u64_pair().1 & (u64::MAX >> 2)).max(1) as i64
-}
-
-impl Told {
-    fn talk(&self) -> Talk {
-        Talk::of(self.name.as_deref())
-    }
-
-    fn heard(&self) -> Heard {
-        Heard::of(&self.content, self.talk())
-    }
-
-    fn line(&self) -> Line {
-        let turn = Turn {
-            session: 0,
-            seq: narrow(self.seq),
-            at: self.created_at.timestamp_millis(),
-            length: 0,
-            terms: text::terms(&self.content).len().min(usize::from(u16::MAX)) as u16,
-            speaker: mark(self.name.as_deref()),
-            traits: self.talk().traits(&self.content),
-        };
-        Line { session: self.session, turn }
-    }
-}
-
-async fn told(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<Vec<Told>, sqlx::Error> {
-    fetch_all!(Told, tx, TOLD, user, ids(messages.iter().copied()))
-}
-
-/// The sheet of some messages, from their texts.
-pub(super) async fn of(tx: &mut Tx, user: UserId, messages: &[Uuid]) -> Result<Vec<u8>, sqlx::Error> {
-    let told = told(tx, user, messages).await?;
-    let lines: HashMap<Uuid, Line> = told.iter().map(|told| (told.id, told.line())).collect();
-    Ok(encoding::sheet(messages.iter().map(|message| lines.get(message).copied())))
-}
-
-/// Users with parts that have no sheet. For the sweep.
-pub async fn users_without(q: &mut impl Querier) -> Result<Vec<UserId>, sqlx::Error> {
-    Ok(fetch_all!((UserId,), q, WITHOUT)?.into_iter().map(|row| row.0).collect())
-}
-
-/// Gives one of a user's parts its sheet. Whoever does it holds the user's `memory_state`. `false`: all have theirs.
-///
-/// Parts of before may have more messages than slots: those behind have no words in it, and become bags again.
-pub async fn fill_one(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
-    let found = fetch_optional!((i64, Vec<u8>, Vec<u8>), tx, ONE_WITHOUT, user)?;
-    let Some((part, mut ids, mut lengths)) = found else { return Ok(false) };
-    let messages: Vec<Uuid> = ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).collect();
-    let (inside, outside) = messages.split_at(messages.len().min(SLOTS));
-    let lost = told(tx, user, outside).await?.into_iter().map(|told| (told.id, told.heard()));
-    super::insert_late(tx, user, &lost.collect::<Vec<_>>()).await?;
-    ids.truncate(16 * SLOTS);
-    lengths.truncate(2 * SLOTS);
-    let sheet = of(tx, user, inside).await?;
-    execute!(tx, SET_SHEET, user, part, sheet, stamp(), ids, lengths)?;
-    Ok(true)
 }
 
 struct Part {
@@ -338,6 +259,11 @@ impl Kept {
     fn keep(&self, user: UserId, sheet: &Arc<Sheet>) {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = users.clock;
+        if sheet.bytes() > users.budget {
+            // It would empty the memory for all others, and then go itself.
+            users.bytes -= users.sheets.remove(&user).map_or(0, |(_, old)| old.bytes());
+            return;
+        }
         let old = users.sheets.insert(user, (now, Arc::clone(sheet)));
         users.bytes = users.bytes + sheet.bytes() - old.map_or(0, |(_, old)| old.bytes());
         while users.bytes > users.budget {

@@ -47,6 +47,7 @@ async fn tools_are_described_called_signed_and_switched_off(stack: Stack) {
     let done = desk.say(r#"/tool find_order {"number":"A/7"}"#).await;
     assert!(done["reply"].as_str().unwrap().contains("shipped"), "{done}");
     assert_eq!(done["tool_calls"][0]["ok"], true);
+    assert!(done.to_string().contains("[hidden]") && !done.to_string().contains("canary"), "{done}");
     let seen = server.seen().pop().unwrap();
     assert_eq!(seen.line, "GET /orders/A%2F7?v=2");
     assert_eq!(seen.headers["authorization"], "Bearer canary-of-the-owner");

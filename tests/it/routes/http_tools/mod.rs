@@ -16,7 +16,10 @@ fn answer(seen: &Seen, _: usize) -> Reply {
     let path = seen.line.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
     let redirect = |to: &str| Reply::new(302, "text/plain", "").header("location", to);
     match path.as_str() {
-        "/orders/A%2F7" => Reply::json(200, json!({"state": "shipped"})),
+        // It repeats what its owner sends along, in a way that no comparison of texts would find.
+        "/orders/A%2F7" => {
+            Reply::json(200, r#"{"state": "shipped", "asked": "Bearer \u0063anary-of-the-owner"}"#)
+        }
         "/notes" | "/pets" | "/stock" => Reply::json(201, json!({"noted": seen.json(), "at": seen.line})),
         "/text" => Reply::new(200, "text/plain; charset=utf-8", "forty-two"),
         "/nothing" => Reply::new(204, "text/plain", ""),

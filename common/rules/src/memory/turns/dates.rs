@@ -26,6 +26,9 @@ enum Mention {
     Year(i32),
 }
 
+/// Dates of one question that count: each is compared with every turn that has its words.
+const MENTIONS: usize = 8;
+
 /// The dates of one question.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dates(Vec<Mention>);
@@ -38,8 +41,12 @@ impl Dates {
             Word::Number(year @ 1900..=2100) => Some(*year as i32),
             _ => None,
         });
-        let mut found: Vec<Mention> =
-            (0..words.len()).filter_map(|at| mention(&words, at, year, now.date_naive())).collect();
+        let mut found: Vec<Mention> = Vec::new();
+        for named in (0..words.len()).filter_map(|at| mention(&words, at, year, now.date_naive())) {
+            if found.len() < MENTIONS && !found.contains(&named) {
+                found.push(named);
+            }
+        }
         // A year beside nothing else.
         if found.is_empty() {
             found.extend(year.map(Mention::Year));
