@@ -34,14 +34,18 @@ use crate::{
 /// How long a starting process waits for its database.
 const DATABASE: Duration = Duration::from_secs(60);
 
+/// PostgreSQL as the settings name it, itself or behind a pooler. `None`: everything is kept in SQLite.
+pub fn postgres(settings: &Settings, sizes: PoolSizes) -> Result<Option<Db>, String> {
+    let Some(url) = &settings.postgres_url else { return Ok(None) };
+    let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
+    let db = Db::postgres(Address { url: url.expose(), direct }, sizes);
+    db.map(Some).map_err(|error| format!("DATABASE_URL: {error}"))
+}
+
 pub async fn database(settings: &Settings) -> Result<Db, String> {
-    match &settings.postgres_url {
-        Some(url) => {
-            let sizes = PoolSizes { durable: settings.database_pool, relaxed: settings.database_pool / 2 };
-            let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
-            Db::postgres(Address { url: url.expose(), direct }, sizes)
-                .map_err(|error| format!("DATABASE_URL: {error}"))
-        }
+    let sizes = PoolSizes { durable: settings.database_pool, relaxed: settings.database_pool / 2 };
+    match postgres(settings, sizes)? {
+        Some(db) => Ok(db),
         None => {
             let path = &settings.sqlite_path;
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

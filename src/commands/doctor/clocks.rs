@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use rapport_common::{
     clock,
     settings::Settings,
-    store::{Address, Db, PoolSizes, presence},
+    store::{PoolSizes, presence},
+    wiring,
 };
 use tokio::time::Instant;
 
@@ -14,10 +15,10 @@ const FAR_MILLIS: i64 = 2_000;
 
 /// One line each for clocks that are far off; one line if none is. Nothing where there is one process, or no database.
 pub async fn lines(settings: &Settings) -> Vec<String> {
-    let Some(url) = &settings.postgres_url else { return Vec::new() };
+    let Ok(Some(db)) = wiring::postgres(settings, PoolSizes { durable: 1, relaxed: 1 }) else {
+        return Vec::new();
+    };
     let look = async {
-        let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
-        let db = Db::postgres(Address { url: url.expose(), direct }, PoolSizes { durable: 1, relaxed: 1 })?;
         let asked = Instant::now();
         clock::learn(asked, presence::time(&mut db.separate().await?).await?);
         let mut conn = db.read().await?;

@@ -15,7 +15,7 @@ use rapport_common::{
     providers::http,
     redis_link::RedisLink,
     settings::{QdrantAt, Settings},
-    store::{Address, Db, PoolSizes},
+    store::{Db, PoolSizes},
     tools::Tools,
     vectors::{Qdrant, VectorIndex},
     wiring,
@@ -78,13 +78,8 @@ fn tools(settings: &Settings) -> Result<String, String> {
 }
 
 async fn database(settings: &Settings) -> Result<String, String> {
-    let db = match &settings.postgres_url {
-        Some(url) => {
-            let sizes = PoolSizes { durable: 1, relaxed: 1 };
-            let direct = settings.postgres_direct_url.as_ref().map(|url| url.expose());
-            Db::postgres(Address { url: url.expose(), direct }, sizes)
-                .map_err(|error| format!("DATABASE_URL: {error}"))?
-        }
+    let db = match wiring::postgres(settings, PoolSizes { durable: 1, relaxed: 1 })? {
+        Some(db) => db,
         None if !settings.sqlite_path.exists() => return not_there_yet(&settings.sqlite_path),
         None => {
             let path = &settings.sqlite_path;
