@@ -17,11 +17,11 @@ use futures::{Stream, StreamExt};
 use serde_json::json;
 
 use crate::{
-    Context, Error, Result,
+    Context, Error, Result, clock,
     domain::{
         event::{Event, EventId},
         ids::{JobId, UserId},
-        job::Job,
+        job::{Job, JobKind},
     },
     events::{Live, Subscription, watch::Watched},
     last_event::final_event_of,
@@ -32,6 +32,10 @@ use mend::{Given, Mended, fill_hole};
 
 /// How soon a log that could not be read is read again.
 const AGAIN: Duration = Duration::from_millis(300);
+
+/// A worker ends a job in the ledger, then tells it. For so long a reader that knows the end from the ledger waits to be
+/// told: the real event has its number and needs no `reset` before it.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// The events of a user's job after `after`, to the final one. The caller has shown that the job is the user's.
 pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl Stream<Item = Event> + Send {
@@ -74,6 +78,7 @@ fn follow_from(
     stream! {
         let Ear { job, mut live, watched } = ear;
         let mut given = Given::up_to(after);
+        let mut has_waited = false;
         loop {
             // A log that cannot be read is not an empty one.
             let logged = ctx.events.read_after(job, given.last).await;
@@ -100,12 +105,22 @@ fn follow_from(
             }
             if ended {
                 match Box::pin(end_by_ledger(&ctx, user, job, &given, after)).await {
-                    Ok(Some(last)) => {
+                    Ok(Some(End { is_new: true, .. })) if !has_waited => {
+                        has_waited = true;
+                        let _or_the_ledgers = tokio::time::timeout(TELLING, told(&mut live)).await;
+                    }
+                    Ok(Some(End { events: last, .. })) => {
+                        if !last.is_empty() {
+                            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+                        }
                         for event in last { yield event; }
                         return;
                     }
                     Ok(None) => ended = false, // it was retried by hand
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
+                }
+                if ended {
+                    continue;
                 }
             }
             // Live until something is missing.
@@ -129,6 +144,17 @@ fn follow_from(
                     }
                 }
             }
+        }
+    }
+}
+
+/// Until a final event was published, or some may have been missed.
+async fn told(live: &mut Option<Subscription>) {
+    let Some(live) = live.as_mut() else { return };
+    loop {
+        match live.next().await {
+            Live::Event(event) if !event.is_final() => {}
+            Live::Event(_) | Live::Reread => return,
         }
     }
 }
@@ -241,43 +267,37 @@ async fn ledger_says_final(ctx: &Context, user: UserId, job: JobId) -> bool {
     matches!(store::jobs::get(&mut conn, user, job).await, Ok(Some(job)) if job.status.is_final())
 }
 
-/// What ends the stream of a job, as the ledger has it. `None`: the job is not final.
+/// What ends the stream of a job, as the ledger has it.
+struct End {
+    events: Vec<Event>,
+    /// The worker may be about to tell it.
+    is_new: bool,
+}
+
+/// `None`: the job is not final.
 async fn end_by_ledger(
     ctx: &Context,
     user: UserId,
-    job: JobId,
+    id: JobId,
     given: &Given,
     after: EventId,
-) -> Result<Option<Vec<Event>>> {
-    Ok(match ledger_end(ctx, user, job).await? {
-        End::Final(event) => {
-            // Whoever has seen the final event, real or made, has seen all.
-            if event.id <= given.last || already_final(ctx, job, after).await {
-                return Ok(Some(Vec::new()));
-            }
-            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
-            Some(given.ending(event))
-        }
-        // Deleted with its session.
-        End::Gone => {
-            let mut problem = Error::not_found("job any more").problem(None);
-            problem["job_id"] = json!(job);
-            Some(vec![Event::new(EventId::last_of(given.last.attempt), "error", problem)])
-        }
-        End::Open => None,
-    })
-}
-
-enum End {
-    Final(Event),
-    Open,
-    Gone,
-}
-
-async fn ledger_end(ctx: &Context, user: UserId, id: JobId) -> Result<End> {
+) -> Result<Option<End>> {
     let mut conn = ctx.db.read().await?;
-    Ok(match store::jobs::get(&mut conn, user, id).await? {
-        None => End::Gone,
-        Some(job) => final_event_of(&job).map_or(End::Open, End::Final),
-    })
+    let found = store::jobs::get(&mut conn, user, id).await?;
+    drop(conn);
+    // Deleted with its session.
+    let Some(job) = found else {
+        let mut problem = Error::not_found("job any more").problem(None);
+        problem["job_id"] = json!(id);
+        let event = Event::new(EventId::last_of(given.last.attempt), "error", problem);
+        return Ok(Some(End { events: vec![event], is_new: false }));
+    };
+    let Some(event) = final_event_of(&job) else { return Ok(None) };
+    // Whoever has seen the final event, real or made, has seen all.
+    if event.id <= given.last || already_final(ctx, id, after).await {
+        return Ok(Some(End { events: Vec::new(), is_new: false }));
+    }
+    let is_new = job.kind == JobKind::Chat
+        && job.finished_at.is_some_and(|at| (clock::now() - at).to_std().unwrap_or_default() < TELLING);
+    Ok(Some(End { events: given.ending(event), is_new }))
 }

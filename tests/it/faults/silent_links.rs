@@ -79,6 +79,30 @@ async fn redis_connections_that_fall_silent_are_replaced() {
     check(&user, &stop, talks).await;
 }
 
+/// The ledger knows the end before Redis does: who reads waits for the event itself, with its number and without a `reset`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_is_told_late_is_the_one_that_was_told() {
+    let redis = tokio::task::spawn_blocking(Redis::start).await.unwrap();
+    let proxy = Proxy::start(redis.port).await;
+    let app = App::builder(Stack::Production).redis(redis, proxy.port).start().await;
+    let user = app.user().await;
+    proxy.delay(Duration::from_millis(100));
+    let talk = async |user: &User| {
+        let mut stream = user.stream(&json!({"message": "/delay 50 /tokens 20"})).await;
+        let mut all = vec![stream.next().await.unwrap(), stream.next().await.unwrap()];
+        let job = all[0].data["job_id"].as_str().unwrap().to_owned();
+        let resumed = user.events(&job, Some(&all[1].id)).await.all().await;
+        all.extend(stream.all().await);
+        assert_eq!(resumed, all[2..]);
+        (job, all)
+    };
+    let told = futures::future::join_all((0..4).map(|_| talk(&user))).await;
+    proxy.delay(Duration::ZERO);
+    for (job, all) in told {
+        assert_eq!(all[1..], user.events(&job, None).await.all().await[1..]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_connections_that_fall_silent_are_replaced() {
     let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();

@@ -22,6 +22,7 @@ pub struct Proxy {
     silent_below: Arc<AtomicU64>,
     made: Arc<AtomicU64>,
     all_silent: Arc<AtomicBool>,
+    delay_ms: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -32,6 +33,7 @@ impl Proxy {
             silent_below: Arc::default(),
             made: Arc::default(),
             all_silent: Arc::default(),
+            delay_ms: Arc::default(),
         };
         let link = proxy.clone();
         tokio::spawn(async move {
@@ -77,10 +79,17 @@ impl Proxy {
                 }
                 continue;
             }
+            // Read and late, one after the other: a long way, not a narrow one, as long as little is said.
+            tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
             if length == 0 || to.write_all(&buffer[..length]).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// What is passed on from now on is that late, each way.
+    pub fn delay(&self, delay: Duration) {
+        self.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     /// All connections there are fall silent for good; new ones work.
