@@ -48,6 +48,9 @@ enum Command {
     /// Run one job for a worker that does not trust it; a worker starts this by itself.
     #[command(name = rapport_worker::isolated::COMMAND, hide = true)]
     IsolatedJob,
+    /// Take the text out of a file for a worker, within limits; a worker starts this by itself.
+    #[command(name = rapport_worker::reading::COMMAND, hide = true)]
+    ReadFile(commands::read_file::Arguments),
     /// Bring the database's schema up to date.
     Migrate,
     /// Make an admin, set a password, activate and deactivate accounts.
@@ -79,6 +82,8 @@ fn main() -> ExitCode {
     let command = command.unwrap_or(Command::Serve);
     let done = match command {
         Command::Openapi => commands::print_openapi(),
+        // Before anything else is read or opened: the file may be hostile.
+        Command::ReadFile(arguments) => commands::read_file::run(&arguments),
         Command::Completions { shell } => commands::print_completions(shell, &mut Cli::command()),
         command => start(flags, command),
     };
@@ -135,7 +140,8 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         | Command::Mcp(_)
         | Command::MockProvider(_)
         | Command::Model(_)
-        | Command::Openapi => Ok(()),
+        | Command::Openapi
+        | Command::ReadFile(_) => Ok(()),
     }
 }
 
@@ -236,7 +242,8 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             let shown = help.lines().any(|line| line.trim_start().split(' ').next() == Some(name));
-            assert_eq!(shown, name != rapport_worker::isolated::COMMAND, "{name}: {help}");
+            let hidden = [rapport_worker::isolated::COMMAND, rapport_worker::reading::COMMAND];
+            assert_eq!(shown, !hidden.contains(&name), "{name}: {help}");
             assert!(command.get_about().is_some(), "{name} does not say what it does");
         }
         for default in

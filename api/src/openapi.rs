@@ -16,7 +16,7 @@ use utoipa::{
 use crate::{policy::Stated, problem::Problem, v1_error};
 
 /// The groups of routes, in the order a newcomer needs them.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("auth", "Create an account, sign in, stay signed in, sign out."),
     ("chat", "Send messages: wait for the answer, take a job, or stream it. Start here."),
     ("jobs", "Slow work: look at it, follow it, cancel it, run it again."),
@@ -28,6 +28,7 @@ const TAGS: [(&str, &str); 17] = [
     ("openai", "What OpenAI's and Anthropic's clients speak, below /v1 (docs/openai.md, docs/anthropic.md)."),
     ("conversations", "A simple view of sessions, for small clients."),
     ("projects", "Chats with a system prompt, a default model, keys and a budget of their own."),
+    ("files", "Documents that chats look into: send, read, search, delete."),
     ("settings", "Your defaults for chats and memory."),
     ("accounts", "Your profile, your API keys, your data."),
     ("webhooks", "Have your server told what happens."),

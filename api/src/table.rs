@@ -13,8 +13,9 @@ use utoipa_axum::{
 
 use crate::{
     handlers::{
-        admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
-        jobs, memory, messages, models,
+        admin, analytics, api_keys, auth, branches, chat, codes, conversations, events,
+        files::{self, attached, content, knowledge, uploads},
+        health, history, jobs, memory, messages, models,
         projects::{self, prompts, provider_keys, tools},
         session_export, sessions, settings, users, webhooks, websocket,
     },
@@ -143,6 +144,16 @@ pub fn api() -> Table {
         .at(Login, Read, routes!(tools::create_tool))
         .at(Login, Read, routes!(tools::import_tools))
         .at(Login, Read, routes!(tools::change_tool, tools::delete_tool))
+        .at(User(Scope::Chat), Read, routes!(files::list, files::create))
+        .at(User(Scope::Chat), Read, routes!(uploads::create))
+        .at(User(Scope::Chat), Read, routes!(uploads::get, uploads::send, uploads::delete))
+        .at(User(Scope::Chat), Read, routes!(files::get, files::change, files::delete))
+        .at(User(Scope::Chat), Read, routes!(content::content))
+        .at(User(Scope::Chat), Read, routes!(content::passages))
+        .at(User(Scope::Chat), Read, routes!(files::retry))
+        .at(User(Scope::Chat), Read, routes!(attached::of_session, attached::set_of_session))
+        .at(User(Scope::Projects), Read, routes!(attached::of_project, attached::set_of_project))
+        .at(User(Scope::Chat), Read, routes!(knowledge::search))
         // A webhook says what was answered and remembered, and outlives a key: more than any one scope gives.
         .at(Login, Read, routes!(webhooks::list, webhooks::create))
         .at(Login, Read, routes!(webhooks::delete))

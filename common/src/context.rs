@@ -15,6 +15,7 @@ use crate::{
     providers::Providers,
     sealer::Sealer,
     settings::Settings,
+    storage::Storage,
     store::{Db, jobs::Ready, words::sheets},
     telemetry::metrics::METRICS,
     tools::Tools,
@@ -43,6 +44,8 @@ pub struct Context {
     pub tools: Tools,
     pub mailer: Mailer,
     pub sealer: Sealer,
+    /// Bytes of files.
+    pub storage: Storage,
     /// Set when the process is to stop: nobody is kept waiting any more.
     pub stopping: CancellationToken,
 }

@@ -12,6 +12,7 @@ pub mod follow;
 pub mod mail;
 pub mod sealer;
 pub mod signing;
+pub mod storage;
 pub mod tools;
 pub mod usecase;
 pub mod wiring;
@@ -22,6 +23,7 @@ pub use rapport_core::{
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};
+pub use rapport_reader as reader;
 pub use rapport_redis as redis_link;
 pub use rapport_rules::{chat, memory, tools as http_tools};
 pub use rapport_store as store;

@@ -20,6 +20,7 @@ use crate::{
     redis_link::RedisLink,
     sealer::Sealer,
     settings::Settings,
+    storage::Storage,
     store::{
         self, Address, Db, PoolSizes,
         db::{DEADLINE, NEWER, within},
@@ -188,6 +189,7 @@ fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context,
     Ok(Context {
         mailer: Mailer::new(&settings)?,
         sealer: Sealer::new(&settings),
+        storage: Storage::from_settings(&settings)?,
         stopping: CancellationToken::new(),
         tools: Tools::new(&settings.tools, egress)?,
         embedder,

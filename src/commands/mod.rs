@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod mock_provider;
 pub mod model;
 pub mod password;
+pub mod read_file;
 pub mod reindex;
 pub mod serve;
 pub mod worker;

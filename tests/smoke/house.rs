@@ -9,16 +9,17 @@ use std::{
 };
 
 /// Each crate and those of ours that it may know. The compiler holds the manifests to it, this the list.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("common/core", &[]),
     ("common/model", &[]),
+    ("common/reader", &[]),
     ("common/redis", &[]),
     ("common/rules", &["core"]),
     ("common/store", &["core", "rules"]),
     ("common/providers", &["core", "model", "redis", "rules"]),
     ("common/queue", &["core", "redis", "store"]),
     ("common/vectors", &["core", "rules", "store"]),
-    ("common", &["core", "redis", "rules", "store", "providers", "queue", "vectors"]),
+    ("common", &["core", "reader", "redis", "rules", "store", "providers", "queue", "vectors"]),
     ("api", &["common"]),
     ("worker", &["common"]),
     (".", &["api", "common", "worker"]),

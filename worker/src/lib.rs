@@ -17,6 +17,7 @@ pub mod isolated;
 mod jobs;
 mod lanes;
 mod outcome;
+pub mod reading;
 mod running;
 mod service;
 mod slot;

@@ -25,7 +25,7 @@ use rapport_common::{
     Context, Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
-    usecase::{memory, model_pace, retention, usage, webhooks},
+    usecase::{files, memory, model_pace, retention, usage, webhooks},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -186,6 +186,7 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     memory::embed::delete_some(ctx).await?;
     memory::embed::purge_words(ctx).await?;
     memory::embed::fill_sheets(ctx).await?;
+    files::clean(ctx).await?;
     forget_requests(ctx).await?;
     let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
     if let Some(period) = period

@@ -8,8 +8,8 @@ use rapport_common::{
     Error,
     domain::{
         ids::{
-            ConflictId, ConversationId, DeliveryId, JobId, KeyId, MemoryId, MessageId, ProjectId, PromptId,
-            SessionId, ToolId, UserId, WebhookId,
+            ConflictId, ConversationId, DeliveryId, FileId, JobId, KeyId, MemoryId, MessageId, ProjectId,
+            PromptId, SessionId, ToolId, UploadId, UserId, WebhookId,
         },
         job::Queue,
     },
@@ -111,6 +111,7 @@ id_extractor! {
     ConflictPath(ConflictId) = "id" "conflict";
     ConversationPath(ConversationId) = "id" "conversation";
     DeliveryPath(DeliveryId) = "delivery_id" "delivery";
+    FilePath(FileId) = "id" "file";
     JobPath(JobId) = "id" "job";
     KeyPath(KeyId) = "id" "key";
     MemoryPath(MemoryId) = "id" "memory";
@@ -119,6 +120,7 @@ id_extractor! {
     PromptPath(PromptId) = "prompt_id" "prompt";
     SessionPath(SessionId) = "id" "session";
     ToolPath(ToolId) = "tool_id" "tool";
+    UploadPath(UploadId) = "id" "upload";
     UserPath(UserId) = "id" "user";
     WebhookPath(WebhookId) = "id" "webhook";
 }

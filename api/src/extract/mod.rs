@@ -13,9 +13,9 @@ pub use address::{Address, client, forwarded_https};
 pub use caller::{Asked, Caller, Identity, authenticate, is_versioned};
 pub use headers::{KeyHeader, Prefer, Trace, after_event};
 pub use ids::{
-    ConflictPath, ConversationPath, DeliveryPath, ItemPath, JobPath, KeyPath, MemoryPath, MessagePath,
-    ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath, ToolPath,
-    UserPath, WebhookPath, response_id,
+    ConflictPath, ConversationPath, DeliveryPath, FilePath, ItemPath, JobPath, KeyPath, MemoryPath,
+    MessagePath, ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath,
+    ToolPath, UploadPath, UserPath, WebhookPath, response_id,
 };
 pub use json::{Json, JsonOrForm, Keyed, Large, Wide, parse_file, unreadable};
 pub use late::Late;

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod codes;
 pub mod conversations;
 pub mod events;
+pub mod files;
 pub mod health;
 pub mod history;
 pub mod jobs;

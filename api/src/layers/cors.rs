@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use rapport_common::settings::Cors;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 13] = [
     "x-request-id",
     "x-job-id",
     "location",
@@ -13,6 +13,11 @@ const EXPOSED: [&str; 8] = [
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
     "idempotent-replayed",
+    "content-location",
+    "content-range",
+    "etag",
+    "upload-length",
+    "upload-offset",
 ];
 
 pub fn layer(settings: &Cors) -> CorsLayer {

@@ -68,6 +68,12 @@ codes! {
     WrongState = 409 "wrong_state" "Wrong state";
     /// The body is larger than this route takes.
     TooLarge = 413 "body_too_large" "Body too large";
+    /// There is no room for this file beside the user's others.
+    QuotaSpent = 413 "quota_exceeded" "Quota exceeded";
+    /// A file's text could not be taken out of it: `detail` says why.
+    FileUnreadable = 422 "file_unreadable" "File unreadable";
+    /// The range of bytes that was asked for is not in the file.
+    BadRange = 416 "range_not_satisfiable" "Range not satisfiable";
     /// The body's `Content-Type` is not one this route takes.
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type";
     /// The request was read, but a field is not known, or its value is not allowed; see `errors`.

@@ -65,6 +65,7 @@ pub async fn branch(
         .await? => {}
         None => return Err(Error::not_found("session")),
     }
+    store::files::copy_of_session(&mut tx, user, session, id).await?;
     tx.commit().await?;
     // The message has a key of its own: a repeat after a crash in between sends it now.
     let repeatable = repeatable.map(|request| request.part("message"));

@@ -56,6 +56,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             finish_reason: "cancelled".to_owned(),
             cancelled: true,
             memories: Vec::new(),
+            sources: Vec::new(),
             tool_calls: Vec::new(),
             cost: None,
             project: None,

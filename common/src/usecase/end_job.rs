@@ -118,6 +118,7 @@ fn nothing(content: String, finish_reason: String) -> Answer {
         usage: Usage::default(),
         cancelled: false,
         memories: Vec::new(),
+        sources: Vec::new(),
         tool_calls: Vec::new(),
         cost: None,
         project: None,

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::{ProjectId, SessionId, UserId},
         job::{Job, JobStatus},
-        message::{Details, MessageStatus, Role, Usage, Used},
+        message::{Details, MessageStatus, Role, Source, Usage, Used},
         prompt::ToolCall,
     },
     jobs::{
@@ -35,6 +35,8 @@ pub struct Answer {
     pub cancelled: bool,
     /// The memories that stood in the prompt.
     pub memories: Vec<Used>,
+    /// What of the user's files it rests on.
+    pub sources: Vec<Source>,
     /// Tools that were called: name, arguments, whether it worked, milliseconds.
     pub tool_calls: Vec<Value>,
     /// US dollars, where the model's price is known.
@@ -66,6 +68,7 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
         "provider": answer.provider,
         "usage": answer.usage,
         "memories_used": answer.memories.len(),
+        "sources": answer.sources,
         "tool_calls": answer.tool_calls,
         "finish_reason": answer.finish_reason,
         "created_at": clock::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -169,6 +172,7 @@ fn details(job: &Job, answer: &Answer) -> Details {
         finish_reason: Some(answer.finish_reason.clone()).filter(|reason| !reason.is_empty()),
         memories: answer.memories.clone(),
         tool_calls: answer.tool_calls.clone(),
+        sources: answer.sources.clone(),
         ms: job.started_at.map(|started| (clock::now() - started).num_milliseconds().max(0)),
     }
 }

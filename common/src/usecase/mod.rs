@@ -14,6 +14,7 @@ pub mod delete_response;
 pub mod embed_texts;
 pub mod end_job;
 pub mod erase;
+pub mod files;
 pub mod finish_chat;
 pub mod finish_title;
 pub mod import_session;

@@ -12,6 +12,8 @@ statements! {
     MEMORIES = "delete from memories where id in (select id from memories where user_id = $1 limit $2)";
     MESSAGES = "delete from messages where id in (select id from messages where user_id = $1 limit $2)";
     ALL_JOBS = "delete from jobs where id in (select id from jobs where user_id = $1 limit $2)";
+    CHUNKS = "delete from chunks where id in (select id from chunks where user_id = $1 limit $2)";
+    FILES = "delete from files where id in (select id from files where user_id = $1 limit $2)";
     SESSIONS = "delete from sessions where id in (select id from sessions where user_id = $1 limit $2)";
     /// The erasure's own row must not name whom it erased.
     FORGET = "update jobs set payload = '{}', dedupe_key = null where id = $1";
@@ -26,8 +28,14 @@ statements! {
 
 /// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
 /// their message.
-const MANY: [(&str, Sql); 4] =
-    [("memories", MEMORIES), ("messages", MESSAGES), ("jobs", ALL_JOBS), ("sessions", SESSIONS)];
+const MANY: [(&str, Sql); 6] = [
+    ("memories", MEMORIES),
+    ("messages", MESSAGES),
+    ("jobs", ALL_JOBS),
+    ("sessions", SESSIONS),
+    ("passages", CHUNKS),
+    ("files", FILES),
+];
 
 /// The user's jobs after one, in order.
 pub async fn jobs(q: &mut impl Querier, user: UserId, after: JobId) -> Result<Vec<JobId>, sqlx::Error> {

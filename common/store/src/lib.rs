@@ -5,7 +5,7 @@
 
 #![deny(dead_code)]
 
-pub(crate) use rapport_core::{Error, Result, clock, domain, error, files, telemetry};
+pub(crate) use rapport_core::{Error, Result, clock, domain, error, telemetry};
 pub(crate) use rapport_rules::{chat, memory};
 
 pub mod admin;
@@ -14,12 +14,14 @@ pub mod audit;
 pub mod blobs;
 pub mod branches;
 pub mod chats;
+pub mod chunks;
 pub mod codes;
 pub mod conversations;
 pub mod db;
 mod ended;
 pub mod erase;
 pub mod extraction;
+pub mod files;
 pub mod http_tools;
 pub mod idempotency;
 pub mod jobs;
@@ -41,6 +43,7 @@ pub mod sessions;
 pub mod settings;
 pub mod terms;
 pub mod tool_calls;
+pub mod uploads;
 pub mod usage;
 pub mod users;
 pub mod vectors;
@@ -59,12 +62,14 @@ pub const STATEMENTS: &[db::Listed] = &[
     blobs::STATEMENTS,
     branches::STATEMENTS,
     chats::STATEMENTS,
+    chunks::STATEMENTS,
     codes::STATEMENTS,
     conversations::STATEMENTS,
     db::STATEMENTS,
     db::indexes::STATEMENTS,
     erase::STATEMENTS,
     extraction::STATEMENTS,
+    files::STATEMENTS,
     http_tools::STATEMENTS,
     idempotency::STATEMENTS,
     jobs::STATEMENTS,
@@ -90,9 +95,11 @@ pub const STATEMENTS: &[db::Listed] = &[
     settings::STATEMENTS,
     terms::STATEMENTS,
     tool_calls::STATEMENTS,
+    uploads::STATEMENTS,
     usage::STATEMENTS,
     users::STATEMENTS,
     vectors::STATEMENTS,
+    vectors::of_chunks::STATEMENTS,
     vectors::of_memories::STATEMENTS,
     vectors::of_messages::STATEMENTS,
     webhooks::STATEMENTS,

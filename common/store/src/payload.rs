@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     Error, Result,
     domain::{
-        ids::{BlobId, DeliveryId, MemoryId, MessageId, SessionId, UserId},
+        ids::{BlobId, DeliveryId, FileId, MemoryId, MessageId, SessionId, UserId},
         job::{Job, JobKind},
         memory::{MemoryStatus, MemoryType},
     },
@@ -40,6 +40,7 @@ payloads! {
     EmbeddingPayload = Embedding, at least PATIENT;
     ConsolidationPayload = Consolidation, at least PATIENT;
     BackfillPayload = Backfill, at least PATIENT;
+    IngestPayload = Ingest;
     ImportPayload = Import, at least PATIENT;
     ExportPayload = Export, at least PATIENT;
     MailPayload = Mail, at least 5;
@@ -157,6 +158,12 @@ pub enum ConsolidationPayload {
     },
 }
 
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IngestPayload {
+    pub file_id: FileId,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportPayload {
     pub blob_id: BlobId,
@@ -249,6 +256,7 @@ mod tests {
         reads::<ConsolidationPayload>(r#"{"task":"merge","memory_ids":["mem_06dqz6ef8swq1bnx1rc6a2k8t4"]}"#);
         reads::<ConsolidationPayload>(r#"{"task":"detect","memory_id":null}"#);
         reads::<ConsolidationPayload>(r#"{"task":"expiration","memory_ids":[]}"#);
+        reads::<IngestPayload>(r#"{"file_id":"file_06dqz6ef8swq1bnx1rc6a2k8t4"}"#);
         reads::<ImportPayload>(
             r#"{"blob_id":"blob_06dqz6ef8swq1bnx1rc6a2k8t4","format":"csv","merge_strategy":"merge","rows":2}"#,
         );

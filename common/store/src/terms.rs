@@ -14,15 +14,18 @@ use crate::domain::ids::UserId;
 pub enum Corpus {
     Memories,
     Messages,
+    /// Passages of files.
+    Chunks,
 }
 
 impl Corpus {
-    pub const ALL: [Corpus; 2] = [Corpus::Memories, Corpus::Messages];
+    pub const ALL: [Corpus; 3] = [Corpus::Memories, Corpus::Messages, Corpus::Chunks];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Corpus::Memories => "memories",
             Corpus::Messages => "messages",
+            Corpus::Chunks => "chunks",
         }
     }
 }
@@ -56,6 +59,7 @@ macro_rules! of {
         match $corpus {
             Corpus::Memories => of_memories::$statement,
             Corpus::Messages => of_messages::$statement,
+            Corpus::Chunks => of_chunks::$statement,
         }
     };
 }

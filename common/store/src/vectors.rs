@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    db::{Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, ids, row, statements, within},
+    db::{
+        Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements, within,
+    },
     terms::{Corpus, of},
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -40,6 +42,9 @@ pub(crate) mod of_memories {
 pub(crate) mod of_messages {
     texts_of!("message_vectors", "m.role", "''", "cast(0 as double precision)", "messages");
 }
+pub(crate) mod of_chunks {
+    texts_of!("chunk_vectors", "m.generation", "''", "cast(0 as double precision)", "chunks");
+}
 
 statements! {
     /// Many at once, of documents that are still as they were read. SQLite takes steps.
@@ -57,17 +62,31 @@ statements! {
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
     update messages set embedded = true where id in (select doc_id from fresh)");
+    STORE_CHUNKS = pg!("with fresh as (
+        insert into chunk_vectors (doc_id, user_id, model, vector, version)
+        select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[]) as u(id, vector)
+            join chunks m on m.id = u.id and m.user_id = $1
+        on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
+        returning doc_id)
+    update chunks set embedded = true where id in (select doc_id from fresh)");
     UNEMBEDDED_MEMORIES = "select id, content, 1 = 0 as unsearchable from memories where user_id = $1 and not embedded limit $2";
     /// An answer with a vector, of another model, has its words already.
     UNEMBEDDED_MESSAGES = "select id, content, role = 'assistant' and job_id is not null
         and not exists (select 1 from message_vectors v where v.doc_id = messages.id) as unsearchable
     from messages where user_id = $1 and not embedded and remember limit $2";
+    /// With its heading, which says what it is about.
+    UNEMBEDDED_CHUNKS = "select id, case when heading = '' then content else heading || ': ' || content end as content, 1 = 0 as unsearchable
+    from chunks where user_id = $1 and not embedded limit $2";
+    CHUNKS_EMBEDDED = "update chunks set embedded = $1 where user_id = $2 and id in ", ids!(3);
+    CHUNK_EXISTS = "select 1 from chunks where id = $1 and user_id = $2";
     MEMORY_EMBEDDED = "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
     MESSAGES_EMBEDDED = "update messages set embedded = $1 where user_id = $2 and id in ", ids!(3);
     USERS_TO_EMBED = "select u.user_id from (select user_id from memories where not embedded
         union select user_id from messages where not embedded and remember
+        union select user_id from chunks where not embedded
         union select user_id from memory_vectors where not indexed and $1
-        union select user_id from message_vectors where not indexed and $1) u
+        union select user_id from message_vectors where not indexed and $1
+        union select user_id from chunk_vectors where not indexed and $1) u
     where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
     limit 200";
     DELETIONS = "select doc_id, model from vector_deletions limit $1";
@@ -118,28 +137,34 @@ pub async fn store_many(
             norms.push(one.norm);
             vectors.push(one.vector);
         }
-        let sql = if corpus == Corpus::Memories { STORE_MEMORIES } else { STORE_MESSAGES };
+        let sql = match corpus {
+            Corpus::Memories => STORE_MEMORIES,
+            Corpus::Messages => STORE_MESSAGES,
+            Corpus::Chunks => STORE_CHUNKS,
+        };
         let query = sqlx::query(sql.pg()).persistent(is_named);
         let query = query.bind(user).bind(model).bind(version).bind(docs).bind(vectors);
         let query = if corpus == Corpus::Memories { query.bind(norms) } else { query };
         return within(deadline, query.execute(c)).await.inspect_err(|error| tx.note(error)).map(drop);
     }
-    let mut messages = Vec::new();
+    let mut stored = Vec::new();
     for one in &all {
         let current = match corpus {
             Corpus::Memories => memory_embedded(tx, user, MemoryId(one.doc), &one.norm).await?,
             Corpus::Messages => super::messages::exists(tx, user, one.doc).await?,
+            Corpus::Chunks => fetch_optional!((i32,), tx, CHUNK_EXISTS, one.doc, user)?.is_some(),
         };
         if current {
             let new = NewVector { doc: one.doc, model, vector: &one.vector, version };
             upsert(tx, user, corpus, new).await?;
-            messages.push(one.doc);
+            stored.push(one.doc);
         }
     }
-    if corpus == Corpus::Messages {
-        messages_embedded(tx, user, &messages).await?;
+    match corpus {
+        Corpus::Memories => Ok(()),
+        Corpus::Messages => execute!(tx, MESSAGES_EMBEDDED, true, user, ids(stored)).map(drop),
+        Corpus::Chunks => execute!(tx, CHUNKS_EMBEDDED, true, user, ids(stored)).map(drop),
     }
-    Ok(())
 }
 
 /// A vector with what searches filter by.
@@ -284,6 +309,7 @@ pub async fn unembedded(
     let sql = match corpus {
         Corpus::Memories => UNEMBEDDED_MEMORIES,
         Corpus::Messages => UNEMBEDDED_MESSAGES,
+        Corpus::Chunks => UNEMBEDDED_CHUNKS,
     };
     fetch_all!(Unembedded, q, sql, user, limit)
 }
@@ -296,10 +322,6 @@ pub async fn memory_embedded(
     norm: &str,
 ) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, MEMORY_EMBEDDED, id, user, true, norm)? == 1)
-}
-
-async fn messages_embedded(tx: &mut Tx, user: UserId, docs: &[Uuid]) -> Result<(), sqlx::Error> {
-    execute!(tx, MESSAGES_EMBEDDED, true, user, ids(docs.iter().copied())).map(drop)
 }
 
 /// Users with something to embed (or, with an index outside, to index) and no job for it. For the sweep.
@@ -330,5 +352,6 @@ pub async fn models_at_the_edges(q: &mut impl Querier) -> Result<Vec<String>, sq
 /// Has everything embedded again whose vector is of another model than this.
 pub async fn reembed_others(conn: &mut Conn, model: &str) -> Result<u64, sqlx::Error> {
     Ok(execute!(conn, of_memories::OLD_MODEL, false, model)?
-        + execute!(conn, of_messages::OLD_MODEL, false, model)?)
+        + execute!(conn, of_messages::OLD_MODEL, false, model)?
+        + execute!(conn, of_chunks::OLD_MODEL, false, model)?)
 }

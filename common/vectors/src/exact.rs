@@ -96,6 +96,7 @@ impl Vectors {
 fn passes(row: &Row, filter: &VectorFilter) -> bool {
     filter.memory_type.is_none_or(|kind| kind.as_str() == row.kind)
         && (filter.statuses.is_empty() || filter.statuses.iter().any(|status| status.as_str() == row.status))
+        && (filter.readings.is_empty() || filter.readings.contains(&row.kind))
         && filter.min_importance.is_none_or(|least| row.importance >= least)
 }
 

@@ -41,6 +41,8 @@ pub struct VectorFilter {
     /// Any of these; empty is any.
     pub statuses: Vec<MemoryStatus>,
     pub min_importance: Option<f64>,
+    /// Readings of files, any of these; empty is any.
+    pub readings: Vec<String>,
 }
 
 #[async_trait]

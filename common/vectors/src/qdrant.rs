@@ -197,6 +197,9 @@ impl VectorIndex for Qdrant {
                 filter.statuses.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ));
         }
+        if !filter.readings.is_empty() {
+            conditions.push(Condition::matches("kind", filter.readings.clone()));
+        }
         if let Some(least) = filter.min_importance {
             conditions.push(Condition::range("importance", Range { gte: Some(least), ..Range::default() }));
         }
@@ -271,12 +274,9 @@ impl VectorIndex for Qdrant {
         }
         let found = again(|| self.client.scroll(request.clone())).await?;
         let points = found.result.into_iter().filter_map(|point| {
-            let messages = point
-                .payload
-                .get("corpus")
-                .and_then(|v| v.as_str())
-                .is_some_and(|c| c == Corpus::Messages.as_str());
-            let corpus = if messages { Corpus::Messages } else { Corpus::Memories };
+            let named = point.payload.get("corpus").and_then(|v| v.as_str());
+            let found = Corpus::ALL.into_iter().find(|corpus| named.is_some_and(|c| c == corpus.as_str()));
+            let corpus = found.unwrap_or(Corpus::Memories);
             Some((uuid_of(point.id)?, corpus))
         });
         Ok(points.filter(|(id, _)| Some(*id) != after).take(limit as usize).collect())

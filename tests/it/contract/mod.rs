@@ -97,6 +97,8 @@ fn docs_metrics_md_lists_every_metric() {
         METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(0.1);
         METRICS.windows.with_label_values(&["o"]).inc();
         METRICS.facts.with_label_values(&["b"]).inc();
+        METRICS.files.with_label_values(&["o"]).inc();
+        METRICS.file_bytes.with_label_values(&["d"]).inc();
         METRICS.rate_limited.with_label_values(&["c"]).inc();
         METRICS.clock_ahead.with_label_values::<&str>(&[]).set(0);
         METRICS.tool_calls.with_label_values(&["t", "o"]).inc();

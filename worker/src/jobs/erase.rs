@@ -6,7 +6,7 @@ use rapport_common::{
     domain::{ids::JobId, job::Job},
     jobs::payload::ErasePayload,
     store,
-    usecase::erase,
+    usecase::{erase, files},
 };
 
 use super::Work;
@@ -39,6 +39,7 @@ async fn erase_all(ctx: &Context, job: &Job, payload: &ErasePayload) -> Result<b
         return Ok(false);
     }
     ctx.sheets.forget(user);
+    files::erase(ctx, user).await?;
     // Last: a job that was embedding meanwhile finds no rows any more, and cannot put points back.
     ctx.vectors.delete_owner(user).await.map_err(|error| away("vector index")(error.to_string()))?;
     Ok(true)

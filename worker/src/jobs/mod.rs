@@ -10,6 +10,7 @@ mod erase;
 mod export;
 mod extraction;
 mod import;
+mod ingest;
 mod mail;
 mod probe;
 mod title;
@@ -20,8 +21,8 @@ use rapport_common::{
     domain::job::JobKind,
     jobs::payload::{
         self, AccountExportPayload, BackfillPayload, ChatPayload, ConsolidationPayload, EmbeddingPayload,
-        ErasePayload, ExportPayload, ExtractionPayload, ImportPayload, MailPayload, Payload, ProbePayload,
-        TitlePayload, WebhookPayload,
+        ErasePayload, ExportPayload, ExtractionPayload, ImportPayload, IngestPayload, MailPayload, Payload,
+        ProbePayload, TitlePayload, WebhookPayload,
     },
 };
 
@@ -35,6 +36,7 @@ pub async fn run(attempt: &mut Attempt<'_>) -> Outcome {
         JobKind::Embedding => work::<EmbeddingPayload>(attempt).await,
         JobKind::Consolidation => work::<ConsolidationPayload>(attempt).await,
         JobKind::Backfill => work::<BackfillPayload>(attempt).await,
+        JobKind::Ingest => work::<IngestPayload>(attempt).await,
         JobKind::Import => work::<ImportPayload>(attempt).await,
         JobKind::Export => work::<ExportPayload>(attempt).await,
         JobKind::Mail => work::<MailPayload>(attempt).await,

@@ -133,6 +133,12 @@ typed_id! {
     ChangeId = "chg";
     /// Something too large for one row.
     BlobId = "blob";
+    /// A file that a user sent.
+    FileId = "file";
+    /// A file that is on its way.
+    UploadId = "upload";
+    /// A part of a file's text.
+    PassageId = "psg";
     JobId = "job";
     /// A list of items of OpenAI's API.
     ConversationId = "conv";

@@ -26,6 +26,8 @@ words! {
         Consolidation = "consolidation",
         /// Read sessions again.
         Backfill = "backfill",
+        /// Take the text out of a file, and index it.
+        Ingest = "ingest",
         /// Take memories in from a file.
         Import = "import",
         /// Write memories to a file.
@@ -76,6 +78,7 @@ impl JobKind {
             | JobKind::Embedding
             | JobKind::Consolidation
             | JobKind::Backfill
+            | JobKind::Ingest
             | JobKind::Import
             | JobKind::Export => Queue::Memory,
             JobKind::Probe => Queue::Probe,
@@ -164,6 +167,7 @@ mod tests {
             ("embedding", "memory"),
             ("consolidation", "memory"),
             ("backfill", "memory"),
+            ("ingest", "memory"),
             ("import", "memory"),
             ("export", "memory"),
             ("mail", "background"),

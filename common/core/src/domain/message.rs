@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{JobId, MemoryId, MessageId},
+    ids::{FileId, JobId, MemoryId, MessageId, PassageId},
     words::words,
 };
 use crate::row;
@@ -101,8 +101,30 @@ pub struct Details {
     /// Tools that were called: `{name, arguments, ok, ms}`.
     #[schema(value_type = Vec<Object>)]
     pub tool_calls: Vec<serde_json::Value>,
+    /// What of the user's files it rests on.
+    pub sources: Vec<Source>,
     /// Milliseconds from its job's start to its end.
     pub ms: Option<i64>,
+}
+
+/// Words of a file that an answer rests on: verbatim, at the place that is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Source {
+    /// As the answer names it: `[1]`.
+    pub number: i64,
+    #[schema(value_type = String)]
+    pub file_id: FileId,
+    /// Its name then.
+    #[schema(example = "manual.pdf")]
+    pub file: String,
+    #[schema(value_type = String)]
+    pub passage_id: PassageId,
+    pub page: Option<i64>,
+    /// Where the words begin and end in the file's text, in characters.
+    pub start: i64,
+    pub end: i64,
+    #[schema(example = "It stops when the tank is full.")]
+    pub quote: String,
 }
 
 /// A memory that stood in a prompt.

@@ -1,6 +1,7 @@
 //! Plain types, no IO.
 
 pub mod event;
+pub mod file;
 pub mod idempotency;
 pub mod ids;
 pub mod job;

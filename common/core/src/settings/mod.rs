@@ -10,6 +10,7 @@ mod cors;
 mod database;
 mod email;
 mod env;
+mod files;
 mod log;
 mod memory;
 mod names;
@@ -30,6 +31,7 @@ pub use cors::Cors;
 use database::Database;
 pub use email::Email;
 pub use env::Env;
+pub use files::Files;
 pub use log::Log;
 pub use memory::{Embedding, Memory, QdrantAt};
 pub use retention::Retention;
@@ -74,6 +76,7 @@ pub struct Settings {
     pub egress_allow: Vec<Allowed>,
     pub budget: Budget,
     pub email: Email,
+    pub files: Files,
     pub retention: Retention,
     /// Seals what must be read again: keys that users bring along, webhook secrets.
     pub encryption_key: Option<Secret>,
@@ -174,6 +177,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         egress_allow: tools::egress(env),
         budget: tools::budget(env),
         email: email::email(env),
+        files: files::files(env),
         retention: retention::retention(env),
         encryption_key: encryption_key(env, "ENCRYPTION_KEY"),
         encryption_key_previous: encryption_key(env, "ENCRYPTION_KEY_PREVIOUS"),

@@ -53,6 +53,10 @@ pub struct Metrics {
     pub windows: IntCounterVec,
     /// Facts by what became of them.
     pub facts: IntCounterVec,
+    /// Files by what became of them (`taken`, `known`, `refused`, `indexed`, `unreadable`, `deleted`).
+    pub files: IntCounterVec,
+    /// Bytes of files, by direction (`in`, `out`).
+    pub file_bytes: IntCounterVec,
 }
 
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -140,6 +144,8 @@ impl Metrics {
                 "Windows of conversation read, by outcome.",
                 &["outcome"],
             ),
+            files: counter("rapport_files_total", "Files, by what became of them.", &["outcome"]),
+            file_bytes: counter("rapport_file_bytes_total", "Bytes of files, by direction.", &["direction"]),
             facts: counter(
                 "rapport_memory_facts_total",
                 "Extracted facts, by what became of them.",

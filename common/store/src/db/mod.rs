@@ -32,10 +32,7 @@ pub(crate) use rapport_core::row;
 pub use statements::{Listed, Sql, ids, violated};
 pub(crate) use statements::{execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
 
-use crate::{
-    error::{Result, database_is_away},
-    files,
-};
+use crate::error::{Result, database_is_away};
 use conn::Kind;
 use postgres::{ACQUIRE, Pg};
 pub use postgres::{Address, PoolSizes};
@@ -77,7 +74,7 @@ impl Db {
     /// Opens, or makes, the SQLite file.
     pub async fn sqlite(path: &Path) -> Result<Self, sqlx::Error> {
         // Made by us first: SQLite would make it by the umask. Its companions get the file's mode.
-        files::open(path).map_err(sqlx::Error::Io)?;
+        rapport_core::files::open(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

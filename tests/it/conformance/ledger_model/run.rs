@@ -266,6 +266,7 @@ impl<'d> Run<'d> {
             finish_reason: "stop".to_owned(),
             cancelled,
             memories: Vec::new(),
+            sources: Vec::new(),
             tool_calls: Vec::new(),
             cost: None,
             project: None,

@@ -10,12 +10,13 @@ use rapport_common::{
     domain::{
         job::Job,
         memory::Memory,
-        message::{Usage, Used},
+        message::{Source, Usage, Used},
     },
     jobs::payload::ChatPayload,
-    store,
+    store::{self, chunks::Chunk},
     telemetry::metrics::METRICS,
     usecase::{
+        files,
         finish_chat::{Answer, finish_chat},
         usage,
     },
@@ -49,7 +50,7 @@ impl Work for ChatPayload {
 async fn answer(
     attempt: &mut Attempt<'_>,
     payload: &ChatPayload,
-    prompt: Prompt,
+    mut prompt: Prompt,
 ) -> std::result::Result<Outcome, Lost> {
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
@@ -57,6 +58,13 @@ async fn answer(
         let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
         let shown: Vec<_> = prompt.recall.used.iter().map(used).collect();
         log.append("memory", json!({"memories": shown})).await?;
+    }
+    let passages = std::mem::take(&mut prompt.knowledge.used);
+    if !passages.is_empty() {
+        let shown = passages.iter().enumerate().map(|(at, (chunk, file, score))| {
+            json!({"number": at + 1, "file_id": chunk.file_id, "file": file, "passage_id": chunk.id, "page": chunk.page, "score": score})
+        });
+        log.append("knowledge", json!({"passages": shown.collect::<Vec<_>>()})).await?;
     }
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
@@ -86,8 +94,10 @@ async fn answer(
     log.flush().await?;
     let usage = rounds.usage;
     count_tokens(ctx, &rounds.provider, &rounds.model, usage);
+    let content = storable(&log.text);
     let answer = Answer {
-        content: storable(&log.text),
+        sources: sources(ctx, job, &content, &passages).await,
+        content,
         cost: ctx.providers.cost(&rounds.model, usage),
         project: rounds.project,
         usage,
@@ -104,6 +114,15 @@ async fn answer(
     // After the commit. Readers that miss it are told by the ledger.
     let _told = log.append("done", ended.data.clone()).await;
     Ok(Outcome::Done(ended))
+}
+
+/// What of the user's files an answer rests on. Without the database nothing can be checked, and nothing is claimed.
+async fn sources(ctx: &Context, job: &Job, answer: &str, passages: &[(Chunk, String, f64)]) -> Vec<Source> {
+    let Some(user) = job.user_id else { return Vec::new() };
+    files::sources::of_answer(ctx, user, answer, passages).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "an answer is stored without its sources");
+        Vec::new()
+    })
 }
 
 /// What was asked of models is paid for, though no answer is kept of it: calls that failed or broke off, and the rounds

@@ -21,6 +21,7 @@ use rapport_common::{
     },
     tools::Tool,
     usecase::{
+        files::search::{self, Knowledge},
         finish_chat::{owner, whose},
         memory::recall::{Recall, recall},
         projects,
@@ -36,6 +37,8 @@ const ANSWER: usize = 1_024;
 pub struct Prompt {
     pub messages: Vec<ChatMessage>,
     pub recall: Recall,
+    /// What stands in it of the user's files.
+    pub knowledge: Knowledge,
     pub tools: Vec<Arc<dyn Tool>>,
     /// The client's own functions.
     pub theirs: Vec<ToolSpec>,
@@ -130,6 +133,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let recall =
         if payload.uses_memory() { recall(ctx, user, question, inside).await } else { Recall::default() };
+    let knowledge = search::for_prompt(ctx, user, session, scope.project_id, question).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
@@ -141,6 +145,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     if !places_memories {
         system.push(&recall.block);
     }
+    system.push(&knowledge.block);
     // Of a turn that came by /v1 with instructions of its own.
     system.extend(prompted.messages.iter().map(|message| message.content.as_str()));
     system.retain(|part| !part.is_empty());
@@ -148,6 +153,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     Ok(Prompt {
         messages,
         recall,
+        knowledge,
         tools,
         theirs: prompted.tools,
         options: prompted.options,
@@ -182,6 +188,7 @@ fn as_sent(ctx: &Context, payload: &ChatPayload, prompted: Prompted) -> Prompt {
         inside: ctx.providers.stays_inside(&choice.provider, false),
         messages: prompted.messages,
         recall: Recall::default(),
+        knowledge: Knowledge::default(),
         tools: Vec::new(),
         theirs: prompted.tools,
         options: prompted.options,

@@ -28,6 +28,7 @@ pub(super) async fn search(
         memory_type: query.memory_type,
         statuses: query.statuses(),
         min_importance: query.min_importance,
+        readings: Vec::new(),
     };
     let (by_word, weights, by_meaning) = both_arms(ctx, user, query, words, &filter).await?;
     let fused = rank::fuse(query.mode, ctx.embedder.weight(), &by_word, &by_meaning);

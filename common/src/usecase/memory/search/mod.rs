@@ -3,6 +3,7 @@
 mod arms;
 mod memories;
 mod messages;
+pub mod passages;
 mod reason;
 
 use std::collections::HashMap;

@@ -1,0 +1,183 @@
+//! Bodies that are files, kept as they arrive.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, header},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use rapport_common::{
+    Context, Error,
+    domain::{
+        file::File,
+        ids::{UploadId, UserId},
+    },
+    error::{Code, Wrong},
+    usecase::files::{self, Receiver},
+};
+
+use crate::{error::Result, extract::unreadable};
+
+/// Bytes of a form around its file.
+const AROUND: u64 = 64 * 1_024;
+/// What is read and thrown away of a body that was refused: a client that is still sending when the connection closes never sees
+/// the answer.
+const DRAINED: usize = 64 * 1_024 * 1_024;
+
+/// An upload that ends with its request, whichever way that ends.
+struct Passing<'a> {
+    ctx: &'a Context,
+    user: UserId,
+    id: UploadId,
+    is_done: bool,
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let (ctx, user, id) = (self.ctx.clone(), self.user, self.id);
+        tokio::spawn(async move {
+            if let Err(error) = files::withdraw(&ctx, user, id).await {
+                tracing::debug!(%error, "an upload that broke off is swept later");
+            }
+        });
+    }
+}
+
+/// A whole file in one request. `true`: the user has its content already.
+pub async fn whole(
+    ctx: &Context,
+    user: UserId,
+    name: Option<String>,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<(File, bool)> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let declared: Option<u64> = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
+    let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
+    let taken = if kind.to_lowercase().starts_with("multipart/") {
+        form(ctx, user, &kind, declared, &mut body).await
+    } else {
+        raw(ctx, user, name.as_deref().unwrap_or("file"), declared, &mut body).await
+    };
+    if taken.is_err() {
+        drain(body).await;
+    }
+    taken
+}
+
+async fn drain(mut body: impl Stream<Item = Result<Bytes, Error>> + Unpin) {
+    let mut read = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        read += chunk.len();
+        if read > DRAINED {
+            return;
+        }
+    }
+}
+
+fn too_large(ctx: &Context) -> Error {
+    Error::new(Code::TooLarge, format!("A file holds at most {} bytes.", ctx.settings.files.max_bytes))
+}
+
+async fn raw(
+    ctx: &Context,
+    user: UserId,
+    name: &str,
+    declared: Option<u64>,
+    body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
+) -> Result<(File, bool)> {
+    let mut receiver = files::begin(ctx, user, name, declared).await?;
+    let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
+    take(&mut receiver, body).await?;
+    let made = receiver.finish().await?;
+    passing.is_done = true;
+    Ok(made)
+}
+
+/// All of a body, or of a form's part.
+pub async fn take<E: Into<Error>>(
+    receiver: &mut Receiver<'_>,
+    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+) -> Result<(), Error> {
+    while let Some(chunk) = body.next().await {
+        receiver.write(chunk.map_err(Into::into)?).await?;
+    }
+    Ok(())
+}
+
+fn broken(error: multer::Error) -> Error {
+    Error::new(Code::Malformed, "The form could not be read to its end.").because(error)
+}
+
+async fn form(
+    ctx: &Context,
+    user: UserId,
+    kind: &str,
+    declared: Option<u64>,
+    body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
+) -> Result<(File, bool)> {
+    if declared.is_some_and(|length| length > ctx.settings.files.max_bytes.saturating_add(AROUND)) {
+        return Err(too_large(ctx).into());
+    }
+    let boundary = multer::parse_boundary(kind)
+        .map_err(|_| Error::new(Code::Malformed, "The form's `Content-Type` names no boundary."))?;
+    // What is not the file is small, or it is refused.
+    let mut left = ctx.settings.files.max_bytes.saturating_add(AROUND);
+    let bounded = body.map(move |chunk| {
+        let chunk = chunk.map_err(std::io::Error::other)?;
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| std::io::Error::other("too large"))?;
+        Ok::<_, std::io::Error>(chunk)
+    });
+    let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(1);
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    let mut form = multer::Multipart::new(stream, boundary);
+    let feed = async move {
+        let mut bounded = std::pin::pin!(bounded);
+        while let Some(chunk) = bounded.next().await {
+            if sender.send(chunk).await.is_err() {
+                return; // the file has come, or was refused
+            }
+        }
+    };
+    let read = async move {
+        let made = file_of(ctx, user, &mut form).await;
+        drop(form);
+        made
+    };
+    futures::join!(feed, read).1
+}
+
+/// The first file of a form, or what is called `file`.
+async fn file_of(ctx: &Context, user: UserId, form: &mut multer::Multipart<'_>) -> Result<(File, bool)> {
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+        let name = field.file_name().map(str::to_owned);
+        if name.is_none() && field.name() != Some("file") {
+            let mut read = 0;
+            while let Some(chunk) = field.chunk().await.map_err(broken)? {
+                read += chunk.len() as u64;
+                if read > AROUND {
+                    return Err(Error::new(Code::Malformed, "The form holds more than a file.").into());
+                }
+            }
+            continue;
+        }
+        let mut receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
+        let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
+        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+            receiver.write(chunk).await?;
+        }
+        drop(field);
+        // A file that breaks off must not pass for a whole one.
+        while form.next_field().await.map_err(broken)?.is_some() {}
+        let made = receiver.finish().await?;
+        passing.is_done = true;
+        return Ok(made);
+    }
+    Err(Error::field("file", Wrong::Required).into())
+}

@@ -1,0 +1,118 @@
+//! Takes the text out of a file in a process of its own (`rapport read-file`): a file may be made to crash, to fill memory, or to
+//! never end, and none of that may reach a worker. The process has no environment, can open nothing, and is killed when it takes
+//! too long, says too much, or nobody waits for it any more.
+
+use std::{process::Stdio, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use rapport_common::{Context, Error, Result, domain::file::File, reader::Piece, usecase::files};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::Semaphore,
+};
+
+/// The command of our binary that reads one file.
+pub const COMMAND: &str = "read-file";
+/// Bytes of text that a file may hold.
+const TEXT: usize = 16 << 20;
+/// What the process may say, with all that JSON adds.
+const MOST_SAID: u64 = 8 * TEXT as u64;
+/// Files that one process reads at once: each may take as much memory as is allowed.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
+/// What the process says, a line each.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Said {
+    Piece(Piece),
+    /// The last line of a file that could be read.
+    Whole {
+        pages: Option<u32>,
+    },
+    Unreadable(String),
+}
+
+/// What a file came to.
+pub enum Text {
+    Read {
+        pieces: Vec<Piece>,
+        pages: Option<u32>,
+    },
+    /// Why not: a sentence for its owner.
+    Unreadable(String),
+}
+
+pub async fn read(ctx: &Context, file: &File) -> Result<Text> {
+    let limits = &ctx.settings.files;
+    if file.bytes as u64 > limits.read_bytes {
+        let most = limits.read_bytes >> 20;
+        return Ok(Text::Unreadable(format!("It is larger than {most} MiB: it is kept, but not read.")));
+    }
+    let _turn = AT_ONCE.acquire().await.map_err(Error::internal)?;
+    let mut child = start(&file.kind, limits.read_memory, limits.read_time).map_err(Error::internal)?;
+    let bytes = files::content(ctx, file, 0..file.bytes as u64);
+    let reading = tokio::time::timeout(limits.read_time, converse(&mut child, bytes));
+    let read = match reading.await {
+        Ok(read) => read?,
+        Err(_) => Text::Unreadable("Reading it takes too long.".to_owned()),
+    };
+    // Whatever it does now is of no interest.
+    child.kill().await.map_err(Error::internal)?;
+    Ok(read)
+}
+
+fn start(kind: &str, memory: u64, time: Duration) -> std::io::Result<Child> {
+    // The program as it was started, even if its file was replaced or deleted since.
+    let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
+    Command::new(program)
+        .args([COMMAND, kind, &memory.to_string(), &time.as_secs().max(1).to_string(), &TEXT.to_string()])
+        .env_clear()
+        // Threads take address space, of which there is a limit.
+        .env("RAYON_NUM_THREADS", "1")
+        .env("MALLOC_ARENA_MAX", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Gives the process the file, and takes what it says.
+async fn converse(child: &mut Child, bytes: impl Stream<Item = Result<Bytes>>) -> Result<Text> {
+    let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(Error::internal("the process has no standard input or output"));
+    };
+    let give = async move {
+        let mut bytes = std::pin::pin!(bytes);
+        while let Some(part) = bytes.next().await {
+            // One that died, or knows already that it cannot read it, takes no more.
+            if to.write_all(&part?).await.is_err() {
+                break;
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    let (given, said) = tokio::join!(give, hear(BufReader::new(from.take(MOST_SAID))));
+    given?;
+    Ok(said.unwrap_or_else(|| {
+        let why = "It could not be read: it is damaged, or needs more memory or time than it gets.";
+        Text::Unreadable(why.to_owned())
+    }))
+}
+
+/// `None`: it ended before it was done, or said what nobody understands.
+async fn hear(mut from: impl AsyncBufReadExt + Unpin) -> Option<Text> {
+    let (mut pieces, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        from.read_until(b'\n', &mut line).await.ok().filter(|count| *count > 0)?;
+        match serde_json::from_slice(&line).ok()? {
+            Said::Piece(piece) => pieces.push(piece),
+            Said::Whole { pages } => return Some(Text::Read { pieces, pages }),
+            Said::Unreadable(why) => return Some(Text::Unreadable(why)),
+        }
+    }
+}
