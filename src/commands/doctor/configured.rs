@@ -48,6 +48,12 @@ fn stores(sheet: &mut Sheet, settings: &Settings) {
     sheet.line("database", database);
     let redis = settings.redis_url.as_ref().map(|url| redact_url(url.expose()));
     sheet.line("redis", redis.unwrap_or_else(|| "not used: everything runs in one process".to_owned()));
+    let files = &settings.files;
+    let kept = files.store_url.as_ref().map_or("the data folder".to_owned(), |url| redact_url(url));
+    sheet.line(
+        "files",
+        format!("in {kept}, {} MiB each, {} MiB a user", files.max_bytes >> 20, files.user_bytes >> 20),
+    );
     if let Some(at) = &settings.qdrant {
         sheet.line("qdrant", format!("{}, collections {}…", redact_url(&at.url), at.prefix));
     }

@@ -5,6 +5,7 @@ mod clocks;
 mod database_restarts;
 mod drain;
 mod full_disk;
+mod ingest_dies;
 mod lost_requests;
 mod memory_worker_dies;
 mod poison;

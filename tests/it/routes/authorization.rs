@@ -57,6 +57,10 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
     let prompt = user.post(&path, &json!({"name": "p", "content": "x"})).await.expect(201);
     let path = format!("/projects/{}/tools", text(&project["id"]));
     let tool = user.post(&path, &json!({"name": "t", "url": "https://example.com/"})).await.expect(201);
+    let file = user.upload("mine.txt", format!("This is mine: {}", user.name)).await.expect(201);
+    let upload =
+        user.request(Method::POST, "/files/uploads").header("upload-length", 10).send().await.unwrap();
+    let upload = Answer::of(upload).await.expect(201);
     let hook = user
         .post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]}))
         .await
@@ -80,6 +84,8 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
         ("project", text(&project["id"])),
         ("prompt", text(&prompt["id"])),
         ("tool", text(&tool["id"])),
+        ("file", text(&file["id"])),
+        ("upload", text(&upload["id"])),
         ("webhook", text(&hook["id"])),
         ("key", text(&key["id"])),
         ("user", text(&me["id"])),
@@ -91,6 +97,8 @@ fn kind_of(path: &str) -> &'static str {
         ("/chat/messages", "message"),
         ("/chat/sessions", "session"),
         ("/conversations", "session"),
+        ("/files/uploads", "upload"),
+        ("/files", "file"),
         ("/jobs", "job"),
         ("/memory", "memory"),
         ("/projects", "project"),
@@ -132,7 +140,7 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
         "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
         "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
         "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
-        "names": ["t"], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
+        "names": ["t"], "file_ids": [ids["file"]], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
     });
     // These would rather change the caller than fail.
     if path == "/settings" || path == "/settings/settings" {
@@ -282,8 +290,15 @@ async fn everybody_may_what_the_policy_says(stack: Stack) {
                 }
             }
             // Ids in the body are another's as well.
-            if ["/chat", "/chat/stream", "/chat/branch", "/chat/regenerate", "/v1/chat/completions"]
-                .contains(&short)
+            if [
+                "/knowledge/search",
+                "/chat",
+                "/chat/stream",
+                "/chat/branch",
+                "/chat/regenerate",
+                "/v1/chat/completions",
+            ]
+            .contains(&short)
                 && method == Method::POST
             {
                 assert_eq!(ask(&other, true).await.status, 404, "{name} with another's session");
@@ -311,6 +326,10 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
         owner.get(&format!("/projects/{}/prompts/{}", ids["project"], ids["prompt"])).await.expect(200),
         owner.get(&format!("/projects/{}/provider-keys", ids["project"])).await.expect(200),
         owner.get(&format!("/projects/{}/tools", ids["project"])).await.expect(200),
+        owner.get(&format!("/files/{}", ids["file"])).await.expect(200)["name"],
+        owner.get(&format!("/files/uploads/{}", ids["upload"])).await.expect(200),
+        owner.get(&format!("/projects/{}/files", ids["project"])).await.expect(200),
+        owner.get(&format!("/chat/sessions/{session}/files")).await.expect(200),
         owner.get("/webhooks").await.expect(200),
         owner.get("/users/me").await.expect(200),
         v1(owner).get(&format!("/conversations/{}/items", ids["conversation"])).await.expect(200),

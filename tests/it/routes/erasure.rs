@@ -58,6 +58,12 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     v1.post("/responses", &asked).await.expect(200);
     let tool = json!({"name": "zebra", "description": "Zebra qqx", "url": "https://example.com/zebraqqx"});
     gone.post(&format!("/projects/{project}/tools"), &tool).await.expect(201);
+    let file = gone.indexed("zebra qqx.txt", "Zebra qqx is a pump.").await;
+    let named = json!({"file_ids": [file]});
+    gone.send(Method::PUT, &format!("/projects/{project}/files"), &named).await.expect(200);
+    stays.upload("mine.txt", "This stays.").await.expect(201);
+    let upload = gone.request(Method::POST, "/files/uploads").header("upload-length", 10);
+    Answer::of(upload.send().await.unwrap()).await.expect(201);
     gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
     gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
         .await
@@ -114,7 +120,9 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         assert!(tokio::time::Instant::now() < deadline, "not erased within a minute: {left:#?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // No mail, no event, no vector.
+    // No byte of a file, no mail, no event, no vector.
+    let kept: Vec<_> = std::fs::read_dir(app.folder.join("files")).unwrap().flatten().collect();
+    assert!(kept.len() == 1 && !kept[0].file_name().to_string_lossy().contains(&hex), "{kept:?}");
     let outbox = std::fs::read_dir(app.folder.join("outbox")).unwrap().count();
     assert_eq!(outbox, 0);
     if let Some(redis) = &app.redis {

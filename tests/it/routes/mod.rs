@@ -16,6 +16,7 @@ mod conversations;
 mod erasure;
 mod failover;
 mod field_codes;
+mod files;
 mod guessing;
 mod http_tools;
 mod idempotency;

@@ -16,7 +16,7 @@ use rapport_common::{
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
     store::{self, analytics, conversations::Conversation, projects, requests::Kept, sessions},
-    usecase::{blobs, memory::export, settings},
+    usecase::{blobs, files, memory::export, settings},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ use crate::{attempt::Attempt, outcome::Outcome};
 
 const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
+/// Bytes of files that an archive holds.
+const FILES: i64 = 1 << 30;
 
 impl Work for AccountExportPayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
@@ -106,6 +108,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     conversations(ctx, user, &mut archive).await?;
     responses(ctx, user, &mut archive).await?;
     conversations_of_v1(ctx, user, &mut archive).await?;
+    sent_files(ctx, user, &mut archive).await?;
     archive.begin("memories.json")?;
     let spec =
         ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
@@ -204,6 +207,39 @@ async fn conversations_of_v1(ctx: &Context, user: UserId, archive: &mut Archive<
             archive.line(&line).await?;
         }
     }
+}
+
+/// What is known of each file, and the files themselves up to [`FILES`] bytes in all: the rest is only named.
+async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    let (mut before, mut left, mut whole) = (None, FILES, Vec::new());
+    archive.begin("files.jsonl")?;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let (page, _) = store::files::list(&mut conn, user, None, before, PAGE, 0).await?;
+        drop(conn);
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        for file in page {
+            let is_here = file.bytes <= left;
+            let line = json!({
+                "id": file.id, "name": file.name, "kind": file.kind, "bytes": file.bytes, "sha256": file.sha256, "status": file.status,
+                "error": file.error, "created_at": file.created_at, "in_archive": is_here,
+            });
+            archive.line(&line).await?;
+            if is_here {
+                left -= file.bytes;
+                whole.push(file);
+            }
+        }
+    }
+    for file in whole {
+        archive.begin(&format!("files/{}/{}", file.id, file.name))?;
+        let mut parts = std::pin::pin!(files::content(ctx, &file, 0..file.bytes as u64));
+        while let Some(part) = parts.next().await {
+            archive.bytes(&part?).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn messages(ctx: &Context, user: UserId, session: SessionId, archive: &mut Archive<'_>) -> Result<()> {

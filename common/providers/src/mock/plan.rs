@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ChatMessage, Role, ToolCall, ToolSpec,
-    chat::title::TITLE_INSTRUCTION,
+    chat::{passages, title::TITLE_INSTRUCTION},
     memory::{concepts, extract, frame, judge, text},
 };
 
@@ -192,6 +192,10 @@ fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
     let recalled = recall(user, messages);
     if !recalled.is_empty() {
         return format!("From what I remember of you: {}.", recalled.join("; "));
+    }
+    let system = messages.iter().find(|m| m.role == Role::System).map_or("", |m| m.content.as_str());
+    if let Some((number, sentence)) = passages::nearest(user, system) {
+        return format!("Your files say: {sentence} [{number}]");
     }
     format!(
         "You said: \"{quoted}\" (message {turns} of this conversation). I am the built-in mock model; set an API key to talk to a real one."

@@ -59,6 +59,26 @@ pub fn frame(best_first: &[Passage], budget: usize) -> (String, Vec<usize>) {
     (block, used)
 }
 
+/// The sentence of a prompt's passages that shares the most words with a question, two at least, and the number of its passage:
+/// what a model without a model can say.
+pub fn nearest(question: &str, system: &str) -> Option<(i64, String)> {
+    let asked: HashSet<String> = text::terms(question).into_keys().collect();
+    let (_, framed) = system.split_once(&format!("{OPEN}\n"))?;
+    let (framed, _) = framed.split_once(&format!("\n{CLOSE}"))?;
+    let mut best: Option<(usize, i64, String)> = None;
+    for line in framed.lines() {
+        let passage: serde_json::Value = serde_json::from_str(line).ok()?;
+        let (number, content) = (passage["n"].as_i64()?, passage["text"].as_str()?);
+        for sentence in sentences(content) {
+            let shared = text::terms(sentence.text).keys().filter(|term| asked.contains(*term)).count();
+            if shared >= 2 && best.as_ref().is_none_or(|(most, ..)| shared > *most) {
+                best = Some((shared, number, sentence.text.to_owned()));
+            }
+        }
+    }
+    best.map(|(_, number, sentence)| (number, sentence))
+}
+
 /// Words of a passage that an answer rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cited {
@@ -221,6 +241,15 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].passage, found[0].quote.as_str()), (1, "The pump starts at 40 degrees."));
         assert!(cited("I do not know.", &[MANUAL]).is_empty());
+    }
+
+    #[test]
+    fn the_nearest_sentence_is_found_in_a_prompt() {
+        let (block, _) = frame(&[passage("It rains."), passage(MANUAL)], 1_000);
+        let found = nearest("When is the tank full?", &format!("You are kind.\n\n{block}\n\nMore."));
+        assert_eq!(found, Some((2, "It stops when the tank is full!".to_owned())));
+        assert_eq!(nearest("Who is the king?", &block), None);
+        assert_eq!(nearest("When is the tank full?", "no passages"), None);
     }
 
     #[test]

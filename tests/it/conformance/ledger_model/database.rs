@@ -240,6 +240,7 @@ fn context(db: Db) -> Context {
             .unwrap(),
         mailer: Mailer::new(&settings).unwrap(),
         sealer: Sealer::new(&settings),
+        storage: rapport_common::storage::Storage::from_settings(&settings).unwrap(),
         stopping: tokio_util::sync::CancellationToken::new(),
         db,
         settings: Arc::new(settings),

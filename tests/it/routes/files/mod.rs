@@ -1,0 +1,5 @@
+mod hostile;
+mod kept;
+mod kinds;
+mod knowledge;
+mod resumed;
