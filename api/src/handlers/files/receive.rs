@@ -69,7 +69,7 @@ pub async fn whole(
     taken
 }
 
-async fn drain(mut body: impl Stream<Item = Result<Bytes, Error>> + Unpin) {
+pub async fn drain(mut body: impl Stream<Item = Result<Bytes, Error>> + Unpin) {
     let mut read = 0;
     while let Some(Ok(chunk)) = body.next().await {
         read += chunk.len();

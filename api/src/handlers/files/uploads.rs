@@ -6,18 +6,19 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use data_encoding::BASE64;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use rapport_common::{
     Error,
-    domain::ids::{FileId, UploadId},
+    domain::ids::{FileId, UploadId, UserId},
     error::{Code, Wrong},
     store::uploads::{self, Upload},
     usecase::files,
 };
 use serde::Serialize;
 
-use super::receive::take;
+use super::receive::{drain, take};
 use crate::{
     error::Result,
     extract::{Caller, UploadPath, unreadable},
@@ -121,7 +122,7 @@ pub async fn create(
     Ok(response)
 }
 
-async fn found(state: &AppState, user: rapport_common::domain::ids::UserId, id: UploadId) -> Result<Upload> {
+async fn found(state: &AppState, user: UserId, id: UploadId) -> Result<Upload> {
     let found = uploads::get(&mut state.ctx.db.read().await?, user, id).await?;
     found.ok_or_else(|| Error::not_found("upload").into())
 }
@@ -158,29 +159,42 @@ pub async fn send(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response> {
-    found(&state, caller.user, id).await?;
+    let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
+    let sent = take_in(&state, caller.user, id, &headers, &mut body).await;
+    if sent.is_err() {
+        drain(body).await;
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    told(&sent?, &mut response);
+    Ok(response)
+}
+
+async fn take_in(
+    state: &AppState,
+    user: UserId,
+    id: UploadId,
+    headers: &HeaderMap,
+    body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
+) -> Result<Upload> {
+    found(state, user, id).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind != PIECES {
         let detail = format!("The body must be {PIECES}.");
         return Err(Error::new(Code::UnsupportedMediaType, detail).into());
     }
-    let offset = number(&headers, &OFFSET)?;
-    let mut receiver = files::resume(&state.ctx, caller.user, id, offset).await?;
-    let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
-    let taken = take(&mut receiver, &mut body).await;
-    // What came is kept, however the request ended.
-    if taken.as_ref().is_ok_and(|()| true) || taken.as_ref().is_err_and(|error| error.code == Code::Malformed)
-    {
+    let mut receiver = files::resume(&state.ctx, user, id, number(headers, &OFFSET)?).await?;
+    let taken = take(&mut receiver, body).await;
+    // What came of a request that broke off is kept.
+    if taken.as_ref().is_err_and(|error| error.code == Code::Malformed) {
         receiver.keep().await?;
     }
     taken?;
+    receiver.keep().await?;
     if receiver.is_whole() {
         let (file, _known) = receiver.finish().await?;
         receiver.upload.file_id = Some(file.id);
     }
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    told(&receiver.upload, &mut response);
-    Ok(response)
+    Ok(receiver.upload)
 }
 
 /// Give an upload up
