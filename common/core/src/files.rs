@@ -61,7 +61,8 @@ pub fn tighten(data_dir: &Path, database: &Path) -> Vec<(PathBuf, io::Error)> {
     files.extend(
         mails.map(|mail| mail.path()).filter(|path| path.extension().is_some_and(|end| end == "eml")),
     );
-    let folders = [data_dir.to_owned(), outbox].into_iter().map(|path| (path, FOLDER));
+    let folders =
+        [data_dir.to_owned(), outbox, data_dir.join("files")].into_iter().map(|path| (path, FOLDER));
     let all = folders.chain(files.into_iter().map(|path| (path, FILE)));
     all.filter_map(|(path, mode)| restrict(&path, mode).err().map(|error| (path, error))).collect()
 }

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::{ProjectId, SessionId, UserId},
         job::{Job, JobStatus},
-        message::{Details, MessageStatus, Role, Source, Usage, Used},
+        message::{AnswerSource, Details, MessageStatus, Role, Usage, Used},
         prompt::ToolCall,
     },
     jobs::{
@@ -36,7 +36,7 @@ pub struct Answer {
     /// The memories that stood in the prompt.
     pub memories: Vec<Used>,
     /// What of the user's files it rests on.
-    pub sources: Vec<Source>,
+    pub sources: Vec<AnswerSource>,
     /// Tools that were called: name, arguments, whether it worked, milliseconds.
     pub tool_calls: Vec<Value>,
     /// US dollars, where the model's price is known.

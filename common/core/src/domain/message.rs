@@ -102,14 +102,14 @@ pub struct Details {
     #[schema(value_type = Vec<Object>)]
     pub tool_calls: Vec<serde_json::Value>,
     /// What of the user's files it rests on.
-    pub sources: Vec<Source>,
+    pub sources: Vec<AnswerSource>,
     /// Milliseconds from its job's start to its end.
     pub ms: Option<i64>,
 }
 
 /// Words of a file that an answer rests on: verbatim, at the place that is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Source {
+pub struct AnswerSource {
     /// As the answer names it: `[1]`.
     pub number: i64,
     #[schema(value_type = String)]

@@ -268,7 +268,8 @@ mod tests {
             let lines: Vec<&str> = block.lines().collect();
             prop_assert_eq!(lines.len(), 4);
             prop_assert_eq!((lines[1], lines[3]), (OPEN, CLOSE));
-            prop_assert!(!lines[2].contains('<') && !block.contains('\u{202e}'));
+            let hidden = block.contains('\u{202e}');
+            prop_assert!(!lines[2].contains('<') && !hidden);
         }
 
         #[test]

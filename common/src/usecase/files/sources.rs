@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     Context, Result,
     chat::passages::cited,
-    domain::{ids::UserId, message::Source},
+    domain::{ids::UserId, message::AnswerSource},
     store::chunks::{self, Chunk},
 };
 
@@ -21,7 +21,7 @@ pub async fn of_answer(
     user: UserId,
     answer: &str,
     used: &[(Chunk, String, f64)],
-) -> Result<Vec<Source>> {
+) -> Result<Vec<AnswerSource>> {
     if used.is_empty() || answer.is_empty() {
         return Ok(Vec::new());
     }
@@ -34,7 +34,7 @@ pub async fn of_answer(
         let (shown, file, _) = &used[one.passage];
         let chunk = now.get(&shown.id.0)?;
         let there: String = chunk.content.chars().skip(one.start).take(one.end - one.start).collect();
-        (there == one.quote).then(|| Source {
+        (there == one.quote).then(|| AnswerSource {
             number: one.passage as i64 + 1,
             file_id: chunk.file_id,
             file: file.clone(),

@@ -10,7 +10,7 @@ use rapport_common::{
     domain::{
         job::Job,
         memory::Memory,
-        message::{Source, Usage, Used},
+        message::{AnswerSource, Usage, Used},
     },
     jobs::payload::ChatPayload,
     store::{self, chunks::Chunk},
@@ -54,18 +54,8 @@ async fn answer(
 ) -> std::result::Result<Outcome, Lost> {
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
-    if !prompt.recall.used.is_empty() {
-        let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
-        let shown: Vec<_> = prompt.recall.used.iter().map(used).collect();
-        log.append("memory", json!({"memories": shown})).await?;
-    }
     let passages = std::mem::take(&mut prompt.knowledge.used);
-    if !passages.is_empty() {
-        let shown = passages.iter().enumerate().map(|(at, (chunk, file, score))| {
-            json!({"number": at + 1, "file_id": chunk.file_id, "file": file, "passage_id": chunk.id, "page": chunk.page, "score": score})
-        });
-        log.append("knowledge", json!({"passages": shown.collect::<Vec<_>>()})).await?;
-    }
+    show_context(&mut log, &prompt.recall.used, &passages).await?;
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
@@ -116,8 +106,33 @@ async fn answer(
     Ok(Outcome::Done(ended))
 }
 
+/// Tells whoever follows what the prompt has of the user's memories and files.
+async fn show_context(
+    log: &mut AnswerLog<'_>,
+    memories: &[(Memory, f64)],
+    passages: &[(Chunk, String, f64)],
+) -> std::result::Result<(), Lost> {
+    if !memories.is_empty() {
+        let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
+        let shown: Vec<_> = memories.iter().map(used).collect();
+        log.append("memory", json!({"memories": shown})).await?;
+    }
+    if !passages.is_empty() {
+        let shown = passages.iter().enumerate().map(|(at, (chunk, file, score))| {
+            json!({"number": at + 1, "file_id": chunk.file_id, "file": file, "passage_id": chunk.id, "page": chunk.page, "score": score})
+        });
+        log.append("knowledge", json!({"passages": shown.collect::<Vec<_>>()})).await?;
+    }
+    Ok(())
+}
+
 /// What of the user's files an answer rests on. Without the database nothing can be checked, and nothing is claimed.
-async fn sources(ctx: &Context, job: &Job, answer: &str, passages: &[(Chunk, String, f64)]) -> Vec<Source> {
+async fn sources(
+    ctx: &Context,
+    job: &Job,
+    answer: &str,
+    passages: &[(Chunk, String, f64)],
+) -> Vec<AnswerSource> {
     let Some(user) = job.user_id else { return Vec::new() };
     files::sources::of_answer(ctx, user, answer, passages).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "an answer is stored without its sources");

@@ -141,11 +141,9 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     };
     let places_memories = active.as_ref().is_some_and(|active| active.content.contains("memories"));
     let language = language::instruction(&settings.language, question);
-    let mut system = vec![base.as_str(), &ctx.settings.chat.app_info, &language];
-    if !places_memories {
-        system.push(&recall.block);
-    }
-    system.push(&knowledge.block);
+    let memories = if places_memories { "" } else { recall.block.as_str() };
+    let mut system =
+        vec![base.as_str(), &ctx.settings.chat.app_info, &language, memories, knowledge.block.as_str()];
     // Of a turn that came by /v1 with instructions of its own.
     system.extend(prompted.messages.iter().map(|message| message.content.as_str()));
     system.retain(|part| !part.is_empty());
