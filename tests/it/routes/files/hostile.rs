@@ -20,7 +20,7 @@ fn word(head: &str, text: &str) -> Vec<u8> {
 }
 
 fn archives() -> Vec<Hostile> {
-    let zeros = vec![b' '; 200 << 20];
+    let zeros = vec![b' '; 130 << 20];
     let deep = format!("{}{}", "<w:p><w:r>".repeat(200_000), "<w:t>deep</w:t>");
     let nested = (0..6).fold(b"x".to_vec(), |inner, _| archive(&[("word/document.xml", &inner)]));
     let wide: String = (0..60_000).map(|n| format!(" a{n}=\"x\"")).collect();
@@ -148,7 +148,7 @@ fn texts() -> Vec<Hostile> {
             format!("a,b\nc,d\ne,f\n{}\n", "b,".repeat(1_000_000)).into_bytes(),
         ),
         ("a quote left open".to_owned(), b"a,b\nc,d\n\"open,x\ny,z\n".to_vec()),
-        ("a line of 20 MB".to_owned(), vec![b'x'; 20 << 20]),
+        ("a line of 17 MB".to_owned(), vec![b'x'; 17 << 20]),
         ("deep html".to_owned(), format!("<html>{}words", "<div>".repeat(1_000_000)).into_bytes()),
         ("a script without end".to_owned(), b"<html><script>alert(1)".to_vec()),
         ("a comment without end".to_owned(), b"<html><!-- words".to_vec()),
@@ -254,7 +254,7 @@ async fn hostile_files_end_in_plain_words_and_harm_nobody() {
         ("a million columns", "columns"),
         ("a million columns of csv", "columns"),
         ("many parts", "parts"),
-        ("a line of 20 MB", "16 MiB"),
+        ("a line of 17 MB", "16 MiB"),
     ] {
         let file = user.get(&format!("/files/{}", waiting[name])).await.expect(200);
         let said = file["error"].as_str().unwrap_or_default();
