@@ -9,7 +9,7 @@ pub mod embeddings;
 pub use rapport_core::domain::prompt::{ChatMessage, Options, Role, ToolCall, ToolSpec};
 pub(crate) use rapport_core::{clock, domain, secret, settings, telemetry};
 pub(crate) use rapport_redis as redis_link;
-pub(crate) use rapport_rules::{chat, memory};
+pub(crate) use rapport_rules::{chat, memory, passages};
 
 pub mod anthropic;
 mod breaker;

@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod memory;
+pub mod passages;
 pub mod tools;
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     ChatMessage, Role, ToolCall, ToolSpec,
-    chat::{passages, title::TITLE_INSTRUCTION},
+    chat::title::TITLE_INSTRUCTION,
     memory::{concepts, extract, frame, judge, text},
+    passages,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! What a model is shown: the system prompt and the turns that fit, and how a title is asked for.
 
 pub mod language;
-pub mod passages;
 pub mod template;
 pub mod title;
 pub mod tokens;

@@ -282,7 +282,9 @@ impl Receiver<'_> {
             uploads::discard(&mut tx, user, &file.place).await?;
             tx.commit().await?;
             METRICS.files.with_label_values(&["known"]).inc();
-            super::clean::of_user(ctx, user).await?;
+            if let Err(error) = super::clean::of_user(ctx, user).await {
+                tracing::warn!(%error, "bytes that were known already go with the next sweep");
+            }
             return Ok((known, true));
         }
         if room(ctx, &mut tx, user, self.upload.id).await? < file.bytes as u64 {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{
     Context, Error, Result,
-    chat::passages::{self, frame},
     domain::{
         file::File,
         ids::{FileId, ProjectId, SessionId, UserId},
     },
     memory::rank::Mode,
+    passages::{self as rules, frame},
     store::{self, chunks::Chunk},
     usecase::memory::search::passages::{Passage, passages},
 };
@@ -102,7 +102,7 @@ pub async fn for_prompt(
             return Knowledge::default();
         }
     };
-    let framed = found.iter().map(|passage| passages::Passage {
+    let framed = found.iter().map(|passage| rules::Passage {
         file: passage.file.clone(),
         page: passage.chunk.page,
         heading: passage.chunk.heading.clone(),

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     Context, Result,
-    chat::passages::cited,
     domain::{ids::UserId, message::AnswerSource},
+    passages::cited,
     store::chunks::{self, Chunk},
 };
 

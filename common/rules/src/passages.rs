@@ -5,8 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::tokens;
-use crate::memory::text;
+use crate::{chat::tokens, memory::text};
 
 pub const OPEN: &str = "<passages>";
 pub const CLOSE: &str = "</passages>";
