@@ -43,7 +43,8 @@ impl<'a> Archive<'a> {
     /// A part without which there is no such file.
     pub fn needed(&mut self, name: &str) -> Result<Vec<u8>> {
         let found = self.part(name)?;
-        found.ok_or_else(|| Unreadable(format!("The file is damaged: {name} is missing in it.")))
+        // Not its name: that may be the file's own word.
+        found.ok_or_else(|| Unreadable::new("The file is damaged: a part that it needs is missing in it."))
     }
 }
 
