@@ -27,8 +27,8 @@ use crate::{attempt::Attempt, outcome::Outcome};
 
 const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
-/// Bytes of files that an archive holds.
-const FILES: i64 = 1 << 30;
+/// Bytes of files that an archive holds: it is kept in the database.
+const FILES: i64 = 64 << 20;
 
 impl Work for AccountExportPayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
