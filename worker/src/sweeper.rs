@@ -53,7 +53,7 @@ const PRUNE_EVERY: u32 = 500;
 pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let period = runtime.ctx.settings.queue.sweep;
     let mut sweeps = 0u32;
-    let mut reconciled = None;
+    let mut tidying = Tidying::default();
     let mut deferral = Deferral::default();
     let mut absentees = Absentees::default();
     loop {
@@ -62,7 +62,7 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
             tracing::warn!(%error, "sweep failed");
         }
         if sweeps.is_multiple_of(TIDY_EVERY) {
-            if let Err(error) = tidy(&runtime, &mut reconciled).await {
+            if let Err(error) = tidy(&runtime, &mut tidying).await {
                 tracing::warn!(%error, "tidying memories failed");
             }
             model_pace::recall(&runtime.ctx).await;
@@ -177,8 +177,15 @@ async fn take_back(runtime: &Runtime, absentees: &mut Absentees) -> Result<()> {
     Ok(())
 }
 
+/// What one tidying leaves to the next.
+#[derive(Default)]
+struct Tidying {
+    reconciled: Option<Instant>,
+    files: files::Round,
+}
+
 /// Expires, consolidates, and keeps the vector index true to the database.
-async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()> {
+async fn tidy(runtime: &Runtime, tidying: &mut Tidying) -> Result<()> {
     let ctx = &runtime.ctx;
     usage::roll_up(ctx).await?;
     memory::review::expire_due(ctx).await?;
@@ -186,13 +193,16 @@ async fn tidy(runtime: &Runtime, reconciled: &mut Option<Instant>) -> Result<()>
     memory::embed::delete_some(ctx).await?;
     memory::embed::purge_words(ctx).await?;
     memory::embed::fill_sheets(ctx).await?;
-    files::clean(ctx).await?;
+    // What is wrong with files is no reason to leave the rest.
+    if let Err(error) = files::clean(ctx, &mut tidying.files).await {
+        tracing::warn!(%error, "cleaning up after files failed");
+    }
     forget_requests(ctx).await?;
     let period = ctx.settings.qdrant.as_ref().map(|at| at.reconcile);
     if let Some(period) = period
-        && reconciled.is_none_or(|last| last.elapsed() >= period)
+        && tidying.reconciled.is_none_or(|last| last.elapsed() >= period)
     {
-        *reconciled = Some(Instant::now());
+        tidying.reconciled = Some(Instant::now());
         let wrong = memory::embed::reconcile(ctx).await?;
         if wrong > 0 {
             tracing::warn!(wrong, "points of the vector index were not as the database says: repaired");

@@ -8,8 +8,19 @@ use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::db::{Querier, Tx, execute, fetch_all, fetch_one, ids, row, statements};
+use super::db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements};
 use crate::domain::ids::{FileId, PassageId, UserId};
+
+/// The reading that an attempt of a job `j` makes, as `usecase/files/ingest.rs` names it.
+macro_rules! reading_of_j {
+    () => {
+        concat!(
+            pg!("replace(cast(j.id as text), '-', '')"),
+            lite!("lower(hex(j.id))"),
+            " || '-' || cast(j.attempt as text)"
+        )
+    };
+}
 
 statements! {
     INSERT = "insert into chunks (id, user_id, file_id, generation, n, page, heading, start, content)
@@ -34,9 +45,24 @@ statements! {
             as score from json_each($2) q cross join chunk_terms t on t.user_id = $1 and t.term = q.value ->> 'term' and t.generation in "),
         texts!(4), " group by t.doc_id order by score desc, t.doc_id limit $5";
     DELETE_VECTORS = "delete from chunk_vectors where doc_id in
-        (select id from chunks where file_id = $1 and user_id = $2 and generation <> $3 order by id limit $4)";
+        (select id from chunks where file_id = $1 and user_id = $2 and generation = $3 order by id limit $4)";
     DELETE = "delete from chunks where id in
-        (select id from chunks where file_id = $1 and user_id = $2 and generation <> $3 order by id limit $4)";
+        (select id from chunks where file_id = $1 and user_id = $2 and generation = $3 order by id limit $4)";
+    /// Neither the file's own, nor of the attempt that reads it now.
+    STRAY = "select c.generation from chunks c where c.file_id = $1 and c.user_id = $2
+        and not exists (select 1 from files f where f.id = c.file_id and f.user_id = $2 and f.generation = c.generation)
+        and not exists (select 1 from files f join jobs j on j.id = f.job_id where f.id = c.file_id and f.user_id = $2
+            and j.status = 'running' and c.generation = ", reading_of_j!(), ") limit 1";
+    /// From one file's passages to the next one's along the index: what lies between is not read.
+    LOOK = "with recursive p(file_id, n) as (
+        select (select c.file_id from chunks c where c.file_id > $1 order by c.file_id limit 1), 1
+        union all select (select c.file_id from chunks c where c.file_id > p.file_id order by c.file_id limit 1), p.n + 1
+            from p where p.file_id is not null and p.n < $2)
+    select p.file_id, (select c.user_id from chunks c where c.file_id = p.file_id limit 1) as user_id,
+        f.id is null or exists (select 1 from chunks c where c.file_id = p.file_id and c.generation < coalesce(f.generation, ''))
+            or exists (select 1 from chunks c where c.file_id = p.file_id and c.generation > coalesce(f.generation, '')) as has_others
+    from p left join files f on f.id = p.file_id where p.file_id is not null order by p.file_id";
+    COUNT_READING = "select count(*) from chunks where file_id = $1 and user_id = $2 and generation = $3";
     COUNT = "select count(*) from chunks where user_id = $1";
 }
 
@@ -139,16 +165,50 @@ pub async fn score(
     fetch_all!((Uuid, f64), q, SCORE, user, Json(weights), mean_length.max(1.0), Json(generations), limit)
 }
 
-/// Deletes passages of a file that are not of this reading, with their words and vectors: at most `limit`. How many.
-pub async fn delete_others(
+/// A reading of a file that is neither its own nor under way, and that left passages.
+pub async fn stray(q: &mut impl Querier, user: UserId, file: FileId) -> Result<Option<String>, sqlx::Error> {
+    Ok(fetch_optional!((String,), q, STRAY, file, user)?.map(|row| row.0))
+}
+
+/// A file that there are passages of.
+pub struct Looked {
+    pub file_id: FileId,
+    pub user_id: UserId,
+    /// Whether there are others than its own: of a reading that is under way, or strays.
+    pub has_others: bool,
+}
+
+row!(Looked: file_id, user_id, has_others);
+
+/// Files that there are passages of, in order, after one. For the sweep, over all users.
+pub async fn look(
+    q: &mut impl Querier,
+    after: Option<FileId>,
+    limit: i64,
+) -> Result<Vec<Looked>, sqlx::Error> {
+    fetch_all!(Looked, q, LOOK, after.unwrap_or(FileId(Uuid::nil())), limit)
+}
+
+/// How many passages a reading has stored.
+pub async fn count_reading(
+    q: &mut impl Querier,
+    user: UserId,
+    file: FileId,
+    generation: &str,
+) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT_READING, file, user, generation)?.0)
+}
+
+/// Deletes passages of a reading, with their words and vectors: at most `limit`.
+pub async fn delete(
     tx: &mut Tx,
     user: UserId,
     file: FileId,
     generation: &str,
     limit: i64,
-) -> Result<u64, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     execute!(tx, DELETE_VECTORS, file, user, generation, limit)?;
-    execute!(tx, DELETE, file, user, generation, limit)
+    execute!(tx, DELETE, file, user, generation, limit).map(drop)
 }
 
 pub async fn count(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {

@@ -37,6 +37,8 @@ statements! {
     where id = $1 and user_id = $2 and status in ('failed', 'indexed')";
     READING = "update files set status = 'reading', error = null, updated_at = $4
     where id = $1 and user_id = $2 and job_id = $3 and status in ('queued', 'reading', 'failed')";
+    /// Until the transaction ends, nobody deletes it or has another job read it.
+    HOLD = "select 1 from files where id = $1 and user_id = $2 and job_id = $3", pg!(" for share");
     INDEXED = "update files set status = 'indexed', error = null, generation = $4, pages = $5, chunks = $6, words = $7, updated_at = $8
     where id = $1 and user_id = $2 and job_id = $3";
     FAILED = "update files set status = 'failed', error = $4, updated_at = $5 where id = $1 and user_id = $2 and job_id = $3";
@@ -62,7 +64,7 @@ statements! {
         or f.id in (select file_id from project_files where project_id = $3 and user_id = $1))";
     NAMED = "select ", file!(), " from files f where f.user_id = $1 and f.id in ", ids!(2);
     READABLE = "select ", file!(), " from files f where f.user_id = $1 and f.generation is not null order by f.id desc limit 1000";
-    DELETIONS = "select place, file_id, user_id from file_deletions order by place limit $1";
+    DELETIONS = "select place, file_id, user_id from file_deletions where place > $1 order by place limit $2";
     DELETIONS_OF = "select place, file_id, user_id from file_deletions where user_id = $1 order by place limit $2";
     FORGET_DELETION = "delete from file_deletions where place = $1";
     FORGET_DELETIONS_OF = "delete from file_deletions where user_id = $1";
@@ -159,6 +161,15 @@ pub async fn reading(
     Ok(execute!(tx, READING, id, user, job, now)? == 1)
 }
 
+/// Keeps the file as it is until the transaction ends. `false`: it is gone, or another job's.
+pub async fn hold(
+    tx: &mut Tx,
+    user: UserId,
+    (id, job): (FileId, JobId),
+) -> Result<bool, sqlx::Error> {
+    Ok(fetch_optional!((i32,), tx, HOLD, id, user, job)?.is_some())
+}
+
 /// What a reading came to.
 pub struct Indexed<'a> {
     pub generation: &'a str,
@@ -229,15 +240,15 @@ pub async fn of_project(
     fetch_all!(Named, q, OF_PROJECT, project, user)
 }
 
-/// All of a session's files anew. How many there are now: those that are not the user's are left out.
+/// All of a session's files anew; those that are not the user's are left out.
 pub async fn set_of_session(
     tx: &mut Tx,
     user: UserId,
     session: SessionId,
     files: &[FileId],
-) -> Result<u64, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     execute!(tx, CLEAR_SESSION, session, user)?;
-    execute!(tx, ADD_TO_SESSION, session, user, ids(files.iter().copied()))
+    execute!(tx, ADD_TO_SESSION, session, user, ids(files.iter().copied())).map(drop)
 }
 
 /// The same of a project's.
@@ -246,9 +257,9 @@ pub async fn set_of_project(
     user: UserId,
     project: ProjectId,
     files: &[FileId],
-) -> Result<u64, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     execute!(tx, CLEAR_PROJECT, project, user)?;
-    execute!(tx, ADD_TO_PROJECT, project, user, ids(files.iter().copied()))
+    execute!(tx, ADD_TO_PROJECT, project, user, ids(files.iter().copied())).map(drop)
 }
 
 /// Gives a branch what its session has.
@@ -290,16 +301,21 @@ pub struct Deletion {
 
 row!(Deletion: place, file_id, user_id);
 
-/// Of one user, or of all.
+/// In order, after a place. For the sweep, over all users.
 pub async fn deletions(
     q: &mut impl Querier,
-    user: Option<UserId>,
+    after: &str,
     limit: i64,
 ) -> Result<Vec<Deletion>, sqlx::Error> {
-    match user {
-        Some(user) => fetch_all!(Deletion, q, DELETIONS_OF, user, limit),
-        None => fetch_all!(Deletion, q, DELETIONS, limit),
-    }
+    fetch_all!(Deletion, q, DELETIONS, after, limit)
+}
+
+pub async fn deletions_of(
+    q: &mut impl Querier,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<Deletion>, sqlx::Error> {
+    fetch_all!(Deletion, q, DELETIONS_OF, user, limit)
 }
 
 pub async fn forget_deletion(conn: &mut Conn, place: &str) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@ use crate::{
     Context, Error, Result,
     domain::ids::{FileId, ProjectId, SessionId, UserId},
     error::Wrong,
-    store::{self, Tx, files::Named},
+    store::{self, Tx, files::Named, memory_log},
 };
 
 /// Files that one conversation or project may name.
@@ -20,8 +20,8 @@ fn checked(mut ids: Vec<FileId>) -> Result<Vec<FileId>> {
 }
 
 /// All of them must be there, and the user's.
-fn all(named: u64, wanted: &[FileId]) -> Result<()> {
-    if named as usize == wanted.len() { Ok(()) } else { Err(Error::not_found("file")) }
+fn all(named: &[Named], wanted: &[FileId]) -> Result<()> {
+    if named.len() == wanted.len() { Ok(()) } else { Err(Error::not_found("file")) }
 }
 
 async fn session(tx: &mut Tx, user: UserId, id: SessionId) -> Result<()> {
@@ -43,10 +43,13 @@ pub async fn set_of_session(
     files: Vec<FileId>,
 ) -> Result<Vec<Named>> {
     let mut tx = ctx.db.begin().await?;
+    // One after another: of two at once, the later one's set stands.
+    memory_log::take_version(&mut tx, user).await?;
     session(&mut tx, user, id).await?;
     let files = checked(files)?;
-    all(store::files::set_of_session(&mut tx, user, id, &files).await?, &files)?;
+    store::files::set_of_session(&mut tx, user, id, &files).await?;
     let named = store::files::of_session(&mut tx, user, id).await?;
+    all(&named, &files)?;
     tx.commit().await?;
     Ok(named)
 }
@@ -65,10 +68,12 @@ pub async fn set_of_project(
     files: Vec<FileId>,
 ) -> Result<Vec<Named>> {
     let mut tx = ctx.db.begin().await?;
+    memory_log::take_version(&mut tx, user).await?;
     super::super::projects::get(&mut tx, user, id).await?;
     let files = checked(files)?;
-    all(store::files::set_of_project(&mut tx, user, id, &files).await?, &files)?;
+    store::files::set_of_project(&mut tx, user, id, &files).await?;
     let named = store::files::of_project(&mut tx, user, id).await?;
+    all(&named, &files)?;
     tx.commit().await?;
     Ok(named)
 }

@@ -1,11 +1,17 @@
-//! What is left of deleted files and of uploads that nobody goes on with: passages first, a piece at a time, then bytes, then the
-//! row that says so. Cut off anywhere, the next one goes on.
+//! What is left of deleted files, of readings that came to nothing, and of uploads that nobody goes on with: passages first, a
+//! piece at a time, then bytes, then the row that says so. Cut off anywhere, the next one goes on.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Context, Result, clock,
-    domain::ids::UserId,
+    domain::ids::{FileId, UserId},
+    error::Code,
     store::{
-        self, chunks,
+        self,
+        chunks::{self, Looked},
         files::{self, Deletion},
         memory_log,
     },
@@ -13,55 +19,103 @@ use crate::{
 
 /// Passages deleted in one transaction.
 pub const PIECE: i64 = 500;
-/// Files cleaned up after in one go.
-const BATCH: i64 = 100;
+/// Deletions worked off in one go.
+const BATCH: usize = 100;
+/// Files whose passages are looked at in one go.
+const LOOKED: usize = 100;
+/// How long one go takes at most: the sweep has more to do, and whoever deletes a file waits for it.
+const AT_MOST: Duration = Duration::from_secs(5);
+
+/// How far the sweep is in its rounds: one that fails each time must not keep those behind it waiting.
+#[derive(Debug, Default)]
+pub struct Round {
+    place: String,
+    file: Option<FileId>,
+}
 
 /// Cleans up after all users. For the sweep.
-pub async fn clean(ctx: &Context) -> Result<()> {
+pub async fn clean(ctx: &Context, round: &mut Round) -> Result<()> {
     store::uploads::prune(&mut ctx.db.relaxed().await?, clock::now() - ctx.settings.files.upload_kept)
         .await?;
-    work_off(ctx, files::deletions(&mut ctx.db.read().await?, None, BATCH).await?).await?;
+    let until = Instant::now() + AT_MOST;
+    let deletions = files::deletions(&mut ctx.db.read().await?, &round.place, BATCH as i64).await?;
+    round.place = work_off(ctx, deletions, until).await;
+    look_for_strays(ctx, round, until).await?;
     for (file, user) in files::left(&mut ctx.db.read().await?).await? {
-        let mut tx = ctx.db.begin().await?;
-        let why = "Reading it was cancelled, or its process died again and again.";
-        files::give_up(&mut tx, user, file, why, clock::now()).await?;
-        tx.commit().await?;
+        if let Err(error) = give_up(ctx, user, file).await {
+            tracing::warn!(%error, %file, "a file whose job is gone waits on");
+        }
     }
     Ok(())
+}
+
+async fn give_up(ctx: &Context, user: UserId, file: FileId) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    let why = "Reading it was cancelled, or its process died again and again.";
+    files::give_up(&mut tx, user, file, why, clock::now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Cleans up after one user.
 pub(super) async fn of_user(ctx: &Context, user: UserId) -> Result<()> {
-    work_off(ctx, files::deletions(&mut ctx.db.read().await?, Some(user), BATCH).await?).await
+    let deletions = files::deletions_of(&mut ctx.db.read().await?, user, BATCH as i64).await?;
+    work_off(ctx, deletions, Instant::now() + AT_MOST).await;
+    Ok(())
 }
 
-async fn work_off(ctx: &Context, deletions: Vec<Deletion>) -> Result<()> {
-    for Deletion { place, file_id, user_id } in deletions {
-        if let Some(file) = file_id {
-            delete_passages(ctx, user_id, file, "").await?;
+/// Works deletions off, each by itself. Where the next go begins: behind the last of these, or at the beginning.
+async fn work_off(ctx: &Context, deletions: Vec<Deletion>, until: Instant) -> String {
+    let mut next = String::new();
+    let is_all = deletions.len() < BATCH;
+    for deletion in deletions {
+        match timeout_at(until, delete(ctx, &deletion)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, place = %deletion.place, "what is left of a deleted file stays for now");
+            }
+            Err(_) => return deletion.place,
         }
-        ctx.storage.delete_all(&place).await?;
-        files::forget_deletion(&mut ctx.db.relaxed().await?, &place).await?;
+        next = deletion.place;
+    }
+    if is_all { String::new() } else { next }
+}
+
+async fn delete(ctx: &Context, deletion: &Deletion) -> Result<()> {
+    if let Some(file) = deletion.file_id {
+        match delete_strays(ctx, deletion.user_id, file).await {
+            // Passages go with the account.
+            Err(error) if error.code == Code::NotFound => {}
+            done => done?,
+        }
+    }
+    ctx.storage.delete_all(&deletion.place).await?;
+    Ok(files::forget_deletion(&mut ctx.db.relaxed().await?, &deletion.place).await?)
+}
+
+/// Finds passages that no reading needs, of some files: there are none unless a reading was cut off.
+async fn look_for_strays(ctx: &Context, round: &mut Round, until: Instant) -> Result<()> {
+    let looked = chunks::look(&mut ctx.db.read().await?, round.file, LOOKED as i64).await?;
+    round.file = looked.get(LOOKED - 1).map(|last| last.file_id);
+    for Looked { file_id, user_id, .. } in looked.into_iter().filter(|one| one.has_others) {
+        match timeout_at(until, delete_strays(ctx, user_id, file_id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, %file_id, "passages of no reading stay for now"),
+            Err(_) => break,
+        }
     }
     Ok(())
 }
 
-/// Deletes the passages of a file but those of one reading, with their words and vectors.
-pub(super) async fn delete_passages(
-    ctx: &Context,
-    user: UserId,
-    file: crate::domain::ids::FileId,
-    but: &str,
-) -> Result<()> {
-    loop {
+/// Deletes the passages of a file that are neither its own nor those of the reading under way, with their words and vectors: of a
+/// deleted file, all. What is named here can never be wanted again, so nothing needs to be held meanwhile.
+pub(super) async fn delete_strays(ctx: &Context, user: UserId, file: FileId) -> Result<()> {
+    while let Some(generation) = chunks::stray(&mut ctx.db.read().await?, user, file).await? {
         let mut tx = ctx.db.begin().await?;
         memory_log::take_version(&mut tx, user).await?;
-        let deleted = chunks::delete_others(&mut tx, user, file, but, PIECE).await?;
+        chunks::delete(&mut tx, user, file, &generation, PIECE).await?;
         tx.commit().await?;
-        if deleted < PIECE as u64 {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// Deletes all bytes of an account whose rows are gone.

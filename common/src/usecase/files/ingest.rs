@@ -1,10 +1,11 @@
 //! Reading a file: its passages come in pieces under a name of their own (`generation`), which nobody searches until one fenced
-//! transaction makes it the file's. Whatever dies before that leaves passages that are never found, and that the next reading
-//! of the file, or its deletion, takes away.
+//! transaction makes it the file's. Each piece is stored only while its attempt has the job and the job has the file, both held
+//! until the commit: no passage comes after a file was deleted. Whatever dies before the end leaves passages that are never found,
+//! and that the next reading of the file, its deletion, or the sweep takes away.
 
 use serde_json::json;
 
-use super::clean::delete_passages;
+use super::clean::delete_strays;
 use crate::{
     Context, Error, Result, clock,
     domain::{
@@ -48,29 +49,48 @@ pub struct Reading<'a> {
     words: i64,
 }
 
+/// Why a reading goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The file was deleted, or is another job's.
+    Gone,
+    /// This attempt has lost the job.
+    Lost,
+}
+
 impl<'a> Reading<'a> {
-    /// Marks the file as being read, and takes away what earlier readings left. `None`: it is gone, or another job's.
-    pub async fn begin(ctx: &'a Context, job: &'a Job, user: UserId, id: FileId) -> Result<Option<Self>> {
+    /// Marks the file as being read, and takes away what earlier readings left.
+    pub async fn begin(
+        ctx: &'a Context,
+        job: &'a Job,
+        user: UserId,
+        id: FileId,
+    ) -> Result<Result<Self, Stopped>> {
         let mut tx = ctx.db.begin().await?;
-        if !files::reading(&mut tx, user, id, job.id, clock::now()).await? {
-            return Ok(None);
+        let progress = json!({"done": 0, "note": "reading"});
+        if !extraction::set_progress_in(&mut tx, job.id, job.attempt, &progress).await? {
+            return Ok(Err(Stopped::Lost));
         }
-        let Some(file) = files::get(&mut tx, user, id).await? else { return Ok(None) };
+        let file = match files::reading(&mut tx, user, id, job.id, clock::now()).await? {
+            true => files::get(&mut tx, user, id).await?,
+            false => None,
+        };
         tx.commit().await?;
-        delete_passages(ctx, user, id, file.generation.as_deref().unwrap_or_default()).await?;
+        delete_strays(ctx, user, id).await?;
+        let Some(file) = file else { return Ok(Err(Stopped::Gone)) };
         // The attempt is part of it: one that was taken over writes beside the one that counts.
         let generation = format!("{}-{}", job.id.0.simple(), job.attempt);
-        Ok(Some(Self { ctx, job, user, file, generation, chunks: 0, words: 0 }))
+        Ok(Ok(Self { ctx, job, user, file, generation, chunks: 0, words: 0 }))
     }
 
-    /// Stores passages, a piece at a time. `false`: this attempt has lost the job.
-    pub async fn store(&mut self, pieces: Vec<Piece>) -> Result<bool> {
+    /// Stores passages, a piece at a time.
+    pub async fn store(&mut self, pieces: Vec<Piece>) -> Result<Result<(), Stopped>> {
         let total = pieces.len();
         let mut pieces = pieces.into_iter();
         loop {
             let batch: Vec<Piece> = pieces.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                return Ok(true);
+                return Ok(Ok(()));
             }
             let first = self.chunks;
             let new = tokio::task::spawn_blocking(move || as_chunks(batch, first));
@@ -78,11 +98,16 @@ impl<'a> Reading<'a> {
             let words = new.iter().flat_map(|chunk| chunk.terms.values()).sum::<i64>();
             let done = first + new.len() as i64;
             let mut tx = self.ctx.db.begin().await?;
-            chunks::insert(&mut tx, self.user, self.file.id, &self.generation, &new).await?;
             let progress = json!({"done": done, "total": total, "note": "indexing"});
             if !extraction::set_progress_in(&mut tx, self.job.id, self.job.attempt, &progress).await? {
-                return Ok(false);
+                return Ok(Err(Stopped::Lost));
             }
+            if !files::hold(&mut tx, self.user, (self.file.id, self.job.id)).await? {
+                drop(tx);
+                delete_strays(self.ctx, self.user, self.file.id).await?;
+                return Ok(Err(Stopped::Gone));
+            }
+            chunks::insert(&mut tx, self.user, self.file.id, &self.generation, &new).await?;
             tx.commit().await?;
             (self.chunks, self.words) = (done, self.words + words);
         }
@@ -95,6 +120,10 @@ impl<'a> Reading<'a> {
         let mut tx = ctx.db.begin().await?;
         memory_log::take_version(&mut tx, user).await?;
         let Some(settled) = succeed(&mut tx, self.job, &result).await? else { return Ok(None) };
+        let stored = chunks::count_reading(&mut tx, user, file, &self.generation).await?;
+        if stored != self.chunks {
+            return Err(Error::internal(format!("{stored} passages are there of {} of {file}", self.chunks)));
+        }
         let new = Indexed {
             generation: &self.generation,
             pages: pages.map(i64::from),
@@ -108,8 +137,8 @@ impl<'a> Reading<'a> {
         tx.commit().await?;
         METRICS.files.with_label_values(&["indexed"]).inc();
         ctx.announce(ready).await;
-        if let Err(error) = delete_passages(ctx, user, file, &self.generation).await {
-            tracing::warn!(%error, "passages of an earlier reading go with the next one");
+        if let Err(error) = delete_strays(ctx, user, file).await {
+            tracing::warn!(%error, "passages of an earlier reading go with the next sweep");
         }
         Ok(Some(Ended::new(settled, result)))
     }

@@ -8,7 +8,7 @@ pub mod search;
 pub mod sources;
 
 pub use attach::{of_project, of_session, set_of_project, set_of_session};
-pub use clean::{clean, erase};
+pub use clean::{Round, clean, erase};
 pub use receive::{Receiver, begin, resume, withdraw};
 
 use futures::Stream;
@@ -46,6 +46,8 @@ pub async fn rename(ctx: &Context, user: UserId, id: FileId, name: &str) -> Resu
 /// Deletes a file. Nobody finds it from the commit on; its passages and bytes go right after, or with the next sweep.
 pub async fn delete(ctx: &Context, user: UserId, id: FileId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
+    // Before the rows that name the file: who sets those of a conversation takes it too.
+    store::memory_log::take_version(&mut tx, user).await?;
     if !store::files::delete(&mut tx, user, id).await? {
         return Err(Error::not_found("file"));
     }
