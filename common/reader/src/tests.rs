@@ -87,7 +87,8 @@ fn names_of_parts_stay_within_their_archive() {
 fn why_a_file_cannot_be_read_says_no_word_of_the_file() {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("META-INF/container.xml", zip::write::SimpleFileOptions::default()).unwrap();
-    std::io::Write::write_all(&mut zip, br#"<container><rootfile full-path="evil%00.opf"/></container>"#).unwrap();
+    std::io::Write::write_all(&mut zip, br#"<container><rootfile full-path="evil%00.opf"/></container>"#)
+        .unwrap();
     let book = zip.finish().unwrap().into_inner();
     let Unreadable(why) = read(Kind::Epub, &book, &Limits::default()).unwrap_err();
     assert!(why.contains("missing") && !why.contains("evil") && !why.contains('\0'), "{why:?}");

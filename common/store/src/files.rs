@@ -162,11 +162,7 @@ pub async fn reading(
 }
 
 /// Keeps the file as it is until the transaction ends. `false`: it is gone, or another job's.
-pub async fn hold(
-    tx: &mut Tx,
-    user: UserId,
-    (id, job): (FileId, JobId),
-) -> Result<bool, sqlx::Error> {
+pub async fn hold(tx: &mut Tx, user: UserId, (id, job): (FileId, JobId)) -> Result<bool, sqlx::Error> {
     Ok(fetch_optional!((i32,), tx, HOLD, id, user, job)?.is_some())
 }
 
@@ -302,11 +298,7 @@ pub struct Deletion {
 row!(Deletion: place, file_id, user_id);
 
 /// In order, after a place. For the sweep, over all users.
-pub async fn deletions(
-    q: &mut impl Querier,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Deletion>, sqlx::Error> {
+pub async fn deletions(q: &mut impl Querier, after: &str, limit: i64) -> Result<Vec<Deletion>, sqlx::Error> {
     fetch_all!(Deletion, q, DELETIONS, after, limit)
 }
 

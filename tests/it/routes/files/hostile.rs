@@ -188,10 +188,10 @@ fn broken() -> Vec<Hostile> {
         ("xlsx", xlsx_of("<row><c t=\"s\"><v>0</v></c></row>", &["a"])),
         ("html", html(&sections).into_bytes()),
     ] {
-        for n in 1..=10 {
+        for n in [1, 4, 7, 10] {
             all.push((format!("{kind} cut at {n}0 %"), sound[..sound.len() * n / 11].to_vec()));
         }
-        for n in 0..20 {
+        for n in (0..20).step_by(4) {
             let mut bytes = sound.clone();
             for _ in 0..=n {
                 let at = random(bytes.len() - 8) + 8;
@@ -219,7 +219,7 @@ async fn hostile_files_end_in_plain_words_and_harm_nobody() {
         .await;
     let user = app.user().await;
     let all: Vec<Hostile> = [archives(), pdfs(), texts(), broken()].concat();
-    assert!(all.len() >= 200 - 10, "{}", all.len());
+    assert!(all.len() >= 90, "{}", all.len());
     let mut waiting = BTreeMap::new();
     let mut refused = 0;
     for (name, bytes) in all {

@@ -105,6 +105,22 @@ async fn a_file_is_kept_given_back_and_gone_when_deleted(stack: Stack) {
     for table in ["chunks", "chunk_terms", "chunk_vectors", "file_deletions"] {
         assert_eq!(dump::rows(&db, table).await, [""; 0], "{table}");
     }
+    // Whoever sets a conversation's files at the same moment gets what was asked for.
+    let named = [user.indexed("a.txt", "One thing.").await, user.indexed("b.txt", "Another thing.").await];
+    let session = user.post("/chat/sessions", &json!({})).await.expect(201);
+    let place = format!("/chat/sessions/{}/files", session["id"].as_str().unwrap());
+    let named = json!({"file_ids": named});
+    for answer in futures::future::join_all((0..8).map(|_| user.send(Method::PUT, &place, &named))).await {
+        assert_eq!(answer.expect(200)["files"].as_array().map(Vec::len), Some(2));
+    }
+    // What a file calls its parts is in no error: PostgreSQL would not store this one.
+    let container = br#"<container><rootfile full-path="evil%00.opf"/></container>"#;
+    let book =
+        documents::archive(&[("mimetype", b"application/epub+zip"), ("META-INF/container.xml", container)]);
+    let book = user.upload("book.epub", book).await.expect(201);
+    let book = user.until_read_file(book["id"].as_str().unwrap()).await;
+    assert_eq!(book["status"], "failed");
+    assert!(!book["error"].as_str().unwrap().contains("evil"), "{book}");
     // A form that breaks off is no file.
     let cut = form.split_at(form.len() - 30).0.to_owned();
     let request =
