@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Between two looks at whether it is a file's turn.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 async fn end(attempt: &Attempt<'_>, file: FileId, stopped: Stopped) -> Outcome {
     match stopped {

@@ -217,21 +217,22 @@ async fn hostile_files_end_in_plain_words_and_harm_nobody() {
         .env("FILES__READ_MEMORY_MB", 1_024)
         .start()
         .await;
-    let user = app.user().await;
+    // Several: one file of a user is read at a time.
+    let users = [app.user().await, app.user().await, app.user().await];
     let all: Vec<Hostile> = [archives(), pdfs(), texts(), broken()].concat();
     assert!(all.len() >= 90, "{}", all.len());
     let mut waiting = BTreeMap::new();
     let mut refused = 0;
-    for (name, bytes) in all {
+    for ((name, bytes), user) in all.into_iter().zip(users.iter().cycle()) {
         let answer = user.upload(&format!("../../{name}.pdf"), bytes).await;
         match answer.status {
-            200 | 201 => drop(waiting.insert(name, answer.body["id"].as_str().unwrap().to_owned())),
+            200 | 201 => drop(waiting.insert(name, (user, answer.body["id"].as_str().unwrap().to_owned()))),
             413 | 415 | 422 => refused += 1,
             _ => panic!("{name}: {} {}", answer.status, answer.body),
         }
     }
     let (mut failed, mut read) = (0, 0);
-    for (name, id) in &waiting {
+    for (name, (user, id)) in &waiting {
         let file = user.until_read_file(id).await;
         if file["status"] == "failed" {
             failed += 1;
@@ -256,12 +257,13 @@ async fn hostile_files_end_in_plain_words_and_harm_nobody() {
         ("many parts", "parts"),
         ("a line of 17 MB", "16 MiB"),
     ] {
-        let file = user.get(&format!("/files/{}", waiting[name])).await.expect(200);
+        let (user, id) = &waiting[name];
+        let file = user.get(&format!("/files/{id}")).await.expect(200);
         let said = file["error"].as_str().unwrap_or_default();
         assert!(said.contains(why) || said.contains("unpacks to more"), "{name}: {file}");
     }
     // The worker is the same process, and reads on.
-    user.indexed("sound.txt", "All is well.").await;
+    users[0].indexed("sound.txt", "All is well.").await;
     let memory = resident(app.apis.first().or(app.workers.first()).unwrap().pid());
     assert!(memory < 600_000, "{memory} kB");
 }

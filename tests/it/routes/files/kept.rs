@@ -105,13 +105,14 @@ async fn a_file_is_kept_given_back_and_gone_when_deleted(stack: Stack) {
     for table in ["chunks", "chunk_terms", "chunk_vectors", "file_deletions"] {
         assert_eq!(dump::rows(&db, table).await, [""; 0], "{table}");
     }
-    // Whoever sets a conversation's files at the same moment gets what was asked for.
+    // Whoever sets a conversation's files at the same moment gets what was asked for, and no mixture.
     let named = [user.indexed("a.txt", "One thing.").await, user.indexed("b.txt", "Another thing.").await];
     let session = user.post("/chat/sessions", &json!({})).await.expect(201);
     let place = format!("/chat/sessions/{}/files", session["id"].as_str().unwrap());
-    let named = json!({"file_ids": named});
-    for answer in futures::future::join_all((0..8).map(|_| user.send(Method::PUT, &place, &named))).await {
-        assert_eq!(answer.expect(200)["files"].as_array().map(Vec::len), Some(2));
+    let asked = |n: usize| json!({"file_ids": [named[n % 2]]});
+    let set = async |n: usize| user.send(Method::PUT, &place, &asked(n)).await.expect(200);
+    for (n, answer) in futures::future::join_all((0..8).map(set)).await.iter().enumerate() {
+        assert_eq!(answer["file_ids"], asked(n)["file_ids"]);
     }
     // What a file calls its parts is in no error: PostgreSQL would not store this one.
     let container = br#"<container><rootfile full-path="evil%00.opf"/></container>"#;
