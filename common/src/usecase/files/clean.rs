@@ -53,7 +53,7 @@ async fn give_up(ctx: &Context, user: UserId, file: FileId) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     let why = "Reading it was cancelled, or its process died again and again.";
     files::give_up(&mut tx, user, file, why, clock::now()).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
 
 /// Cleans up after one user.
