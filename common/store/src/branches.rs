@@ -65,7 +65,8 @@ statements! {
     PLACE = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
     FEEDBACK = "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
     SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
-        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
+        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
+        exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }
@@ -250,9 +251,10 @@ pub struct Scope {
     pub settings: Option<serde_json::Value>,
     /// Whether an admin gave the user a budget of their own.
     pub has_budget: bool,
+    pub has_memories: bool,
 }
 
-row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget);
+row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories);
 
 pub async fn scope(
     q: &mut impl Querier,
