@@ -8,6 +8,7 @@ mod extract;
 mod handlers;
 mod layers;
 mod mcp;
+mod oauth;
 mod openapi;
 mod page;
 pub mod policy;
