@@ -12,7 +12,7 @@ use axum::{
 };
 use rapport_common::{Error, error::Code};
 
-use crate::{oauth, v1_error};
+use crate::{oauth_error, v1_error};
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -43,10 +43,10 @@ pub fn render(response: Response, request_id: &str, path: &str) -> Response {
         500.. => tracing::error!(%error, "request failed"),
         _ => tracing::debug!(%error, "request refused"),
     }
-    let (is_v1, is_oauth) = (v1_error::is_below(path), oauth::error::is_of(path));
+    let (is_v1, is_oauth) = (v1_error::is_below(path), oauth_error::is_of(path));
     let mut problem = if is_oauth {
-        let status = StatusCode::from_u16(oauth::error::status(&error)).unwrap_or_default();
-        (status, Json(oauth::error::body(&error))).into_response()
+        let status = StatusCode::from_u16(oauth_error::status(&error)).unwrap_or_default();
+        (status, Json(oauth_error::body(&error))).into_response()
     } else if is_v1 {
         let status = StatusCode::from_u16(v1_error::status(&error)).unwrap_or_default();
         let body = match v1_error::is_anthropics(path) {

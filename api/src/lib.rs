@@ -9,6 +9,7 @@ mod handlers;
 mod layers;
 mod mcp;
 mod oauth;
+mod oauth_error;
 mod openapi;
 mod page;
 pub mod policy;

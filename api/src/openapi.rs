@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use crate::{oauth, policy::Stated, problem::Problem, v1_error};
+use crate::{oauth_error, policy::Stated, problem::Problem, v1_error};
 
 /// The groups of routes, in the order a newcomer needs them.
 const TAGS: [(&str, &str); 17] = [
@@ -40,7 +40,7 @@ fn problem(description: &str, path: &str) -> RefOr<utoipa::openapi::Response> {
     let (schema, kind) = match path {
         path if v1_error::is_anthropics(path) => ("AnthropicError", "application/json"),
         path if v1_error::is_below(path) => ("OpenAiError", "application/json"),
-        path if oauth::error::is_of(path) => ("OAuthError", "application/json"),
+        path if oauth_error::is_of(path) => ("OAuthError", "application/json"),
         _ => ("Problem", "application/problem+json"),
     };
     let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name(schema)))).build();
@@ -97,7 +97,7 @@ pub fn complete(document: &mut OpenApi, stated: &[Stated]) {
 }
 
 fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
-    let is_oauth = oauth::error::is_of(path);
+    let is_oauth = oauth_error::is_of(path);
     let signs_in = path.contains("/auth/") || is_oauth;
     let probe = !signs_in && is_public;
     let mut errors = vec![];

@@ -225,14 +225,7 @@ async fn completions(
         (true, true) => "length",
         (true, false) => "stop",
     };
-    let calls: Vec<Value> = plan
-        .calls
-        .iter()
-        .enumerate()
-        .map(|(index, call)| {
-            json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
-        })
-        .collect();
+    let calls = written(&plan.calls);
     let words: Vec<String> = plan.words.into_iter().take(limit).collect();
     let likely = |(number, word): (usize, &String)| {
         request.logprobs.then(|| plan::logprobs(word, number as i64, request.top_logprobs))
@@ -256,6 +249,12 @@ async fn completions(
     }
     let delay = plan.delay.unwrap_or(Duration::from_millis(upstream.arguments.token_ms));
     answer(open, upstream, Reply { model: request.model, words, logprobs, calls, finish, usage, delay })
+}
+
+/// Calls of functions, as OpenAI writes them.
+fn written(calls: &[ToolCall]) -> Vec<Value> {
+    let one = |(index, call): (usize, &ToolCall)| json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
+    calls.iter().enumerate().map(one).collect()
 }
 
 /// What is streamed.

@@ -3,7 +3,6 @@
 //! `common/src/usecase/oauth` has the rules, docs/mcp.md the whole way.
 
 mod authorize;
-pub mod error;
 mod metadata;
 mod register;
 mod token;

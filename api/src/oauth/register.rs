@@ -53,7 +53,7 @@ pub struct ClientInformation {
 /// RFC 7591. Anybody may: a client gets nothing until a user lets it in. It is kept nowhere; its id says what it registered with.
 #[utoipa::path(post, path = "/register", tag = "auth", request_body = ClientMetadata, security(()),
     responses((status = 201, description = "The client", body = ClientInformation),
-              (status = 400, description = "What the client says of itself is not what it must be", body = super::error::OAuthError)))]
+              (status = 400, description = "What the client says of itself is not what it must be", body = crate::oauth_error::OAuthError)))]
 pub async fn register_client(
     State(state): State<AppState>,
     Json(said): Json<Map<String, Value>>,

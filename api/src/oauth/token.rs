@@ -69,7 +69,7 @@ fn needed<'a>(value: &'a Option<String>, name: &str) -> Result<&'a str> {
 #[utoipa::path(post, path = "/token", tag = "auth", security(()),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "Tokens", body = ClientTokens),
-              (status = 400, description = "The code or refresh token is not valid", body = super::error::OAuthError)))]
+              (status = 400, description = "The code or refresh token is not valid", body = crate::oauth_error::OAuthError)))]
 pub async fn give_tokens(
     State(state): State<AppState>,
     Here(here): Here,
@@ -111,7 +111,7 @@ pub async fn give_tokens(
 #[utoipa::path(post, path = "/revoke", tag = "auth", security(()),
     request_body(content = RevokeForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "It has no access any more"),
-              (status = 400, description = "It is another client's token", body = super::error::OAuthError)))]
+              (status = 400, description = "It is another client's token", body = crate::oauth_error::OAuthError)))]
 pub async fn take_back(
     State(state): State<AppState>,
     Address(address): Address,

@@ -20,7 +20,9 @@ both_stacks!(
     official_clients_sign_in_from_nothing,
     a_code_is_good_once_and_for_its_client_alone,
     tokens_are_good_at_mcp_alone_and_once_each,
+    only_what_may_be_sent_codes_is_registered,
     nobody_is_sent_where_their_client_does_not_say,
+    an_answer_goes_to_a_program_with_its_own_words,
     addresses_are_those_that_clients_know,
 );
 
@@ -267,7 +269,7 @@ async fn tokens_are_good_at_mcp_alone_and_once_each(stack: Stack) {
     assert_eq!(left.len(), 1, "the key that is none of a client's: {left:?}");
 }
 
-async fn nobody_is_sent_where_their_client_does_not_say(stack: Stack) {
+async fn only_what_may_be_sent_codes_is_registered(stack: Stack) {
     let app = App::start(stack).await;
     let user = app.user().await;
     let register = async |body: Value| {
@@ -288,6 +290,11 @@ async fn nobody_is_sent_where_their_client_does_not_say(stack: Stack) {
     refused(&register(json!({"redirect_uris": "x"})).await, "invalid_client_metadata");
     let turned = json!({"redirect_uris": [REDIRECT], "client_name": "gpj.\u{202e}exe"});
     refused(&register(turned).await, "invalid_client_metadata");
+}
+
+async fn nobody_is_sent_where_their_client_does_not_say(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
     let site = "https://example.com/cb?tenant=1";
     let client = Client::register(&app, &user, "<b>One</b>", site).await;
     let changed = |changes: Value| {
@@ -328,7 +335,12 @@ async fn nobody_is_sent_where_their_client_does_not_say(stack: Stack) {
         assert_eq!((back["error"].as_str(), back["state"].as_str()), (error, "s"));
         assert_eq!((back["iss"].as_str(), back.contains_key("code")), (app.url(0).as_str(), false));
     }
-    // Any port of this machine, as programs take what they get; and a state is given back as it is.
+}
+
+/// To any port of this machine, as programs take what they get, with the state as it was given.
+async fn an_answer_goes_to_a_program_with_its_own_words(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
     let local = Client::register(&app, &user, "Local", "http://127.0.0.1/cb").await;
     let mut request = local.request("http://127.0.0.1:5050/cb");
     request["state"] = json!("a b&c=d#e%00");
