@@ -8,6 +8,8 @@ mod extract;
 mod handlers;
 mod layers;
 mod mcp;
+mod oauth;
+mod oauth_error;
 mod openapi;
 mod page;
 pub mod policy;

@@ -126,6 +126,8 @@ pub struct Rule {
     pub class: Class,
     /// Whether a ticket in the address may stand for the token: for streams, whose clients cannot set headers.
     pub takes_tickets: bool,
+    /// Whether tokens of MCP clients are good here.
+    pub takes_clients: bool,
 }
 
 /// One operation: its method, its path below the mount (`/chat/sessions/{id}`), and what is stated of it.

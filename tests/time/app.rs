@@ -78,7 +78,8 @@ impl App {
         // A connection each: one from before a journey has long been closed.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         // The other APIs have places of their own.
-        let base = if path.starts_with("/v1/") { self.base.trim_end_matches("/api/v1") } else { &self.base };
+        let elsewhere = ["/v1/", "/mcp", "/register", "/token"].iter().any(|own| path.starts_with(own));
+        let base = if elsewhere { self.base.trim_end_matches("/api/v1") } else { &self.base };
         let mut request = http.request(method, format!("{base}{path}")).bearer_auth(token);
         for (name, value) in headers {
             request = request.header(*name, *value);

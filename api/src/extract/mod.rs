@@ -4,14 +4,16 @@ mod address;
 mod caller;
 mod fields;
 mod headers;
+mod here;
 mod ids;
 mod json;
 mod late;
 mod query;
 
 pub use address::{Address, client, forwarded_https};
-pub use caller::{Asked, Caller, Identity, authenticate, is_versioned};
+pub use caller::{Also, Asked, Caller, Identity, authenticate, is_versioned};
 pub use headers::{KeyHeader, Prefer, Trace, after_event};
+pub use here::{Here, address};
 pub use ids::{
     ConflictPath, ConversationPath, DeliveryPath, ItemPath, JobPath, KeyPath, MemoryPath, MessagePath,
     ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath, ToolPath,

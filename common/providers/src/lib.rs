@@ -99,6 +99,8 @@ impl ChatRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     Delta(String),
+    /// How likely the tokens were that came last, in OpenAI's form: one value a token.
+    Logprobs(Vec<Value>),
     /// A call, whole.
     ToolCall(ToolCall),
     Usage(Usage),

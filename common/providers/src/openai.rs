@@ -161,7 +161,14 @@ struct Choice {
     /// Of a stream, or of a whole answer.
     #[serde(alias = "message")]
     delta: Option<Delta>,
+    logprobs: Option<Logprobs>,
     finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Logprobs {
+    content: Option<Vec<Value>>,
+    refusal: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -269,6 +276,10 @@ impl Decoder for Reader {
             let delta = choice.delta.unwrap_or_default();
             if let Some(text) = delta.content.or(delta.refusal).filter(|text| !text.is_empty()) {
                 events.push(ChatEvent::Delta(text));
+            }
+            let logprobs = choice.logprobs.and_then(|all| all.content.or(all.refusal));
+            if let Some(logprobs) = logprobs.filter(|all| !all.is_empty()) {
+                events.push(ChatEvent::Logprobs(logprobs));
             }
             for (position, part) in delta.tool_calls.unwrap_or_default().into_iter().enumerate() {
                 self.take_call(position, part);

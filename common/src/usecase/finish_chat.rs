@@ -41,6 +41,8 @@ pub struct Answer {
     pub cost: Option<f64>,
     /// The session's project.
     pub project: Option<ProjectId>,
+    /// How likely each of its tokens was, in OpenAI's form, if its client wants to know.
+    pub logprobs: Vec<Value>,
     /// Calls of the client's own functions, for it to make.
     pub handed: Vec<ToolCall>,
 }
@@ -72,6 +74,9 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
     });
     if !answer.handed.is_empty() {
         reply["calls"] = json!(answer.handed);
+    }
+    if !answer.logprobs.is_empty() {
+        reply["logprobs"] = json!(answer.logprobs);
     }
     reply
 }

@@ -21,6 +21,7 @@ pub mod keys;
 mod look_alike;
 pub mod memory;
 pub mod model_pace;
+pub mod oauth;
 pub mod profile;
 pub mod projects;
 mod rate_answer;

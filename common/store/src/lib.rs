@@ -32,6 +32,7 @@ pub mod memory_log;
 pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
+pub mod oauth;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -82,6 +83,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     memory_stats::STATEMENTS,
     messages::STATEMENTS,
     model_pace::STATEMENTS,
+    oauth::STATEMENTS,
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,

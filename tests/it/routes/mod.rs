@@ -21,6 +21,7 @@ mod http_tools;
 mod idempotency;
 mod limits;
 mod mcp;
+pub mod mcp_sign_in;
 mod memory;
 mod models;
 mod old_clients;

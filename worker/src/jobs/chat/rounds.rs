@@ -40,6 +40,9 @@ pub const TOOL_TIME: Duration = Duration::from_secs(60);
 /// No further try of a provider is begun after so long.
 const NO_TRY_AFTER: Duration = Duration::from_secs(120);
 
+/// Tokens of an answer that it is told of how likely they were: an answer is kept, and each may come with twenty others.
+const LOGPROBS: usize = 4_096;
+
 /// Why the rounds ended.
 pub enum Stopped {
     /// The answer is there.
@@ -83,6 +86,8 @@ pub struct Rounds<'a> {
     pub finish_reason: &'static str,
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
+    /// How likely each token of the answer was, if its client wants to know.
+    pub logprobs: Vec<Value>,
     /// Calls of the client's functions: making them is up to it, and the answer ends with them.
     pub handed: Vec<ToolCall>,
     pub tries: Vec<Try>,
@@ -122,6 +127,7 @@ impl<'a> Rounds<'a> {
             in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
+            logprobs: Vec::new(),
             handed: Vec::new(),
             tries: Vec::new(),
         }
@@ -281,6 +287,7 @@ impl<'a> Rounds<'a> {
         request: ChatRequest,
     ) -> Result<Result<Round, Stopped>, Lost> {
         let begins = log.text.len();
+        let told = self.logprobs.len();
         let started = Instant::now();
         let mut said = self.ctx.providers.ask(&self.choice.provider, request);
         let mut round = Round::default();
@@ -316,6 +323,10 @@ impl<'a> Rounds<'a> {
                     }
                     log.push(&text).await?;
                 }
+                Some(Ok(Said::Event(ChatEvent::Logprobs(more)))) => {
+                    let room = LOGPROBS.saturating_sub(self.logprobs.len());
+                    self.logprobs.extend(more.into_iter().take(room));
+                }
                 Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
                 // Counted by the request's meter.
                 Some(Ok(Said::Event(ChatEvent::Usage(_)))) => {}
@@ -328,6 +339,7 @@ impl<'a> Rounds<'a> {
                 }
                 Some(Ok(Said::Restart(class))) => {
                     log.restart(class.as_str(), begins).await?;
+                    self.logprobs.truncate(told);
                     round = Round::default();
                 }
                 Some(Err(error)) => return Ok(Err(Stopped::Broken(error))),

@@ -55,6 +55,10 @@ export const places = {
   'scope.chat.long': 'Chats and their messages', 'scope.memory.long': 'Memories and their sources', 'scope.projects.long': 'Projects and prompts', 'scope.account.long': 'Profile, settings and usage', 'scope.admin.long': 'Operations, for admins',
   'keys.expires': 'Works until', 'keys.expires.help': 'The end of that day. Empty: for ever.', 'keys.tokens': 'Tokens a month', 'keys.tokens.help': 'Empty: no limit.',
   'keys.made': 'Your new key', 'keys.once': 'This is the only time it is shown. Copy it now.', 'keys.key': 'Key', 'keys.request': 'A first request', 'keys.kept': 'I have copied it',
+  'keys.client': 'signed in by itself',
+  'connect.text': 'This program wants to work as {user}, with:', 'connect.memory': 'Memories: read, add, confirm and delete them', 'connect.chat': 'Chats: read them, and send messages',
+  'connect.to': 'The answer goes to', 'connect.warning': 'A program chooses its name itself. Let it in only if you have just started this. You can delete it under API keys at any time.',
+  'connect.allow': 'Let it in', 'connect.refuse': 'Refuse', 'connect.back': 'Back to the program', 'connect.wrong': 'It cannot be let in:', 'connect.answered': 'The program has your answer. You can close this page.',
 
   'hooks.text': 'A webhook tells another server what happens here, each time signed.', 'hooks.make': 'Make a webhook', 'hooks.empty': 'No webhooks yet. One tells your own server when an answer is done, fails, or something is remembered.',
   'hooks.all': 'All webhooks', 'hooks.since': 'Since {when}', 'hooks.gone': 'There is no such webhook.', 'hooks.delete': 'Delete the webhook', 'hooks.delete.text': 'Nothing more is sent to {url}, and the record of what was sent goes too.', 'hooks.deleted': 'The webhook is deleted.',
