@@ -180,6 +180,9 @@ async fn start(
             ("LITELLM_MODE", "PRODUCTION"),
             ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
         ])
+        // Our stores: it would keep things of its own there.
+        .env_remove("DATABASE_URL")
+        .env_remove("REDIS_URL")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
