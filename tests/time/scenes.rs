@@ -139,8 +139,8 @@ async fn a_failed_attempt_is_made_again_after_a_pause() {
     let app = App::start(&[]).await;
     let token = app.token().await;
     let job = app.submit(&token, "/fail 500 x1 /echo at last").await;
-    let waiting = app.job_is(&token, &job["id"], &["queued"]).await;
-    assert_eq!(waiting["attempt"], 1, "{waiting}");
+    // It waits before its first attempt, too.
+    app.job_when(&token, &job["id"], |job| job["status"] == "queued" && job["attempt"] == 1).await;
     travel(MINUTE).await;
     let job = app.job_is(&token, &job["id"], &["succeeded", "failed"]).await;
     assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{job}");

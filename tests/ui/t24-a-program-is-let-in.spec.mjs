@@ -40,7 +40,7 @@ promise('who is not signed in signs up on the way, and lets it in', { allow: [..
   await page.click('main.welcome button[type=submit]');
   await page.getByRole('heading', { name: NAME }).waitFor();
   assert.deepEqual(await page.locator('.card li').allTextContents(), ['Memories: read, add, confirm and delete them', 'Chats: read them, and send messages']);
-  assert.equal(await page.locator('.card code').textContent(), '127.0.0.1');
+  assert.equal(await page.locator('.card code').textContent(), '127.0.0.1:1');
   assert.equal(await page.locator('.card img').count(), 0);
   const said = await answered(page, () => page.getByRole('button', { name: 'Let it in' }).click());
   assert.equal(said.get('state'), 'st&te');

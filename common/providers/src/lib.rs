@@ -19,6 +19,7 @@ pub mod gemini;
 pub mod health;
 pub mod http;
 pub mod hub;
+pub mod logprobs;
 pub mod meter;
 pub mod mock;
 pub mod models;

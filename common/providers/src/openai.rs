@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
     http::{self, Decoder, Upstream},
+    logprobs,
 };
 use crate::{domain::message::Usage, settings::Endpoint};
 
@@ -161,14 +162,8 @@ struct Choice {
     /// Of a stream, or of a whole answer.
     #[serde(alias = "message")]
     delta: Option<Delta>,
-    logprobs: Option<Logprobs>,
+    logprobs: Option<Value>,
     finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Logprobs {
-    content: Option<Vec<Value>>,
-    refusal: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -277,8 +272,8 @@ impl Decoder for Reader {
             if let Some(text) = delta.content.or(delta.refusal).filter(|text| !text.is_empty()) {
                 events.push(ChatEvent::Delta(text));
             }
-            let logprobs = choice.logprobs.and_then(|all| all.content.or(all.refusal));
-            if let Some(logprobs) = logprobs.filter(|all| !all.is_empty()) {
+            let logprobs = choice.logprobs.as_ref().map(logprobs::read).unwrap_or_default();
+            if !logprobs.is_empty() {
                 events.push(ChatEvent::Logprobs(logprobs));
             }
             for (position, part) in delta.tool_calls.unwrap_or_default().into_iter().enumerate() {

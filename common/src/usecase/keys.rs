@@ -95,6 +95,8 @@ pub async fn create(
         let text = key_text(ctx, caller.user, repeatable, first)?;
         return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
     }
+    // Clients that did not come back are keys no more.
+    store::oauth::drop_expired(&mut tx, caller.user, now).await?;
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {
         return Err(Error::new(Code::Conflict, format!("An account has at most {KEYS_MAX} keys.")));
     }

@@ -26,7 +26,13 @@ statements! {
     from oauth_tokens t join api_keys k on k.id = t.key_id join users u on u.id = k.user_id
     where t.token_hash = $1 and t.kind = 'access'";
     EXTEND = "update api_keys set expires_at = $3 where id = $1 and user_id = $2";
-    PRUNE = "delete from oauth_tokens where key_id = $1 and expires_at < $2";
+    /// Those that ended before a time, and of each kind the oldest of more than fifty: a client that trades in a loop leaves no more.
+    PRUNE = "delete from oauth_tokens where key_id = $1 and (expires_at < $2
+        or token_hash in (select token_hash from oauth_tokens where key_id = $1 and kind = 'access'
+            order by expires_at desc, token_hash limit 1000 offset 50)
+        or token_hash in (select token_hash from oauth_tokens where key_id = $1 and kind = 'refresh'
+            order by expires_at desc, token_hash limit 1000 offset 50))";
+    LOCK = "update api_keys set expires_at = expires_at where id = $1 and user_id = $2";
     DROP_EXPIRED = "delete from api_keys where user_id = $1 and expires_at < $2
     and id in (select key_id from oauth_grants where user_id = $1)";
 }
@@ -100,6 +106,11 @@ pub async fn find(tx: &mut Tx, hash: &[u8]) -> Result<Option<Token>, sqlx::Error
     fetch_optional!(Token, tx, FIND, hash)
 }
 
+/// Keeps a client's key, and with it its tokens, until the transaction ends. `false`: it was deleted meanwhile.
+pub async fn lock(tx: &mut Tx, user: UserId, key: KeyId) -> Result<bool, sqlx::Error> {
+    Ok(execute!(tx, LOCK, key, user)? == 1)
+}
+
 /// Marks a token used. `false` when another request was faster.
 pub async fn mark_used(tx: &mut Tx, hash: &[u8], now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     Ok(execute!(tx, USE, hash, now)? == 1)
@@ -115,7 +126,7 @@ pub async fn extend(tx: &mut Tx, user: UserId, key: KeyId, until: DateTime<Utc>)
     execute!(tx, EXTEND, key, user, until).map(drop)
 }
 
-/// Forgets a client's tokens that ended before a time.
+/// Forgets a client's tokens that ended before a time, and those it has far too many of.
 pub async fn prune(tx: &mut Tx, key: KeyId, before: DateTime<Utc>) -> Result<(), sqlx::Error> {
     execute!(tx, PRUNE, key, before).map(drop)
 }

@@ -95,13 +95,18 @@ fn read(here: &Here, asked: &Asked) -> Result<(Vec<Scope>, Vec<u8>)> {
     Ok((scopes, challenge))
 }
 
+fn goes_to(to: &Url) -> String {
+    match (to.scheme(), to.host_str(), to.port()) {
+        ("http" | "https", Some(host), None) => host.to_owned(),
+        ("http" | "https", Some(host), Some(port)) => format!("{host}:{port}"),
+        (scheme, ..) => format!("{scheme}:"),
+    }
+}
+
 impl Request {
-    /// The host that the answer goes to, or the scheme of a program.
+    /// The host that the answer goes to, with a port that is not the usual one, or the scheme of a program.
     pub fn answers_to(&self) -> String {
-        match self.answer_to.host_str() {
-            Some(host) if self.answer_to.scheme().starts_with("http") => host.to_owned(),
-            _ => format!("{}:", self.answer_to.scheme()),
-        }
+        goes_to(&self.answer_to)
     }
 
     /// Where the browser goes with the answer that it is refused.
@@ -179,4 +184,21 @@ pub async fn allow(
     audit::note(&mut tx, caller.user, "client_allowed", address, Some(detail)).await?;
     tx.commit().await?;
     Ok(request.answer(here, &[("code", &code)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_own_scheme_names_no_host() {
+        for (url, shown) in [
+            ("https://claude.ai/cb", "claude.ai"),
+            ("http://127.0.0.1:5050/cb", "127.0.0.1:5050"),
+            ("http.evil://claude.ai/cb", "http.evil:"),
+            ("cursor://anysphere/cb", "cursor:"),
+        ] {
+            assert_eq!(goes_to(&Url::parse(url).unwrap()), shown);
+        }
+    }
 }

@@ -78,6 +78,11 @@ pub async fn trade(ctx: &Context, here: &Here, shown: Shown<'_>) -> Result<Token
     let (now, hash) = (clock::now(), token_hash(shown.proof.text()));
     let mut tx = ctx.db.begin().await?;
     let found = store::oauth::find(&mut tx, &hash).await?.ok_or_else(refused)?;
+    // The user may be deleting the client at this moment: that is no theft.
+    if !store::oauth::lock(&mut tx, found.user_id, found.key_id).await? {
+        return Err(refused());
+    }
+    let found = store::oauth::find(&mut tx, &hash).await?.ok_or_else(refused)?;
     if found.kind != shown.proof.kind().as_str() || found.client != token_hash(shown.client_id) {
         return Err(refused());
     }
@@ -109,6 +114,11 @@ fn check(here: &Here, shown: &Shown<'_>, found: &Token, now: DateTime<Utc>) -> R
     let given = |scope: &str| found.scopes.iter().any(|own| own == scope) || scope == "offline_access";
     if shown.scope.is_some_and(|scopes| !scopes.split_whitespace().all(given)) {
         return Err(Error::new(Code::OAuthScope, "More was asked for than the user gave."));
+    }
+    let is_named =
+        |own: &String| shown.scope.is_none_or(|scopes| scopes.split_whitespace().any(|one| one == own));
+    if !found.scopes.iter().all(is_named) {
+        return Err(Error::new(Code::OAuthScope, "Tokens for less than the user gave are not made."));
     }
     Ok(())
 }
@@ -157,4 +167,40 @@ async fn put_out(
     tx.commit().await?;
     ctx.auth.forget(found.user_id);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{KeyId, UserId};
+
+    #[test]
+    fn tokens_are_for_what_the_user_gave_no_more_and_no_less() {
+        let now = clock::now();
+        let here = Here { url: "https://r.example".to_owned() };
+        let found = Token {
+            kind: Kind::Refresh.as_str().to_owned(),
+            expires_at: now + TimeDelta::hours(1),
+            used_at: None,
+            key_id: KeyId::new(),
+            user_id: UserId::new(),
+            client: Vec::new(),
+            redirect_uri: String::new(),
+            challenge: Vec::new(),
+            resource: here.resource(),
+            scopes: vec!["memory".to_owned(), "chat".to_owned()],
+            is_active: true,
+        };
+        let asked = |scope: Option<&str>| {
+            let shown =
+                Shown { client_id: "c", proof: Proof::Refresh("t"), resource: None, scope, address: "a" };
+            check(&here, &shown, &found, now).map_err(|error| error.code)
+        };
+        for good in [None, Some("chat memory"), Some("memory chat offline_access")] {
+            assert_eq!(asked(good), Ok(()), "{good:?}");
+        }
+        for bad in ["memory", "chat", "", "memory chat admin"] {
+            assert_eq!(asked(Some(bad)), Err(Code::OAuthScope), "{bad}");
+        }
+    }
 }

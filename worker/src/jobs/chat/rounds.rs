@@ -10,7 +10,7 @@ use rapport_common::{
     jobs::payload::ChatPayload,
     providers::{
         Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, Options, ProviderError, Role, Said, ToolCall,
-        ToolSpec, Try,
+        ToolSpec, Try, logprobs::Kept,
     },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
@@ -39,9 +39,6 @@ const ABOUT_TOOLS: &str =
 pub const TOOL_TIME: Duration = Duration::from_secs(60);
 /// No further try of a provider is begun after so long.
 const NO_TRY_AFTER: Duration = Duration::from_secs(120);
-
-/// Tokens of an answer that it is told of how likely they were: an answer is kept, and each may come with twenty others.
-const LOGPROBS: usize = 4_096;
 
 /// Why the rounds ended.
 pub enum Stopped {
@@ -87,7 +84,7 @@ pub struct Rounds<'a> {
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
     /// How likely each token of the answer was, if its client wants to know.
-    pub logprobs: Vec<Value>,
+    pub logprobs: Kept,
     /// Calls of the client's functions: making them is up to it, and the answer ends with them.
     pub handed: Vec<ToolCall>,
     pub tries: Vec<Try>,
@@ -127,7 +124,7 @@ impl<'a> Rounds<'a> {
             in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
-            logprobs: Vec::new(),
+            logprobs: Kept::default(),
             handed: Vec::new(),
             tries: Vec::new(),
         }
@@ -287,7 +284,7 @@ impl<'a> Rounds<'a> {
         request: ChatRequest,
     ) -> Result<Result<Round, Stopped>, Lost> {
         let begins = log.text.len();
-        let told = self.logprobs.len();
+        let (told, wanted) = (self.logprobs.all.len(), request.options.logprobs == Some(true));
         let started = Instant::now();
         let mut said = self.ctx.providers.ask(&self.choice.provider, request);
         let mut round = Round::default();
@@ -324,8 +321,7 @@ impl<'a> Rounds<'a> {
                     log.push(&text).await?;
                 }
                 Some(Ok(Said::Event(ChatEvent::Logprobs(more)))) => {
-                    let room = LOGPROBS.saturating_sub(self.logprobs.len());
-                    self.logprobs.extend(more.into_iter().take(room));
+                    self.logprobs.add(more.into_iter().filter(|_| wanted));
                 }
                 Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
                 // Counted by the request's meter.
