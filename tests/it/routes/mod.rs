@@ -25,6 +25,7 @@ mod memory;
 mod models;
 mod old_clients;
 pub mod openai;
+mod own_clients;
 mod ownership;
 mod providers;
 mod retention;
