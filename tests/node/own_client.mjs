@@ -61,6 +61,9 @@ const parts = {
     const corrected = await client.memories.verify(memory.id, "correct", { corrected_content: "Likes hiking in Nepal" });
     assert.equal(corrected.content, "Likes hiking in Nepal");
     await client.memories.forget(memory.id);
+    const exported = JSON.stringify([{ chat_messages: [{ sender: "human", text: "brought along" }] }]);
+    assert.equal((await client.importChats(exported, { extract: false })).sessions, 1);
+    assert.equal((await client.importChats(exported, { extract: false })).skipped, 1);
     const { job_id } = await client.request("POST /chat", { body: { message: "/echo typed" } });
     assert.equal((await client.jobs.get(job_id)).status, "succeeded");
   },

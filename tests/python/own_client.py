@@ -75,6 +75,9 @@ def resources():
         assert corrected["content"] == "Likes hiking in Nepal"
         assert [one["id"] for one in client.memories.all()] == [memory["id"]]
         client.memories.forget(memory["id"])
+        export = (Path(__file__).parents[1] / "exports" / "claude.json").read_bytes()
+        assert client.import_chats(export, extract=False)["sessions"] == 1
+        assert client.import_chats(export, extract=False)["skipped"] == 1
         job = client.request(operations.POST_CHAT, body={"message": "/echo typed"})
         assert job["reply"] == "typed"
         assert client.jobs.get(job["job_id"])["status"] == "succeeded"

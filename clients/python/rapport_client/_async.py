@@ -153,6 +153,16 @@ class AsyncRapport:
         body = stated({"message": message, "session_id": session_id, **choices})
         return AsyncAnswer(self, Progress(None, None), body, idempotency_key or new_key())
 
+    async def import_chats(self, export: bytes, *, extract: bool = True) -> types.ChatsImported:
+        """Takes in the file that is an export of ChatGPT, Claude, Open WebUI or LibreChat (JSON); the same file again adds nothing.
+        `extract`: whether it is read for memories."""
+        headers = {"content-type": "application/json", "prefer": "respond-async", "idempotency-key": new_key()}
+        query = {"extract": str(extract).lower()}
+        made = self._http.build_request("POST", "/chat/sessions/import", content=export, params=query, headers=headers)
+        answer = (await self._answer(made, stream=False)).json()
+        # Done before it was looked at: the answer is the result itself.
+        return answer if "sessions" in answer else await self.jobs.result(answer["id"])
+
 
 class AsyncAnswer:
     """An answer while it is written. Iterating gives each event once; `text` is what was said so far, `reply` the whole answer at

@@ -85,8 +85,8 @@ POST_CHAT_REGENERATE: Operation["types.RegenerateBody", "types.ChatReply | types
 GET_CHAT_SESSIONS: Operation["None", "types.SessionList"] = Operation("GET", "/chat/sessions")
 # Create an empty session.
 POST_CHAT_SESSIONS: Operation["types.NewSession", "types.Session"] = Operation("POST", "/chat/sessions", repeatable=True)
-# Import a conversation.
-POST_CHAT_SESSIONS_IMPORT: Operation["types.ImportSession", "types.SessionImported"] = Operation("POST", "/chat/sessions/import", repeatable=True)
+# Import conversations.
+POST_CHAT_SESSIONS_IMPORT: Operation["types.ImportSession", "types.ChatsImported | types.SessionImported | types.JobView"] = Operation("POST", "/chat/sessions/import", repeatable=True)
 # Delete a session with all its messages.
 DELETE_CHAT_SESSIONS_ID: Operation["None", "None"] = Operation("DELETE", "/chat/sessions/{id}")
 # Show a session.

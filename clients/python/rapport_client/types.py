@@ -309,6 +309,16 @@ class ImportSession(TypedDict):
     title: NotRequired[str | None]
 
 
+class ChatsImported(TypedDict):
+    branches: int
+    errors: list[ChatUnfit]
+    errors_total: int
+    messages: int
+    sessions: int
+    skipped: int
+    variants: int
+
+
 class SessionImported(Session):
     message_ids: list[str]
     session_id: str
@@ -986,6 +996,11 @@ class ImportedTurn(TypedDict):
     created_at: NotRequired[str | None]
     name: NotRequired[str | None]
     role: str
+
+
+class ChatUnfit(TypedDict):
+    conversation: int
+    message: str
 
 
 class Recent(TypedDict):

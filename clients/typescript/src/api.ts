@@ -304,6 +304,16 @@ export type ImportSession = {
   title?: string | null;
 };
 
+export type ChatsImported = {
+  branches: number;
+  errors: Array<ChatUnfit>;
+  errors_total: number;
+  messages: number;
+  sessions: number;
+  skipped: number;
+  variants: number;
+};
+
 export type SessionImported = Session & {
   message_ids: Array<string>;
   session_id: string;
@@ -982,6 +992,11 @@ export type ImportedTurn = {
   role: string;
 };
 
+export type ChatUnfit = {
+  conversation: number;
+  message: string;
+};
+
 export type Recent = {
   last_message?: string | null;
   session_id: string;
@@ -1292,8 +1307,8 @@ export interface Operations {
   "GET /chat/sessions": { path: {}; query: { status?: string; project_id?: string; q?: string; limit?: number; skip?: number; cursor?: string }; body: undefined; result: SessionList };
   /** Create an empty session */
   "POST /chat/sessions": { path: {}; query: {}; body: NewSession; result: Session };
-  /** Import a conversation */
-  "POST /chat/sessions/import": { path: {}; query: {}; body: ImportSession; result: SessionImported };
+  /** Import conversations */
+  "POST /chat/sessions/import": { path: {}; query: { extract?: boolean }; body: ImportSession; result: ChatsImported | SessionImported | JobView };
   /** Delete a session with all its messages */
   "DELETE /chat/sessions/{id}": { path: { id: string }; query: {}; body: undefined; result: undefined };
   /** Show a session */

@@ -1,6 +1,6 @@
 // A Rapport server, as one user.
 
-import { repeatable, type ChatBody, type ChatReply, type JobView, type MemoryBody, type MemoryView, type Operations, type SearchBody, type SearchHit, type Session, type Tokens, type VerifyBody } from "./api.js";
+import { repeatable, type ChatBody, type ChatReply, type ChatsImported, type JobView, type MemoryBody, type MemoryView, type Operations, type SearchBody, type SearchHit, type Session, type Tokens, type VerifyBody } from "./api.js";
 import { APIError, Disconnected, pause, pauseAfter, sleep } from "./again.js";
 import { Answer } from "./stream.js";
 
@@ -96,6 +96,17 @@ export class Rapport {
       const headers = { "content-type": "application/json", "idempotency-key": key };
       return this.open("/chat/stream", { method: "POST", headers, body, signal });
     }, this.retries, signal);
+  }
+
+  /** Takes in the file that is an export of ChatGPT, Claude, Open WebUI or LibreChat (JSON); the same file again adds nothing. `extract`:
+   * whether it is read for memories. */
+  async importChats(file: string | Blob, { extract = true, signal }: { extract?: boolean; signal?: AbortSignal } = {}): Promise<ChatsImported> {
+    const headers = { "content-type": "application/json", prefer: "respond-async", "idempotency-key": newKey() };
+    const init: Init = { method: "POST", headers, body: file, signal };
+    const { content } = await this.answer(`/chat/sessions/import?extract=${extract}`, init, (response) => response.json());
+    const answer = content as ChatsImported | JobView;
+    // Done before it was looked at: the answer is the result itself.
+    return "sessions" in answer ? answer : ((await this.jobs.result(answer.id, { signal })) as ChatsImported);
   }
 
   /** A job's events, as a stream that is still open. */

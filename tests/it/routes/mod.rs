@@ -6,6 +6,7 @@ mod branches;
 mod canaries;
 mod cancel;
 mod chat;
+mod chat_import;
 mod choices;
 mod clients;
 mod codes;

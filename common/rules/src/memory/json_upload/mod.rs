@@ -84,11 +84,13 @@ pub struct Scanner {
     /// A top-level list has nothing after it.
     bare: bool,
     values: HashMap<String, serde_json::Value>,
+    /// Bytes of an element at most.
+    element: usize,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self { state: State::Start, key: Vec::new(), held: Vec::new(), bare: false, values: HashMap::new() }
+        Self::with_elements_of(ELEMENT)
     }
 }
 
@@ -131,6 +133,12 @@ fn whole(bytes: &[u8]) -> usize {
 }
 
 impl Scanner {
+    /// Elements, and other values, hold at most this many bytes.
+    pub fn with_elements_of(element: usize) -> Self {
+        let (key, held, values) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { state: State::Start, key, held, bare: false, values, element }
+    }
+
     /// Takes the next bytes; gives what they complete. `Err`: this is no such JSON.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Piece>) -> Result<(), String> {
         for byte in bytes {
@@ -148,8 +156,8 @@ impl Scanner {
     }
 
     fn hold(&mut self, byte: u8) -> Result<(), String> {
-        if self.held.len() >= ELEMENT {
-            return Err(format!("an element is larger than {ELEMENT} bytes"));
+        if self.held.len() >= self.element {
+            return Err(format!("an element is larger than {} bytes", self.element));
         }
         // A line break outside a string is white space; inside one it is not allowed anyway.
         self.held.push(if byte == b'\n' || byte == b'\r' { b' ' } else { byte });
