@@ -222,7 +222,7 @@ impl<'a> Spool<'a> {
             }
             head.extend_from_slice(&chunk);
             if without_mark(&head).trim_ascii_start().first() == Some(&b'[') {
-                let list = scanner.insert(Scanner::with_elements_of(exports::CONVERSATION_MAX));
+                let list = scanner.insert(Scanner::passing_over(exports::CONVERSATION_MAX));
                 let head = std::mem::take(&mut head);
                 self.list(list, without_mark(&head), &mut pieces).await?;
             }
@@ -248,7 +248,11 @@ impl<'a> Spool<'a> {
     async fn list(&mut self, scanner: &mut Scanner, bytes: &[u8], pieces: &mut Vec<Piece>) -> Result<()> {
         scanner.feed(bytes, pieces).map_err(malformed)?;
         for piece in pieces.drain(..) {
-            let Piece::Element(_, conversation) = piece else { continue };
+            let conversation = match piece {
+                Piece::Element(_, conversation) => conversation,
+                Piece::TooLarge => exports::TOO_LARGE.to_vec(),
+                Piece::Text(_) => continue,
+            };
             // Somebody else's file is told from its beginning, before anything is stored.
             if self.conversations == 0 && exports::source_of(&conversation).is_none() {
                 return Err(Error::field("body", Wrong::Unfit(NOBODYS)).into());

@@ -108,10 +108,13 @@ async fn each_export_becomes_sessions_with_their_branches(stack: Stack) {
         assert_eq!(counts(&again)[..4], [0, 0, 0, 0], "{name}: {again}");
         assert_eq!(sessions(&user).await, before, "{name}: the same file again");
     }
-    // Times, models, pins and other answers as they were; and it goes on from there.
-    let user = app.user().await;
-    import(&user, &file("open_webui.json")).await;
-    import(&user, &file("librechat.json")).await;
+    as_they_were(&app.user().await).await;
+}
+
+/// Times, models, pins and other answers; and it goes on from there.
+async fn as_they_were(user: &User) {
+    import(user, &file("open_webui.json")).await;
+    import(user, &file("librechat.json")).await;
     let list = user.get("/chat/sessions").await.expect(200);
     let [colours, bread] = ["Colours", "Bread"].map(|title| {
         let is_it = |one: &&Value| one["title"] == title && one["parent_session_id"].is_null();
@@ -198,14 +201,19 @@ async fn what_is_no_export_is_told_and_leaves_nothing(stack: Stack) {
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     send(deep.into_bytes()).await.problem(422, "validation_failed");
-    let huge = format!("[{{\"mapping\": \"{}\"}}]", "x".repeat(17 << 20));
-    send(huge.into_bytes()).await.problem(400, "malformed_request");
     let many = format!("[{}{{}}]", "{\"messages\":[]},".repeat(100_001));
     send(many.into_bytes()).await.problem(413, "body_too_large");
     assert_eq!(one::<(i64,)>(&app.db().await, "select count(*) from blobs").await.0, 0);
     let refused = user.post("/chat/sessions/import?extract=maybe", &json!([])).await;
     refused.problem(400, "invalid_query");
-    // One that cannot be read costs the others nothing.
+    // One that is too large, or cannot be read, costs the others nothing.
+    let huge = format!(
+        "[{{\"mapping\": \"{}\"}}, {{\"messages\": [{{\"role\": \"user\", \"content\": \"hi\"}}]}}]",
+        "x".repeat(17 << 20)
+    );
+    let result = send(huge.into_bytes()).await.expect(200);
+    assert_eq!(counts(&result), [1, 0, 1, 0, 0, 1], "{result}");
+    assert_eq!(result["errors"][0], json!({"conversation": 1, "message": "is larger than 16777216 bytes"}));
     let good = |text: &str| json!({"chat_messages": [{"sender": "human", "text": text}]});
     let deep: Value = (0..200).fold(json!(1), |inner, _| json!([inner]));
     let list = json!([good("a"), {"mapping": {"x": 5}}, {"chat_messages": deep}, good("b"), {"nothing": 1}, good("a"), {"mapping": {}}]);

@@ -31,6 +31,10 @@ use rapport_core::{
 
 /// Bytes of one conversation in a file.
 pub const CONVERSATION_MAX: usize = 16 * 1_024 * 1_024;
+/// Stands where one was larger: no conversation, but no sign of somebody else's file either.
+pub const TOO_LARGE: &[u8] = br#"{"messages":"too large"}"#;
+/// Values in one: a small text of many would be large in memory.
+const VALUES_MAX: usize = 1_000_000;
 /// Messages of one conversation, on all its ways together.
 pub const TURNS_MAX: usize = 5_000;
 
@@ -112,6 +116,12 @@ pub fn source_of(json: &[u8]) -> Option<Source> {
 
 /// Reads one conversation of a file; `Err` is a sentence's end: "… is no conversation".
 pub fn read(json: &[u8]) -> Result<Conversation, String> {
+    if json == TOO_LARGE {
+        return Err(format!("is larger than {CONVERSATION_MAX} bytes"));
+    }
+    if json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > VALUES_MAX {
+        return Err(format!("holds more than {VALUES_MAX} values"));
+    }
     let source = source_of(json)
         .ok_or("is no conversation of ChatGPT, Claude, Open WebUI, LibreChat or Rapport".to_owned())?;
     let (mut head, raw) = match source {

@@ -139,6 +139,8 @@ fn what_cannot_be_a_conversation_is_refused_in_words() {
     assert_eq!(refused("{\"mapping\": {}}"), "has no message with words in it");
     let circle = json!({"mapping": {"a": node(Some("b"), "user", "x", 1.0), "b": node(Some("a"), "user", "y", 1.0)}, "current_node": "a"});
     assert_eq!(refused(&circle.to_string()), "has no message with words in it");
+    assert!(refused(&format!("{{\"mapping\": [{}0]}}", "0,".repeat(1_000_000))).contains("values"));
+    assert_eq!(read(super::TOO_LARGE).unwrap_err(), "is larger than 16777216 bytes");
     let many: Vec<Value> = (0..=TURNS_MAX).map(|_| json!({"role": "user", "content": "x"})).collect();
     assert!(refused(&json!({"messages": many}).to_string()).contains("more than"));
 }
