@@ -170,6 +170,7 @@ mod tests {
             ("consolidation", "memory"),
             ("backfill", "memory"),
             ("import", "memory"),
+            ("chat_import", "background"),
             ("export", "memory"),
             ("mail", "background"),
             ("erase", "background"),
