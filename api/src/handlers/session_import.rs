@@ -145,12 +145,12 @@ pub async fn import(
     }
     let payload = ChatImportPayload { blob_id: spool.blob, conversations: spool.conversations, extract };
     let repeatable = Repeatable::of(key, [&spool.digest[..], &[u8::from(extract)]].concat());
-    let (job, replayed) =
-        import_chats::enqueue(&state.ctx, caller.user, &payload, repeatable.as_ref()).await?;
-    if replayed {
+    let enqueued = import_chats::enqueue(&state.ctx, caller.user, &payload, repeatable.as_ref()).await;
+    // Only the job that is put in now wants what was uploaded.
+    if !matches!(enqueued, Ok((_, false))) {
         spool.throw_away().await?;
     }
-    result_of(&state, &caller, (job, replayed), prefer).await
+    result_of(&state, &caller, enqueued?, prefer).await
 }
 
 /// One conversation in our form.

@@ -161,7 +161,12 @@ async fn a_newer_file_adds_what_is_new_and_the_same_one_nothing(stack: Stack) {
     let other = app.user().await;
     assert_eq!(sessions(&other).await, []);
     assert_eq!(counts(&import(&other, &newer).await), [1, 0, 5, 0, 0, 0]);
-    // The same upload by the same key is the same job; another by it is a mistake.
+    // Twice at the same moment it comes in once.
+    let third = app.user().await;
+    let (first, second) = tokio::join!(import(&third, &newer), import(&third, &newer));
+    let both: Vec<i64> = counts(&first).iter().zip(counts(&second)).map(|(one, other)| one + other).collect();
+    assert_eq!(both, [1, 0, 5, 0, 1, 0]);
+    // The same upload by the same key is the same job; another by it is a mistake, and leaves nothing.
     let send = async |file: &Value| {
         let request = user.request(Method::POST, "/chat/sessions/import").header("idempotency-key", "once");
         Answer::of(request.header("prefer", "respond-async").json(file).send().await.unwrap()).await
@@ -174,6 +179,7 @@ async fn a_newer_file_adds_what_is_new_and_the_same_one_nothing(stack: Stack) {
     assert!(second.is_none() || first == second, "{first:?} {second:?}");
     send(&json!([newer])).await.problem(422, "idempotency_mismatch");
     user.finished(&first.unwrap(), Duration::from_secs(20)).await;
+    assert_eq!(one::<(i64,)>(&app.db().await, "select count(*) from blobs").await.0, 0);
 }
 
 async fn what_is_no_export_is_told_and_leaves_nothing(stack: Stack) {

@@ -95,7 +95,7 @@ pub struct Scanner {
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self { passes: false, ..Self::passing_over(ELEMENT) }
+        Self::new(ELEMENT, false)
     }
 }
 
@@ -140,8 +140,12 @@ fn whole(bytes: &[u8]) -> usize {
 impl Scanner {
     /// Elements hold at most this many bytes; what is larger is passed over.
     pub fn passing_over(element: usize) -> Self {
+        Self::new(element, true)
+    }
+
+    fn new(element: usize, passes: bool) -> Self {
         let (state, key, held, values) = (State::Start, Vec::new(), Vec::new(), HashMap::new());
-        Self { state, key, held, bare: false, values, element, passes: true, too_large: false }
+        Self { state, key, held, bare: false, values, element, passes, too_large: false }
     }
 
     /// Takes the next bytes; gives what they complete. `Err`: this is no such JSON.
