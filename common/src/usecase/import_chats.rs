@@ -19,12 +19,14 @@ use crate::{
         message::{MessageStatus, Role},
         session::first_words,
     },
+    error::Code,
     jobs::{Ended, payload::ChatImportPayload},
     store::{
         self, Tx, branches, extraction,
         imports::{self, Growth, NewVariant, Place},
         memory_log,
         messages::NewMessage,
+        words,
     },
 };
 
@@ -63,6 +65,14 @@ impl Tally {
         Self { total, ..known.unwrap_or_default() }
     }
 
+    /// Of the conversation that it has come to.
+    fn complain(&mut self, message: String) {
+        self.errors_total += 1;
+        if self.errors.len() < ERRORS {
+            self.errors.push(Unfit { conversation: self.done, message });
+        }
+    }
+
     fn result(&self) -> Value {
         json!({"sessions": self.sessions, "branches": self.branches, "messages": self.messages, "variants": self.variants,
             "skipped": self.skipped, "errors": self.errors, "errors_total": self.errors_total})
@@ -82,33 +92,69 @@ pub async fn enqueue(
 
 /// Takes in the conversation that is number `tally.done + 1`. `false`: this attempt has lost the job.
 pub async fn store(ctx: &Context, job: &Job, extract: bool, json: &[u8], tally: &mut Tally) -> Result<bool> {
+    let next = Tally { done: tally.done + 1, ..tally.clone() };
+    let taken = match exports::read(json, job.created_at) {
+        Err(message) => Err(message),
+        Ok(conversation) => match take_in(ctx, job, extract, &conversation, next.clone()).await {
+            Err(error) if is_of_its_data(&error) => {
+                tracing::error!(job = %job.id, conversation = next.done, %error, "the database refuses a conversation of an import");
+                Err("could not be stored".to_owned())
+            }
+            taken => Ok(taken?),
+        },
+    };
+    let stored = match taken {
+        Ok(stored) => stored,
+        Err(message) => pass_over(ctx, job, message, next).await?,
+    };
+    let Some(now) = stored else { return Ok(false) };
+    *tally = now;
+    Ok(true)
+}
+
+/// Stores a conversation. `None`: this attempt has lost the job.
+async fn take_in(
+    ctx: &Context,
+    job: &Job,
+    extract: bool,
+    conversation: &Conversation,
+    mut now: Tally,
+) -> Result<Option<Tally>> {
     let user = job.user_id.ok_or_else(|| Error::internal("an import of nobody's"))?;
-    let read = exports::read(json);
-    let mut now = tally.clone();
-    now.done += 1;
     let mut tx = ctx.db.begin().await?;
     // One of a user's imports after another: two of the same file would both find nothing.
     memory_log::take_version(&mut tx, user).await?;
-    match read {
-        Err(message) => {
-            now.errors_total += 1;
-            if now.errors.len() < ERRORS {
-                now.errors.push(Unfit { conversation: now.done, message });
-            }
-        }
-        Ok(conversation) => {
-            let before = now.messages + now.variants;
-            Placing::of(&mut tx, user, &conversation, extract).await?.all(&mut now).await?;
-            now.skipped += i64::from(now.messages + now.variants == before);
-        }
+    let before = now.messages + now.variants;
+    Placing::of(&mut tx, user, conversation, extract).await?.all(&mut now).await?;
+    now.skipped += i64::from(now.messages + now.variants == before);
+    if conversation.left_out > 0 {
+        let (most, more) = (exports::BRANCHES_MAX, conversation.left_out);
+        now.complain(format!(
+            "has more than {most} branches: {more} are left out, with what goes on from them"
+        ));
     }
+    keep(tx, job, now).await
+}
+
+/// Goes on behind a conversation that cannot be taken in.
+async fn pass_over(ctx: &Context, job: &Job, message: String, mut now: Tally) -> Result<Option<Tally>> {
+    now.complain(message);
+    keep(ctx.db.begin().await?, job, now).await
+}
+
+async fn keep(mut tx: Tx, job: &Job, now: Tally) -> Result<Option<Tally>> {
     let progress = serde_json::to_value(&now).map_err(Error::internal)?;
     if !extraction::set_progress_in(&mut tx, job.id, job.attempt, &progress).await? {
-        return Ok(false);
+        return Ok(None);
     }
     tx.commit().await?;
-    *tally = now;
-    Ok(true)
+    Ok(Some(now))
+}
+
+/// Whether the database has refused what it was given, and would again: that must not keep the others out.
+fn is_of_its_data(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    error.code == Code::Internal && matches!(source, Some(sqlx::Error::Database(_)))
 }
 
 /// Ends an import and throws the upload away. `None`: this attempt has lost the job.
@@ -132,17 +178,25 @@ struct Placing<'a> {
     ids: Vec<MessageId>,
     /// Where each turn stands, once it does.
     places: Vec<Option<Place>>,
+    /// How many messages a session shows up to it, where that is known.
+    counts: Vec<Option<i64>>,
 }
 
 impl<'a> Placing<'a> {
     async fn of(tx: &'a mut Tx, user: UserId, conversation: &'a Conversation, extract: bool) -> Result<Self> {
-        let local = |id: &str| exports::local_id(user, conversation.source, &conversation.id, id);
-        let ids: Vec<MessageId> = conversation.turns.iter().map(|turn| MessageId(local(&turn.id))).collect();
+        let ids = conversation.turns.iter().map(|turn| MessageId(conversation.local_id(user, turn)));
+        let ids: Vec<MessageId> = ids.collect();
         let known = imports::places(tx, user, &ids).await?;
         let known: std::collections::HashMap<_, _> =
             known.into_iter().map(|place| (place.id, place)).collect();
-        let places = ids.iter().map(|id| known.get(id).copied()).collect();
-        Ok(Self { tx, user, conversation, extract, ids, places })
+        let places: Vec<Option<Place>> = ids.iter().map(|id| known.get(id).copied()).collect();
+        if places.iter().any(Option::is_none) {
+            // A message that was deleted comes back under its id. What the index of words still holds of its first time is taken
+            // out before: later it would take the new words along.
+            while words::fold::purge(tx, user).await? {}
+        }
+        let counts = vec![None; ids.len()];
+        Ok(Self { tx, user, conversation, extract, ids, places, counts })
     }
 
     async fn all(mut self, tally: &mut Tally) -> Result<()> {
@@ -162,35 +216,40 @@ impl<'a> Placing<'a> {
     /// Puts turns that follow each other behind what they follow; `ends`: nothing follows them.
     async fn put(&mut self, new: &[usize], ends: bool, tally: &mut Tally) -> Result<()> {
         let turn = &self.conversation.turns[new[0]];
-        let parent = turn.parent.and_then(|parent| self.places[parent]);
-        let after = match (parent, self.places[self.conversation.ways[0][0]]) {
-            (Some(parent), _) => parent,
+        let torn = || Error::internal("a message comes before the one that it hangs from");
+        let after = match (turn.parent, self.places[self.conversation.ways[0][0]]) {
+            (Some(parent), _) => self.places[parent].ok_or_else(torn)?,
             // Another beginning of the same conversation shares nothing with the first.
             (None, Some(first)) => Place { seq: 0, ..first },
             (None, None) => {
                 let session_id = self.session(new[0]).await?;
                 tally.sessions += 1;
-                self.write(new, session_id, 0).await?;
+                self.write(new, session_id, (0, 0)).await?;
                 tally.messages += new.len() as i64;
                 return Ok(());
             }
         };
-        let Some(room) = imports::room(self.tx, self.user, after.session_id).await? else { return Ok(()) };
+        let room = imports::room(self.tx, self.user, after.session_id).await?;
+        let before = turn.parent.map_or(Some(0), |parent| self.counts[parent]);
         let place = Place { id: self.ids[new[0]], seq: after.seq + 1, ..after };
         if ends && new.len() == 1 && turn.role == Role::Assistant && self.is_answered(place).await? {
             let variant =
                 NewVariant { place, content: &turn.text, model: turn.model.as_deref(), at: turn.at };
             imports::add_variant(self.tx, self.user, variant).await?;
             self.places[new[0]] = Some(place);
+            self.counts[new[0]] = before.map(|count| count + 1);
             tally.variants += 1;
             return Ok(());
         }
-        let mut session = after.session_id;
-        if room.next_seq != after.seq + 1 {
-            session = self.branch(after, turn.at).await?;
-            tally.branches += 1;
-        }
-        self.write(new, session, after.seq).await?;
+        let (session, count) = match room {
+            Some(room) if room.next_seq == after.seq + 1 => (after.session_id, room.message_count),
+            // It went on here in another way; or it was deleted here, and a branch kept what it shares of it.
+            _ => {
+                tally.branches += 1;
+                self.branch(after, before, turn.at).await?
+            }
+        };
+        self.write(new, session, (after.seq, count)).await?;
         tally.messages += new.len() as i64;
         Ok(())
     }
@@ -216,15 +275,25 @@ impl<'a> Placing<'a> {
         Ok(id)
     }
 
-    async fn branch(&mut self, after: Place, at: chrono::DateTime<chrono::Utc>) -> Result<SessionId> {
+    /// A session that shares everything up to there, and how much that is.
+    async fn branch(
+        &mut self,
+        after: Place,
+        count: Option<i64>,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(SessionId, i64)> {
         let id = SessionId::new();
-        let count = branches::count_upto(self.tx, self.user, after.session_id, after.seq).await?;
-        let branch = branches::NewBranch { parent: after.session_id, id, seq: after.seq, count };
+        let count = match count {
+            Some(count) => count,
+            None => branches::count_upto(self.tx, self.user, after.session_id, after.seq).await?,
+        };
+        let branch =
+            branches::NewBranch { parent: after.session_id, id, seq: after.seq, count, of_hidden: true };
         if !branches::insert(self.tx, self.user, branch, at).await? {
             return Err(Error::internal("a session whose row is taken is gone"));
         }
         self.like_the_conversation(id, false).await?;
-        Ok(id)
+        Ok((id, count))
     }
 
     async fn like_the_conversation(&mut self, id: SessionId, is_pinned: bool) -> Result<()> {
@@ -238,7 +307,8 @@ impl<'a> Placing<'a> {
         Ok(())
     }
 
-    async fn write(&mut self, new: &[usize], session: SessionId, after: i64) -> Result<()> {
+    /// Writes turns behind a place of a session, up to which it shows so many messages.
+    async fn write(&mut self, new: &[usize], session: SessionId, (after, count): (i64, i64)) -> Result<()> {
         let (mut last, mut by_user) = (chrono::DateTime::<chrono::Utc>::MIN_UTC, false);
         for (index, turn) in (1..).zip(new) {
             let (id, seq, turn_at) = (self.ids[*turn], after + index, &self.conversation.turns[*turn]);
@@ -263,6 +333,7 @@ impl<'a> Placing<'a> {
             };
             store::messages::insert(self.tx, message).await?;
             self.places[*turn] = Some(Place { id, session_id: session, seq });
+            self.counts[*turn] = Some(count + index);
         }
         let due = Some(clock::now()).filter(|_| self.extract && by_user);
         let growth = Growth { session, after, count: new.len() as i64, last, due };

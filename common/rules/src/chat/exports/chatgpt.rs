@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Head, Raw, Time, lenient, parse, time};
+use super::{Above, Head, Id, Raw, Time, lenient, parse, time};
 use rapport_core::domain::message::Role;
 
 #[derive(Deserialize)]
@@ -13,21 +13,21 @@ struct File {
     #[serde(default, deserialize_with = "lenient")]
     title: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
+    id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
-    conversation_id: Option<String>,
+    conversation_id: Option<Id>,
     create_time: Option<Time>,
-    current_node: Option<String>,
+    current_node: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     is_archived: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
     is_starred: Option<bool>,
-    mapping: BTreeMap<String, Node>,
+    mapping: BTreeMap<Id, Node>,
 }
 
 #[derive(Deserialize)]
 struct Node {
-    parent: Option<String>,
+    parent: Option<Id>,
     message: Option<Message>,
 }
 
@@ -59,10 +59,11 @@ pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
         current: file.current_node,
     };
     let raw = file.mapping.into_iter().map(|(id, node)| {
-        let Some(message) = node.message else { return Raw { id, parent: node.parent, ..Raw::default() } };
+        let parent = node.parent.map(Above::Named);
+        let Some(message) = node.message else { return Raw { id, parent, ..Raw::default() } };
         let model = message.metadata["model_slug"].as_str().map(str::to_owned);
         let (role, text) = (role(&message), text(&message.content));
-        Raw { id, parent: node.parent, role, text, model, at: time(message.create_time) }
+        Raw { id, parent, role, text, model, at: time(message.create_time) }
     });
     Ok((head, raw.collect()))
 }

@@ -3,27 +3,27 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Head, Raw, Time, lenient, parse, time};
+use super::{Above, Head, Id, Raw, Time, lenient, parse, time};
 use rapport_core::domain::message::Role;
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default, deserialize_with = "lenient")]
-    uuid: Option<String>,
+    uuid: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     name: Option<String>,
     created_at: Option<Time>,
     #[serde(default, deserialize_with = "lenient")]
     is_starred: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
-    current_leaf_message_uuid: Option<String>,
+    current_leaf_message_uuid: Option<Id>,
     chat_messages: Vec<Message>,
 }
 
 #[derive(Deserialize)]
 struct Message {
     #[serde(default, deserialize_with = "lenient")]
-    uuid: Option<String>,
+    uuid: Option<Id>,
     sender: String,
     #[serde(default, deserialize_with = "lenient")]
     text: Option<String>,
@@ -31,7 +31,7 @@ struct Message {
     content: Value,
     created_at: Option<Time>,
     #[serde(default, deserialize_with = "lenient")]
-    parent_message_uuid: Option<String>,
+    parent_message_uuid: Option<Id>,
     #[serde(default)]
     attachments: Value,
     #[serde(default)]
@@ -52,7 +52,7 @@ pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
     let has_parents = file.chat_messages.iter().any(|message| message.parent_message_uuid.is_some());
     let mut raw: Vec<Raw> = Vec::with_capacity(file.chat_messages.len());
     for (index, message) in file.chat_messages.into_iter().enumerate() {
-        let before = raw.last().map(|before| before.id.clone());
+        let before = index.checked_sub(1).map(Above::At);
         let role = match message.sender.as_str() {
             "human" | "user" => Some(Role::User),
             "assistant" => Some(Role::Assistant),
@@ -60,8 +60,8 @@ pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
         };
         raw.push(Raw {
             text: text(&message),
-            id: message.uuid.unwrap_or_else(|| index.to_string()),
-            parent: if has_parents { message.parent_message_uuid } else { before },
+            id: message.uuid.unwrap_or_else(|| Id::of_place(index)),
+            parent: if has_parents { message.parent_message_uuid.map(Above::Named) } else { before },
             role,
             model: None,
             at: time(message.created_at),

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Head, Raw, Time, lenient, nested, parse, time};
+use super::{Above, Head, Id, Raw, Time, lenient, nested, parse, time};
 use rapport_core::domain::message::Role;
 
 #[derive(Deserialize)]
 struct File {
     #[serde(rename = "conversationId", default, deserialize_with = "lenient")]
-    conversation_id: Option<String>,
+    conversation_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     title: Option<String>,
 }
@@ -17,9 +17,9 @@ struct File {
 #[derive(Deserialize)]
 struct Message {
     #[serde(rename = "messageId", default, deserialize_with = "lenient")]
-    message_id: Option<String>,
+    message_id: Option<Id>,
     #[serde(rename = "parentMessageId", default, deserialize_with = "lenient")]
-    parent_message_id: Option<String>,
+    parent_message_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     text: Option<String>,
     #[serde(default)]
@@ -44,12 +44,12 @@ pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
     for (index, item) in items.into_iter().enumerate() {
         let message: Message = parse(&item.json)?;
         // Where a message stands says more than what it names.
-        let parent = item.parent.map(|parent| raw[parent].id.clone());
+        let parent = item.parent.map(Above::At);
         let is_user = message.is_created_by_user.unwrap_or_else(|| message.sender.as_deref() == Some("User"));
         raw.push(Raw {
             text: text(&message),
-            id: message.message_id.unwrap_or_else(|| index.to_string()),
-            parent: parent.or(message.parent_message_id),
+            id: message.message_id.unwrap_or_else(|| Id::of_place(index)),
+            parent: parent.or(message.parent_message_id.map(Above::Named)),
             // What failed was no answer.
             role: match (message.error.unwrap_or(false), is_user) {
                 (true, _) => None,

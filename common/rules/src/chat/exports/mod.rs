@@ -6,6 +6,7 @@
 
 mod chatgpt;
 mod claude;
+mod ids;
 mod librechat;
 mod nested;
 mod open_webui;
@@ -20,14 +21,11 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use uuid::Uuid;
 
-pub use tree::{Conversation, Turn};
+use ids::{Above, Id};
+pub use tree::{BRANCHES_MAX, Conversation, Turn};
 
-use rapport_core::{
-    domain::{ids::UserId, message::Role},
-    plain,
-};
+use rapport_core::{domain::message::Role, plain};
 
 /// Bytes of one conversation in a file.
 pub const CONVERSATION_MAX: usize = 16 * 1_024 * 1_024;
@@ -63,8 +61,8 @@ impl Source {
 /// A message as a file has it.
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
-    pub id: String,
-    pub parent: Option<String>,
+    pub id: Id,
+    pub parent: Option<Above>,
     /// `None`: it is passed over.
     pub role: Option<Role>,
     pub text: String,
@@ -75,13 +73,13 @@ pub(crate) struct Raw {
 /// What a file says of a conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    pub id: String,
+    pub id: Id,
     pub title: Option<String>,
     pub created_at: Option<DateTime<Utc>>,
     pub is_archived: bool,
     pub is_pinned: bool,
     /// The last message of the way that is shown.
-    pub current: Option<String>,
+    pub current: Option<Id>,
 }
 
 /// The names that tell whose file it is.
@@ -114,8 +112,8 @@ pub fn source_of(json: &[u8]) -> Option<Source> {
     }
 }
 
-/// Reads one conversation of a file; `Err` is a sentence's end: "… is no conversation".
-pub fn read(json: &[u8]) -> Result<Conversation, String> {
+/// Reads one conversation of a file that came in at a moment; `Err` is a sentence's end: "… is no conversation".
+pub fn read(json: &[u8], uploaded: DateTime<Utc>) -> Result<Conversation, String> {
     if json == TOO_LARGE {
         return Err(format!("is larger than {CONVERSATION_MAX} bytes"));
     }
@@ -133,31 +131,13 @@ pub fn read(json: &[u8]) -> Result<Conversation, String> {
     }?;
     if head.id.is_empty() {
         // Nothing else tells it from others: the same file is the same conversation.
-        head.id = hash(&[json]).to_string();
+        head.id = Id::of_words(json);
     }
-    tree::grow(source, head, raw)
+    tree::grow(source, head, raw, uploaded)
 }
 
 fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     serde_json::from_slice(json).map_err(|error| plain::of_row(&error))
-}
-
-/// The id that something in a file has in an account: always the same, so that a file may be taken in twice.
-pub fn local_id(user: UserId, source: Source, conversation: &str, thing: &str) -> Uuid {
-    hash(&[user.0.as_bytes(), source.as_str().as_bytes(), conversation.as_bytes(), thing.as_bytes()])
-}
-
-fn hash(parts: &[&[u8]]) -> Uuid {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    for part in parts {
-        // With its length before it, so that no two lists of parts are one.
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hasher.finalize()[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// A time as some files have it: seconds since 1970, perhaps with a fraction; or milliseconds, or nanoseconds, which are larger.

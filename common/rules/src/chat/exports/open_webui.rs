@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Head, Raw, Time, lenient, parse, time};
+use super::{Above, Head, Id, Raw, Time, lenient, parse, time};
 use rapport_core::domain::message::Role;
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
+    id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     title: Option<String>,
     created_at: Option<Time>,
@@ -37,17 +37,17 @@ struct Chat {
 #[derive(Deserialize)]
 struct History {
     #[serde(default)]
-    messages: BTreeMap<String, Message>,
+    messages: BTreeMap<Id, Message>,
     #[serde(rename = "currentId", default, deserialize_with = "lenient")]
-    current_id: Option<String>,
+    current_id: Option<Id>,
 }
 
 #[derive(Deserialize)]
 struct Message {
     #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
+    id: Option<Id>,
     #[serde(rename = "parentId", default, deserialize_with = "lenient")]
-    parent_id: Option<String>,
+    parent_id: Option<Id>,
     #[serde(default)]
     role: String,
     #[serde(default)]
@@ -78,10 +78,10 @@ pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
     Ok((head, raw))
 }
 
-fn tree(messages: BTreeMap<String, Message>) -> Vec<Raw> {
+fn tree(messages: BTreeMap<Id, Message>) -> Vec<Raw> {
     messages
         .into_iter()
-        .map(|(id, message)| Raw { parent: message.parent_id.clone(), ..raw(id, message) })
+        .map(|(id, message)| Raw { parent: message.parent_id.clone().map(Above::Named), ..raw(id, message) })
         .collect()
 }
 
@@ -89,14 +89,14 @@ fn tree(messages: BTreeMap<String, Message>) -> Vec<Raw> {
 fn list(messages: Vec<Message>) -> Vec<Raw> {
     let mut all: Vec<Raw> = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
-        let parent = all.last().map(|before| before.id.clone());
-        let id = message.id.clone().unwrap_or_else(|| index.to_string());
+        let parent = index.checked_sub(1).map(Above::At);
+        let id = message.id.clone().unwrap_or_else(|| Id::of_place(index));
         all.push(Raw { parent, ..raw(id, message) });
     }
     all
 }
 
-fn raw(id: String, message: Message) -> Raw {
+fn raw(id: Id, message: Message) -> Raw {
     let role = match message.role.as_str() {
         "user" => Some(Role::User),
         "assistant" => Some(Role::Assistant),

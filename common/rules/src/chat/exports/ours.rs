@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::{Head, Raw, Time, lenient, parse, time};
+use super::{Above, Head, Id, Raw, Time, lenient, parse, time};
 use rapport_core::domain::message::Role;
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default, deserialize_with = "lenient")]
-    session_id: Option<String>,
+    session_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     title: Option<String>,
     created_at: Option<Time>,
@@ -25,8 +25,8 @@ struct Message {
 pub(super) fn read(json: &[u8]) -> Result<(Head, Vec<Raw>), String> {
     let file: File = parse(json)?;
     let messages = file.messages.into_iter().enumerate().map(|(index, message)| Raw {
-        id: index.to_string(),
-        parent: index.checked_sub(1).map(|before| before.to_string()),
+        id: Id::of_place(index),
+        parent: index.checked_sub(1).map(Above::At),
         role: Some(message.role),
         text: message.content,
         model: None,

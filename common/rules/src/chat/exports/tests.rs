@@ -1,7 +1,15 @@
+use chrono::DateTime;
 use rapport_core::domain::message::Role;
 use serde_json::{Value, json};
 
-use super::{Conversation, Source, TURNS_MAX, local_id, nested, read, source_of};
+use super::{BRANCHES_MAX, Conversation, Source, TURNS_MAX, ids::local_id, nested, source_of};
+
+/// When the files came in.
+const ARRIVED: i64 = 1_800_000_000;
+
+fn read(json: &[u8]) -> Result<Conversation, String> {
+    super::read(json, DateTime::from_timestamp(ARRIVED, 0).unwrap())
+}
 
 fn taken(value: &Value) -> Conversation {
     read(value.to_string().as_bytes()).unwrap()
@@ -161,13 +169,96 @@ fn a_text_too_long_for_one_message_is_several_and_none_of_it_is_lost() {
 #[test]
 fn an_id_belongs_to_a_user_a_source_a_conversation_and_a_message() {
     let user = |n| rapport_core::domain::ids::UserId(uuid::Uuid::from_u128(n));
-    let id = local_id(user(1), Source::Claude, "ab", "c");
-    assert_eq!(id, local_id(user(1), Source::Claude, "ab", "c"));
+    let id = local_id(user(1), Source::Claude, "ab", "c", 0);
+    assert_eq!(id, local_id(user(1), Source::Claude, "ab", "c", 0));
     for other in [
-        local_id(user(2), Source::Claude, "ab", "c"),
-        local_id(user(1), Source::ChatGpt, "ab", "c"),
-        local_id(user(1), Source::Claude, "a", "bc"),
+        local_id(user(2), Source::Claude, "ab", "c", 0),
+        local_id(user(1), Source::ChatGpt, "ab", "c", 0),
+        local_id(user(1), Source::Claude, "a", "bc", 0),
+        local_id(user(1), Source::Claude, "ab", "c", 1),
     ] {
         assert_ne!(id, other);
     }
+}
+
+fn said(id: &str, parent: Option<&str>, is_user: bool, text: &str) -> Value {
+    json!({"messageId": id, "parentMessageId": parent, "isCreatedByUser": is_user, "text": text})
+}
+
+#[test]
+fn ids_and_names_of_models_take_little_room_however_long_they_are() {
+    let (long, model) = ("i".repeat(1 << 20), format!("gpt\0{}", "m".repeat(1 << 20)));
+    let mut children: Vec<Value> =
+        (0..3).map(|n| said(&format!("c{n}"), None, false, "An answer.")).collect();
+    children.push(json!({"messageId": "words", "text": "word ".repeat(50_000), "model": model}));
+    let root = json!({"messageId": long, "isCreatedByUser": true, "text": "Well?", "children": children});
+    let tree = taken(&json!({"conversationId": "c".repeat(1 << 20), "messagesTree": [root]}));
+    assert!(tree.turns.len() > 8 && tree.turns[1..].iter().all(|turn| turn.parent.is_some()));
+    assert!(tree.id.len() < 200 && tree.turns.iter().all(|turn| turn.id.len() <= 200));
+    let models: Vec<&str> = tree.turns.iter().filter_map(|turn| turn.model.as_deref()).collect();
+    assert!(!models.is_empty() && models.iter().all(|name| name.len() <= 200 && name.starts_with("gpt m")));
+    // By name they are found as well, and others are others.
+    let other = "i".repeat((1 << 20) + 1);
+    let list = json!([
+        said(&long, None, true, "Well?"),
+        said("a", Some(&long), false, "Yes."),
+        said("b", Some(&other), false, "No.")
+    ]);
+    let list = taken(&json!({"conversationId": "x", "messages": list}));
+    assert_eq!(ways(&list), [vec!["No."], vec!["Well?", "Yes."]]);
+    assert_eq!(list.turns.iter().find(|turn| turn.text == "Well?").unwrap().id, tree.turns[0].id);
+}
+
+#[test]
+fn no_two_turns_of_a_conversation_have_one_id() {
+    let long = "word ".repeat(15_000);
+    let list = json!([said("a", None, true, &long), said("a#1", Some("a"), false, "one"), said("a", Some("a#1"), true, "again"),
+        said("b", Some("a#1"), true, "two"), said("b", None, true, "twice"),
+        {"parentMessageId": "b", "text": "three"}, said("5", Some("b"), false, "four")]);
+    let found = taken(&json!({"conversationId": "x", "messages": list}));
+    let user = rapport_core::domain::ids::UserId(uuid::Uuid::nil());
+    let ids: std::collections::HashSet<_> =
+        found.turns.iter().map(|turn| found.local_id(user, turn)).collect();
+    assert_eq!(ids.len(), found.turns.len());
+    let texts: Vec<&str> =
+        found.turns.iter().map(|turn| turn.text.as_str()).filter(|text| text.len() < 10).collect();
+    assert_eq!(texts, ["one", "two", "four", "three"], "the first under an id is the message");
+    // What hangs from a second one hangs from the first.
+    let tree = json!([{"messageId": "a", "isCreatedByUser": true, "text": "one", "children": []},
+        {"messageId": "a", "text": "again", "children": [said("b", None, false, "two")]}]);
+    assert_eq!(ways(&taken(&json!({"conversationId": "x", "messagesTree": tree}))), [["one", "two"]]);
+}
+
+#[test]
+fn a_conversation_becomes_so_many_sessions_at_most() {
+    // A spine that the shown way leaves at each step.
+    let mut caterpillar = vec![said("q0", None, true, "0")];
+    for n in 1..2_000 {
+        let above = format!("q{}", n - 1);
+        caterpillar.push(json!({"messageId": format!("q{n}"), "parentMessageId": above, "isCreatedByUser": true, "text": "on",
+            "createdAt": "2024-01-01T00:00:00Z"}));
+        caterpillar.push(json!({"messageId": format!("x{n}"), "parentMessageId": above, "isCreatedByUser": true, "text": "aside",
+            "createdAt": "2024-01-02T00:00:00Z"}));
+    }
+    let found = taken(&json!({"conversationId": "x", "messages": caterpillar}));
+    assert_eq!((found.ways.len(), found.left_out), (1 + BRANCHES_MAX, 1));
+    assert_eq!(found.ways.iter().map(Vec::len).sum::<usize>(), found.turns.len());
+    // Other answers become no sessions.
+    let mut answers = vec![said("q", None, true, "Well?")];
+    answers.extend((0..1_000).map(|n| said(&format!("a{n}"), Some("q"), false, "An answer.")));
+    let found = taken(&json!({"conversationId": "x", "messages": answers}));
+    assert_eq!((found.ways.len(), found.left_out), (1_000, 0));
+}
+
+#[test]
+fn what_has_no_time_has_that_of_the_file() {
+    let file = json!({"conversationId": "x", "messages": [said("1", None, true, "one"), said("2", Some("1"), false, "two")]});
+    let found = taken(&file);
+    let times: Vec<i64> = found.turns.iter().map(|turn| turn.at.timestamp_micros()).collect();
+    assert_eq!(times, [ARRIVED * 1_000_000, ARRIVED * 1_000_000 + 1]);
+    assert_eq!(taken(&file).turns, found.turns);
+    // Of a time further down, if there is one.
+    let mut later = file.clone();
+    later["messages"][1]["createdAt"] = json!("2024-05-01T10:00:00Z");
+    assert!(taken(&later).turns.iter().all(|turn| turn.at.timestamp() == 1_714_557_600));
 }
