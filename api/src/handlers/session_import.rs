@@ -15,6 +15,7 @@ use rapport_common::{
     clock,
     domain::{
         ids::{BlobId, MessageId, SessionId},
+        job::Job,
         session::Session,
         texts::Title,
     },
@@ -146,11 +147,19 @@ pub async fn import(
     let payload = ChatImportPayload { blob_id: spool.blob, conversations: spool.conversations, extract };
     let repeatable = Repeatable::of(key, [&spool.digest[..], &[u8::from(extract)]].concat());
     let enqueued = import_chats::enqueue(&state.ctx, caller.user, &payload, repeatable.as_ref()).await;
-    // Only the job that is put in now wants what was uploaded.
-    if !matches!(enqueued, Ok((_, false))) {
+    if is_unwanted(&enqueued) {
         spool.throw_away().await?;
     }
     result_of(&state, &caller, enqueued?, prefer).await
+}
+
+/// Whether no job wants what was uploaded: there is an earlier one, or this one was refused. Where the database failed it may have been
+/// put in all the same; if it was not, the upload is pruned after a day.
+fn is_unwanted(enqueued: &Result<(Job, bool), Error>) -> bool {
+    match enqueued {
+        Ok((_, is_repeat)) => *is_repeat,
+        Err(error) => !matches!(error.code, Code::Unavailable | Code::StorageFull | Code::Internal),
+    }
 }
 
 /// One conversation in our form.
@@ -221,10 +230,10 @@ impl<'a> Spool<'a> {
                 continue;
             }
             head.extend_from_slice(&chunk);
-            if without_mark(&head).trim_ascii_start().first() == Some(&b'[') {
+            drop_blanks(&mut head);
+            if head.first() == Some(&b'[') {
                 let list = scanner.insert(Scanner::passing_over(exports::CONVERSATION_MAX));
-                let head = std::mem::take(&mut head);
-                self.list(list, without_mark(&head), &mut pieces).await?;
+                self.list(list, &std::mem::take(&mut head), &mut pieces).await?;
             }
         }
         if let Some(scanner) = scanner {
@@ -234,11 +243,10 @@ impl<'a> Spool<'a> {
             }
             return Ok(Read::File);
         }
-        let one = without_mark(&head);
-        match exports::source_of(one) {
-            None | Some(Source::Rapport) => Ok(Read::One(Bytes::copy_from_slice(one))),
+        match exports::source_of(&head) {
+            None | Some(Source::Rapport) => Ok(Read::One(head.into())),
             Some(_) => {
-                let line = one.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
+                let line = head.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
                 self.add(&line.collect::<Vec<u8>>());
                 Ok(Read::File)
             }
@@ -290,11 +298,43 @@ impl<'a> Spool<'a> {
     }
 }
 
-/// Without the mark that some editors put before UTF-8.
-fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+/// Drops blanks, and the mark that some editors put before UTF-8, as they arrive: what is kept is not looked through again.
+fn drop_blanks(head: &mut Vec<u8>) {
+    let rest = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().len();
+    head.drain(..head.len() - rest);
 }
 
 fn malformed(problem: String) -> Failure {
     Failure(Error::new(Code::Malformed, format!("The body is not valid JSON: {problem}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_before_a_file_are_not_kept() {
+        let mut head = Vec::new();
+        for _ in 0..1_000 {
+            head.extend_from_slice(b" \n\t\r");
+            drop_blanks(&mut head);
+            assert_eq!(head, b"");
+        }
+        for piece in [&b"\xef"[..], b"\xbb", b"\xbf  ", b" {", b" }"] {
+            head.extend_from_slice(piece);
+            drop_blanks(&mut head);
+        }
+        assert_eq!(head, b"{ }");
+    }
+
+    #[test]
+    fn an_upload_is_kept_where_its_job_may_have_been_put_in() {
+        let failed = |code| Err(Error::new(code, ""));
+        for code in [Code::Unavailable, Code::StorageFull, Code::Internal] {
+            assert!(!is_unwanted(&failed(code)), "{code:?}");
+        }
+        for code in [Code::Overloaded, Code::IdempotencyMismatch, Code::NotFound] {
+            assert!(is_unwanted(&failed(code)), "{code:?}");
+        }
+    }
 }
