@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 
 const { RAPPORT_CLIENT, RAPPORT_URL, CUTTING_URL, LOSING_URL, RAPPORT_KEY, RAPPORT_USER, RAPPORT_PASSWORD } = process.env;
-const { APIError, Rapport } = await import(RAPPORT_CLIENT);
+const { APIError, Disconnected, Rapport } = await import(RAPPORT_CLIENT);
 const at = (baseUrl) => new Rapport({ baseUrl, apiKey: RAPPORT_KEY });
 const words = Array.from({ length: 100 }, (_, n) => `w${n + 1}`);
 
@@ -113,6 +113,44 @@ const parts = {
     assert.equal(keys.length, 2);
     assert.equal(new Set(keys).size, 1);
     assert.ok(times[1] - times[0] >= 990, "no sooner than it was told");
+  },
+
+  /** A proxy that has lost an answer says 502: what must not be done twice is not sent again, unless it was refused (429). */
+  async once_only() {
+    let sent = 0;
+    const answer = async (url) => (sent++, new Response("", { status: url.endsWith("/verify") ? 429 : 502 }));
+    const client = new Rapport({ baseUrl: RAPPORT_URL, apiKey: RAPPORT_KEY, retries: 1, fetch: answer });
+    const { memories, jobs } = client;
+    for (const [ask, times] of [
+      [() => memories.search("x"), 1],
+      [() => jobs.cancel("job_x"), 1],
+      [() => memories.verify("mem_x"), 2],
+      [() => jobs.get("job_x"), 2],
+      [() => memories.add("x"), 2],
+    ]) {
+      sent = 0;
+      await assert.rejects(ask, APIError);
+      assert.equal(sent, times, String(ask));
+    }
+    // A sign-in that cannot be renewed is such an error too, however it fails; and who waits for it may stop waiting.
+    const never = (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    for (const renewing of [never, async () => { throw new TypeError("fetch failed"); }]) {
+      const fetch = (url, init) => (url.endsWith("/auth/refresh") ? renewing(url, init) : Promise.resolve(new Response("", { status: 401 })));
+      const expired = new Rapport({ baseUrl: RAPPORT_URL, timeout: 200, fetch });
+      expired.keep({ access_token: "old", refresh_token: "one" });
+      await assert.rejects(() => expired.jobs.get("job_x"), Disconnected);
+      expired.keep({ access_token: "old", refresh_token: "two" });
+      const stopped = expired.jobs.get("job_x", { signal: AbortSignal.abort(new Error("enough")) });
+      await assert.rejects(stopped, /enough/);
+    }
+    const waiting = new AbortController();
+    const slow = new Rapport({ baseUrl: RAPPORT_URL, fetch: (url, init) => {
+      if (!url.endsWith("/auth/refresh")) return Promise.resolve(new Response("", { status: 401 }));
+      waiting.abort(new Error("enough"));
+      return never(url, init);
+    }, timeout: 500 });
+    slow.keep({ access_token: "old", refresh_token: "three" });
+    await assert.rejects(() => slow.jobs.get("job_x", { signal: waiting.signal }), /enough/);
   },
 };
 

@@ -11,6 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "clients" / "python"))
 
 from rapport_client import APIError, AsyncRapport, Rapport, _sync, operations, types  # noqa: E402
@@ -143,6 +145,37 @@ def retry_after():
         _sync.time.sleep = real
         server.shutdown()
     assert slept == [5, 5] and len(seen) == 3 and len(set(seen)) == 1, (slept, seen)
+
+
+def once_only():
+    """A proxy that has lost an answer says 502: what must not be done twice is not sent again, unless it was refused (429)."""
+    seen = []
+
+    def gateway(request):
+        seen.append(request.method)
+        return httpx.Response(429 if request.url.path.endswith("/verify") else 502)
+
+    slept, real = [], _sync.time.sleep
+    _sync.time.sleep = slept.append
+    try:
+        with Rapport(URL, KEY, retries=1) as client:
+            client._http = httpx.Client(transport=httpx.MockTransport(gateway), base_url=URL)
+            for ask, times in [
+                (lambda: client.memories.search("x"), 1),
+                (lambda: client.jobs.cancel("job_x"), 1),
+                (lambda: client.memories.verify("mem_x"), 2),
+                (lambda: client.jobs.get("job_x"), 2),
+                (lambda: client.memories.add("x"), 2),
+            ]:
+                seen.clear()
+                try:
+                    ask()
+                except APIError as error:
+                    assert error.status in (429, 502), error
+                assert len(seen) == times, seen
+    finally:
+        _sync.time.sleep = real
+    assert len(slept) == 3, slept
 
 
 async def asynchronous():

@@ -23,6 +23,7 @@ from ._common import (
     R,
     error_of,
     filled,
+    is_repeatable,
     may_be_sent_again,
     new_key,
     pause,
@@ -116,7 +117,7 @@ class AsyncRapport:
                     return response
                 await response.aread()
             except httpx.TransportError as error:
-                if tried > self._retries or not may_be_sent_again(error, request.method, request.headers):
+                if tried > self._retries or not may_be_sent_again(error, request):
                     raise Disconnected(f"{request.method} {request.url.path}: {error or type(error).__name__}") from error
                 await asyncio.sleep(pause(tried))
                 continue
@@ -124,7 +125,7 @@ class AsyncRapport:
                 renewed = True
                 continue
             refused = error_of(response)
-            seconds = pause_after(refused, tried) if tried <= self._retries else None
+            seconds = pause_after(refused, tried, is_repeatable(request)) if tried <= self._retries else None
             if seconds is None:
                 raise refused
             await asyncio.sleep(seconds)

@@ -67,9 +67,11 @@ def pause(tried: int) -> float:
     return min(0.5 * 2 ** (tried - 1), 8.0) * random.uniform(0.75, 1.25)
 
 
-def pause_after(error: APIError, tried: int) -> float | None:
-    """Seconds to wait before the same request is sent again; `None`: it would not help."""
-    if error.headers.get("x-should-retry") == "false" or error.status not in (429, 502, 503, 504):
+def pause_after(error: APIError, tried: int, repeatable: bool) -> float | None:
+    """Seconds to wait before the same request is sent again; `None`: it would not help, or may do something twice."""
+    # After 5xx it may have been done: a proxy says so too when it has lost the answer. 429 means that it was not.
+    statuses = (429, 502, 503, 504) if repeatable else (429,)
+    if error.headers.get("x-should-retry") == "false" or error.status not in statuses:
         return None
     said = error.headers.get("retry-after")
     if said is not None:
@@ -79,10 +81,15 @@ def pause_after(error: APIError, tried: int) -> float | None:
     return pause(tried) if error.code.startswith("http_") else None
 
 
-def may_be_sent_again(error: httpx.TransportError, method: str, headers: Mapping[str, str]) -> bool:
+def is_repeatable(request: httpx.Request) -> bool:
+    """Whether it does the same when it is sent twice."""
+    return request.method in ("GET", "PUT", "DELETE") or "idempotency-key" in request.headers
+
+
+def may_be_sent_again(error: httpx.TransportError, request: httpx.Request) -> bool:
     """Whether a request whose answer was lost may be sent once more."""
     never_sent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    return never_sent or method in ("GET", "PUT", "DELETE") or "idempotency-key" in headers
+    return never_sent or is_repeatable(request)
 
 
 def new_key() -> str:

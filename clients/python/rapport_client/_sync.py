@@ -24,6 +24,7 @@ from ._common import (
     R,
     error_of,
     filled,
+    is_repeatable,
     may_be_sent_again,
     new_key,
     pause,
@@ -117,7 +118,7 @@ class Rapport:
                     return response
                 response.read()
             except httpx.TransportError as error:
-                if tried > self._retries or not may_be_sent_again(error, request.method, request.headers):
+                if tried > self._retries or not may_be_sent_again(error, request):
                     raise Disconnected(f"{request.method} {request.url.path}: {error or type(error).__name__}") from error
                 time.sleep(pause(tried))
                 continue
@@ -125,7 +126,7 @@ class Rapport:
                 renewed = True
                 continue
             refused = error_of(response)
-            seconds = pause_after(refused, tried) if tried <= self._retries else None
+            seconds = pause_after(refused, tried, is_repeatable(request)) if tried <= self._retries else None
             if seconds is None:
                 raise refused
             time.sleep(seconds)

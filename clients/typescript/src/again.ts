@@ -47,9 +47,11 @@ export function pause(tried: number): number {
   return Math.min(500 * 2 ** (tried - 1), 8_000) * (0.75 + Math.random() / 2);
 }
 
-/** Milliseconds to wait before the same request is sent again; `undefined`: it would not help. */
-export function pauseAfter(error: APIError, tried: number): number | undefined {
-  if (error.headers.get("x-should-retry") === "false" || ![429, 502, 503, 504].includes(error.status)) return undefined;
+/** Milliseconds to wait before the same request is sent again; `undefined`: it would not help, or may do something twice. */
+export function pauseAfter(error: APIError, tried: number, mayRepeat: boolean): number | undefined {
+  // After 5xx it may have been done: a proxy says so too when it has lost the answer. 429 means that it was not.
+  const statuses = mayRepeat ? [429, 502, 503, 504] : [429];
+  if (error.headers.get("x-should-retry") === "false" || !statuses.includes(error.status)) return undefined;
   const said = error.headers.get("retry-after");
   if (said !== null) {
     const wait = /^\d+$/.test(said) ? Number(said) * 1_000 : pause(tried);
@@ -57,6 +59,17 @@ export function pauseAfter(error: APIError, tried: number): number | undefined {
   }
   // A problem without Retry-After is the server's last word; anything else comes from a proxy before it.
   return error.code.startsWith("http_") ? pause(tried) : undefined;
+}
+
+/** What a promise gives, unless it is told to stop before. The promise itself goes on, for others who wait for it. */
+export function unless<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    if (signal.aborted) stop();
+  });
 }
 
 /** Waits, unless it is told to stop. */

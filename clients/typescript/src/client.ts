@@ -1,7 +1,7 @@
 // A Rapport server, as one user.
 
 import { repeatable, type ChatBody, type ChatReply, type ChatsImported, type JobView, type MemoryBody, type MemoryView, type Operations, type SearchBody, type SearchHit, type Session, type Tokens, type VerifyBody } from "./api.js";
-import { APIError, Disconnected, pause, pauseAfter, sleep } from "./again.js";
+import { APIError, Disconnected, pause, pauseAfter, sleep, unless } from "./again.js";
 import { Answer } from "./stream.js";
 
 export type Settings = {
@@ -136,11 +136,11 @@ export class Rapport {
         await sleep(pause(tried), init.signal);
         continue;
       }
-      if (refused.status === 401 && !renewed && (await this.renew(token))) {
+      if (refused.status === 401 && !renewed && (await unless(init.signal, this.renew(token)))) {
         renewed = true;
         continue;
       }
-      const wait = tried <= this.retries ? pauseAfter(refused, tried) : undefined;
+      const wait = tried <= this.retries ? pauseAfter(refused, tried, mayRepeat) : undefined;
       if (wait === undefined) throw refused;
       await sleep(wait, init.signal);
     }
@@ -181,10 +181,15 @@ export class Rapport {
   private async exchange(token: string): Promise<boolean> {
     this.refresh = undefined;
     const headers = { "content-type": "application/json" };
-    const body = JSON.stringify({ refresh_token: token });
-    const response = await (this.settings.fetch ?? fetch)(`${this.base}/auth/refresh`, { method: "POST", headers, body });
-    if (response.ok) this.keep((await response.json()) as Tokens);
-    return response.ok;
+    const init: Init = { method: "POST", headers, body: JSON.stringify({ refresh_token: token }) };
+    try {
+      const { response, content } = await this.once("/auth/refresh", init, undefined, (response) => response.json());
+      if (response.ok) this.keep(content as Tokens);
+      else await response.body?.cancel();
+      return response.ok;
+    } catch (error) {
+      throw new Disconnected("the sign-in could not be renewed: sign in again", error);
+    }
   }
 }
 

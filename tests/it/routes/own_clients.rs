@@ -15,7 +15,7 @@ use crate::{
 
 both_stacks!(our_own_clients_lose_and_double_nothing);
 
-const PARTS: [&str; 6] = ["stream", "send", "resources", "errors", "sign_in", "retry_after"];
+const PARTS: [&str; 7] = ["stream", "send", "resources", "errors", "sign_in", "retry_after", "once_only"];
 
 /// The TypeScript client as JavaScript.
 fn typescript() -> &'static Path {
