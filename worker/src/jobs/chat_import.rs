@@ -1,6 +1,8 @@
 //! Takes an uploaded file of conversations in, one after another; after a crash it goes on behind the last one.
 
-use rapport_common::{Result, jobs::payload::ChatImportPayload, store::blobs, usecase::import_chats};
+use rapport_common::{
+    Error, Result, error::Code, jobs::payload::ChatImportPayload, store::blobs, usecase::import_chats,
+};
 
 use super::Work;
 use crate::{attempt::Attempt, outcome::Outcome};
@@ -23,6 +25,11 @@ impl Work for ChatImportPayload {
                     return Ok(Outcome::Lost);
                 }
             }
+        }
+        if number != self.conversations {
+            let gone =
+                "The uploaded file is no longer there: upload it again. What was taken in of it stays.";
+            return Ok(Outcome::Fail(Error::new(Code::JobFailed, gone)));
         }
         Ok(attempt.commit(|| import_chats::finish(ctx, job, self.blob_id, &tally)).await)
     }
