@@ -7,6 +7,7 @@ mod canaries;
 mod cancel;
 mod chat;
 mod chat_import;
+mod chat_import_data;
 mod choices;
 mod clients;
 mod codes;
