@@ -41,7 +41,7 @@ impl Content {
     /// What a job of this kind was given, makes and tells.
     pub const fn of_job(kind: JobKind) -> Self {
         match kind {
-            JobKind::Chat | JobKind::Title | JobKind::Probe => Content::Conversations,
+            JobKind::Chat | JobKind::Title | JobKind::ChatImport | JobKind::Probe => Content::Conversations,
             JobKind::MemoryExtraction
             | JobKind::Embedding
             | JobKind::Consolidation

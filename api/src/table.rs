@@ -16,7 +16,7 @@ use crate::{
         admin, analytics, api_keys, auth, branches, chat, codes, conversations, events, health, history,
         jobs, memory, messages, models,
         projects::{self, prompts, provider_keys, tools},
-        session_export, sessions, settings, users, webhooks, websocket,
+        session_export, session_import, sessions, settings, users, webhooks, websocket,
     },
     mcp, oauth,
     policy::{Class, Policy, Rule, Stated},
@@ -104,7 +104,7 @@ pub fn api() -> Table {
             Read,
             routes!(sessions::get, sessions::change, sessions::put, sessions::delete),
         )
-        .at(User(Scope::Chat), Read, routes!(sessions::import))
+        .at(User(Scope::Chat), Read, routes!(session_import::import))
         .at(User(Scope::Chat), Chat, routes!(branches::branch))
         .at(User(Scope::Chat), Chat, routes!(branches::regenerate))
         .at(User(Scope::Chat), Read, routes!(messages::feedback))

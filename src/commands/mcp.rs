@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// Where the key is: an argument would be seen by everybody on the machine.
-const KEY: &str = "RAPPORT_API_KEY";
+pub(super) const KEY: &str = "RAPPORT_API_KEY";
 /// Bytes of one line.
 const LINE_MAX: u64 = 8 << 20;
 /// The longest silence: `send_message` waits for an answer, or hears of its progress.
@@ -40,12 +40,8 @@ struct Bridge {
 }
 
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String> {
-    let key = std::env::var_os(KEY).and_then(|key| key.into_string().ok()).unwrap_or_default();
-    if key.is_empty() {
-        return Err(format!("{KEY} must hold an API key (POST /api-keys) with the scopes memory and chat"));
-    }
     let bridge = Arc::new(Bridge {
-        client: client(key.trim())?,
+        client: client("the scopes memory and chat", WITHIN)?,
         url: format!("{}/mcp", arguments.url.unwrap_or_else(|| here(settings)).trim_end_matches('/')),
         out: Mutex::new(tokio::io::stdout()),
     });
@@ -73,7 +69,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String
 }
 
 /// This machine's service. One that listens everywhere listens here.
-fn here(settings: &Settings) -> String {
+pub(super) fn here(settings: &Settings) -> String {
     let host = match settings.host.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
@@ -82,9 +78,14 @@ fn here(settings: &Settings) -> String {
     format!("http://{host}:{}", settings.port)
 }
 
-fn client(key: &str) -> Result<Client, String> {
-    let mut bearer =
-        HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| format!("{KEY} is no API key"))?;
+/// Signs in by the key, which needs these scopes.
+pub(super) fn client(scopes: &str, within: Duration) -> Result<Client, String> {
+    let key = std::env::var_os(KEY).and_then(|key| key.into_string().ok()).unwrap_or_default();
+    if key.is_empty() {
+        return Err(format!("{KEY} must hold an API key (POST /api-keys) with {scopes}"));
+    }
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.trim()))
+        .map_err(|_| format!("{KEY} is no API key"))?;
     bearer.set_sensitive(true);
     let headers = HeaderMap::from_iter([
         (AUTHORIZATION, bearer),
@@ -93,7 +94,7 @@ fn client(key: &str) -> Result<Client, String> {
     ]);
     let builder = Client::builder()
         .default_headers(headers)
-        .read_timeout(WITHIN)
+        .read_timeout(within)
         .connect_timeout(Duration::from_secs(5));
     builder.build().map_err(|error| format!("the HTTP client: {error}"))
 }

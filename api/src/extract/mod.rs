@@ -19,7 +19,7 @@ pub use ids::{
     ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath, ToolPath,
     UserPath, WebhookPath, response_id,
 };
-pub use json::{Json, JsonOrForm, Keyed, Large, Wide, parse_file, unreadable};
+pub use json::{Json, JsonOrForm, Keyed, Wide, drain, parse_file, require_json, unreadable};
 pub use late::Late;
 pub use query::{
     CursorParams, CursorQuery, ListParams, ListQuery, NoPages, Query, SkipParams, SkipQuery, Start,

@@ -16,6 +16,7 @@ pub mod end_job;
 pub mod erase;
 pub mod finish_chat;
 pub mod finish_title;
+pub mod import_chats;
 pub mod import_session;
 pub mod keys;
 mod look_alike;

@@ -41,9 +41,10 @@ statements! {
         message_count, extracted_seq, created_at, updated_at)
     select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
         $6, $6 from sessions where id = $1 and user_id = $2
-        and status <> 'deleted'";
+        and (status <> 'deleted' or $7)";
     LAST_SHARED = "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
     CUT = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
+    CUT_VARIANTS = "delete from message_variants where session_id = $1 and user_id = $2 and seq > $3";
     HIDE = "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
     PARENT = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
     where s.id = $1 and s.user_id = $2";
@@ -127,6 +128,8 @@ pub struct NewBranch {
     /// The last message they share, and how many those are.
     pub seq: i64,
     pub count: i64,
+    /// Whether the parent may be deleted, and kept only for what its branches share.
+    pub of_hidden: bool,
 }
 
 /// Makes a branch that has its parent's messages up to `seq`. `false`: there is no such parent.
@@ -136,8 +139,8 @@ pub async fn insert(
     branch: NewBranch,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    let NewBranch { parent, id, seq, count } = branch;
-    Ok(execute!(tx, INSERT, parent, user, id, seq, count, now)? == 1)
+    let NewBranch { parent, id, seq, count, of_hidden } = branch;
+    Ok(execute!(tx, INSERT, parent, user, id, seq, count, now, of_hidden)? == 1)
 }
 
 /// Deletes a session. What its branches share of it stays, hidden, until the last of them is deleted.
@@ -147,6 +150,7 @@ pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool, sq
     loop {
         if let Some(shared) = fetch_one!((Option<i64>,), tx, LAST_SHARED, id, user)?.0 {
             execute!(tx, CUT, id, user, shared)?;
+            execute!(tx, CUT_VARIANTS, id, user, shared)?;
             return Ok(execute!(tx, HIDE, id, user)? == 1 || found);
         }
         let parent = fetch_optional!((SessionId, String), tx, PARENT, id, user)?;

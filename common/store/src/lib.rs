@@ -22,6 +22,7 @@ pub mod erase;
 pub mod extraction;
 pub mod http_tools;
 pub mod idempotency;
+pub mod imports;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -67,6 +68,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     erase::STATEMENTS,
     extraction::STATEMENTS,
     http_tools::STATEMENTS,
+    imports::STATEMENTS,
     idempotency::STATEMENTS,
     jobs::STATEMENTS,
     keys::STATEMENTS,

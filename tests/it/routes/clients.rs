@@ -47,6 +47,7 @@ async fn clients_of_others_work_unmodified(stack: Stack) {
     let node = async {
         run(&app, key, with_node("openai_node.mjs"), &openai_node).await;
         run(&app, key, with_node("ai_sdk.mjs"), &ai_sdk).await;
+        run(&app, key, with_node("use_chat.mjs"), &["reload", "cut"]).await;
         run(&app, key, mcp, &[]).await;
     };
     let python = async {

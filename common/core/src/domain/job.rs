@@ -28,6 +28,8 @@ words! {
         Backfill = "backfill",
         /// Take memories in from a file.
         Import = "import",
+        /// Take conversations in from a file.
+        ChatImport = "chat_import",
         /// Write memories to a file.
         Export = "export",
         /// Send a mail.
@@ -69,9 +71,12 @@ impl JobKind {
     pub fn queue(self) -> Queue {
         match self {
             JobKind::Chat => Queue::Chat,
-            JobKind::Title | JobKind::Mail | JobKind::Erase | JobKind::AccountExport | JobKind::Webhook => {
-                Queue::Background
-            }
+            JobKind::Title
+            | JobKind::ChatImport
+            | JobKind::Mail
+            | JobKind::Erase
+            | JobKind::AccountExport
+            | JobKind::Webhook => Queue::Background,
             JobKind::MemoryExtraction
             | JobKind::Embedding
             | JobKind::Consolidation
@@ -165,6 +170,7 @@ mod tests {
             ("consolidation", "memory"),
             ("backfill", "memory"),
             ("import", "memory"),
+            ("chat_import", "background"),
             ("export", "memory"),
             ("mail", "background"),
             ("erase", "background"),

@@ -11,8 +11,10 @@ export const places = {
   'chats.branch': 'শাখা', 'chats.branch.of': '“{title}”-এর শাখা',
   import: 'ফাইল থেকে আনুন', 'import.done': 'আনা ফাইল', 'import.took': { one: '{n}টি বার্তাসহ আনা হয়েছে:', other: '{n}টি বার্তাসহ আনা হয়েছে:' },
   'import.group': 'এইমাত্র আনা', 'import.sum': { one: '{n}টি আলাপ আনা হয়েছে।', other: '{n}টি আলাপ আনা হয়েছে।' }, 'import.sum.wrong': { one: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।', other: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।' },
+  'import.file': { one: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।', other: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।' },
+  'import.file.wrong': { one: '{n}টি আলাপ পড়া যায়নি: {which} নম্বর, {message}।', other: '{n}টি আলাপ পড়া যায়নি; প্রথমটি {which} নম্বর, {message}।' },
   'import.not.read': 'ফাইলটি পড়া যায়নি।', 'import.not.json': 'এটি JSON ফাইল নয়, অথবা ফাইলটি নষ্ট।',
-  'import.no.messages': 'এতে “messages” নামের তালিকা নেই। “JSON ফাইলে নিন” যেমন ফাইল দেয়, এটিও তেমন হতে হবে।', 'import.empty': 'এর “messages” তালিকাটি খালি।',
+  'import.no.messages': 'এতে “messages” নামের তালিকা নেই। “JSON ফাইলে নিন” যেমন ফাইল দেয়, এটিও তেমন, অথবা ChatGPT, Claude, Open WebUI বা LibreChat থেকে নেওয়া ফাইল হতে হবে।', 'import.empty': 'এর “messages” তালিকাটি খালি।',
   'import.wrong.at': '{n} নম্বর বার্তা: “{part}” {message}।', 'import.wrong.whole': '{n} নম্বর বার্তা: {message}।', 'import.wrong.more': { one: 'আরও {n}টি ভুল আছে।', other: 'আরও {n}টি ভুল আছে।' },
 
   'settings.memory': 'স্মৃতি', 'settings.chat': 'আলাপ',

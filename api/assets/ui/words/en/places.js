@@ -11,8 +11,10 @@ export const places = {
   'chats.branch': 'Branch', 'chats.branch.of': 'Branch of {title}',
   import: 'Import files', 'import.done': 'Imported files', 'import.took': { one: 'Imported with {n} message:', other: 'Imported with {n} messages:' },
   'import.group': 'Just imported', 'import.sum': { one: '{n} chat imported.', other: '{n} chats imported.' }, 'import.sum.wrong': { one: '{n} file was not taken: see the top of the page.', other: '{n} files were not taken: see the top of the page.' },
+  'import.file': { one: '{n} new chat with {messages} messages, {branches} other ways; {known} were here already.', other: '{n} new chats with {messages} messages, {branches} other ways; {known} were here already.' },
+  'import.file.wrong': { one: '{n} chat could not be read: number {which} {message}.', other: '{n} chats could not be read; the first is number {which}, which {message}.' },
   'import.not.read': 'The file could not be read.', 'import.not.json': 'This is not a JSON file, or it is damaged.',
-  'import.no.messages': 'There is no list “messages” in it. It must look like what “Export as JSON” gives.', 'import.empty': 'Its list “messages” is empty.',
+  'import.no.messages': 'There is no list “messages” in it. It must look like what “Export as JSON” gives, or be an export of ChatGPT, Claude, Open WebUI or LibreChat.', 'import.empty': 'Its list “messages” is empty.',
   'import.wrong.at': 'Message {n}: “{part}” {message}.', 'import.wrong.whole': 'Message {n} {message}.', 'import.wrong.more': { one: 'And {n} more error.', other: 'And {n} more errors.' },
 
   'settings.memory': 'Memory', 'settings.chat': 'Chats',
