@@ -193,6 +193,10 @@ POST_MEMORY_ID_UNMERGE: Operation["None", "types.Restored"] = Operation("POST", 
 POST_MEMORY_ID_VERIFY: Operation["types.VerifyBody", "types.MemoryView"] = Operation("POST", "/memory/{id}/verify")
 # List providers and their default models.
 GET_MODELS: Operation["None", "types.ModelList"] = Operation("GET", "/models")
+# Show an MCP client's request.
+GET_OAUTH_AUTHORIZATION: Operation["None", "types.ClientRequest"] = Operation("GET", "/oauth/authorization")
+# Let an MCP client in.
+POST_OAUTH_AUTHORIZATION: Operation["types.Authorization", "types.LetIn"] = Operation("POST", "/oauth/authorization")
 # List projects, newest first.
 GET_PROJECTS: Operation["None", "types.ProjectList"] = Operation("GET", "/projects")
 # Create a project.

@@ -98,6 +98,7 @@ class ApiKey(TypedDict):
     created_at: str
     expires_at: NotRequired[str | None]
     id: str
+    is_client: bool
     last_used_at: NotRequired[str | None]
     monthly_tokens: NotRequired[int | None]
     name: str
@@ -649,6 +650,29 @@ class VerifyBody(TypedDict):
 
 class ModelList(TypedDict):
     models: list[Model]
+
+
+class ClientRequest(TypedDict):
+    answers_to: str
+    client_name: str
+    refuse_at: str
+    scopes: list[str]
+    wrong: NotRequired[str | None]
+
+
+class Authorization(TypedDict):
+    client_id: str
+    code_challenge: NotRequired[str | None]
+    code_challenge_method: NotRequired[str | None]
+    redirect_uri: str
+    resource: NotRequired[str | None]
+    response_type: NotRequired[str]
+    scope: NotRequired[str | None]
+    state: NotRequired[str | None]
+
+
+class LetIn(TypedDict):
+    go_to: str
 
 
 class ProjectList(TypedDict):

@@ -93,6 +93,7 @@ export type ApiKey = {
   created_at: string;
   expires_at?: string | null;
   id: string;
+  is_client: boolean;
   last_used_at?: string | null;
   monthly_tokens?: number | null;
   name: string;
@@ -644,6 +645,29 @@ export type VerifyBody = {
 
 export type ModelList = {
   models: Array<Model>;
+};
+
+export type ClientRequest = {
+  answers_to: string;
+  client_name: string;
+  refuse_at: string;
+  scopes: Array<string>;
+  wrong?: string | null;
+};
+
+export type Authorization = {
+  client_id: string;
+  code_challenge?: string | null;
+  code_challenge_method?: string | null;
+  redirect_uri: string;
+  resource?: string | null;
+  response_type?: string;
+  scope?: string | null;
+  state?: string | null;
+};
+
+export type LetIn = {
+  go_to: string;
 };
 
 export type ProjectList = {
@@ -1415,6 +1439,10 @@ export interface Operations {
   "POST /memory/{id}/verify": { path: { id: string }; query: {}; body: VerifyBody; result: MemoryView };
   /** List providers and their default models */
   "GET /models": { path: {}; query: {}; body: undefined; result: ModelList };
+  /** Show an MCP client's request */
+  "GET /oauth/authorization": { path: {}; query: { client_id: string; redirect_uri: string; response_type?: string; scope?: string; state?: string; code_challenge?: string; code_challenge_method?: string; resource?: string }; body: undefined; result: ClientRequest };
+  /** Let an MCP client in */
+  "POST /oauth/authorization": { path: {}; query: {}; body: Authorization; result: LetIn };
   /** List projects, newest first */
   "GET /projects": { path: {}; query: { limit?: number; skip?: number; cursor?: string }; body: undefined; result: ProjectList };
   /** Create a project */
