@@ -133,14 +133,14 @@ pub async fn import(
     let extract = query.extract.unwrap_or(true);
     let mut spool = Spool::new(&state, &caller);
     let read = spool.read(request).await;
-    let one = match read {
+    let kept = match read {
         Ok(Read::One(one)) => {
             return own(&state, &caller, &one, extract, Repeatable::of(key, one.clone())).await;
         }
         Ok(Read::File) => spool.flush(0).await,
         Err(failure) => Err(failure),
     };
-    if let Err(failure) = one {
+    if let Err(failure) = kept {
         spool.throw_away().await?;
         return Err(failure);
     }

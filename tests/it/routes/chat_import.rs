@@ -316,17 +316,7 @@ async fn an_import_of_chats_survives_kill_9(stack: Stack) {
         user.request(Method::POST, "/chat/sessions/import?extract=false").header("prefer", "respond-async");
     let job: Value = request.json(&file).send().await.unwrap().json().await.unwrap();
     let job = job["id"].as_str().unwrap().to_owned();
-    for least in [100, 500] {
-        eventually("it is under way", Duration::from_secs(60), || async {
-            let response = user.request(Method::GET, &format!("/jobs/{job}")).send().await.ok()?;
-            let now: Value = response.json().await.ok()?;
-            (now["progress"]["done"].as_i64().unwrap_or(0) >= least || now["finished_at"].is_string())
-                .then_some(())
-        })
-        .await;
-        app.kill_runner();
-        app.start_runner();
-    }
+    app.kill_runner_at(&user, &job, [100, 500]).await;
     let done = user.finished(&job, Duration::from_secs(120)).await;
     assert_eq!(done["status"], "succeeded", "{done}");
     assert_eq!(counts(&done["result"]), [COUNT, 0, 2 * COUNT, COUNT, 0, 0], "{done}");

@@ -152,6 +152,11 @@ impl Job {
     pub fn lane(&self) -> Lane {
         Lane { queue: self.queue, quarantine: self.quarantine }
     }
+
+    /// How far an earlier attempt came. `None`: nowhere, or it was noted in a form that is not read any more.
+    pub fn noted_progress<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        self.progress.as_ref().and_then(|progress| T::deserialize(progress).ok())
+    }
 }
 
 #[cfg(test)]

@@ -166,11 +166,8 @@ impl Conn {
     }
 
     /// For one statement that writes: PostgreSQL makes a transaction of each by itself, so it needs no words around it.
-    pub(super) async fn begin_single(self) -> Result<Tx, sqlx::Error> {
-        match &self.lent {
-            Some(Lent::Pg { pooled: None, .. }) => Ok(Tx(self)),
-            _ => self.begin().await,
-        }
+    pub(super) fn single(self) -> Tx {
+        Tx(self)
     }
 
     pub(super) async fn begin(mut self) -> Result<Tx, sqlx::Error> {

@@ -58,8 +58,7 @@ impl Lender {
             Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
             Ok(Ok(turn)) => turn,
         };
-        let rested = self.rested().await;
-        let (connection, checked) = match rested {
+        let (connection, checked) = match self.rested().await {
             Some(rested) => rested,
             None => (self.pool.acquire().await?, Instant::now()),
         };

@@ -206,7 +206,10 @@ impl Db {
     /// statement is committed when its answer is whole, so it is read to its end (`fetch_all`); an error of it leaves open
     /// whether it was.
     pub async fn begin_single(&self) -> Result<Tx, sqlx::Error> {
-        self.durable().await?.begin_single().await
+        match self {
+            Db::Pg(pg) if !pg.is_pooled => Ok(self.durable().await?.single()),
+            _ => self.begin().await,
+        }
     }
 
     /// The same for what takes long: deleting much.
