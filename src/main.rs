@@ -61,6 +61,10 @@ enum Command {
     ///
     /// RAPPORT_API_KEY holds the API key.
     Mcp(commands::mcp::Arguments),
+    /// Take conversations into a running service: an export of ChatGPT, Claude, Open WebUI or LibreChat, or of Rapport.
+    ///
+    /// RAPPORT_API_KEY holds an API key with the scope chat.
+    Import(commands::import::Arguments),
     /// Fetch models that run in this process.
     Model(commands::model::Arguments),
     /// Rebuild the vector index from the database.
@@ -115,6 +119,10 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
             let settings = configured(Env::from_process(), flags, settings::inspect)?;
             return commands::mcp::run(&settings, arguments).await;
         }
+        Command::Import(arguments) => {
+            let settings = configured(Env::from_process(), flags, settings::inspect)?;
+            return commands::import::run(&settings, arguments).await;
+        }
         Command::Model(arguments) => {
             let settings = configured(Env::from_process(), flags, settings::inspect)?;
             return commands::model::run(&settings, arguments).await;
@@ -137,6 +145,7 @@ async fn run(flags: Flags, command: Command) -> Result<(), String> {
         Command::Reindex(arguments) => commands::reindex::run(settings, arguments).await,
         Command::Completions { .. }
         | Command::Doctor
+        | Command::Import(_)
         | Command::Mcp(_)
         | Command::MockProvider(_)
         | Command::Model(_)

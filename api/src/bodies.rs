@@ -50,10 +50,13 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
     #[serde(with = "clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
+    /// An MCP client that signed in by itself (`/token`): its name is its own word for itself, its key is nobody's, and it ends when
+    /// it does not come back in time.
+    pub is_client: bool,
 }
 
 of_row!(ApiKey = keys::ApiKey:
-    id, name, prefix, scopes, expires_at, monthly_tokens, last_used_at, created_at
+    id, name, prefix, scopes, expires_at, monthly_tokens, last_used_at, created_at, is_client
 );
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -12,7 +12,7 @@ use axum::{
 };
 use rapport_common::{Error, error::Code};
 
-use crate::v1_error;
+use crate::{oauth_error, v1_error};
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -36,15 +36,18 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Writes the body of a response that carries an error; others pass. Below `/v1` it has the form of that API.
+/// Writes the body of a response that carries an error; others pass. Below `/v1`, and of OAuth, it has the form of that API.
 pub fn render(response: Response, request_id: &str, path: &str) -> Response {
     let Some(Carried(error)) = response.extensions().get::<Carried>().cloned() else { return response };
     match error.code.status() {
         500.. => tracing::error!(%error, "request failed"),
         _ => tracing::debug!(%error, "request refused"),
     }
-    let is_v1 = v1_error::is_below(path);
-    let mut problem = if is_v1 {
+    let (is_v1, is_oauth) = (v1_error::is_below(path), oauth_error::is_of(path));
+    let mut problem = if is_oauth {
+        let status = StatusCode::from_u16(oauth_error::status(&error)).unwrap_or_default();
+        (status, Json(oauth_error::body(&error))).into_response()
+    } else if is_v1 {
         let status = StatusCode::from_u16(v1_error::status(&error)).unwrap_or_default();
         let body = match v1_error::is_anthropics(path) {
             true => v1_error::anthropic(&error, Some(request_id)),
@@ -61,13 +64,13 @@ pub fn render(response: Response, request_id: &str, path: &str) -> Response {
     if is_v1 {
         v1_error::retry_headers(&error, headers);
     }
-    let kind = if is_v1 { "application/json" } else { "application/problem+json" };
+    let kind = if is_v1 || is_oauth { "application/json" } else { "application/problem+json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(seconds) = error.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if error.code == Code::Unauthorized {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        headers.entry(header::WWW_AUTHENTICATE).or_insert(HeaderValue::from_static("Bearer"));
     }
     if error.job.is_some() || matches!(error.code, Code::SessionBusy | Code::IdempotencyMismatch) {
         // OpenAI's SDKs retry 409 and 5xx by themselves; these a retry cannot mend, or would do twice.

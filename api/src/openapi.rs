@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use crate::{policy::Stated, problem::Problem, v1_error};
+use crate::{oauth_error, policy::Stated, problem::Problem, v1_error};
 
 /// The groups of routes, in the order a newcomer needs them.
 const TAGS: [(&str, &str); 18] = [
@@ -41,6 +41,7 @@ fn problem(description: &str, path: &str) -> RefOr<utoipa::openapi::Response> {
     let (schema, kind) = match path {
         path if v1_error::is_anthropics(path) => ("AnthropicError", "application/json"),
         path if v1_error::is_below(path) => ("OpenAiError", "application/json"),
+        path if oauth_error::is_of(path) => ("OAuthError", "application/json"),
         _ => ("Problem", "application/problem+json"),
     };
     let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name(schema)))).build();
@@ -97,7 +98,8 @@ pub fn complete(document: &mut OpenApi, stated: &[Stated]) {
 }
 
 fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
-    let signs_in = path.contains("/auth/");
+    let is_oauth = oauth_error::is_of(path);
+    let signs_in = path.contains("/auth/") || is_oauth;
     let probe = !signs_in && is_public;
     let mut errors = vec![];
     if !is_public {
@@ -133,7 +135,7 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
             errors.push(("409", "It was cancelled, or the session is busy"));
             errors.push(("502", "The provider failed"));
             errors.push(("504", "The provider timed out"));
-        } else {
+        } else if !is_oauth {
             errors.push(("422", "A field's value is not allowed"));
         }
     }
@@ -144,7 +146,7 @@ fn complete_operation(operation: &mut Operation, path: &str, is_public: bool) {
     }
     // What is described by hand as a problem is one in its media type too.
     for (status, response) in &mut operation.responses.responses {
-        if let (true, RefOr::T(response)) = (!is_v1 && status.starts_with(['4', '5']), response)
+        if let (true, RefOr::T(response)) = (!is_v1 && !is_oauth && status.starts_with(['4', '5']), response)
             && let Some(content) = response.content.swap_remove("application/json")
         {
             response.content.insert("application/problem+json".to_owned(), content);

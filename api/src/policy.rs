@@ -41,7 +41,9 @@ impl Content {
     /// What a job of this kind was given, makes and tells.
     pub const fn of_job(kind: JobKind) -> Self {
         match kind {
-            JobKind::Chat | JobKind::Title | JobKind::Ingest | JobKind::Probe => Content::Conversations,
+            JobKind::Chat | JobKind::Title | JobKind::ChatImport | JobKind::Ingest | JobKind::Probe => {
+                Content::Conversations
+            }
             JobKind::MemoryExtraction
             | JobKind::Embedding
             | JobKind::Consolidation
@@ -126,6 +128,8 @@ pub struct Rule {
     pub class: Class,
     /// Whether a ticket in the address may stand for the token: for streams, whose clients cannot set headers.
     pub takes_tickets: bool,
+    /// Whether tokens of MCP clients are good here.
+    pub takes_clients: bool,
 }
 
 /// One operation: its method, its path below the mount (`/chat/sessions/{id}`), and what is stated of it.

@@ -17,7 +17,7 @@ use crate::{
     error::Failure,
     handlers::{health, pages},
     layers::{self, guard::Rules},
-    openapi,
+    oauth, openapi,
     policy::{Rule, Stated},
     state::AppState,
     table::{self, Table},
@@ -65,7 +65,14 @@ pub fn app(state: AppState) -> Router {
         0 => Router::new().route("/metrics", get(health::metrics)),
         _ => Router::new(),
     };
+    for (document, handler) in [
+        ("/.well-known/oauth-protected-resource", get(oauth::protected_resource)),
+        ("/.well-known/oauth-authorization-server", get(oauth::authorization_server)),
+    ] {
+        mounted = mounted.route(document, handler.clone()).route(&format!("{document}/{{*of}}"), handler);
+    }
     mounted
+        .route("/authorize", get(oauth::authorize))
         .route("/", get(pages::index))
         .route("/start", get(pages::start))
         .route("/ui/{version}/{*name}", get(ui::file))

@@ -3,7 +3,7 @@
 use rapport_common::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::{slots::Slots, writing::Writing};
+use crate::{receiving::Receiving, slots::Slots, writing::Writing};
 
 #[derive(Clone)]
 pub struct AppState {
@@ -12,6 +12,8 @@ pub struct AppState {
     pub stopping: CancellationToken,
     /// Open streams, counted per user.
     pub slots: Slots,
+    /// Requests that send files.
+    pub receiving: Receiving,
     /// Whether the database takes writes.
     pub writing: Writing,
 }
@@ -19,6 +21,7 @@ pub struct AppState {
 impl AppState {
     pub fn new(ctx: Context, stopping: CancellationToken) -> Self {
         let slots = Slots::new(ctx.settings.server.streams_per_user);
-        Self { ctx, stopping, slots, writing: Writing::default() }
+        let receiving = Receiving::new(ctx.settings.files.at_once);
+        Self { ctx, stopping, slots, receiving, writing: Writing::default() }
     }
 }

@@ -17,9 +17,9 @@ use crate::{
         files::{self, attached, content, knowledge, uploads},
         health, history, jobs, memory, messages, models,
         projects::{self, prompts, provider_keys, tools},
-        session_export, sessions, settings, users, webhooks, websocket,
+        session_export, session_import, sessions, settings, users, webhooks, websocket,
     },
-    mcp,
+    mcp, oauth,
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
     ui,
@@ -34,12 +34,17 @@ pub struct Table {
 
 impl Table {
     fn at(self, who: Policy, class: Class, routes: UtoipaMethodRouter<AppState>) -> Self {
-        self.with(Rule { who, class, takes_tickets: false }, routes)
+        self.with(Rule { who, class, takes_tickets: false, takes_clients: false }, routes)
     }
 
     /// A stream, whose client may show a ticket.
     fn stream(self, who: Policy, routes: UtoipaMethodRouter<AppState>) -> Self {
-        self.with(Rule { who, class: Read, takes_tickets: true }, routes)
+        self.with(Rule { who, class: Read, takes_tickets: true, takes_clients: false }, routes)
+    }
+
+    /// What MCP clients sign in for.
+    fn clients(self, who: Policy, routes: UtoipaMethodRouter<AppState>) -> Self {
+        self.with(Rule { who, class: Read, takes_tickets: false, takes_clients: true }, routes)
     }
 
     fn with(mut self, rule: Rule, routes: UtoipaMethodRouter<AppState>) -> Self {
@@ -86,6 +91,7 @@ pub fn api() -> Table {
         .at(Login, Read, routes!(users::download))
         .at(Login, Read, routes!(api_keys::list, api_keys::create))
         .at(Login, Read, routes!(api_keys::delete))
+        .at(Login, Read, routes!(oauth::show, oauth::let_in))
         .at(Both, Read, routes!(auth::ws_ticket))
         .at(User(Scope::Chat), Chat, routes!(chat::chat))
         .at(User(Scope::Chat), Chat, routes!(chat::chat_stream))
@@ -99,7 +105,7 @@ pub fn api() -> Table {
             Read,
             routes!(sessions::get, sessions::change, sessions::put, sessions::delete),
         )
-        .at(User(Scope::Chat), Read, routes!(sessions::import))
+        .at(User(Scope::Chat), Read, routes!(session_import::import))
         .at(User(Scope::Chat), Chat, routes!(branches::branch))
         .at(User(Scope::Chat), Chat, routes!(branches::regenerate))
         .at(User(Scope::Chat), Read, routes!(messages::feedback))
@@ -220,10 +226,14 @@ pub fn api() -> Table {
         .at(Public("says who is signed in, if anybody is"), Uncounted, routes!(ui::boot::boot))
 }
 
-/// The APIs that other programs speak, at `/v1` and `/mcp` and nowhere else. Errors below `/v1` have their own form.
+/// The APIs that other programs speak, at `/v1` and `/mcp` and nowhere else, and how MCP clients sign in. Errors below `/v1`, and of
+/// OAuth, have their own form.
 pub fn v1() -> Table {
     Table::default()
-        .at(Both, Read, routes!(mcp::mcp))
+        .clients(Both, routes!(mcp::mcp))
+        .at(Public("a client gets nothing until a user lets it in"), Auth, routes!(oauth::register_client))
+        .at(Public("the code or the refresh token is the proof"), Read, routes!(oauth::give_tokens))
+        .at(Public("the token is the proof"), Read, routes!(oauth::take_back))
         .at(User(Scope::Chat), Read, routes!(v1::list))
         .at(User(Scope::Chat), Read, routes!(v1::one))
         .at(User(Scope::Chat), Chat, routes!(v1::completions))

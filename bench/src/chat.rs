@@ -52,12 +52,9 @@ pub struct Arguments {
 
 /// Where a load goes.
 #[derive(Clone)]
-enum Target {
-    Provider {
-        client: Client,
-        url: String,
-        body: Value,
-    },
+pub enum Target {
+    /// Whoever speaks OpenAI's way, without sessions.
+    Provider { client: Client, url: String, key: String, body: Value },
     Rapport {
         client: Client,
         base: String,
@@ -77,7 +74,7 @@ impl Target {
         session: &mut Value,
     ) -> Result<RequestBuilder, String> {
         match self {
-            Target::Provider { client, url, body } => Ok(client.post(url).json(body)),
+            Target::Provider { client, url, key, body } => Ok(client.post(url).bearer_auth(key).json(body)),
             Target::Rapport { client, base, route, tokens, message, turns } => {
                 let token = &tokens[sender % tokens.len()];
                 if count.is_multiple_of(*turns) {
@@ -96,16 +93,44 @@ impl Target {
     }
 }
 
+/// How fast a load comes.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// Requests in flight.
+    pub concurrency: usize,
+    /// Requests per second; 0: as fast as answers come.
+    pub rate: f64,
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 /// What one load came to.
 pub struct Load {
-    first: Latencies,
-    whole: Latencies,
-    errors: u64,
-    seconds: f64,
+    pub first: Latencies,
+    pub whole: Latencies,
+    pub errors: u64,
+    pub seconds: f64,
+}
+
+impl Load {
+    pub fn empty() -> Result<Self, String> {
+        Ok(Self { first: Latencies::new()?, whole: Latencies::new()?, errors: 0, seconds: 0.0 })
+    }
+
+    pub fn add(&mut self, other: &Self) -> Result<(), String> {
+        self.first.merge(&other.first)?;
+        self.whole.merge(&other.whole)?;
+        self.errors += other.errors;
+        self.seconds += other.seconds;
+        Ok(())
+    }
+
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        self.whole.count() as f64 / self.seconds
+    }
 }
 
 pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String> {
@@ -121,6 +146,7 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let direct = Target::Provider {
         client: client.clone(),
         url: format!("{}/v1/chat/completions", cluster.mock_url),
+        key: "none".to_owned(),
         body: json!({"model": "mock-1", "stream": true, "messages": [{"role": "user", "content": message}]}),
     };
     let through = Target::Rapport {
@@ -131,13 +157,14 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
         message,
         turns: arguments.turns.max(1),
     };
+    let pace = Pace { concurrency: arguments.concurrency, rate: arguments.rate };
     // Connections, caches and the branch predictor are warm for both.
-    load(&arguments, Duration::from_secs(2), &direct, "\"content\"").await?;
-    load(&arguments, Duration::from_secs(2), &through, "\"").await?;
+    load(pace, Duration::from_secs(2), &direct, "\"content\"").await?;
+    load(pace, Duration::from_secs(2), &through, "\"").await?;
     let duration = Duration::from_secs(arguments.duration);
-    let direct = load(&arguments, duration, &direct, "\"content\"").await?;
+    let direct = load(pace, duration, &direct, "\"content\"").await?;
     let sign = if arguments.wait { "reply" } else { "event: token" };
-    let ours = load(&arguments, duration, &through, sign).await?;
+    let ours = load(pace, duration, &through, sign).await?;
     tell(report, "provider alone", &direct)?;
     tell(report, "through Rapport", &ours)?;
     report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
@@ -145,15 +172,15 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
 }
 
 fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {
-    report.number(&format!("{who}: answers"), load.whole.count() as f64 / load.seconds, "per s")?;
+    report.number(&format!("{who}: answers"), load.rate(), "per s")?;
     report.number(&format!("{who}: errors"), load.errors as f64, "")?;
     report.latencies(&format!("{who}: first token"), &load.first)?;
     report.latencies(&format!("{who}: whole answer"), &load.whole)
 }
 
 /// Sends requests for a while; a closed loop of `concurrency`, or an open one at `rate`.
-async fn load(
-    arguments: &Arguments,
+pub async fn load(
+    pace: Pace,
     duration: Duration,
     target: &Target,
     sign: &'static str,
@@ -161,8 +188,8 @@ async fn load(
     let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut senders = JoinSet::new();
-    for sender in 0..arguments.concurrency {
-        let (next, target, rate) = (Arc::clone(&next), target.clone(), arguments.rate);
+    for sender in 0..pace.concurrency {
+        let (next, target, rate) = (Arc::clone(&next), target.clone(), pace.rate);
         senders.spawn(async move {
             let (mut first, mut whole, mut errors) = (Latencies::new()?, Latencies::new()?, 0);
             let (mut session, mut count) = (Value::Null, 0);
@@ -190,7 +217,7 @@ async fn load(
             }
         });
     }
-    let mut all = Load { first: Latencies::new()?, whole: Latencies::new()?, errors: 0, seconds: 0.0 };
+    let mut all = Load::empty()?;
     while let Some(ended) = senders.join_next().await {
         let (first, whole, errors) = ended.map_err(|error| error.to_string())??;
         all.first.merge(&first)?;

@@ -5,6 +5,7 @@
 
 mod chat;
 mod cluster;
+mod completions;
 mod embedding;
 mod memory;
 mod providers;
@@ -32,6 +33,8 @@ struct Cli {
 enum What {
     /// Chats from end to end, beside the same load on the provider directly.
     Chat(chat::Arguments),
+    /// What `/v1/chat/completions` adds to the provider alone, and its rate, beside LiteLLM's proxy.
+    Completions(completions::Arguments),
     /// The way of a job from its announcement to its handler, beside raw Redis; and a backlog.
     Queue(queue::Arguments),
     /// Many open event streams on one API process.
@@ -73,6 +76,7 @@ async fn run(cli: Cli) -> Result<(), String> {
     let mut report = report::Report::new().await?;
     match cli.what {
         What::Chat(arguments) => chat::run(arguments, &mut report).await?,
+        What::Completions(arguments) => completions::run(arguments, &mut report).await?,
         What::Queue(arguments) => queue::run(arguments, &mut report).await?,
         What::Streams(arguments) => streams::run(arguments, &mut report).await?,
         What::Memory(arguments) => memory::run(arguments, &mut report).await?,

@@ -5,9 +5,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use rapport_common::settings::Settings;
+use rapport_common::{providers::sse::SseParser, settings::Settings};
 use reqwest::{
-    Client, StatusCode,
+    Client, Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ use tokio::{
 };
 
 /// Where the key is: an argument would be seen by everybody on the machine.
-const KEY: &str = "RAPPORT_API_KEY";
+pub(super) const KEY: &str = "RAPPORT_API_KEY";
 /// Bytes of one line.
 const LINE_MAX: u64 = 8 << 20;
-/// `send_message` waits for an answer.
+/// The longest silence: `send_message` waits for an answer, or hears of its progress.
 const WITHIN: Duration = Duration::from_secs(180);
 const INTERNAL: i64 = -32_603;
 const UNREADABLE: i64 = -32_700;
@@ -40,12 +40,8 @@ struct Bridge {
 }
 
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String> {
-    let key = std::env::var_os(KEY).and_then(|key| key.into_string().ok()).unwrap_or_default();
-    if key.is_empty() {
-        return Err(format!("{KEY} must hold an API key (POST /api-keys) with the scopes memory and chat"));
-    }
     let bridge = Arc::new(Bridge {
-        client: client(key.trim())?,
+        client: client("the scopes memory and chat", WITHIN)?,
         url: format!("{}/mcp", arguments.url.unwrap_or_else(|| here(settings)).trim_end_matches('/')),
         out: Mutex::new(tokio::io::stdout()),
     });
@@ -73,7 +69,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String
 }
 
 /// This machine's service. One that listens everywhere listens here.
-fn here(settings: &Settings) -> String {
+pub(super) fn here(settings: &Settings) -> String {
     let host = match settings.host.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
@@ -82,17 +78,24 @@ fn here(settings: &Settings) -> String {
     format!("http://{host}:{}", settings.port)
 }
 
-fn client(key: &str) -> Result<Client, String> {
-    let mut bearer =
-        HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| format!("{KEY} is no API key"))?;
+/// Signs in by the key, which needs these scopes.
+pub(super) fn client(scopes: &str, within: Duration) -> Result<Client, String> {
+    let key = std::env::var_os(KEY).and_then(|key| key.into_string().ok()).unwrap_or_default();
+    if key.is_empty() {
+        return Err(format!("{KEY} must hold an API key (POST /api-keys) with {scopes}"));
+    }
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", key.trim()))
+        .map_err(|_| format!("{KEY} is no API key"))?;
     bearer.set_sensitive(true);
     let headers = HeaderMap::from_iter([
         (AUTHORIZATION, bearer),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ACCEPT, HeaderValue::from_static("application/json, text/event-stream")),
     ]);
-    let builder =
-        Client::builder().default_headers(headers).timeout(WITHIN).connect_timeout(Duration::from_secs(5));
+    let builder = Client::builder()
+        .default_headers(headers)
+        .read_timeout(within)
+        .connect_timeout(Duration::from_secs(5));
     builder.build().map_err(|error| format!("the HTTP client: {error}"))
 }
 
@@ -103,12 +106,15 @@ impl Bridge {
             Err(_) => Some(refusal(&Value::Null, UNREADABLE, "the line is no JSON")),
         };
         if let Some(answer) = answer {
-            let line = format!("{answer}\n");
-            let mut out = self.out.lock().await;
-            // Nobody reads any more: there is nobody to tell.
-            let _closed = out.write_all(line.as_bytes()).await;
-            let _closed = out.flush().await;
+            self.say(answer.to_string().as_bytes()).await;
         }
+    }
+
+    async fn say(&self, message: &[u8]) {
+        let mut out = self.out.lock().await;
+        // Nobody reads any more: there is nobody to tell.
+        let _closed = out.write_all(&[message, b"\n"].concat()).await;
+        let _closed = out.flush().await;
     }
 
     /// What the service says. `None`: nothing, to what wants no answer.
@@ -125,11 +131,26 @@ impl Bridge {
         if status == StatusCode::ACCEPTED {
             return None;
         }
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return self.heard(answer).await.err().and_then(failed);
+        }
         match answer.json::<Value>().await {
             Ok(body) if status.is_success() => Some(body),
             Ok(body) => failed(body["detail"].as_str().unwrap_or("Rapport refused the request")),
             Err(_) => failed(&format!("Rapport answered with status {status} and no JSON")),
         }
+    }
+
+    /// Passes on what the service says until the answer is there: each event is one message, and its JSON one line.
+    async fn heard(&self, mut answer: Response) -> Result<(), &'static str> {
+        let mut events = SseParser::default();
+        while let Some(bytes) = answer.chunk().await.map_err(|_| "Rapport broke off its answer")? {
+            for message in events.push(&bytes).map_err(|_| "Rapport's answer is too long")? {
+                self.say(&message).await;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -26,7 +26,10 @@ use rapport_common::{
     chat::tokens,
     providers::{
         ChatMessage, Role, ToolCall, ToolSpec,
-        mock::{Calls, plan::plan},
+        mock::{
+            Calls,
+            plan::{self, plan},
+        },
     },
 };
 use serde::Deserialize;
@@ -111,6 +114,10 @@ struct Request {
     max_tokens: Option<usize>,
     #[serde(default)]
     tools: Vec<Offered>,
+    #[serde(default)]
+    logprobs: bool,
+    #[serde(default)]
+    top_logprobs: i64,
 }
 
 #[derive(Deserialize)]
@@ -218,15 +225,12 @@ async fn completions(
         (true, true) => "length",
         (true, false) => "stop",
     };
-    let calls: Vec<Value> = plan
-        .calls
-        .iter()
-        .enumerate()
-        .map(|(index, call)| {
-            json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
-        })
-        .collect();
+    let calls = written(&plan.calls);
     let words: Vec<String> = plan.words.into_iter().take(limit).collect();
+    let likely = |(number, word): (usize, &String)| {
+        request.logprobs.then(|| plan::logprobs(word, number as i64, request.top_logprobs))
+    };
+    let logprobs: Vec<Value> = words.iter().enumerate().filter_map(likely).collect();
     let usage = json!({
         "prompt_tokens": prompt_tokens, "completion_tokens": words.len(), "total_tokens": prompt_tokens + words.len(),
     });
@@ -236,6 +240,7 @@ async fn completions(
         let choice = json!({
             "index": 0, "finish_reason": finish,
             "message": {"role": "assistant", "content": words.concat(), "tool_calls": calls},
+            "logprobs": if logprobs.is_empty() { Value::Null } else { json!({"content": logprobs}) },
         });
         return Json(json!({
             "id": "chatcmpl-mock", "object": "chat.completion", "model": request.model, "choices": [choice], "usage": usage,
@@ -243,13 +248,21 @@ async fn completions(
         .into_response();
     }
     let delay = plan.delay.unwrap_or(Duration::from_millis(upstream.arguments.token_ms));
-    answer(open, upstream, Reply { model: request.model, words, calls, finish, usage, delay })
+    answer(open, upstream, Reply { model: request.model, words, logprobs, calls, finish, usage, delay })
+}
+
+/// Calls of functions, as OpenAI writes them.
+fn written(calls: &[ToolCall]) -> Vec<Value> {
+    let one = |(index, call): (usize, &ToolCall)| json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
+    calls.iter().enumerate().map(one).collect()
 }
 
 /// What is streamed.
 struct Reply {
     model: String,
     words: Vec<String>,
+    /// One a word, if they are wanted.
+    logprobs: Vec<Value>,
     calls: Vec<Value>,
     finish: &'static str,
     usage: Value,
@@ -258,7 +271,7 @@ struct Reply {
 }
 
 fn answer(open: Open, upstream: Upstream, reply: Reply) -> Response {
-    let Reply { model, words, calls, finish, usage, delay } = reply;
+    let Reply { model, words, logprobs, calls, finish, usage, delay } = reply;
     let chunk = |choices: Value, usage: Value| {
         let chunk = json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0, "model": "mock-1", "choices": choices,
@@ -286,7 +299,11 @@ fn answer(open: Open, upstream: Upstream, reply: Reply) -> Response {
                     _ => {}
                 }
             }
-            waiting.extend_from_slice(&chunk(json!([{"index": 0, "delta": {"content": word}, "finish_reason": null}]), Value::Null));
+            let mut choice = json!({"index": 0, "delta": {"content": word}, "finish_reason": null});
+            if let Some(likely) = logprobs.get(index) {
+                choice["logprobs"] = json!({"content": [likely]});
+            }
+            waiting.extend_from_slice(&chunk(json!([choice]), Value::Null));
             if !delay.is_zero() {
                 yield Ok(Bytes::from(std::mem::take(&mut waiting)));
                 tokio::time::sleep(delay).await;

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod doctor;
+pub mod import;
 pub mod isolated_job;
 pub mod mcp;
 pub mod migrate;

@@ -35,6 +35,25 @@ const works = async (client) => {
   const { said: answer } = await call("send_message", { message: "/echo hello" });
   assert.equal(answer.reply, "hello");
   assert.equal((await slow).said.reply, "w1 w2 w3 w4 w5");
+  // One that is looked at instead of being waited for; its progress is told with its result.
+  const told = [];
+  const onprogress = ({ progress, message }) => told.push([progress, message]);
+  const first = await client.callTool({ name: "send_message", arguments: { message: "/delay 1 /tokens 5" } }, undefined, { onprogress });
+  assert.equal(JSON.parse(first.content[0].text).reply, "w1 w2 w3 w4 w5");
+  assert.ok(told.length > 1 && told.every(([count], at) => at === 0 || count > told[at - 1][0]), JSON.stringify(told));
+  const seen = [];
+  for await (const message of client.experimental.tasks.callToolStream({ name: "send_message", arguments: { message: "/echo as a task" } })) seen.push(message);
+  assert.equal(seen[0].type, "taskCreated");
+  const { taskId } = seen[0].task;
+  assert.match(taskId, /^job_/);
+  assert.equal(JSON.parse(seen.at(-1).result.content[0].text).reply, "as a task");
+  assert.equal((await client.experimental.tasks.getTask(taskId)).status, "completed");
+  await assert.rejects(client.experimental.tasks.cancelTask(taskId), /already/);
+  const long = client.experimental.tasks.callToolStream({ name: "send_message", arguments: { message: "/delay 500 /tokens 1000" } });
+  const { value: begun } = await long.next();
+  assert.equal((await client.experimental.tasks.cancelTask(begun.task.taskId)).status, "cancelled");
+  await assert.rejects(client.experimental.tasks.getTask("job_x"), /no such task/);
+  await assert.rejects(client.callTool({ name: "search_memory", arguments: { query: "x" } }, undefined, { task: {} }), /no task/);
   const { failed, said: wrong } = await call("add_memory", { content: "" });
   assert.ok(failed && wrong.code === "validation_failed");
   const uri = `memory://${added.id}`;

@@ -73,6 +73,18 @@ async def main(url, key):
             again, _ = await call("send_message", message="/echo two", session_id=answer["session_id"])
             assert again["session_id"] == answer["session_id"]
             listed = {str(one.uri): one.name for one in (await client.list_resources()).resources}
+            heard = []
+
+            async def tell(progress, total, message):
+                heard.append((progress, message))
+
+            slow = await client.call_tool("send_message", {"message": "/delay 1 /tokens 5"}, progress_callback=tell)
+            assert json.loads(slow.content[0].text)["reply"] == "w1 w2 w3 w4 w5", slow
+            counts = [count for count, _ in heard]
+            assert counts == sorted(set(counts)) and heard[0][1] == "it is accepted", heard
+            assert any(message.endswith("characters") for _, message in heard), heard
+            wrong = await client.call_tool("send_message", {"message": ""}, progress_callback=tell)
+            assert wrong.is_error, wrong
             uri = f"session://{answer['session_id']}"
             assert uri in listed, listed
             told = (await client.read_resource(uri)).contents[0]

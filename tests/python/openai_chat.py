@@ -147,6 +147,26 @@ def structured():
     assert called.choices[0].message.tool_calls[0].function.parsed_arguments == Step(explanation="a", output="b")
 
 
+def logprobs():
+    """How likely each token was: of a plain answer, of each of several, and at the end of a stream."""
+
+    def check(content, others):
+        assert "".join(one.token for one in content) == "w1 w2 w3", content
+        assert all(one.logprob < 0 and bytes(one.bytes).decode() == one.token for one in content), content
+        assert [len(one.top_logprobs) for one in content] == [others] * 3, content
+
+    plain = said("/tokens 3", logprobs=True)
+    check(plain.choices[0].logprobs.content, 0)
+    several = said("/tokens 3", logprobs=True, top_logprobs=2, n=2)
+    for choice in several.choices:
+        check(choice.logprobs.content, 2)
+    assert said("/tokens 3").choices[0].logprobs is None
+    content = []
+    for chunk in said("/tokens 3 /delay 1", logprobs=True, top_logprobs=1, stream=True):
+        content += (chunk.choices[0].logprobs and chunk.choices[0].logprobs.content) or []
+    check(content, 1)
+
+
 def raises(kind, status, code, param=None, **request):
     try:
         client.chat.completions.create(
@@ -168,7 +188,8 @@ def errors():
     raises(bad, 400, "unknown_parameter", "messages.0.colour", messages=[{"role": "user", "content": "x", "colour": 1}])
     raises(bad, 400, "invalid_value", "temperature", temperature=3)
     raises(bad, 400, "invalid_value", "n", n=99)
-    raises(bad, 400, "unsupported_value", "logprobs", logprobs=True)
+    raises(bad, 400, "unsupported_value", "top_logprobs", top_logprobs=2)
+    raises(bad, 400, "invalid_value", "top_logprobs", logprobs=True, top_logprobs=21)
     raises(bad, 400, "unsupported_value", "store", store=True)
     raises(bad, 400, "unsupported_value", "modalities", modalities=["text", "audio"])
     raises(bad, 400, "invalid_value", "messages", messages=[])

@@ -78,7 +78,8 @@ impl App {
         // A connection each: one from before a journey has long been closed.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         // The other APIs have places of their own.
-        let base = if path.starts_with("/v1/") { self.base.trim_end_matches("/api/v1") } else { &self.base };
+        let elsewhere = ["/v1/", "/mcp", "/register", "/token"].iter().any(|own| path.starts_with(own));
+        let base = if elsewhere { self.base.trim_end_matches("/api/v1") } else { &self.base };
         let mut request = http.request(method, format!("{base}{path}")).bearer_auth(token);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -120,14 +121,20 @@ impl App {
 
     /// Waits until a job is in one of these states, without moving the time.
     pub async fn job_is(&self, token: &str, id: &Value, wanted: &[&str]) -> Value {
+        let is = |job: &Value| wanted.contains(&job["status"].as_str().unwrap_or_default());
+        self.job_when(token, id, is).await
+    }
+
+    /// Waits until something is true of a job, without moving the time.
+    pub async fn job_when(&self, token: &str, id: &Value, is: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/jobs/{}", id.as_str().unwrap());
         let begin = std::time::Instant::now();
         loop {
             let (_, job) = self.get(&path, token).await;
-            if wanted.contains(&job["status"].as_str().unwrap_or_default()) {
+            if is(&job) {
                 return job;
             }
-            assert!(begin.elapsed() < LIMIT, "not {wanted:?}: {job}");
+            assert!(begin.elapsed() < LIMIT, "not what is waited for: {job}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

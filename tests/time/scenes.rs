@@ -46,6 +46,54 @@ async fn a_key_ends_when_it_was_said_to() {
 }
 
 #[tokio::test]
+async fn a_clients_code_ends_after_a_minute_and_its_tokens_as_others_do() {
+    // The pair of RFC 7636, appendix B.
+    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    const REDIRECT: &str = "http://127.0.0.1/callback";
+    let app = App::start(&[("ACCESS_TOKEN_EXPIRE_MINUTES", "30")]).await;
+    let token = app.token().await;
+    let (_, client) = app.post("/register", "", json!({"redirect_uris": [REDIRECT]})).await;
+    let client = &client["client_id"];
+    let asked = json!({"client_id": client, "redirect_uri": REDIRECT, "response_type": "code", "code_challenge": CHALLENGE,
+                       "code_challenge_method": "S256"});
+    let code = async || {
+        let (status, let_in) = app.post("/oauth/authorization", &token, asked.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{let_in}");
+        let go_to = reqwest::Url::parse(let_in["go_to"].as_str().unwrap()).unwrap();
+        let (_, code) = go_to.query_pairs().find(|(name, _)| name == "code").unwrap();
+        json!({"grant_type": "authorization_code", "client_id": client, "redirect_uri": REDIRECT, "code": code,
+               "code_verifier": VERIFIER})
+    };
+    let late = code().await;
+    travel(MINUTE).await;
+    let (status, refused) = app.post("/token", "", late).await;
+    assert_eq!((status, refused["error"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_grant")));
+    let good = code().await;
+    travel(MINUTE - Duration::from_secs(1)).await;
+    let (status, first) = app.post("/token", "", good).await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    // The one that never came is not kept; a client that does not come back is seen to have ended.
+    let (_, keys) = app.get("/api-keys", &token).await;
+    assert_eq!(keys["items"].as_array().unwrap().len(), 1, "{keys}");
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let mcp = async |tokens: &serde_json::Value| {
+        app.post("/mcp", tokens["access_token"].as_str().unwrap(), ping.clone()).await.0
+    };
+    travel(29 * MINUTE).await;
+    assert_eq!(mcp(&first).await, StatusCode::OK);
+    travel(2 * MINUTE).await;
+    assert_eq!(mcp(&first).await, StatusCode::UNAUTHORIZED);
+    let refresh = |tokens: &serde_json::Value| json!({"grant_type": "refresh_token", "client_id": client, "refresh_token": tokens["refresh_token"]});
+    travel(29 * DAY).await;
+    let (status, next) = app.post("/token", "", refresh(&first)).await;
+    assert_eq!((status, mcp(&next).await), (StatusCode::OK, StatusCode::OK), "{next}");
+    travel(31 * DAY).await;
+    assert_eq!(app.post("/token", "", refresh(&next)).await.0, StatusCode::BAD_REQUEST);
+    app.finish(&[]).await;
+}
+
+#[tokio::test]
 async fn a_spent_budget_is_there_again_the_next_day() {
     let app = App::start(&[("QUOTA__DAILY_TOKENS", "5000"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "10000")]).await;
     let token = app.token().await;
@@ -91,8 +139,8 @@ async fn a_failed_attempt_is_made_again_after_a_pause() {
     let app = App::start(&[]).await;
     let token = app.token().await;
     let job = app.submit(&token, "/fail 500 x1 /echo at last").await;
-    let waiting = app.job_is(&token, &job["id"], &["queued"]).await;
-    assert_eq!(waiting["attempt"], 1, "{waiting}");
+    // It waits before its first attempt, too.
+    app.job_when(&token, &job["id"], |job| job["status"] == "queued" && job["attempt"] == 1).await;
     travel(MINUTE).await;
     let job = app.job_is(&token, &job["id"], &["succeeded", "failed"]).await;
     assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(2)), "{job}");

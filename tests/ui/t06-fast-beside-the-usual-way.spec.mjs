@@ -44,7 +44,7 @@ promise('20,000 words that stream cost a fifteenth of parsing and replacing all 
 const RUNS = Number(process.env.UI_RUNS ?? 5);
 const middle = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
-promise('of 2,000 messages the newest is seen in a seventh of the time that all at once take, from their arrival; with the requests of each in a fifth', { timeout: 240_000 }, async ({ open }) => {
+promise('of 2,000 messages the newest is painted in an eighth of the time that all at once take, from their arrival; with the requests of each in a fifth', { timeout: 240_000 }, async ({ open }) => {
   const person = await it.server.account();
   const body = 'Some **words** with `code`, a [link](https://example.com) and a list:\n\n- one\n- two\n\n```js\nlet x = 1;\n```\n\n';
   const messages = Array.from({ length: 2_000 }, (_, n) => ({ role: n % 2 ? 'assistant' : 'user', content: `${n}: ${n % 2 ? body.repeat(3) : 'a question'}` }));
@@ -52,7 +52,7 @@ promise('of 2,000 messages the newest is seen in a seventh of the time that all 
   const context = await open(it.browser, { url: it.server.url, as: person });
   const runs = [];
   const of = (name) => middle(runs.map((run) => run[name]));
-  const meets = () => of('seen') <= of('all') / 5 && of('drawn') <= of('draws') / 7;
+  const meets = () => of('seen') <= of('all') / 5 && of('drawn') <= of('draws') / 8;
   while (runs.length < RUNS || (runs.length < 3 * RUNS && !meets())) {
     const page = await visit(context, it.server.url);
     const ours = await page.evaluate(newestSeen, id ?? other);
@@ -63,10 +63,10 @@ promise('of 2,000 messages the newest is seen in a seventh of the time that all 
   }
   const line = (mine, theirs) => `${runs.map((run) => `${Math.round(run[mine])}/${Math.round(run[theirs])} ms = 1/${(run[theirs] / run[mine]).toFixed(1)}`).join(', ')}; middle 1/${(of(theirs) / of(mine)).toFixed(1)}`;
   console.log(`# 2,000 messages, newest seen / all drawn. From opening, with requests: ${line('seen', 'all')}. From arrival: ${line('drawn', 'draws')}. Requests: ${runs[0].asked.join(', ')}`);
-  // The aim is a tenth for both (docs/benchmarks.md). It is met in most sets, not in all: the newest waits for a frame or two, whatever the machine, and half of
-  // the time with requests is one request to a debug build.
+  // The aim is a tenth, and met (docs/benchmarks.md); what is asserted leaves room for a machine that does something else: the newest waits for a frame or
+  // two, and half of the time with requests is one request to a debug build.
   assert.ok(of('seen') <= of('all') / 5, `with requests: ${line('seen', 'all')}`);
-  assert.ok(of('drawn') <= of('draws') / 7, `from arrival: ${line('drawn', 'draws')}`);
+  assert.ok(of('drawn') <= of('draws') / 8, `from arrival: ${line('drawn', 'draws')}`);
 });
 
 /** Opens the conversation as a click does. Milliseconds until the newest answer is painted: from opening, and from the arrival of its words. */
@@ -89,8 +89,8 @@ async function newestSeen(chat) {
 }
 
 /**
- * The usual way: the same conversation, its pages as large as the API gives them, then all of it read, made nodes of and laid out. It is
- * let off the painting, the colouring of code, and all that stands around a message.
+ * The usual way: the same conversation, its pages as large as the API gives them, then all of it read, made nodes of and painted. It is
+ * let off the colouring of code, and all that stands around a message.
  */
 async function allAtOnce(chat) {
   const [{ draw }, { get }] = await Promise.all([__module('text/render.js'), __module('api/client.js')]);
@@ -107,7 +107,12 @@ async function allAtOnce(chat) {
   const arrived = performance.now();
   const box = document.getElementById('main').appendChild(document.createElement('div'));
   box.append(...messages.map(({ content }) => { const one = document.createElement('div'); one.append(...draw(content)); return one; }));
-  box.getBoundingClientRect();
-  const laid = performance.now();
-  return { all: laid - opened, draws: laid - arrived };
+  box.lastElementChild.scrollIntoView();
+  await new Promise((done) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = done;
+    requestAnimationFrame(() => port2.postMessage(0));
+  });
+  const painted = performance.now();
+  return { all: painted - opened, draws: painted - arrived };
 }

@@ -1,6 +1,7 @@
 // Bad states have a face: a provider that fails, a queue that is full, a message or a file that is too long, an
 // upgraded server, no network, another tab; and whatever else fails. (T2 has the session that ends while one writes.)
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { FULL, INTERNAL, failing } from './failing.mjs';
 import { CUT, answered, promise, say, status, until, visit, world } from './harness.mjs';
 
@@ -71,6 +72,22 @@ promise('a file that is too large to import is named, with the reason', { allow:
   await page.locator('input[type=file]').setInputFiles({ name: 'huge.json', mimeType: 'application/json', buffer: Buffer.from(file) });
   await page.locator('.import-results').getByText('The body is larger than').waitFor();
   assert.match(await page.locator('.import-results').textContent(), /huge\.json/);
+});
+
+promise('a file of another service is taken in, and what could not be read is said', {}, async ({ open }) => {
+  const { page } = await here(open);
+  await page.evaluate(() => { location.hash = '#/chats'; });
+  const file = fs.readFileSync(new URL('../exports/chatgpt.json', import.meta.url));
+  const input = page.locator('input[type=file]');
+  await input.setInputFiles({ name: 'conversations.json', mimeType: 'application/json', buffer: file });
+  const results = page.locator('.import-results');
+  await results.getByText('1 new chat with 5 messages, 2 other ways; 0 were here already.').waitFor();
+  await results.getByText('number 2 has no message with words in it').waitFor();
+  await page.locator('.chats-page').getByText('Trip to Dhaka').first().waitFor();
+  await input.setInputFiles({ name: 'again.json', mimeType: 'application/json', buffer: file });
+  await results.getByText('0 new chats with 0 messages, 0 other ways; 1 were here already.').waitFor();
+  await input.setInputFiles({ name: 'broken.json', mimeType: 'application/json', buffer: Buffer.from('[{"mapping": {}}, {"mapping": 7}]') });
+  await results.getByText('2 chats could not be read').waitFor();
 });
 
 promise('in two tabs the same answer grows; and when one signs out, the other shows nothing more', { allow: status(401) }, async ({ open }) => {

@@ -34,49 +34,56 @@ pub async fn end(ctx: &Context, job: &Job, outcome: Outcome) -> &'static str {
         Outcome::Retry(error, at_least) if error.may_pass() && job.attempt < MANY => {
             let wait = backoff(job, at_least).min(LONGEST);
             let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
-            if put_back == Some(true) { "waits" } else { "lost" }
+            of_this_attempt(put_back, "waits")
         }
         Outcome::Retry(error, at_least) if job.attempt < job.max_attempts => {
             tracing::warn!(%error, "attempt failed, to be tried again");
             let wait = backoff(job, at_least);
             let put_back = persist(|| end_job::retry_later(ctx, job, wait, &error)).await;
-            if put_back == Some(true) { "retried" } else { "lost" }
+            of_this_attempt(put_back, "retried")
         }
         Outcome::Wait(error, wait) => {
             tracing::info!(%error, "what the job needs is away: it waits");
             let put_back = persist(|| end_job::wait(ctx, job, wait, &error)).await;
-            if put_back == Some(true) { "waits" } else { "lost" }
+            of_this_attempt(put_back, "waits")
         }
         Outcome::Retry(error, _) | Outcome::Fail(error) => {
             tracing::warn!(%error, "job failed");
-            match persist(|| end_job::fail_job(ctx, job, &error)).await.flatten() {
-                Some((name, data)) => {
-                    tell(ctx, job, name, &data).await;
-                    "failed"
-                }
-                None => "lost",
+            let failed = persist(|| end_job::fail_job(ctx, job, &error)).await;
+            if let Some(Some((name, data))) = &failed {
+                tell(ctx, job, name, data).await;
             }
+            of_this_attempt(failed.map(|told| told.is_some()), "failed")
         }
         Outcome::Dead(ended) => {
             tell_end(ctx, job, JobStatus::Failed, None, Some(&ended.data)).await;
             "failed"
         }
         Outcome::Cancelled => {
-            if persist(|| end_job::cancel_running(ctx, job)).await == Some(true) {
+            let cancelled = persist(|| end_job::cancel_running(ctx, job)).await;
+            if cancelled == Some(true) {
                 tell_end(ctx, job, JobStatus::Cancelled, None, None).await;
-                "cancelled"
-            } else {
-                "lost"
             }
+            of_this_attempt(cancelled, "cancelled")
         }
         Outcome::HandBack => {
             let handed = persist(|| end_job::hand_back(ctx, job)).await;
-            if handed == Some(true) { "handed_back" } else { "lost" }
+            of_this_attempt(handed, "handed_back")
         }
-        Outcome::Lost => {
+        Outcome::Lost => of_this_attempt(Some(false), "lost"),
+    }
+}
+
+/// The word for an end, unless the fence refused it: then the operator reads why what this worker did is nowhere. What could not
+/// be stored at all was told by [`persist`].
+fn of_this_attempt(ended: Option<bool>, word: &'static str) -> &'static str {
+    match ended {
+        Some(true) => word,
+        Some(false) => {
             tracing::info!("another worker has the job: what this one did does not count");
             "lost"
         }
+        None => "lost",
     }
 }
 

@@ -80,17 +80,30 @@ fn api_key(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
 }
 
-/// `takes_keys`: the route is one of those whose clients show an `x-api-key`.
-pub async fn authenticate(state: &AppState, headers: &HeaderMap, takes_keys: bool) -> Identity {
+/// What a route takes besides the usual tokens and keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Also {
+    /// Keys in `x-api-key`.
+    pub x_api_key: bool,
+    /// Tokens of MCP clients.
+    pub client_tokens: bool,
+}
+
+pub async fn authenticate(state: &AppState, headers: &HeaderMap, also: Also) -> Identity {
     let token = match bearer(headers) {
-        Ok(None) => match api_key(headers).filter(|_| takes_keys) {
+        Ok(None) => match api_key(headers).filter(|_| also.x_api_key) {
             Some(key) => key,
             None => return Identity::Nobody,
         },
         Ok(Some(token)) => token,
         Err(error) => return Identity::Refused(Arc::new(error)),
     };
-    match state.ctx.auth.caller(&state.ctx.db, token).await {
+    let (auth, db) = (&state.ctx.auth, &state.ctx.db);
+    let found = match also.client_tokens {
+        true => auth.caller_or_client(db, token).await,
+        false => auth.caller(db, token).await,
+    };
+    match found {
         Ok(caller) => Identity::Somebody(caller),
         Err(error) => Identity::Refused(Arc::new(error)),
     }

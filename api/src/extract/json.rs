@@ -1,6 +1,7 @@
 //! JSON bodies: unreadable is 400, readable but wrong is 422 with the field's name.
 
 use axum::{
+    body::BodyDataStream,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
@@ -19,17 +20,13 @@ use crate::{error::Failure, state::AppState};
 
 /// Bodies hold at most this; a message's 32,000 characters are at most 128,000 bytes, or 400,000 written as escapes.
 const BODY_BYTES: usize = 512 * 1_024;
-/// Images and whole conversations come in one body.
+/// Images come in one body.
 const WIDE_BYTES: usize = 8 * 1_024 * 1_024;
-const LARGE_BYTES: usize = 32 * 1_024 * 1_024;
 const DRAINED_BYTES: usize = 64 * 1_024 * 1_024;
 /// Unknown fields that an answer names at most.
 const UNREAD_NAMED: usize = 10;
 
 pub struct Json<T>(pub T);
-
-/// JSON of a whole conversation: up to [`LARGE_BYTES`]. It may be sent again as [`Keyed`] may.
-pub struct Large<T>(pub T, pub Option<Repeatable>);
 
 /// JSON of another API's clients: up to [`WIDE_BYTES`], with every field known. It may be sent again as [`Keyed`] may.
 pub struct Wide<T>(pub T, pub Option<Repeatable>);
@@ -167,21 +164,28 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Wide<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Large<T> {
-    type Rejection = Failure;
+pub fn require_json(headers: &HeaderMap) -> Result<(), Error> {
+    if is_json(&media_type(headers)) {
+        return Ok(());
+    }
+    let detail = "The body must be JSON, with `Content-Type: application/json`.";
+    Err(Error::new(Code::UnsupportedMediaType, detail))
+}
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Failure> {
-        let key = idempotency_key(request.headers())?;
-        let bytes = json_bytes(request, LARGE_BYTES).await?;
-        Ok(Self(parse_file(&bytes)?, Repeatable::of(key, bytes)))
+/// Reads what is left of a body that is refused, up to a bound: a client that is still sending when the connection closes never
+/// sees the answer.
+pub async fn drain(mut body: BodyDataStream) {
+    let mut read = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        read += chunk.len();
+        if read > DRAINED_BYTES {
+            break;
+        }
     }
 }
 
 async fn json_bytes(request: Request, most: usize) -> Result<Bytes, Error> {
-    if !is_json(&media_type(request.headers())) {
-        let detail = "The body must be JSON, with `Content-Type: application/json`.";
-        return Err(Error::new(Code::UnsupportedMediaType, detail));
-    }
+    require_json(request.headers())?;
     bytes(request, most).await
 }
 

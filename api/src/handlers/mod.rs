@@ -19,6 +19,7 @@ pub mod models;
 pub mod pages;
 pub mod projects;
 pub mod session_export;
+pub mod session_import;
 pub mod sessions;
 pub mod settings;
 pub mod users;

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::state::AppState;
+use crate::{extract::address, state::AppState};
 
 const START: &str = include_str!("../../assets/start.html");
 const REDOC_PAGE: &str = include_str!("../../assets/redoc.html");
@@ -35,7 +35,7 @@ pub async fn redoc_script() -> Response {
 /// The first commands to try, with the address this page was found at.
 pub async fn start(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-    let page = START.replace("{url}", &address(&headers, state.ctx.settings.trusted_proxies > 0));
+    let page = START.replace("{url}", &address(&state.ctx.settings, &headers));
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }
 
@@ -53,20 +53,4 @@ pub async fn index(State(state): State<AppState>, headers: HeaderMap) -> Respons
         "api": "/api/v1",
     }))
     .into_response()
-}
-
-/// Where the browser found this page, for commands to paste. `Host` is the client's word: only what a host and a port are
-/// made of gets into the page.
-fn address(headers: &HeaderMap, behind_proxy: bool) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let plain = |host: &&str| {
-        let made_of = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-        !host.is_empty() && host.len() <= 255 && host.chars().all(made_of)
-    };
-    let host = text("host").filter(plain).unwrap_or("127.0.0.1:8000");
-    let scheme = match text("x-forwarded-proto") {
-        Some("https") if behind_proxy => "https",
-        _ => "http",
-    };
-    format!("{scheme}://{host}")
 }

@@ -6,11 +6,10 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
 use rapport_common::{
-    Error, clock,
+    Error,
     domain::{
-        ids::{JobId, MessageId, ProjectId, SessionId},
+        ids::{JobId, ProjectId},
         session::Session,
         texts::Title,
     },
@@ -19,16 +18,13 @@ use rapport_common::{
         self,
         sessions::{Change, Cursor, Filter},
     },
-    usecase::{
-        import_session::{NewTurn, import_session},
-        sessions,
-    },
+    usecase::sessions,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    extract::{Caller, Json, Keyed, Large, ListParams, ListQuery, Query, SessionPath, is_versioned},
+    extract::{Caller, Json, Keyed, ListParams, ListQuery, Query, SessionPath, is_versioned},
     page::next_cursor,
     state::AppState,
 };
@@ -195,62 +191,4 @@ pub async fn delete(
 ) -> Result<StatusCode> {
     sessions::delete(&state.ctx, caller.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct ImportedTurn {
-    /// `user` or `assistant`.
-    #[schema(example = "user")]
-    role: String,
-    #[schema(example = "I moved to Dhaka last week.")]
-    content: String,
-    /// Who said it, where more than one person speaks.
-    name: Option<String>,
-    #[serde(default, deserialize_with = "clock::moment::deserialize")]
-    created_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-pub struct ImportSession {
-    #[schema(value_type = Option<String>)]
-    title: Option<Title>,
-    /// 1-5,000, in order.
-    messages: Vec<ImportedTurn>,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct SessionImported {
-    #[serde(flatten)]
-    session: Session,
-    #[schema(value_type = String)]
-    session_id: SessionId,
-    /// In the order of the messages.
-    #[schema(value_type = Vec<String>)]
-    message_ids: Vec<MessageId>,
-}
-
-/// Import a conversation
-///
-/// It can be searched immediately, and is read for memories like any other conversation.
-#[utoipa::path(post, path = "/chat/sessions/import", tag = "sessions", request_body = ImportSession,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
-    responses((status = 201, description = "The session and its messages' ids", body = SessionImported)))]
-pub async fn import(
-    State(state): State<AppState>,
-    Caller(caller): Caller,
-    Large(body, repeatable): Large<ImportSession>,
-) -> Result<Response> {
-    let turns = body.messages.into_iter().map(|turn| NewTurn {
-        role: turn.role,
-        content: turn.content,
-        name: turn.name,
-        created_at: turn.created_at,
-    });
-    let imported =
-        import_session(&state.ctx, caller.user, body.title, turns.collect(), repeatable.as_ref()).await?;
-    let (session, message_ids, replayed) = imported;
-    let answer = SessionImported { session_id: session.id, session, message_ids };
-    let mut response = (StatusCode::CREATED, Answer(answer)).into_response();
-    super::chat::mark_replayed(&mut response, replayed);
-    Ok(response)
 }

@@ -4,7 +4,8 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use rapport_common::settings::Cors;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-const EXPOSED: [&str; 13] = [
+const EXPOSED: [&str; 14] = [
+    "www-authenticate",
     "x-request-id",
     "x-job-id",
     "location",

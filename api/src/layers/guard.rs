@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderValue, Method},
+    http::{HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -26,7 +26,8 @@ use rapport_common::{
 
 use crate::{
     error::Failure,
-    extract::{Asked, Identity, authenticate, client},
+    extract::{Also, Asked, Identity, authenticate, client},
+    oauth::challenge,
     policy::{Class, Rule, Stated},
     state::AppState,
     v1_error,
@@ -93,8 +94,11 @@ pub async fn guard(
 ) -> Response {
     let (rule, class) = rules.of_request(&request);
     let is_v1 = v1_error::is_below(request.uri().path());
-    let takes_keys = v1_error::is_anthropics(request.uri().path());
-    let identity = authenticate(&state, request.headers(), takes_keys).await;
+    let also = Also {
+        x_api_key: v1_error::is_anthropics(request.uri().path()),
+        client_tokens: rule.is_some_and(|rule| rule.takes_clients),
+    };
+    let identity = authenticate(&state, request.headers(), also).await;
     let who = match &identity {
         Identity::Somebody(caller) if class != Class::Auth => counted_as(caller),
         _ => network(address(&state, &request)),
@@ -111,7 +115,15 @@ pub async fn guard(
         _ => None,
     };
     let response = match refused {
-        Some(error) => Failure(error).into_response(),
+        Some(error) => {
+            let is_nobody = error.code == Code::Unauthorized && also.client_tokens;
+            let mut response = Failure(error).into_response();
+            if let Some(how) = is_nobody.then(|| challenge(&state.ctx.settings, request.headers())).flatten()
+            {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+            }
+            response
+        }
         None => {
             request.extensions_mut().insert(asked);
             next.run(request).await

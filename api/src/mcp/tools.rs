@@ -1,27 +1,18 @@
 //! The tools: each is a route of the API, with the same checks.
 
-use std::time::Duration;
-
 use axum::{Json as Answer, extract::State};
-use rapport_common::{
-    Error, auth,
-    domain::user::Scope,
-    error::Wrong,
-    follow::{Ear, Waited, wait_started},
-    usecase::send_message::send_message,
-};
+use rapport_common::{Error, auth, domain::user::Scope, error::Wrong};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::send;
 use crate::{
-    content,
     error::{Failure, Result},
     extract::{Caller, Json, ListQuery, MemoryPath, Query, Start, Trace},
     handlers::{
-        chat::{ChatBody, ended, error_of},
+        chat::ChatBody,
         memory::{crud, history, list, memory_id, search, verify},
     },
-    layers::guard,
     state::AppState,
 };
 
@@ -111,6 +102,7 @@ impl Tool {
             "inputSchema": {"type": "object", "properties": properties, "required": required,
                             "additionalProperties": false},
             "annotations": {"readOnlyHint": reads, "destructiveHint": self == Tool::Forget},
+            "execution": {"taskSupport": if self == Tool::Send { "optional" } else { "forbidden" }},
         })
     }
 }
@@ -133,6 +125,23 @@ fn shown(answer: impl Serialize) -> Result<Value> {
     serde_json::to_value(answer).map_err(|error| Failure(Error::internal(error)))
 }
 
+/// An argument that nobody reads is refused.
+fn check(tool: Tool, arguments: &Value) -> Result<()> {
+    let (_, properties, _) = tool.about();
+    let unknown =
+        arguments.as_object().into_iter().flatten().find(|(name, _)| properties.get(name.as_str()).is_none());
+    match unknown {
+        Some((name, _)) => Err(Error::field(name, Wrong::UnknownHere).into()),
+        None => Ok(()),
+    }
+}
+
+/// What `send_message` is given.
+pub fn message(arguments: Value) -> Result<ChatBody> {
+    check(Tool::Send, &arguments)?;
+    read(arguments)
+}
+
 pub async fn call(
     state: &AppState,
     caller: auth::Caller,
@@ -140,12 +149,7 @@ pub async fn call(
     tool: Tool,
     mut arguments: Value,
 ) -> Result<Value> {
-    let (_, properties, _) = tool.about();
-    let unknown =
-        arguments.as_object().into_iter().flatten().find(|(name, _)| properties.get(name.as_str()).is_none());
-    if let Some((name, _)) = unknown {
-        return Err(Error::field(name, Wrong::UnknownHere).into());
-    }
+    check(tool, &arguments)?;
     let id = arguments.as_object_mut().and_then(|fields| fields.remove("id"));
     let id = id.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     let memory = || memory_id(&id).map(MemoryPath);
@@ -176,29 +180,8 @@ pub async fn call(
         }
         Tool::History => shown(history::history(at, who, memory()?).await?.0),
         Tool::Send => {
-            guard::message(state, &caller).await?;
-            send(state, &caller, trace, read(arguments)?).await
+            let accepted = send::accept(state, &caller, trace, read(arguments)?).await?;
+            send::wait(state, &caller, &accepted).await
         }
     }
-}
-
-/// Waits as `POST /chat` does; what is not answered by then is named.
-async fn send(state: &AppState, caller: &auth::Caller, trace: Trace, body: ChatBody) -> Result<Value> {
-    let new = body.new_chat(&state.ctx, trace, None)?;
-    let accepted = send_message(&state.ctx, caller, new).await?;
-    let ear = Ear::listen(&state.ctx, accepted.job).await;
-    accepted.start(&state.ctx).await;
-    let wait: Duration = state.ctx.settings.chat.wait;
-    let reply = match wait_started(&state.ctx, caller.user, ear, wait).await? {
-        Waited::Heard(event) if event.name == "done" => event.data,
-        Waited::Heard(event) => return Err(Failure(error_of(&event.data).of_accepted(accepted.job))),
-        Waited::Looked(None) => return Err(Error::not_found("job any more").into()),
-        Waited::Looked(Some(job)) => match ended(*job) {
-            Ok(reply) => reply?,
-            Err(job) => {
-                return Ok(json!({"job_id": job.id, "status": job.status, "session_id": job.session_id}));
-            }
-        },
-    };
-    Ok(content::answer(caller, reply))
 }

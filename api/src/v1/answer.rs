@@ -83,6 +83,14 @@ impl Said {
             .collect()
     }
 
+    /// How likely its tokens were; null if nobody wanted to know.
+    fn logprobs(&self) -> Value {
+        match &self.0["logprobs"] {
+            Value::Array(all) => json!({"content": all, "refusal": null}),
+            _ => Value::Null,
+        }
+    }
+
     /// Why it ended, in OpenAI's words. An error: somebody cancelled it, and it is no answer.
     pub fn finish(&self) -> Result<&'static str, Error> {
         match self.0["finish_reason"].as_str() {
@@ -103,7 +111,9 @@ impl Said {
         if !calls.is_empty() {
             message["tool_calls"] = calls.into();
         }
-        Ok(json!({"index": index, "message": message, "logprobs": null, "finish_reason": self.finish()?}))
+        Ok(
+            json!({"index": index, "message": message, "logprobs": self.logprobs(), "finish_reason": self.finish()?}),
+        )
     }
 }
 
@@ -191,7 +201,10 @@ impl Chunks {
             chunks.push(self.delta(index, json!({"tool_calls": numbered.collect::<Vec<_>>()})));
         }
         chunks.push(
-            self.chunk(json!([{"index": index, "delta": {}, "logprobs": null, "finish_reason": finish}])),
+            // All at once: a word that came may still be taken back, and its figures with it.
+            self.chunk(
+                json!([{"index": index, "delta": {}, "logprobs": said.logprobs(), "finish_reason": finish}]),
+            ),
         );
         Ok(chunks)
     }

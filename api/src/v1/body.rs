@@ -20,6 +20,8 @@ const ANSWERS: i64 = 8;
 /// Functions that one request may offer.
 const TOOLS: usize = 128;
 const STOPS: usize = 4;
+/// Other tokens that may be told of beside each token.
+const TOPS: i64 = 20;
 pub const NOT_HERE: Wrong = Wrong::Unfit("is not supported here");
 
 /// A request for an answer, as OpenAI's clients send it.
@@ -84,10 +86,11 @@ pub struct CompletionBody {
     pub rapport_tools: Option<Value>,
     /// Only `false`: what is to be kept is a response.
     pub store: Option<bool>,
-    /// Only `false`.
+    /// From providers that speak OpenAI's way.
     pub logprobs: Option<bool>,
-    #[schema(value_type = Option<Object>)]
-    pub top_logprobs: Option<Value>,
+    /// Together with `logprobs`.
+    #[schema(minimum = 0, maximum = 20)]
+    pub top_logprobs: Option<i64>,
     #[schema(value_type = Option<Object>)]
     pub audio: Option<Value>,
     /// Only `["text"]`.
@@ -188,9 +191,6 @@ impl CompletionBody {
         problems.unless(!given(&self.function_call), "function_call", old);
         problems.unless(!given(&self.audio), "audio", NOT_HERE);
         problems.unless(!given(&self.web_search_options), "web_search_options", NOT_HERE);
-        problems.unless(self.logprobs != Some(true), "logprobs", NOT_HERE);
-        let none = self.top_logprobs.as_ref().is_none_or(|top| top.is_null() || *top == json!(0));
-        problems.unless(none, "top_logprobs", NOT_HERE);
         let stored = Wrong::Unfit("is not supported here: what is to be kept is made by POST /v1/responses");
         problems.unless(self.store != Some(true), "store", stored);
         let is_text = self.modalities.as_ref().is_none_or(|all| all.iter().all(|one| one == "text"));
@@ -214,6 +214,10 @@ impl CompletionBody {
         }
         let is_object = self.logit_bias.as_ref().is_none_or(Value::is_object);
         problems.unless(is_object, "logit_bias", Wrong::NotObject);
+        let top = self.top_logprobs.unwrap_or(0);
+        problems.unless((0..=TOPS).contains(&top), "top_logprobs", Wrong::Range { min: 0, max: TOPS });
+        let together = top == 0 || self.logprobs == Some(true);
+        problems.unless(together, "top_logprobs", Wrong::Unfit("can only be given together with `logprobs`"));
         let other_than = |value: Option<f64>| value.filter(|value| *value != 0.0);
         Options {
             top_p: self.top_p,
@@ -233,6 +237,8 @@ impl CompletionBody {
             prompt_cache_retention: self.prompt_cache_retention.take(),
             service_tier: self.service_tier.take().filter(|tier| tier != "auto"),
             prediction: self.prediction.take(),
+            logprobs: self.logprobs.filter(|wanted| *wanted),
+            top_logprobs: self.top_logprobs.filter(|top| *top > 0),
         }
     }
 

@@ -56,6 +56,24 @@ codes! {
     NotFound = 404 "not_found" "Not found";
     /// The path exists, but not with this method.
     MethodNotAllowed = 405 "method_not_allowed" "Method not allowed";
+    /// OAuth: the request lacks something, or says it in another way than the standard.
+    OAuthRequest = 400 "invalid_request" "Invalid OAuth request";
+    /// OAuth: the client is not one that registered here.
+    OAuthClient = 400 "invalid_client" "Unknown client";
+    /// OAuth: the code or refresh token is unknown, used, too old, or another client's.
+    OAuthGrant = 400 "invalid_grant" "Invalid grant";
+    /// OAuth: only `authorization_code` and `refresh_token` are taken.
+    OAuthGrantType = 400 "unsupported_grant_type" "Unsupported grant type";
+    /// OAuth: only `code` is given.
+    OAuthResponseType = 400 "unsupported_response_type" "Unsupported response type";
+    /// OAuth: none of the scopes is given to clients, or more was asked for than was given.
+    OAuthScope = 400 "invalid_scope" "Invalid scope";
+    /// OAuth: tokens are given for `/mcp` of this service and nothing else.
+    OAuthTarget = 400 "invalid_target" "Invalid target";
+    /// OAuth: an address that codes may be sent to must be https, this machine's, or a program's own scheme.
+    OAuthRedirect = 400 "invalid_redirect_uri" "Invalid redirect address";
+    /// OAuth: what the client says of itself is not what it must be.
+    OAuthMetadata = 400 "invalid_client_metadata" "Invalid client metadata";
     /// Something with this name exists already.
     Conflict = 409 "conflict" "Conflict";
     /// An account with this email or username exists already.

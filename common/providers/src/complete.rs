@@ -27,6 +27,7 @@ impl Providers {
                 match said? {
                     Said::Started { provider, model } => (whole.provider, whole.model) = (provider, model),
                     Said::Event(ChatEvent::Delta(delta)) => whole.text.push_str(&delta),
+                    Said::Event(ChatEvent::Logprobs(_)) => {}
                     Said::Event(ChatEvent::Usage(counted)) => usage = Some(counted),
                     Said::Event(ChatEvent::ToolCall(call)) => whole.calls.push(call),
                     Said::Event(ChatEvent::Finish(_)) | Said::Failed(_) => {}

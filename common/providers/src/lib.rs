@@ -19,6 +19,7 @@ pub mod gemini;
 pub mod health;
 pub mod http;
 pub mod hub;
+pub mod logprobs;
 pub mod meter;
 pub mod mock;
 pub mod models;
@@ -99,6 +100,8 @@ impl ChatRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     Delta(String),
+    /// How likely the tokens were that came last, in OpenAI's form: one value a token.
+    Logprobs(Vec<Value>),
     /// A call, whole.
     ToolCall(ToolCall),
     Usage(Usage),

@@ -64,6 +64,7 @@ impl Meter {
     pub(super) fn hear(&self, event: &ChatEvent) {
         let _heard = self.last(|call| match event {
             ChatEvent::Delta(text) => call.came.add(text),
+            ChatEvent::Logprobs(_) => {}
             ChatEvent::Usage(usage) => call.said = Some(*usage),
             ChatEvent::ToolCall(_) | ChatEvent::Finish(_) => {}
         });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
     http::{self, Decoder, Upstream},
+    logprobs,
 };
 use crate::{domain::message::Usage, settings::Endpoint};
 
@@ -161,6 +162,7 @@ struct Choice {
     /// Of a stream, or of a whole answer.
     #[serde(alias = "message")]
     delta: Option<Delta>,
+    logprobs: Option<Value>,
     finish_reason: Option<String>,
 }
 
@@ -269,6 +271,10 @@ impl Decoder for Reader {
             let delta = choice.delta.unwrap_or_default();
             if let Some(text) = delta.content.or(delta.refusal).filter(|text| !text.is_empty()) {
                 events.push(ChatEvent::Delta(text));
+            }
+            let logprobs = choice.logprobs.as_ref().map(logprobs::read).unwrap_or_default();
+            if !logprobs.is_empty() {
+                events.push(ChatEvent::Logprobs(logprobs));
             }
             for (position, part) in delta.tool_calls.unwrap_or_default().into_iter().enumerate() {
                 self.take_call(position, part);

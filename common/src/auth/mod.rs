@@ -24,7 +24,7 @@ use crate::{
         user::{Scope, UserRole},
     },
     settings,
-    store::{Db, keys, keys::KeyState, users, users::AuthState},
+    store::{Db, keys, keys::KeyState, oauth, users, users::AuthState},
 };
 use access::Keys;
 use password::Passwords;
@@ -33,6 +33,8 @@ use password::Passwords;
 const BELIEVED: Duration = Duration::from_secs(1);
 /// API keys begin so.
 pub const KEY_PREFIX: &str = "rk_";
+/// Access tokens of MCP clients begin so.
+pub const CLIENT_PREFIX: &str = "rm_";
 /// How often a key's last use is written down.
 const USED_EVERY: Duration = Duration::from_secs(60);
 
@@ -41,6 +43,7 @@ pub struct Auth {
     pub keys: Keys,
     pub refresh_ttl: Duration,
     secret: crate::secret::Secret,
+    previous: Option<crate::secret::Secret>,
     logins: Mutex<HashMap<(UserId, LoginId), (Instant, AuthState)>>,
     api_keys: Mutex<HashMap<Vec<u8>, (Instant, KeyState)>>,
     used: Mutex<HashMap<KeyId, Instant>>,
@@ -94,6 +97,7 @@ impl Auth {
             keys: Keys::new(settings),
             refresh_ttl: settings.refresh_token,
             secret: settings.secret_key.clone(),
+            previous: settings.previous_key.clone(),
             logins: Mutex::default(),
             api_keys: Mutex::default(),
             used: Mutex::default(),
@@ -114,6 +118,15 @@ impl Auth {
         Ok(Caller { user, proof: Proof::Login(login), role: state.role })
     }
 
+    /// The same for a route that MCP clients use: it takes their tokens too.
+    pub async fn caller_or_client(&self, db: &Db, token: &str) -> Result<Caller> {
+        if token.starts_with(CLIENT_PREFIX) {
+            return self.key_caller(db, token).await;
+        }
+        self.caller(db, token).await
+    }
+
+    /// By an API key, or by a client's access token, which stands for one.
     async fn key_caller(&self, db: &Db, token: &str) -> Result<Caller> {
         let hash = token_hash(token);
         let known = self.api_keys.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
@@ -121,8 +134,13 @@ impl Auth {
             Some((_, state)) => state,
             None => {
                 let read_at = Instant::now();
-                let found =
-                    keys::by_hash(&mut db.read().await?, &hash).await?.ok_or_else(access::not_valid)?;
+                let mut conn = db.read().await?;
+                let found = match token.starts_with(CLIENT_PREFIX) {
+                    true => oauth::by_access(&mut conn, &hash).await?,
+                    false => keys::by_hash(&mut conn, &hash).await?,
+                };
+                drop(conn);
+                let found = found.ok_or_else(access::not_valid)?;
                 let mut all = self.api_keys.lock().unwrap_or_else(PoisonError::into_inner);
                 if all.len() > 20_000 {
                     all.retain(|_, (read_at, _)| read_at.elapsed() < BELIEVED);
@@ -219,19 +237,18 @@ impl Auth {
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes()).expect("any key length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
+        mac(&self.secret, parts)
     }
 
     /// Whether something given is the digest of these parts. Takes as long wherever they differ.
     pub fn is_digest(&self, parts: &[&[u8]], given: &[u8]) -> bool {
         self.mac(parts).verify_slice(given).is_ok()
+    }
+
+    /// The same, also for a digest by the key before the present one.
+    pub fn was_digest(&self, parts: &[&[u8]], given: &[u8]) -> bool {
+        let previous = |key| mac(key, parts).verify_slice(given).is_ok();
+        self.is_digest(parts, given) || self.previous.as_ref().is_some_and(previous)
     }
 
     /// Whether a text that was given is the one we expect. Takes as long wherever they differ.
@@ -243,6 +260,16 @@ impl Auth {
     pub fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
         self.mac(parts).finalize().into_bytes().to_vec()
     }
+}
+
+fn mac(key: &crate::secret::Secret, parts: &[&[u8]]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("any key length");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac
 }
 
 fn of_key(state: KeyState) -> Result<Caller> {

@@ -88,20 +88,9 @@ fn follow_from(
                     for event in given.ending(event) { yield event; }
                     return;
                 }
-                if event.id > given.last
-                    && !event.id.follows(given.last)
-                    && let Mended::By(all) = Box::pin(fill_hole(&ctx, job, event.id)).await
-                {
-                    for made in all {
-                        given.note(&made);
-                        yield made;
-                    }
+                for event in Box::pin(of_log(&ctx, job, &mut given, event)).await {
+                    yield event;
                 }
-                if !event.id.follows(given.last) {
-                    continue; // it was given, is in what was made, or is of no use
-                }
-                given.note(&event);
-                yield event;
             }
             if ended {
                 match Box::pin(end_by_ledger(&ctx, user, job, &given, after)).await {
@@ -146,6 +135,24 @@ fn follow_from(
             }
         }
     }
+}
+
+/// What an event of the log gives: itself if it follows the last one, after what fills a hole before it.
+async fn of_log(ctx: &Context, job: JobId, given: &mut Given, event: Event) -> Vec<Event> {
+    let mut all = Vec::new();
+    if event.id > given.last
+        && !event.id.follows(given.last)
+        && let Mended::By(made) = fill_hole(ctx, job, event.id).await
+    {
+        made.iter().for_each(|made| given.note(made));
+        all = made;
+    }
+    // Else it was given, is in what was made, or is of no use.
+    if event.id.follows(given.last) {
+        given.note(&event);
+        all.push(event);
+    }
+    all
 }
 
 /// Until a final event was published, or some may have been missed.

@@ -59,7 +59,7 @@ pub async fn branch(
         None if branches::insert(
             &mut tx,
             user,
-            branches::NewBranch { parent: session, id, seq, count },
+            branches::NewBranch { parent: session, id, seq, count, of_hidden: false },
             clock::now(),
         )
         .await? => {}

@@ -60,6 +60,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             tool_calls: Vec::new(),
             cost: None,
             project: None,
+            logprobs: Vec::new(),
             handed: Vec::new(),
         };
         if !payload.again && job.session_id.is_some() {

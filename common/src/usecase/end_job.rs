@@ -122,6 +122,7 @@ fn nothing(content: String, finish_reason: String) -> Answer {
         tool_calls: Vec::new(),
         cost: None,
         project: None,
+        logprobs: Vec::new(),
         handed: Vec::new(),
     }
 }

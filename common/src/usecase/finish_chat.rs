@@ -43,6 +43,8 @@ pub struct Answer {
     pub cost: Option<f64>,
     /// The session's project.
     pub project: Option<ProjectId>,
+    /// How likely each of its tokens was, in OpenAI's form, if its client wants to know.
+    pub logprobs: Vec<Value>,
     /// Calls of the client's own functions, for it to make.
     pub handed: Vec<ToolCall>,
 }
@@ -76,6 +78,9 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
     if !answer.handed.is_empty() {
         reply["calls"] = json!(answer.handed);
     }
+    if !answer.logprobs.is_empty() {
+        reply["logprobs"] = json!(answer.logprobs);
+    }
     reply
 }
 
@@ -88,7 +93,10 @@ pub async fn finish_chat(
 ) -> Result<Option<Ended>> {
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
-    let mut tx = ctx.db.begin().await?;
+    // The first answer of a session asks for a title.
+    let is_first = payload.seq == 1 && !answer.cancelled && !payload.again;
+    let is_single = job.session_id.is_some() && !is_first && !payload.again && !payload.request;
+    let mut tx = if is_single { ctx.db.begin_single().await? } else { ctx.db.begin().await? };
     let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
     let spent = spent(job, payload, answer, &project)?;
     if job.session_id.is_none() {
@@ -113,12 +121,7 @@ pub async fn finish_chat(
     if payload.request {
         store::requests::delete(&mut tx, owner(job)?, job.id).await?;
     }
-    // The first answer of a session asks for a title.
-    let title = if payload.seq == 1 && !answer.cancelled && !payload.again {
-        enqueue_title(ctx, &mut tx, job, payload).await?
-    } else {
-        None
-    };
+    let title = if is_first { enqueue_title(ctx, &mut tx, job, payload).await? } else { None };
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
     Ok(Some(Ended::new(settled, result)))

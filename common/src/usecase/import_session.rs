@@ -27,6 +27,13 @@ pub struct NewTurn {
     pub created_at: Option<DateTime<Utc>>,
 }
 
+pub struct NewConversation {
+    pub title: Option<Title>,
+    pub turns: Vec<NewTurn>,
+    /// Whether it is read for memories.
+    pub extract: bool,
+}
+
 /// A turn with nothing wrong in it.
 struct Turn {
     role: Role,
@@ -61,10 +68,10 @@ fn check(turns: Vec<NewTurn>) -> Result<Vec<Turn>> {
 pub async fn import_session(
     ctx: &Context,
     user: UserId,
-    title: Option<Title>,
-    turns: Vec<NewTurn>,
+    new: NewConversation,
     repeatable: Option<&Repeatable>,
 ) -> Result<(Session, Vec<MessageId>, bool)> {
+    let NewConversation { title, turns, extract } = new;
     let turns = check(turns)?;
     let by_user = turns.iter().find(|turn| turn.role == Role::User);
     let now = clock::now();
@@ -109,8 +116,10 @@ pub async fn import_session(
         store::messages::insert(&mut tx, new).await?;
         ids.push(message);
     }
-    let due = by_user.map(|_| now);
-    store::sessions::imported(&mut tx, user, id, turns.len() as i64, (first, last), due).await?;
+    let due = by_user.map(|_| now).filter(|_| extract);
+    let read = if extract { 0 } else { turns.len() as i64 };
+    let imported = store::sessions::Imported { count: turns.len() as i64, first, last, due, read };
+    store::sessions::imported(&mut tx, user, id, imported).await?;
     let session =
         store::sessions::get(&mut tx, user, id).await?.ok_or_else(|| Error::not_found("session"))?;
     tx.commit().await?;

@@ -18,7 +18,7 @@ use crate::{
     store::{self, keys::ApiKey},
 };
 
-const KEYS_MAX: i64 = 100;
+pub(super) const KEYS_MAX: i64 = 100;
 
 /// What bounds a key. What is `None` does not.
 #[derive(Debug)]
@@ -86,6 +86,7 @@ pub async fn create(
         monthly_tokens: bounds.monthly_tokens,
         last_used_at: None,
         created_at: now,
+        is_client: false,
     };
     let mut tx = ctx.db.begin().await?;
     if let Some(first) = repeated(ctx, &mut tx, caller.user, "api_key", repeatable, key.id).await? {
@@ -94,6 +95,8 @@ pub async fn create(
         let text = key_text(ctx, caller.user, repeatable, first)?;
         return Ok((found.ok_or_else(|| Error::not_found("key"))?, text, true));
     }
+    // Clients that did not come back are keys no more.
+    store::oauth::drop_expired(&mut tx, caller.user, now).await?;
     if store::keys::count(&mut tx, caller.user).await? >= KEYS_MAX {
         return Err(Error::new(Code::Conflict, format!("An account has at most {KEYS_MAX} keys.")));
     }

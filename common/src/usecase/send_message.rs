@@ -20,7 +20,7 @@ use crate::{
     problems::Problems,
     store::{
         self, Tx,
-        chats::{Question, accept},
+        chats::{self, Question, accept},
         jobs::Ready,
     },
 };
@@ -145,7 +145,8 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
     let now = clock::now();
     let job = JobId::new();
-    let mut tx = ctx.db.begin().await?;
+    let is_single = chat.prompted.is_none() && chat.repeatable.is_none();
+    let mut tx = if is_single { ctx.db.begin_single().await? } else { ctx.db.begin().await? };
     if let Some((first, failed)) = sent_before(ctx, &mut tx, caller, &chat, job).await? {
         drop(tx);
         return if failed { try_again(ctx, caller.user, first).await } else { Ok(first) };
@@ -180,13 +181,19 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         idle: ctx.settings.memory.idle,
         now,
     };
-    let ready = accept(&mut tx, question).await?.ok_or_else(|| Error::not_found("session"))?;
+    match accept(&mut tx, question).await.map_err(Error::from) {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::not_found("session")),
+        Err(error) if is_single => was_stored(ctx, caller.user, job, error).await?,
+        Err(error) => return Err(error),
+    }
     if let Some(prompted) = &chat.prompted {
         store::requests::insert(&mut tx, beside(caller.user, job, prompted)?).await?;
     }
     if let Err(error) = tx.commit().await {
         was_stored(ctx, caller.user, job, error).await?;
     }
+    let ready = chats::ready(job, now);
     interrupt(ctx, caller.user, busy).await;
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
 }

@@ -1,4 +1,4 @@
-//! What is too large for one row, in parts: uploads to import, exports to fetch. Kept for a day.
+//! What is too large for one row, in parts: uploads to import, exports to fetch. Kept for a day, and while a job may want it.
 
 use chrono::{DateTime, Utc};
 
@@ -11,7 +11,8 @@ statements! {
     PART = "select data from blobs where id = $1 and user_id = $2 and part = $3";
     COUNT = "select count(*) from blobs where id = $1 and user_id = $2";
     DELETE = "delete from blobs where id = $1 and user_id = $2";
-    PRUNE = "delete from blobs where created_at < $1";
+    PRUNE = "delete from blobs where created_at < $1 and not exists (select 1 from jobs j where j.user_id = blobs.user_id
+        and j.status in ('queued', 'running') and j.kind in ('import', 'chat_import', 'export', 'account_export'))";
 }
 
 pub async fn add(

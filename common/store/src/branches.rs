@@ -41,9 +41,10 @@ statements! {
         message_count, extracted_seq, created_at, updated_at)
     select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
         $6, $6 from sessions where id = $1 and user_id = $2
-        and status <> 'deleted'";
+        and (status <> 'deleted' or $7)";
     LAST_SHARED = "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
     CUT = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
+    CUT_VARIANTS = "delete from message_variants where session_id = $1 and user_id = $2 and seq > $3";
     HIDE = "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
     PARENT = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
     where s.id = $1 and s.user_id = $2";
@@ -65,7 +66,9 @@ statements! {
     PLACE = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
     FEEDBACK = "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
     SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
-        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget
+        exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
+        exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories,
+        exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }
@@ -126,6 +129,8 @@ pub struct NewBranch {
     /// The last message they share, and how many those are.
     pub seq: i64,
     pub count: i64,
+    /// Whether the parent may be deleted, and kept only for what its branches share.
+    pub of_hidden: bool,
 }
 
 /// Makes a branch that has its parent's messages up to `seq`. `false`: there is no such parent.
@@ -135,8 +140,8 @@ pub async fn insert(
     branch: NewBranch,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    let NewBranch { parent, id, seq, count } = branch;
-    Ok(execute!(tx, INSERT, parent, user, id, seq, count, now)? == 1)
+    let NewBranch { parent, id, seq, count, of_hidden } = branch;
+    Ok(execute!(tx, INSERT, parent, user, id, seq, count, now, of_hidden)? == 1)
 }
 
 /// Deletes a session. What its branches share of it stays, hidden, until the last of them is deleted.
@@ -146,6 +151,7 @@ pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool, sq
     loop {
         if let Some(shared) = fetch_one!((Option<i64>,), tx, LAST_SHARED, id, user)?.0 {
             execute!(tx, CUT, id, user, shared)?;
+            execute!(tx, CUT_VARIANTS, id, user, shared)?;
             return Ok(execute!(tx, HIDE, id, user)? == 1 || found);
         }
         let parent = fetch_optional!((SessionId, String), tx, PARENT, id, user)?;
@@ -250,9 +256,12 @@ pub struct Scope {
     pub settings: Option<serde_json::Value>,
     /// Whether an admin gave the user a budget of their own.
     pub has_budget: bool,
+    pub has_memories: bool,
+    /// Whether any file of the user's has passages.
+    pub has_files: bool,
 }
 
-row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget);
+row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories, has_files);
 
 pub async fn scope(
     q: &mut impl Querier,

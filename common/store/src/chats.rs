@@ -74,16 +74,17 @@ statements! {
     /// $11 model, $12 usage, $13 remember; $14 the usage's row (null: none), $15 day, $16 project, $17 API key, $18 prompt and $19
     /// completion tokens, $20 cost; $21 details. Gives the session's next waiting job, if any.
     /// The session's row is locked before the job's (docs/jobs.md, "Locks"): `j` reads what `s` gives. If the job is not this
-    /// attempt's, nothing comes out, and the caller drops the transaction with the session's count in it.
+    /// attempt's, nothing is written and nothing comes out.
     ANSWER = pg!("with s as (
-        update sessions set message_count = message_count + 1, updated_at = $5
+        select id from sessions
         where id = (select session_id from jobs where id = $1 and attempt = $2 and coalesce(status, '') = 'running')
-        returning id),
+        for no key update),
     j as (
         update jobs set status = $3, result = $4, error = null, finished_at = $5, lease_until = null, worker = null,
             partial = null, partial_n = null, quarantine = false
         where id = $1 and attempt = $2 and coalesce(status, '') = 'running' and session_id in (select id from s)
         returning session_id, user_id),
+    c as (update sessions set message_count = message_count + 1, updated_at = $5 where id in (select session_id from j)),
     m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage,
             created_at, remember, details)
         select $6, session_id, user_id, $1, $7, 'assistant', $8, $9, $10, $11, $12, $5, $13, $21 from j),
@@ -140,14 +141,13 @@ impl Heard {
     }
 }
 
-/// Stores a question and its job. `None`: the user has no such session.
-pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>, sqlx::Error> {
-    let ready = Ready {
-        id: question.job,
-        lane: Lane::normal(JobKind::Chat.queue()),
-        priority: 0,
-        run_at: question.now,
-    };
+/// A question's job, for whom to tell of it once it is stored.
+pub fn ready(job: JobId, now: DateTime<Utc>) -> Ready {
+    Ready { id: job, lane: Lane::normal(JobKind::Chat.queue()), priority: 0, run_at: now }
+}
+
+/// Stores a question and its job, by one statement on PostgreSQL. `false`: the user has no such session.
+pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<bool, sqlx::Error> {
     let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     let seq = match tx.raw() {
         Raw::Pg(c) => {
@@ -181,8 +181,9 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
             let query =
                 query.bind(remember).bind(heard.words).bind(heard.bag).bind(heard.tokens).bind(heard.due);
             let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
-            let stored = within(deadline, query.fetch_optional(c)).await;
-            let seq = stored.inspect_err(|error| tx.note(error))?.map(|row| row.0);
+            let stored = within(deadline, query.fetch_all(c)).await;
+            tx.answered();
+            let seq = stored.inspect_err(|error| tx.note(error))?.pop().map(|row| row.0);
             if seq.is_some() {
                 METRICS.jobs_enqueued.with_label_values(&["chat"]).inc();
             }
@@ -190,7 +191,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<Option<Ready>
         }
         Raw::Lite(_) => accept_in_steps(tx, question).await?,
     };
-    Ok(seq.map(|_| ready))
+    Ok(seq.is_some())
 }
 
 async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i64>, sqlx::Error> {
@@ -297,8 +298,9 @@ pub async fn answer(
             .bind(counted.completion_tokens)
             .bind(spent.as_ref().map_or(0, Spent::micros))
             .bind(message.details.map(Json));
-        let row = within(deadline, query.fetch_optional(c)).await.inspect_err(|error| tx.note(error))?;
-        return Ok(match row {
+        let rows = within(deadline, query.fetch_all(c)).await;
+        tx.answered();
+        return Ok(match rows.inspect_err(|error| tx.note(error))?.pop() {
             None => Answered::Lost,
             Some(Next {
                 id: Some(id),

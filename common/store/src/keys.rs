@@ -15,8 +15,9 @@ use crate::{
 statements! {
     INSERT = "insert into api_keys (id, user_id, name, prefix, key_hash, scopes, expires_at, monthly_tokens, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    LIST = "select id, name, prefix, scopes, expires_at, monthly_tokens, last_used_at, created_at from api_keys
-    where user_id = $1 order by id desc";
+    LIST = "select k.id, k.name, k.prefix, k.scopes, k.expires_at, k.monthly_tokens, k.last_used_at, k.created_at,
+        g.key_id is not null as is_client
+    from api_keys k left join oauth_grants g on g.key_id = k.id where k.user_id = $1 order by k.id desc";
     COUNT = "select count(*) from api_keys where user_id = $1";
     DELETE = "delete from api_keys where id = $1 and user_id = $2";
     DELETE_ALL = "delete from api_keys where user_id = $1";
@@ -47,9 +48,11 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
     #[serde(with = "crate::clock::rfc3339_millis")]
     pub created_at: DateTime<Utc>,
+    /// An MCP client that signed in by itself has it, as tokens: nobody has its text.
+    pub is_client: bool,
 }
 
-row!(ApiKey: id, name, prefix, scopes as optional_json, expires_at, monthly_tokens, last_used_at, created_at);
+row!(ApiKey: id, name, prefix, scopes as optional_json, expires_at, monthly_tokens, last_used_at, created_at, is_client);
 
 #[derive(Debug, Clone)]
 pub struct KeyState {

@@ -24,6 +24,7 @@ pub mod extraction;
 pub mod files;
 pub mod http_tools;
 pub mod idempotency;
+pub mod imports;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -34,6 +35,7 @@ pub mod memory_log;
 pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
+pub mod oauth;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -71,6 +73,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     extraction::STATEMENTS,
     files::STATEMENTS,
     http_tools::STATEMENTS,
+    imports::STATEMENTS,
     idempotency::STATEMENTS,
     jobs::STATEMENTS,
     keys::STATEMENTS,
@@ -87,6 +90,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     memory_stats::STATEMENTS,
     messages::STATEMENTS,
     model_pace::STATEMENTS,
+    oauth::STATEMENTS,
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,

@@ -42,6 +42,7 @@ payloads! {
     BackfillPayload = Backfill, at least PATIENT;
     IngestPayload = Ingest;
     ImportPayload = Import, at least PATIENT;
+    ChatImportPayload = ChatImport, at least PATIENT;
     ExportPayload = Export, at least PATIENT;
     MailPayload = Mail, at least 5;
     ErasePayload = Erase, at least 20;
@@ -174,6 +175,15 @@ pub struct ImportPayload {
     pub rows: i64,
 }
 
+/// A file of conversations: its parts hold one on each line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatImportPayload {
+    pub blob_id: BlobId,
+    pub conversations: i64,
+    /// Whether they are read for memories.
+    pub extract: bool,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExportPayload {
@@ -259,6 +269,9 @@ mod tests {
         reads::<IngestPayload>(r#"{"file_id":"file_06dqz6ef8swq1bnx1rc6a2k8t4"}"#);
         reads::<ImportPayload>(
             r#"{"blob_id":"blob_06dqz6ef8swq1bnx1rc6a2k8t4","format":"csv","merge_strategy":"merge","rows":2}"#,
+        );
+        reads::<ChatImportPayload>(
+            r#"{"blob_id":"blob_06dqz6ef8swq1bnx1rc6a2k8t4","conversations":2,"extract":true}"#,
         );
         let user = "user_06dqz6ef8swq1bnx1rc6a2k8t4";
         reads::<MailPayload>(r#"{"purpose":"verify","user_id":null}"#);

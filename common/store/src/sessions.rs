@@ -31,7 +31,7 @@ statements! {
         extract_after = case when extract_after <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6 then $4 else $5 end
     where id = $1 and user_id = $2";
     IMPORTED = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
-        extract_after = $7 where id = $1 and user_id = $2";
+        extract_after = $7, extracted_seq = $8 where id = $1 and user_id = $2";
     SET_TITLE = "update sessions set title = $3, title_source = $4
     where id = $1 and user_id = $2 and status <> 'deleted'";
     TITLE_FROM_WORDS = "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
@@ -127,16 +127,24 @@ pub async fn heard(tx: &mut Tx, user: UserId, id: SessionId, said: Said) -> Resu
     execute!(tx, HEARD, id, user, tokens, now, due, waited).map(drop)
 }
 
-/// Sets what an imported session has: `count` messages from one time to another, to be read for memories at `due`.
+/// What an imported session has.
+pub struct Imported {
+    pub count: i64,
+    pub first: DateTime<Utc>,
+    pub last: DateTime<Utc>,
+    /// When it is to be read for memories, and how much of it counts as read.
+    pub due: Option<DateTime<Utc>>,
+    pub read: i64,
+}
+
 pub async fn imported(
     tx: &mut Tx,
     user: UserId,
     id: SessionId,
-    count: i64,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
-    due: Option<DateTime<Utc>>,
+    imported: Imported,
 ) -> Result<(), sqlx::Error> {
-    execute!(tx, IMPORTED, id, user, count + 1, count, from, to, due).map(drop)
+    let Imported { count, first, last, due, read } = imported;
+    execute!(tx, IMPORTED, id, user, count + 1, count, first, last, due, read).map(drop)
 }
 
 pub async fn title_from_words(tx: &mut Tx, id: SessionId, title: &str) -> Result<(), sqlx::Error> {

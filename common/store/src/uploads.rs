@@ -19,7 +19,8 @@ statements! {
     CLAIM = "update uploads set claim = $3, updated_at = $4 where id = $1 and user_id = $2 and received = $5 and file_id is null";
     ADVANCE = "update uploads set kind = $4, received = $5, parts = $6, state = $7, updated_at = $8
     where id = $1 and user_id = $2 and claim = $3 and file_id is null";
-    BECAME = "update uploads set file_id = $4, parts = $5, state = null, updated_at = $6 where id = $1 and user_id = $2 and claim = $3 and file_id is null";
+    BECAME = "update uploads set file_id = $4, parts = $5, received = $7, state = null, updated_at = $6
+    where id = $1 and user_id = $2 and claim = $3 and file_id is null";
     DELETE = "delete from uploads where id = $1 and user_id = $2";
     PRUNE = "delete from uploads where updated_at < $1";
     /// Bytes that another file has already: as a trigger would note them.
@@ -71,13 +72,13 @@ pub async fn claim(
 
 /// Notes what has come. `false`: another request took over, and this one's bytes do not count.
 pub async fn advance(
-    conn: &mut Conn,
+    tx: &mut Tx,
     user: UserId,
     upload: &Upload,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     let Upload { id, kind, received, parts, state, claim, .. } = upload;
-    Ok(execute!(conn, ADVANCE, *id, user, claim, kind, *received, Json(parts), state, now)? == 1)
+    Ok(execute!(tx, ADVANCE, *id, user, claim, kind, *received, Json(parts), state, now)? == 1)
 }
 
 /// Notes the file that it became. `false`: another request took over.
@@ -89,7 +90,7 @@ pub async fn became(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     let none: [&str; 0] = [];
-    Ok(execute!(tx, BECAME, upload.id, user, &upload.claim, file, Json(none), now)? == 1)
+    Ok(execute!(tx, BECAME, upload.id, user, &upload.claim, file, Json(none), now, upload.received)? == 1)
 }
 
 /// Its bytes are nobody's, and go when [`super::files::deletions`] are worked off.

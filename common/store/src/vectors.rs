@@ -22,7 +22,12 @@ macro_rules! texts_of {
             pub(super) UNINDEXED = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id
                 where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
-            pub(super) MARK_INDEXED = "update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4);
+            /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
+            /// user's change locks rows in an order of its own.
+            pub(super) MARK_INDEXED = pg!("update ", $vectors, " set indexed = $1 where user_id = $3 and doc_id in (
+                select doc_id from ", $vectors, " where version <= $2 and user_id = $3 and doc_id in ", ids!(4), "
+                order by doc_id for update skip locked)"),
+                lite!("update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4));
             pub(super) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
             pub(super) PAGE = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";

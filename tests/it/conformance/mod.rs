@@ -1,5 +1,6 @@
 //! One suite a port, run on every adapter: what is not here is not part of the port.
 
+mod connections;
 mod events;
 mod ledger_model;
 mod limits;

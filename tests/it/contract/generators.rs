@@ -71,3 +71,11 @@ fn a_python_client_is_made_without_a_warning_and_imports() {
     let said = run(&folder, &python::tool("python"), &["-c", IMPORT]);
     assert!(said.contains("modules"), "{said}");
 }
+
+/// What our own clients have from the description. `UPDATE=1` writes it anew.
+#[test]
+fn our_own_clients_know_the_description() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let check: &[&str] = if std::env::var_os("UPDATE").is_some() { &[] } else { &["--check"] };
+    run(&root, &python::tool("python"), &[&["clients/generate.py"], check].concat());
+}

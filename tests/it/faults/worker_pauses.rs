@@ -11,7 +11,7 @@ async fn the_late_result_of_a_worker_paused_past_its_lease_is_refused() {
     let user = app.user().await;
     let session = user.new_session().await;
     let text: String = (1..=40).map(|n| format!("w{n} ")).collect::<String>().trim().to_owned();
-    let body = json!({"message": format!("/delay 50 /echo {text}"), "session_id": session});
+    let body = json!({"message": format!("/delay 100 /echo {text}"), "session_id": session});
     let job = user.try_submit(&body).await.unwrap()["id"].as_str().unwrap().to_owned();
     user.until_running(&job).await;
     app.workers[0].signal("STOP");

@@ -11,6 +11,8 @@ use std::{
 };
 
 use rapport_common::store::{Db, PoolSizes};
+use reqwest::Method;
+use serde_json::Value;
 
 use super::{
     binary::binary,
@@ -325,6 +327,21 @@ impl App {
         match self.stack {
             Stack::Embedded => self.apis[0].kill(),
             Stack::Production => self.workers[0].kill(),
+        }
+    }
+
+    /// Kills and restarts whatever runs jobs each time that a job has come so far, if it has not ended before.
+    pub async fn kill_runner_at(&mut self, user: &User, job: &str, milestones: [i64; 2]) {
+        for least in milestones {
+            super::eventually("it is under way", Duration::from_secs(60), || async {
+                let response = user.request(Method::GET, &format!("/jobs/{job}")).send().await.ok()?;
+                let now: Value = response.json().await.ok()?;
+                (now["progress"]["done"].as_i64().unwrap_or(0) >= least || now["finished_at"].is_string())
+                    .then_some(())
+            })
+            .await;
+            self.kill_runner();
+            self.start_runner();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use super::servers;
@@ -21,11 +22,28 @@ pub fn tool(name: &str) -> PathBuf {
     path.canonicalize().unwrap_or(path)
 }
 
-/// A script of tests/node, beside the packages: node looks for them nowhere else.
-pub fn script(name: &str) -> PathBuf {
+/// A folder of its own beside the packages: node looks for them nowhere else.
+fn beside() -> PathBuf {
     let folder = servers::folder().join(servers::unique("node"));
     std::fs::create_dir_all(&folder).unwrap();
     symlink(modules(), folder.join("node_modules")).unwrap();
+    folder
+}
+
+/// The MCP Inspector's command line, where it would lie in the whole Inspector, which is ten times as large: it looks for that one's
+/// `package.json`.
+pub fn inspector() -> PathBuf {
+    let (folder, package) = (beside(), modules().join("@modelcontextprotocol/inspector-cli"));
+    std::fs::create_dir(folder.join("cli")).unwrap();
+    std::fs::copy(package.join("package.json"), folder.join("package.json")).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(package.join("build")).arg(folder.join("cli")).status();
+    assert!(copied.unwrap().success());
+    folder.join("cli/build/cli.js")
+}
+
+/// A script of tests/node.
+pub fn script(name: &str) -> PathBuf {
+    let folder = beside();
     let path = folder.join(name);
     std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(name), &path).unwrap();
     path

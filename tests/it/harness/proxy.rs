@@ -1,5 +1,5 @@
 //! A TCP link that can lie: it passes bytes on, or goes silent without closing anything, as a network does that forgets a
-//! connection.
+//! connection, or cuts one in the middle of what is said.
 
 use std::{
     net::SocketAddr,
@@ -13,6 +13,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 #[derive(Clone)]
@@ -23,6 +24,9 @@ pub struct Proxy {
     made: Arc<AtomicU64>,
     all_silent: Arc<AtomicBool>,
     delay_ms: Arc<AtomicU64>,
+    cuts_left: Arc<AtomicU64>,
+    /// A connection is cut once its server has said so many bytes.
+    cut_after: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -34,6 +38,8 @@ impl Proxy {
             made: Arc::default(),
             all_silent: Arc::default(),
             delay_ms: Arc::default(),
+            cuts_left: Arc::default(),
+            cut_after: Arc::default(),
         };
         let link = proxy.clone();
         tokio::spawn(async move {
@@ -46,10 +52,17 @@ impl Proxy {
                     let Ok(server) = server else { return };
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
-                    tokio::join!(
-                        link.pass(number, from_client, to_server),
-                        link.pass(number, from_server, to_client)
-                    );
+                    let cut = Notify::new();
+                    let both = async {
+                        tokio::join!(
+                            link.pass(number, from_client, to_server, None),
+                            link.pass(number, from_server, to_client, Some(&cut))
+                        )
+                    };
+                    tokio::select! {
+                        _ = both => {}
+                        () = cut.notified() => {}
+                    }
                 });
             }
         });
@@ -67,8 +80,10 @@ impl Proxy {
         number: u64,
         mut from: tokio::net::tcp::OwnedReadHalf,
         mut to: tokio::net::tcp::OwnedWriteHalf,
+        cut: Option<&Notify>,
     ) {
         let mut buffer = vec![0; 64 * 1_024];
+        let mut said = 0;
         while let Ok(length) = from.read(&mut buffer).await {
             if self.is_silent(number) {
                 if length == 0 {
@@ -81,6 +96,15 @@ impl Proxy {
             }
             // Read and late, one after the other: a long way, not a narrow one, as long as little is said.
             tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+            if let Some(cut) = cut.filter(|_| length > 0) {
+                let left = self.cut_after.load(Ordering::SeqCst).saturating_sub(said) as usize;
+                if length > left && self.takes_a_cut() {
+                    let _ = to.write_all(&buffer[..left]).await;
+                    cut.notify_one();
+                    return;
+                }
+                said += length as u64;
+            }
             if length == 0 || to.write_all(&buffer[..length]).await.is_err() {
                 return;
             }
@@ -90,6 +114,21 @@ impl Proxy {
     /// What is passed on from now on is that late, each way.
     pub fn delay(&self, delay: Duration) {
         self.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    fn takes_a_cut(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.cuts_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+
+    /// The next so many connections whose server says more than this are cut there.
+    pub fn cut(&self, times: u64, after: u64) {
+        self.cut_after.store(after, Ordering::SeqCst);
+        self.cuts_left.store(times, Ordering::SeqCst);
+    }
+
+    pub fn cuts_left(&self) -> u64 {
+        self.cuts_left.load(Ordering::SeqCst)
     }
 
     /// All connections there are fall silent for good; new ones work.

@@ -13,3 +13,10 @@ pub fn tool(name: &str) -> PathBuf {
 pub fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
 }
+
+/// A folder of packages apart from the others: `target/<name>`.
+pub fn folder(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target").join(name);
+    assert!(path.is_dir(), "{} is missing: ./test sets it up", path.display());
+    path
+}

@@ -21,6 +21,7 @@ use crate::harness::app::SECRET_KEY;
 /// What asking came to, whoever answered.
 #[derive(Debug, Default)]
 pub struct Heard {
+    pub logprobs: Vec<serde_json::Value>,
     pub text: String,
     pub calls: Vec<ToolCall>,
     pub usage: Option<Usage>,
@@ -77,6 +78,7 @@ pub async fn ask(providers: &Providers, choice: &str, request: ChatRequest) -> H
         match next {
             Ok(Said::Started { provider, .. }) => heard.provider = provider,
             Ok(Said::Event(ChatEvent::Delta(text))) => heard.text.push_str(&text),
+            Ok(Said::Event(ChatEvent::Logprobs(more))) => heard.logprobs.extend(more),
             Ok(Said::Event(ChatEvent::ToolCall(call))) => heard.calls.push(call),
             Ok(Said::Event(ChatEvent::Usage(usage))) => heard.usage = Some(usage),
             Ok(Said::Event(ChatEvent::Finish(reason))) => heard.finish = Some(reason),

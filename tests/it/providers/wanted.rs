@@ -41,6 +41,7 @@ fn all() -> Value {
         "tool_choice": {"type": "function", "function": {"name": "current_time"}}, "parallel_tool_calls": false,
         "reasoning_effort": "low", "verbosity": "low", "user": "u", "safety_identifier": "s", "prompt_cache_key": "k",
         "prompt_cache_retention": "24h", "service_tier": "flex", "prediction": {"type": "content", "content": "x"},
+        "logprobs": true, "top_logprobs": 2,
     })
 }
 
@@ -97,6 +98,8 @@ async fn what_one_has_no_words_for_is_refused_before_it_is_asked() {
         (&ANTHROPIC, json!({"reasoning_effort": "low"})),
         (&GEMINI, json!({"logit_bias": {"5": 1}})),
         (&GEMINI, json!({"user": "u"})),
+        (&GEMINI, json!({"logprobs": true})),
+        (&ANTHROPIC, json!({"logprobs": true, "top_logprobs": 2})),
         (&GEMINI, json!({"parallel_tool_calls": false})),
     ];
     for (format, value) in foreign {
@@ -113,6 +116,31 @@ async fn what_one_has_no_words_for_is_refused_before_it_is_asked() {
     ]);
     let heard = ask(&providers, "auto", with(json!({"seed": 7}))).await;
     assert_eq!((heard.provider.as_str(), heard.error), ("openai", None), "{heard:?}");
+}
+
+#[tokio::test]
+async fn how_likely_tokens_were_is_given_back_as_it_came() {
+    const PLAIN: &str = r#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop","logprobs":{"content":
+        [{"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":[]},{"token":"!","logprob":-1,"bytes":[33],"top_logprobs":[]}]}}]}"#;
+    let chunk = |token: &str| json!({"choices": [{"delta": {"content": token}, "logprobs": {"content": [{"token": token, "logprob": -0.5}], "refusal": null}}]});
+    let end = json!({"choices": [{"delta": {}, "logprobs": null, "finish_reason": "stop"}]});
+    let streamed: String =
+        [chunk("Hi"), chunk("!"), end].iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    let streamed = streamed + "data: [DONE]\n\n";
+    for stream in [false, true] {
+        let streamed = streamed.clone();
+        let server = Replay::start(move |_, _| match stream {
+            true => Reply::sse(streamed.clone()),
+            false => Reply::json(200, PLAIN),
+        });
+        let server = server.await;
+        let providers =
+            providers(&[("AI_SERVICES__OPENAI_BASE_URL", &server.url), ("AI_SERVICES__OPENAI_API_KEY", "k")]);
+        let request = ChatRequest { options: options(json!({"logprobs": true})), ..question(stream) };
+        let heard = ask(&providers, "openai", request).await;
+        let tokens: Vec<&str> = heard.logprobs.iter().map(|one| one["token"].as_str().unwrap()).collect();
+        assert_eq!((heard.text.as_str(), tokens), ("Hi!", vec!["Hi", "!"]), "{heard:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Clients and frameworks of others, unmodified, against one service: openai-node, the AI SDK, MCP's TypeScript client, OpenAI's Agents
-//! SDK, LangChain, `llm`. Those that have tests of their own: openai-python and Anthropic's (`openai`), MCP's Python client (`mcp`).
+//! SDK, LangChain, `llm`, LlamaIndex. Those that have tests of their own: openai-python and Anthropic's (`openai`), MCP's Python client (`mcp`).
 
 use std::process::Command;
 
@@ -47,8 +47,14 @@ async fn clients_of_others_work_unmodified(stack: Stack) {
     let node = async {
         run(&app, key, with_node("openai_node.mjs"), &openai_node).await;
         run(&app, key, with_node("ai_sdk.mjs"), &ai_sdk).await;
+        run(&app, key, with_node("use_chat.mjs"), &["reload", "cut"]).await;
         run(&app, key, mcp, &[]).await;
     };
-    let python = run(&app, key, with_python("frameworks.py"), &["agents", "langchain", "llm"]);
+    let python = async {
+        run(&app, key, with_python("frameworks.py"), &["agents", "langchain", "llm"]).await;
+        let mut llamaindex = with_python("llamaindex.py");
+        llamaindex.env("PYTHONPATH", python::folder("llamaindex"));
+        run(&app, key, llamaindex, &["chat"]).await;
+    };
     tokio::join!(node, python);
 }

@@ -15,6 +15,7 @@ use crate::{
         memory::{app, contents, id, quick, with_index},
         process::Process,
     },
+    routes::mcp_sign_in::Client,
 };
 
 both_stacks!(
@@ -65,6 +66,8 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let upload = gone.request(Method::POST, "/files/uploads").header("upload-length", 10);
     Answer::of(upload.send().await.unwrap()).await.expect(201);
     gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
+    let program = Client::register(&app, &gone, "Zebra qqx", "https://example.com/qqx").await;
+    program.answer(&program.request("https://example.com/qqx")).await;
     gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
         .await
         .expect(201);

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 
 use crate::{
     both_stacks,
-    harness::{App, Stack, User, client::Answer, python},
+    harness::{App, Stack, User, client::Answer, node, python},
 };
 
 both_stacks!(
     the_official_client_works_with_memory,
     what_is_no_request_is_said_in_json_rpc,
     resources_and_prompts_are_the_callers_own,
+    a_task_is_its_callers_own,
+    the_inspectors_command_line_works,
 );
 
 async fn key(user: &User, scopes: &[&str]) -> String {
@@ -132,4 +134,81 @@ async fn resources_and_prompts_are_the_callers_own(stack: Stack) {
     let count = |page: &Value| page["result"]["resources"].as_array().unwrap().len();
     assert_eq!((count(&first), count(&next)), (51, 12), "{next}");
     assert!(next["result"].get("nextCursor").is_none());
+}
+
+async fn a_task_is_its_callers_own(stack: Stack) {
+    let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
+    let (user, other) = (app.user().await, app.user().await);
+    let url = format!("{}/mcp", app.url(0));
+    let ask = async |token: &str, method: &str, params: Value| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let request =
+            user.http.post(&url).bearer_auth(token).header("accept", "application/json, text/event-stream");
+        Answer::of(request.json(&body).send().await.unwrap()).await.expect(200)
+    };
+    let message = |text: &str| json!({"name": "send_message", "arguments": {"message": text}, "task": {}});
+    let made = ask(&user.token, "tools/call", message("/fail 400")).await["result"]["task"].clone();
+    assert_eq!((&made["status"], &made["ttl"]), (&json!("working"), &Value::Null), "{made}");
+    let task = json!({"taskId": made["taskId"]});
+    // It fails as the call would have, and says which task it was.
+    let failed = ask(&user.token, "tasks/result", task.clone()).await["result"].clone();
+    assert_eq!(
+        (&failed["isError"], &failed["structuredContent"]["code"]),
+        (&json!(true), &json!("provider_refused")),
+        "{failed}"
+    );
+    assert_eq!(failed["_meta"]["io.modelcontextprotocol/related-task"], task);
+    assert_eq!(ask(&user.token, "tasks/get", task.clone()).await["result"]["status"], "failed");
+    // With a word for its progress, the result comes as events.
+    let told = json!({"taskId": made["taskId"], "_meta": {"progressToken": "p"}});
+    let events = ask(&user.token, "tasks/result", told).await;
+    let events = events.as_str().unwrap();
+    assert!(events.contains("\"progressToken\":\"p\"") && events.contains("provider_refused"), "{events}");
+    // Nobody else's, with no scope but `chat`, and nothing that was no message.
+    let memories = key(&user, &["memory"]).await;
+    let job = user.post("/memory/extract", &json!({"backfill": true})).await;
+    let another =
+        json!({"taskId": job.body["id"].as_str().or(job.body["job_id"].as_str()).unwrap_or("job_x")});
+    for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        for (token, task) in [(&other.token, &task), (&memories, &task), (&user.token, &another)] {
+            assert_eq!(ask(token, method, task.clone()).await["error"]["code"], -32_602, "{method} {task}");
+        }
+    }
+    assert_eq!(ask(&memories, "tools/call", message("x")).await["error"]["code"], -32_602);
+    // What cannot be taken is told at once, and is no task.
+    let refused = ask(&user.token, "tools/call", message("")).await;
+    assert_eq!((&refused["result"]["isError"], refused["result"].get("task")), (&json!(true), None));
+    for odd in [
+        json!([1]),
+        json!("x"),
+        json!({"name": 5, "arguments": [], "task": 7, "_meta": {"progressToken": {}}}),
+    ] {
+        assert_eq!(ask(&user.token, "tools/call", odd).await["error"]["code"], -32_602);
+    }
+}
+
+async fn the_inspectors_command_line_works(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let memory = user.add_memory("Plays the lute").await;
+    let (url, key) = (format!("{}/mcp", app.url(0)), key(&user, &["memory", "chat"]).await);
+    let program = node::inspector();
+    let run = async |arguments: &[&str]| {
+        let mut inspector = Command::new("node");
+        inspector.arg(&program).arg("--cli").arg(&url).args(["--transport", "http", "--header"]);
+        inspector.arg(format!("Authorization: Bearer {key}")).args(arguments);
+        let ran = tokio::task::spawn_blocking(move || inspector.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&ran.stderr));
+        serde_json::from_str::<Value>(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    };
+    let uri = format!("memory://{memory}");
+    let words = "message=/echo hello";
+    let list = ["--method", "tools/list"];
+    let call = ["--method", "tools/call", "--tool-name", "send_message", "--tool-arg", words];
+    let read = ["--method", "resources/read", "--uri", &uri];
+    let (tools, answer, read) = tokio::join!(run(&list), run(&call), run(&read));
+    assert_eq!(tools["tools"].as_array().unwrap().len(), 7, "{tools}");
+    assert_eq!(answer["structuredContent"]["reply"], "hello", "{answer}");
+    assert!(read["contents"][0]["text"].as_str().unwrap().contains("Plays the lute"), "{read}");
 }

@@ -66,7 +66,7 @@ async fn openai_python_chats(stack: Stack) {
     let app = App::builder(stack).env("QUEUE__MAX_ATTEMPTS", "1").start().await;
     let user = app.user().await;
     let key = key(&user, &["chat"]).await;
-    let parts = ["chat", "stream", "tools", "structured", "errors", "models", "embeddings"];
+    let parts = ["chat", "stream", "tools", "structured", "logprobs", "errors", "models", "embeddings"];
     run(&app, &key, "openai_chat.py", &parts).await;
 }
 

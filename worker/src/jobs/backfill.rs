@@ -69,7 +69,7 @@ impl Work for BackfillPayload {
 async fn read_all(attempt: &Attempt<'_>, payload: &BackfillPayload) -> Result<Outcome, Unread> {
     let (ctx, job, user) = (attempt.ctx, attempt.job, attempt.user()?);
     let settings = settings::get(&mut ctx.db.read().await?, user).await?.memory_settings;
-    let kept = job.progress.clone().and_then(|progress| serde_json::from_value::<Place>(progress).ok());
+    let kept = job.noted_progress::<Place>();
     let mut place = kept.unwrap_or_default();
     place.total = match payload.session_id {
         Some(_) => 1,

@@ -4,6 +4,7 @@
 mod account_export;
 mod backfill;
 mod chat;
+mod chat_import;
 mod consolidation;
 mod embedding;
 mod erase;
@@ -20,9 +21,9 @@ use rapport_common::{
     Result,
     domain::job::JobKind,
     jobs::payload::{
-        self, AccountExportPayload, BackfillPayload, ChatPayload, ConsolidationPayload, EmbeddingPayload,
-        ErasePayload, ExportPayload, ExtractionPayload, ImportPayload, IngestPayload, MailPayload, Payload,
-        ProbePayload, TitlePayload, WebhookPayload,
+        self, AccountExportPayload, BackfillPayload, ChatImportPayload, ChatPayload, ConsolidationPayload,
+        EmbeddingPayload, ErasePayload, ExportPayload, ExtractionPayload, ImportPayload, IngestPayload,
+        MailPayload, Payload, ProbePayload, TitlePayload, WebhookPayload,
     },
 };
 
@@ -38,6 +39,7 @@ pub async fn run(attempt: &mut Attempt<'_>) -> Outcome {
         JobKind::Backfill => work::<BackfillPayload>(attempt).await,
         JobKind::Ingest => work::<IngestPayload>(attempt).await,
         JobKind::Import => work::<ImportPayload>(attempt).await,
+        JobKind::ChatImport => work::<ChatImportPayload>(attempt).await,
         JobKind::Export => work::<ExportPayload>(attempt).await,
         JobKind::Mail => work::<MailPayload>(attempt).await,
         JobKind::Erase => work::<ErasePayload>(attempt).await,

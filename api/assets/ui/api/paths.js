@@ -5,7 +5,7 @@ export const PATHS = {
   requestOtp: '/auth/request-otp', verifyOtp: '/auth/verify-otp', forgot: '/auth/forgot-password',
   reset: '/auth/reset-password', changePassword: '/auth/change-password',
   me: '/users/me', deactivate: '/users/me/deactivate', accountExport: '/users/me/export', accountExports: '/users/me/exports/{id}',
-  keys: '/api-keys', key: '/api-keys/{id}',
+  keys: '/api-keys', key: '/api-keys/{id}', authorization: '/oauth/authorization',
   stream: '/chat/stream', regenerate: '/chat/regenerate', branch: '/chat/branch', models: '/models', tools: '/tools',
   sessions: '/chat/sessions', session: '/chat/sessions/{id}', messages: '/chat/sessions/{id}/messages',
   sessionExport: '/chat/sessions/{id}/export', sessionImport: '/chat/sessions/import',

@@ -99,8 +99,12 @@ export function Screen() {
     const taken = await take(some);
     setResults(taken);
     const fresh = taken.filter((one) => one.chat).map(({ chat }) => ({ ...chat, place: 'imported' }));
-    const wrong = taken.length - fresh.length;
-    toast([fresh.length ? t('import.sum', { n: fresh.length }) : '', wrong ? t('import.sum.wrong', { n: wrong }) : ''].join(' ').trim());
+    const sums = taken.filter((one) => one.sum);
+    const count = fresh.length + sums.reduce((all, { sum }) => all + sum.sessions, 0);
+    const wrong = taken.length - fresh.length - sums.length;
+    toast([count ? t('import.sum', { n: count }) : '', wrong ? t('import.sum.wrong', { n: wrong }) : ''].join(' ').trim());
+    // Where the chats of another service belong, only the list knows.
+    if (sums.length) return list.reload();
     if (fresh.length && !q && status !== 'archived') list.set((old) => old && { ...old, items: [...fresh, ...old.items], total: old.total + fresh.length });
   };
   const drag = { onDragOver: (event) => { if (event.dataTransfer?.types?.includes('Files')) { event.preventDefault(); setOver(true); } },
@@ -130,8 +134,10 @@ function place(chat) {
 
 function Results({ results, onClose }) {
   if (!results.length) return null;
-  return html`<section class="card import-results" aria-label=${t('import.done')}><div role="status"><ul>${results.map(({ name, at, chat, wrong }) => html`<li key=${`${name}-${at}`}>
+  return html`<section class="card import-results" aria-label=${t('import.done')}><div role="status"><ul>${results.map(({ name, at, chat, sum, wrong }) => html`<li key=${`${name}-${at}`}>
     <strong dir="auto">${name}</strong> ${chat ? html`<span class="good">${t('import.took', { n: chat.message_count })}</span> <a href=${`#/chat/${chat.id}`} dir="auto">${chat.title || t('chat.untitled')}</a>`
+      : sum ? html`<span class="good">${t('import.file', { n: sum.sessions, messages: sum.messages, branches: sum.branches + sum.variants, known: sum.skipped })}</span>
+        ${sum.errors_total > 0 && html`<span class="error" dir="auto">${t('import.file.wrong', { n: sum.errors_total, which: sum.errors[0].conversation, message: sum.errors[0].message })}</span>`}`
       : html`<span class="error" dir="auto">${wrong}</span>`}</li>`)}</ul></div>
     <button type="button" class="plain" onClick=${onClose}>${t('close')}</button></section>`;
 }

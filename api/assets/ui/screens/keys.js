@@ -13,7 +13,7 @@ import { Made, Make } from './keys/make.js';
 function Line({ one, onDelete }) {
   const over = one.expires_at && new Date(one.expires_at) <= new Date();
   const expiry = !one.expires_at ? t('keys.never') : over ? html`<span class="tag bad">${t('keys.over', { when: day(one.expires_at) })}</span>` : day(one.expires_at);
-  return html`<tr role="row"><th role="rowheader" scope="row" dir="auto">${one.name}<br /><code>${one.prefix}…</code></th>
+  return html`<tr role="row"><th role="rowheader" scope="row" dir="auto">${one.name}<br />${one.is_client ? html`<span class="tag">${t('keys.client')}</span>` : html`<code>${one.prefix}…</code>`}</th>
     <td role="cell" data-label=${t('keys.col.scopes')}>${one.scopes ? one.scopes.map((scope) => html`<span class="tag" key=${scope}>${t(`scope.${scope}`)}</span> `) : t('keys.all')}</td>
     <td role="cell" data-label=${t('keys.col.expiry')}>${expiry}</td><td role="cell" class="num" data-label=${t('keys.col.tokens')}>${one.monthly_tokens ? number(one.monthly_tokens) : t('keys.unbound')}</td>
     <td role="cell" data-label=${t('keys.col.used')}>${one.last_used_at ? html`<span title=${full(one.last_used_at)}>${ago(one.last_used_at)}</span>` : t('keys.unused')}</td>

@@ -144,7 +144,7 @@ pub async fn create(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response> {
-    let (file, known) = receive::whole(&state.ctx, caller.user, named.name, &headers, request).await?;
+    let (file, known) = receive::whole(&state, caller.user, named.name, &headers, request).await?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Answer(FileView::from(file))).into_response())
 }

@@ -1,5 +1,10 @@
 //! Bodies that are files, kept as they arrive.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
 use axum::{
     extract::Request,
     http::{HeaderMap, header},
@@ -16,10 +21,12 @@ use rapport_common::{
     usecase::files::{self, Receiver},
 };
 
-use crate::{error::Result, extract::unreadable};
+use crate::{error::Result, extract::unreadable, state::AppState};
 
 /// Bytes of a form around its file.
-const AROUND: u64 = 64 * 1_024;
+const AROUND: u64 = 256 * 1_024;
+/// A form is read in pieces of so many, whatever the connection gives at once.
+const PIECE: usize = 16 * 1_024;
 /// What is read and thrown away of a body that was refused: a client that is still sending when the connection closes never sees
 /// the answer.
 const DRAINED: usize = 64 * 1_024 * 1_024;
@@ -48,7 +55,7 @@ impl Drop for Passing<'_> {
 
 /// A whole file in one request. `true`: the user has its content already.
 pub async fn whole(
-    ctx: &Context,
+    state: &AppState,
     user: UserId,
     name: Option<String>,
     headers: &HeaderMap,
@@ -58,6 +65,8 @@ pub async fn whole(
     let declared: Option<u64> = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let kind = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
+    let ctx = &state.ctx;
+    let _place = state.receiving.take(user).await?;
     let taken = if kind.to_lowercase().starts_with("multipart/") {
         form(ctx, user, &kind, declared, &mut body).await
     } else {
@@ -100,7 +109,7 @@ async fn raw(
 
 /// All of a body, or of a form's part.
 pub async fn take<E: Into<Error>>(
-    receiver: &mut Receiver<'_>,
+    receiver: &mut Receiver,
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
 ) -> Result<(), Error> {
     while let Some(chunk) = body.next().await {
@@ -125,54 +134,90 @@ async fn form(
     }
     let boundary = multer::parse_boundary(kind)
         .map_err(|_| Error::new(Code::Malformed, "The form's `Content-Type` names no boundary."))?;
-    // What is not the file is small, or it is refused.
-    let mut left = ctx.settings.files.max_bytes.saturating_add(AROUND);
-    let bounded = body.map(move |chunk| {
-        let chunk = chunk.map_err(std::io::Error::other)?;
-        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| std::io::Error::other("too large"))?;
-        Ok::<_, std::io::Error>(chunk)
-    });
+    let outside = Arc::new(Outside::default());
     let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(1);
     let stream = futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let mut form = multer::Multipart::new(stream, boundary);
-    let feed = async move {
-        let mut bounded = std::pin::pin!(bounded);
-        while let Some(chunk) = bounded.next().await {
-            if sender.send(chunk).await.is_err() {
-                return; // the file has come, or was refused
+    let feed = async {
+        let mut left = ctx.settings.files.max_bytes.saturating_add(AROUND);
+        while let Some(chunk) = body.next().await {
+            let mut chunk = match chunk {
+                Ok(chunk) if chunk.len() as u64 <= left => chunk,
+                Ok(_) => return sender.send(Err(std::io::Error::other("too large"))).await.unwrap_or(()),
+                Err(error) => return sender.send(Err(std::io::Error::other(error))).await.unwrap_or(()),
+            };
+            left -= chunk.len() as u64;
+            while !chunk.is_empty() {
+                let piece = chunk.split_to(chunk.len().min(PIECE));
+                let piece = outside.admit(piece.len()).map(|()| piece);
+                let is_over = piece.is_err();
+                if sender.send(piece).await.is_err() || is_over {
+                    return; // the file has come, or was refused
+                }
             }
         }
+        drop(sender);
     };
-    let read = async move {
-        let made = file_of(ctx, user, &mut form).await;
+    let read = async {
+        let made = file_of(ctx, user, &mut form, &outside).await;
         drop(form);
         made
     };
     futures::join!(feed, read).1
 }
 
+/// Bytes of a form that are not a file's. The library keeps them all while it looks for a boundary, or for the end of a
+/// part's headers: so they are counted before it has them.
+#[derive(Default)]
+struct Outside {
+    read: AtomicUsize,
+    is_in_file: AtomicBool,
+}
+
+impl Outside {
+    fn admit(&self, bytes: usize) -> std::io::Result<()> {
+        if self.is_in_file.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // What was read ahead of a file's beginning or end counts too.
+        let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if read > AROUND as usize { Err(std::io::Error::other("more than a file")) } else { Ok(()) }
+    }
+
+    fn enter_file(&self) {
+        self.is_in_file.store(true, Ordering::Relaxed);
+    }
+
+    fn leave_file(&self) {
+        self.is_in_file.store(false, Ordering::Relaxed);
+        self.read.store(0, Ordering::Relaxed);
+    }
+}
+
 /// The first file of a form, or what is called `file`.
-async fn file_of(ctx: &Context, user: UserId, form: &mut multer::Multipart<'_>) -> Result<(File, bool)> {
+async fn file_of(
+    ctx: &Context,
+    user: UserId,
+    form: &mut multer::Multipart<'_>,
+    outside: &Outside,
+) -> Result<(File, bool)> {
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.file_name().map(str::to_owned);
         if name.is_none() && field.name() != Some("file") {
-            let mut read = 0;
-            while let Some(chunk) = field.chunk().await.map_err(broken)? {
-                read += chunk.len() as u64;
-                if read > AROUND {
-                    return Err(Error::new(Code::Malformed, "The form holds more than a file.").into());
-                }
-            }
+            // Bounded by what may stand around a file.
+            while field.chunk().await.map_err(broken)?.is_some() {}
             continue;
         }
         let mut receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
         let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
+        outside.enter_file();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             receiver.write(chunk).await?;
         }
         drop(field);
+        outside.leave_file();
         // A file that breaks off must not pass for a whole one.
         while form.next_field().await.map_err(broken)?.is_some() {}
         let made = receiver.finish().await?;

@@ -177,6 +177,7 @@ async fn take_in(
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
 ) -> Result<Upload> {
     found(state, user, id).await?;
+    let _place = state.receiving.take(user).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind != PIECES {
         let detail = format!("The body must be {PIECES}.");
@@ -185,15 +186,18 @@ async fn take_in(
     let mut receiver = files::resume(&state.ctx, user, id, number(headers, &OFFSET)?).await?;
     let taken = take(&mut receiver, body).await;
     // What came of a request that broke off is kept.
-    if taken.as_ref().is_err_and(|error| error.code == Code::Malformed) {
-        receiver.keep().await?;
+    if taken.as_ref().is_err_and(|error| error.code != Code::Malformed) {
+        taken?;
     }
-    taken?;
-    receiver.keep().await?;
     if receiver.is_whole() {
+        let mut upload = receiver.upload.clone();
         let (file, _known) = receiver.finish().await?;
-        receiver.upload.file_id = Some(file.id);
+        upload.file_id = Some(file.id);
+        upload.received = file.bytes;
+        return Ok(upload);
     }
+    receiver.keep().await?;
+    taken?;
     Ok(receiver.upload)
 }
 

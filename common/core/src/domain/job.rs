@@ -30,6 +30,8 @@ words! {
         Ingest = "ingest",
         /// Take memories in from a file.
         Import = "import",
+        /// Take conversations in from a file.
+        ChatImport = "chat_import",
         /// Write memories to a file.
         Export = "export",
         /// Send a mail.
@@ -71,9 +73,12 @@ impl JobKind {
     pub fn queue(self) -> Queue {
         match self {
             JobKind::Chat => Queue::Chat,
-            JobKind::Title | JobKind::Mail | JobKind::Erase | JobKind::AccountExport | JobKind::Webhook => {
-                Queue::Background
-            }
+            JobKind::Title
+            | JobKind::ChatImport
+            | JobKind::Mail
+            | JobKind::Erase
+            | JobKind::AccountExport
+            | JobKind::Webhook => Queue::Background,
             JobKind::MemoryExtraction
             | JobKind::Embedding
             | JobKind::Consolidation
@@ -150,6 +155,11 @@ impl Job {
     pub fn lane(&self) -> Lane {
         Lane { queue: self.queue, quarantine: self.quarantine }
     }
+
+    /// How far an earlier attempt came. `None`: nowhere, or it was noted in a form that is not read any more.
+    pub fn noted_progress<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        self.progress.as_ref().and_then(|progress| T::deserialize(progress).ok())
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +179,7 @@ mod tests {
             ("backfill", "memory"),
             ("ingest", "memory"),
             ("import", "memory"),
+            ("chat_import", "background"),
             ("export", "memory"),
             ("mail", "background"),
             ("erase", "background"),

@@ -124,6 +124,12 @@ pub struct Options {
     pub service_tier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Value>,
+    /// Whether each token comes with how likely it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// And how many others, with how likely they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<i64>,
 }
 
 impl Options {

@@ -14,6 +14,8 @@ pub struct Files {
     /// Of all files of a user.
     pub user_bytes: u64,
     pub user_files: u64,
+    /// Requests of a process that send files at once: each holds up to 8 MiB.
+    pub at_once: usize,
     /// `None`: a folder below the data folder.
     pub store_url: Option<String>,
     /// What that store's client is told, keys among it.
@@ -51,6 +53,7 @@ pub fn files(env: &mut Env) -> Files {
     Files {
         max_bytes: env.number("FILES__MAX_MB", 1_024, 0..=1_048_576) * MIB,
         user_bytes: env.number("FILES__USER_MB", 5_120, 1..=1_000_000_000) * MIB,
+        at_once: env.number("FILES__AT_ONCE", 64, 1..=10_000) as usize,
         user_files: env.number("FILES__USER_FILES", 1_000, 1..=1_000_000),
         store_url,
         store_options: options.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),

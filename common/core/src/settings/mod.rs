@@ -42,6 +42,8 @@ pub use tools::{Budget, HttpTools, McpServer, Tools, ToolsAs};
 pub struct Settings {
     pub host: String,
     pub port: u16,
+    /// Where clients find this service, when that is not what they name it by: without a `/` at its end.
+    pub public_url: Option<String>,
     pub data_dir: PathBuf,
     /// `postgres://…`, or `None` for the SQLite file at `sqlite_path`.
     pub postgres_url: Option<Secret>,
@@ -152,6 +154,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
     let mut settings = Settings {
         host: env.text("HOST", "127.0.0.1"),
         port: env.number("PORT", 8000, 0..=65_535) as u16,
+        public_url: server::public_url(env),
         postgres_url,
         postgres_direct_url,
         sqlite_path,

@@ -49,6 +49,22 @@ pub fn server(env: &mut Env, trusted_proxies: usize) -> Server {
     }
 }
 
+/// An address that others can build on: a scheme, a host, and a path perhaps.
+pub fn public_url(env: &mut Env) -> Option<String> {
+    let url = env.optional("PUBLIC_URL")?;
+    let rest = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+    let plain = |rest: &str| {
+        let parts_are =
+            |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_~:[]/%".contains(c));
+        !rest.is_empty() && !rest.starts_with(['/', ':']) && parts_are(rest)
+    };
+    if !rest.is_some_and(plain) {
+        env.problem("PUBLIC_URL must be http:// or https://, a host, and nothing behind its path");
+        return None;
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +73,26 @@ mod tests {
     fn behind_a_proxy_no_address_has_a_limit_of_its_own() {
         let limit = |proxies| server(&mut Env::default(), proxies).connections_per_address;
         assert_eq!((limit(0), limit(1)), (1_000, 0));
+    }
+
+    #[test]
+    fn a_public_url_has_no_end_of_its_own() {
+        let read = |url: &str| {
+            let mut env = Env::from_pairs([("PUBLIC_URL".to_owned(), url.to_owned())]);
+            (public_url(&mut env), env.problems().len())
+        };
+        assert_eq!(read("https://example.com/rapport/"), (Some("https://example.com/rapport".to_owned()), 0));
+        assert_eq!(read("http://[::1]:8000"), (Some("http://[::1]:8000".to_owned()), 0));
+        for bad in [
+            "example.com",
+            "https://",
+            "https:///x",
+            "https://a/?b",
+            "https://a/#b",
+            "https://a\"b",
+            "ftp://a",
+        ] {
+            assert_eq!(read(bad), (None, 1), "{bad}");
+        }
     }
 }

@@ -104,6 +104,7 @@ impl Provider for Mock {
         let delay = delay.unwrap_or(self.delay);
         let limit = request.max_tokens.map_or(usize::MAX, |max| max as usize);
         let prompt_tokens = request.prompt_tokens();
+        let (wants_logprobs, others) = (request.options.logprobs == Some(true), request.options.top_logprobs);
         let events = Box::pin(try_stream! {
             let finish = match (calls.is_empty(), words.len() > limit) {
                 (false, _) => "tool_calls",
@@ -115,8 +116,12 @@ impl Provider for Mock {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
                 }
+                let likely = wants_logprobs.then(|| plan::logprobs(&word, said, others.unwrap_or(0)));
                 said += 1;
                 yield ChatEvent::Delta(word);
+                if let Some(likely) = likely {
+                    yield ChatEvent::Logprobs(vec![likely]);
+                }
             }
             for call in calls {
                 yield ChatEvent::ToolCall(call);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{
     directives::{self, Directive},
     memory,
@@ -35,6 +37,19 @@ impl Plan {
     fn say(words: Vec<String>) -> Self {
         Self { words, delay: None, fail: None, calls: Vec::new() }
     }
+}
+
+/// How likely the mock's `number`-th word was, with so many others, in OpenAI's form: figures made by rule.
+pub fn logprobs(word: &str, number: i64, others: i64) -> Value {
+    let likely =
+        |word: &str, logprob: f64| json!({"token": word, "logprob": logprob, "bytes": word.as_bytes()});
+    let first = -0.125 * (number % 4 + 1) as f64;
+    let rank = |at: i64| {
+        if at == 0 { likely(word, first) } else { likely(&format!("{word}{at}"), first - at as f64) }
+    };
+    let mut all = likely(word, first);
+    all["top_logprobs"] = (0..others.clamp(0, 20)).map(rank).collect();
+    all
 }
 
 /// The model that obeys whatever stands in its instructions: for showing that quoted memories do not.

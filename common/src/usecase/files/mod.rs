@@ -2,6 +2,7 @@
 
 mod attach;
 mod clean;
+mod finish;
 pub mod ingest;
 mod receive;
 pub mod search;

@@ -3,22 +3,20 @@
 //!
 //! A file is there when all of it is: its row, its job and the end of its upload are one transaction.
 
-use std::fmt::Write as _;
-
 use bytes::{Bytes, BytesMut};
 use sha2::{
     Digest, Sha256,
     digest::common::hazmat::{SerializableState, SerializedState},
 };
 
-use super::ingest;
+use super::finish;
 use crate::{
     Context, Error, Result,
     auth::random_token,
     clock,
     domain::{
-        file::{File, FileStatus, clean_name},
-        ids::{FileId, UploadId, UserId},
+        file::{File, clean_name},
+        ids::{UploadId, UserId},
     },
     error::{Code, Wrong},
     reader::Kind,
@@ -31,26 +29,23 @@ use crate::{
 };
 
 /// One request's share of an upload.
-pub struct Receiver<'a> {
-    ctx: &'a Context,
+pub struct Receiver {
+    ctx: Context,
     user: UserId,
     pub upload: Upload,
     hash: Sha256,
-    /// What is not stored yet, up to a part.
+    /// What is not stored as a whole part yet. With what an earlier request left of one, once bytes of this one have come.
     held: BytesMut,
     /// A part that was stored before it was whole; it goes when it is stored again.
     tail: Option<String>,
+    /// Whether `held` lacks what an earlier request left.
+    is_behind: bool,
     /// How many bytes there may be in all.
     room: u64,
 }
 
 /// A new upload. `length`: how many bytes there are to be, if that is known.
-pub async fn begin<'a>(
-    ctx: &'a Context,
-    user: UserId,
-    name: &str,
-    length: Option<u64>,
-) -> Result<Receiver<'a>> {
+pub async fn begin(ctx: &Context, user: UserId, name: &str, length: Option<u64>) -> Result<Receiver> {
     let id = UploadId::new();
     let length = match length {
         Some(0) => return Err(empty()),
@@ -79,11 +74,11 @@ pub async fn begin<'a>(
     uploads::insert(&mut tx, user, &upload, clock::now()).await?;
     tx.commit().await?;
     let room = left.min(ctx.settings.files.max_bytes);
-    Ok(Receiver { ctx, user, upload, hash: Sha256::new(), held: BytesMut::new(), tail: None, room })
+    Ok(Receiver::new(ctx, user, upload, Sha256::new(), room))
 }
 
 /// Goes on with an upload, behind what it has. Whoever was sending it before is cut off.
-pub async fn resume<'a>(ctx: &'a Context, user: UserId, id: UploadId, offset: u64) -> Result<Receiver<'a>> {
+pub async fn resume(ctx: &Context, user: UserId, id: UploadId, offset: u64) -> Result<Receiver> {
     let found = uploads::get(&mut ctx.db.read().await?, user, id).await?;
     let mut upload = found.ok_or_else(|| Error::not_found("upload"))?;
     let elsewhere = |received: i64| {
@@ -102,15 +97,13 @@ pub async fn resume<'a>(ctx: &'a Context, user: UserId, id: UploadId, offset: u6
         Some(state) => restored(state)?,
         None => Sha256::new(),
     };
-    let (mut held, mut tail) = (BytesMut::new(), None);
-    if !offset.is_multiple_of(PART as u64)
-        && let Some(part) = upload.parts.pop()
-    {
-        held.extend_from_slice(&ctx.storage.get(&upload.place, &part).await?);
-        tail = Some(part);
-    }
     let room = upload.length.map_or(ctx.settings.files.max_bytes, |length| length as u64);
-    Ok(Receiver { ctx, user, upload, hash, held, tail, room })
+    let mut receiver = Receiver::new(ctx, user, upload, hash, room);
+    if !offset.is_multiple_of(PART as u64) {
+        receiver.tail = receiver.upload.parts.pop();
+        receiver.is_behind = receiver.tail.is_some();
+    }
+    Ok(receiver)
 }
 
 /// Gives an upload up.
@@ -124,7 +117,7 @@ pub async fn withdraw(ctx: &Context, user: UserId, id: UploadId) -> Result<()> {
 }
 
 /// Bytes that a user may still send, one upload left out.
-async fn room(ctx: &Context, tx: &mut store::Tx, user: UserId, without: UploadId) -> Result<u64> {
+pub(super) async fn room(ctx: &Context, tx: &mut store::Tx, user: UserId, without: UploadId) -> Result<u64> {
     let limits = &ctx.settings.files;
     let (files, bytes) = store::files::used(tx, user, without).await?;
     if files as u64 >= limits.user_files {
@@ -154,7 +147,7 @@ fn too_large(ctx: &Context) -> Error {
     Error::new(Code::TooLarge, format!("A file holds at most {most} bytes."))
 }
 
-fn no_room() -> Error {
+pub(super) fn no_room() -> Error {
     METRICS.files.with_label_values(&["refused"]).inc();
     Error::new(Code::QuotaSpent, "There is no room for this file beside your others: delete some first.")
 }
@@ -166,11 +159,29 @@ fn unknown() -> Error {
     Error::new(Code::UnsupportedMediaType, detail)
 }
 
-impl Receiver<'_> {
+impl Receiver {
+    fn new(ctx: &Context, user: UserId, upload: Upload, hash: Sha256, room: u64) -> Self {
+        let (ctx, held) = (ctx.clone(), BytesMut::new());
+        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, room }
+    }
+
     /// How much has come, stored or not.
     fn come(&self) -> u64 {
-        let whole = self.upload.parts.len() as u64 * PART as u64;
-        whole + self.held.len() as u64
+        if self.is_behind {
+            return self.upload.received as u64;
+        }
+        self.upload.parts.len() as u64 * PART as u64 + self.held.len() as u64
+    }
+
+    /// Has what an earlier request left. Not before it is needed: a request that sends nothing holds nothing.
+    async fn catch_up(&mut self) -> Result<()> {
+        if self.is_behind
+            && let Some(tail) = &self.tail
+        {
+            self.held.extend_from_slice(&self.ctx.storage.get(&self.upload.place, tail).await?);
+            self.is_behind = false;
+        }
+        Ok(())
     }
 
     /// Takes some more.
@@ -180,44 +191,57 @@ impl Receiver<'_> {
             return Err(match declared {
                 true => Error::new(Code::TooLarge, "More bytes came than `Upload-Length` said."),
                 false if self.room < self.ctx.settings.files.max_bytes => no_room(),
-                false => too_large(self.ctx),
+                false => too_large(&self.ctx),
             });
         }
+        if !bytes.is_empty() {
+            self.catch_up().await?;
+        }
         while !bytes.is_empty() {
-            let more = bytes.split_to(bytes.len().min(PART - self.held.len()));
-            self.hash.update(&more);
-            self.held.extend_from_slice(&more);
+            // Not before more comes: the last part belongs into the transaction that makes the file.
             if self.held.len() == PART {
                 self.store().await?;
             }
+            let more = bytes.split_to(bytes.len().min(PART - self.held.len()));
+            self.hash.update(&more);
+            self.held.extend_from_slice(&more);
         }
         Ok(())
     }
 
-    /// Stores what is held as the next part.
-    async fn store(&mut self) -> Result<()> {
-        if self.upload.parts.is_empty() && self.upload.kind.is_none() {
+    /// What it is, by its first part or by all of it: fewer bytes may look like something else.
+    fn decide_kind(&mut self) -> Result<()> {
+        if self.upload.kind.is_none() && self.upload.parts.is_empty() {
             self.upload.kind = Some(Kind::of(&self.held).ok_or_else(unknown)?.as_str().to_owned());
         }
-        let (count, is_whole) = (self.held.len(), self.held.len() == PART);
-        let part = format!("{:06}-{}-{count:x}", self.upload.parts.len(), self.upload.claim);
-        let bytes = self.held.split().freeze();
-        self.ctx.storage.put(&self.upload.place, &part, bytes.clone()).await?;
-        self.upload.received = (self.upload.parts.len() * PART + count) as i64;
+        Ok(())
+    }
+
+    /// What is held, as the next part.
+    fn next_part(&mut self) -> (String, Bytes) {
+        let (number, count) = (self.upload.parts.len(), self.held.len());
+        let part = format!("{number:06}-{}-{count:x}", self.upload.claim);
+        self.upload.received = (number * PART + count) as i64;
         self.upload.parts.push(part.clone());
-        self.upload.state = Some(self.hash.serialize().to_vec());
-        let mut conn = self.ctx.db.relaxed().await?;
-        if !uploads::advance(&mut conn, self.user, &self.upload, clock::now()).await? {
-            self.ctx.storage.delete(&self.upload.place, &part).await?;
-            return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
+        (part, self.held.split().freeze())
+    }
+
+    /// Stores what is held as the next part.
+    async fn store(&mut self) -> Result<()> {
+        let is_whole = self.held.len() == PART;
+        if is_whole {
+            self.decide_kind()?;
         }
-        drop(conn);
-        METRICS.file_bytes.with_label_values(&["in"]).inc_by(count as u64);
+        let (part, bytes) = self.next_part();
+        self.upload.state = Some(self.hash.serialize().to_vec());
+        let stored = stored(self.ctx.clone(), self.user, self.upload.clone(), part, bytes.clone());
+        whatever_becomes_of_the_request(stored).await?;
+        METRICS.file_bytes.with_label_values(&["in"]).inc_by(bytes.len() as u64);
         if let Some(tail) = self.tail.take() {
             self.ctx.storage.delete(&self.upload.place, &tail).await?;
         }
         if !is_whole {
-            // More may come in this request, or in the next one.
+            // More may come in the next request.
             self.tail = self.upload.parts.pop();
             self.held.extend_from_slice(&bytes);
         }
@@ -231,77 +255,61 @@ impl Receiver<'_> {
 
     /// Whether all has come that was declared.
     pub fn is_whole(&self) -> bool {
-        self.upload.length.is_some_and(|length| length == self.upload.received)
+        self.upload.length.is_some_and(|length| length as u64 == self.come())
     }
 
     /// Makes the file. `true`: the user has this content already, and that file is given.
-    pub async fn finish(&mut self) -> Result<(File, bool)> {
-        self.keep().await?;
-        self.upload.parts.extend(self.tail.take());
-        if self.upload.received == 0 {
+    pub async fn finish(mut self) -> Result<(File, bool)> {
+        self.catch_up().await?;
+        if self.come() == 0 {
             return Err(empty());
         }
-        let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
-        let mut sha256 = String::new();
-        for byte in self.hash.clone().finalize() {
-            // Writing to a text does not fail.
-            let _written = write!(sha256, "{byte:02x}");
-        }
-        let now = clock::now();
-        let file = File {
-            id: FileId::new(),
-            name: self.upload.name.clone(),
-            kind: kind.as_str().to_owned(),
-            bytes: self.upload.received,
-            sha256,
-            place: self.upload.place.clone(),
-            parts: self.upload.parts.clone(),
-            status: if kind.has_text() { FileStatus::Queued } else { FileStatus::Stored },
-            error: None,
-            job_id: None,
-            generation: None,
-            pages: None,
-            chunks: 0,
-            words: 0,
-            created_at: now,
-            updated_at: now,
+        self.decide_kind()?;
+        let has_new = self.come() > self.upload.received as u64;
+        let last = match self.tail.take() {
+            Some(tail) if !has_new => {
+                self.upload.parts.push(tail);
+                None
+            }
+            _ => Some(self.next_part()),
         };
-        self.commit(file).await
+        let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
+        let file = finish::file_of(&self.upload, kind, &self.hash.finalize());
+        let made = finish::make(self.ctx, self.user, self.upload, file, last);
+        whatever_becomes_of_the_request(made).await
     }
+}
 
-    async fn commit(&self, mut file: File) -> Result<(File, bool)> {
-        let (ctx, user) = (self.ctx, self.user);
-        let job = (file.status == FileStatus::Queued).then(|| ingest::job(ctx, user, file.id)).transpose()?;
-        let job_id = job.as_ref().map(|job| job.id);
-        let mut tx = ctx.db.begin().await?;
+/// Does something to its end though its request is cut off: a part that landed after its upload was given up, and its bytes were
+/// deleted, would be nobody's.
+async fn whatever_becomes_of_the_request<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|error| Error::internal("a part of a file").because(error))?
+}
+
+/// Stores a part, then notes it; if its upload is gone or another request's by then, the part goes too.
+async fn stored(ctx: Context, user: UserId, upload: Upload, part: String, bytes: Bytes) -> Result<()> {
+    ctx.storage.put(&upload.place, &part, bytes).await?;
+    let noted = noted(&ctx, user, &upload).await;
+    // An error may come after the commit: then the part is the upload's.
+    if noted.as_ref().is_err_and(|error| [Code::WrongState, Code::QuotaSpent].contains(&error.code)) {
+        ctx.storage.delete(&upload.place, &part).await?;
+    }
+    noted
+}
+
+async fn noted(ctx: &Context, user: UserId, upload: &Upload) -> Result<()> {
+    let mut tx = ctx.db.begin().await?;
+    if upload.length.is_none() {
+        // What was declared has its room. Of the others, several may come at once.
         memory_log::take_version(&mut tx, user).await?;
-        if let Some(known) = store::files::by_content(&mut tx, user, &file.sha256).await? {
-            if !uploads::became(&mut tx, user, &self.upload, known.id, file.created_at).await? {
-                return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
-            }
-            uploads::discard(&mut tx, user, &file.place).await?;
-            tx.commit().await?;
-            METRICS.files.with_label_values(&["known"]).inc();
-            if let Err(error) = super::clean::of_user(ctx, user).await {
-                tracing::warn!(%error, "bytes that were known already go with the next sweep");
-            }
-            return Ok((known, true));
-        }
-        if room(ctx, &mut tx, user, self.upload.id).await? < file.bytes as u64 {
+        if room(ctx, &mut tx, user, upload.id).await? < upload.received as u64 {
             return Err(no_room());
         }
-        let ready = match job {
-            Some(job) => store::jobs::enqueue(&mut tx, job).await?,
-            None => None,
-        };
-        file.job_id = job_id;
-        let stored = store::files::insert(&mut tx, user, &file).await?;
-        if !stored || !uploads::became(&mut tx, user, &self.upload, file.id, file.created_at).await? {
-            return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
-        }
-        tx.commit().await?;
-        METRICS.files.with_label_values(&["taken"]).inc();
-        ctx.announce(ready).await;
-        Ok((file, false))
     }
+    if !uploads::advance(&mut tx, user, upload, clock::now()).await? {
+        return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
+    }
+    tx.commit().await
 }

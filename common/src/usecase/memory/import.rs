@@ -51,8 +51,7 @@ pub struct Tally {
 
 impl Tally {
     pub fn of(job: &Job, total: i64) -> Self {
-        let known = job.progress.clone().and_then(|progress| serde_json::from_value(progress).ok());
-        Self { total, ..known.unwrap_or_default() }
+        Self { total, ..job.noted_progress().unwrap_or_default() }
     }
 
     fn error(&mut self, row: i64, message: String) {

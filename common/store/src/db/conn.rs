@@ -6,19 +6,18 @@
 //! - A connection in doubt (it did not answer, it broke, its database had no room) never goes back: it is closed, and the
 //!   pool makes a new one. Transactions are ours for the same reason: sqlx counts their depth, and SQLite ends one by
 //!   itself when its disk is full; from then on the two disagreed about the one connection that writes.
-//! - Going back has a deadline too: sqlx pings a connection first, for as long as that takes.
+//! - Going back has a deadline too: sqlx pings a connection first, for as long as that takes. One on which nothing is under
+//!   way skips that ([`super::lend`]).
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use sqlx::{Executor, PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
+use sqlx::{Executor, PgConnection, Sqlite, SqliteConnection, pool::PoolConnection};
 use tokio::sync::OwnedMutexGuard;
 
+use super::lend::Loan;
 use super::postgres::{BEGIN_POOLED, BEGIN_POOLED_PATIENT, BEGIN_POOLED_RELAXED, Pg};
 use crate::error::{Error, Result, database_is_away, storage_is_full};
 
@@ -43,6 +42,9 @@ pub trait Querier: Send {
     fn deadline(&self) -> Duration;
     /// Tells the connection how a statement failed: it decides whether it can be used again.
     fn note(&mut self, error: &sqlx::Error);
+    /// Tells the connection that its statement was answered, well or badly: nothing is under way on it. One that is given up
+    /// in mid-statement, with a request that was cancelled, does not hear this.
+    fn answered(&mut self);
     /// Whether the server's session is lent for a transaction only: nothing is prepared by name there.
     fn is_pooled(&self) -> bool;
     /// Whether a statement needs a transaction of its own around it: [`Self::enter`] before it, [`Self::leave`] after.
@@ -94,8 +96,7 @@ pub(super) enum Kind {
 
 enum Lent {
     Pg {
-        connection: PoolConnection<Postgres>,
-        trust: Arc<Trust>,
+        loan: Loan,
         /// Through a pooler: how it must begin its transactions.
         pooled: Option<Kind>,
     },
@@ -111,15 +112,16 @@ pub struct Conn {
     lent: Option<Lent>,
     deadline: Duration,
     in_doubt: bool,
+    /// A statement was begun, and nobody said that it was answered.
+    is_busy: bool,
     in_transaction: bool,
     /// PostgreSQL was told to be patient with this session.
     is_patient: bool,
 }
 
 impl Conn {
-    pub(super) fn pg(connection: PoolConnection<Postgres>, pg: &Pg, kind: Kind) -> Self {
-        let pooled = pg.is_pooled.then_some(kind);
-        Self::new(Lent::Pg { connection, trust: Arc::clone(&pg.trust), pooled })
+    pub(super) fn pg(loan: Loan, pg: &Pg, kind: Kind) -> Self {
+        Self::new(Lent::Pg { loan, pooled: pg.is_pooled.then_some(kind) })
     }
 
     pub(super) fn lite(connection: PoolConnection<Sqlite>, turn: Option<OwnedMutexGuard<()>>) -> Self {
@@ -131,6 +133,7 @@ impl Conn {
             lent: Some(lent),
             deadline: DEADLINE,
             in_doubt: false,
+            is_busy: false,
             in_transaction: false,
             is_patient: false,
         }
@@ -143,6 +146,7 @@ impl Conn {
             Raw::Pg(c) => within(deadline, c.execute(sql)).await.map(drop),
             Raw::Lite(c) => c.execute(sql).await.map(drop),
         };
+        self.answered();
         if let Err(error) = &done {
             self.note(error);
         }
@@ -159,6 +163,11 @@ impl Conn {
         }
         self.deadline = LONG_DEADLINE;
         Ok(())
+    }
+
+    /// For one statement that writes: PostgreSQL makes a transaction of each by itself, so it needs no words around it.
+    pub(super) fn single(self) -> Tx {
+        Tx(self)
     }
 
     pub(super) async fn begin(mut self) -> Result<Tx, sqlx::Error> {
@@ -182,8 +191,9 @@ impl Conn {
 impl Querier for Conn {
     #[expect(clippy::expect_used, reason = "only `drop` takes it")]
     fn raw(&mut self) -> Raw<'_> {
+        self.is_busy = true;
         match self.lent.as_mut().expect("a connection in use") {
-            Lent::Pg { connection, .. } => Raw::Pg(connection),
+            Lent::Pg { loan, .. } => Raw::Pg(&mut loan.connection),
             Lent::Lite { connection, .. } => Raw::Lite(connection),
         }
     }
@@ -195,8 +205,8 @@ impl Querier for Conn {
     fn note(&mut self, error: &sqlx::Error) {
         if database_is_away(error) {
             self.in_doubt = true;
-            if let Some(Lent::Pg { trust, .. }) = &self.lent {
-                trust.end();
+            if let Some(Lent::Pg { loan, .. }) = &self.lent {
+                loan.lender.trust.end();
             }
         }
         if storage_is_full(error) {
@@ -205,6 +215,10 @@ impl Querier for Conn {
         // SQLite may have ended the transaction by itself, or not.
         self.in_doubt |=
             storage_is_full(error) || matches!(&self.lent, Some(Lent::Lite { .. }) if is_unclear(error));
+    }
+
+    fn answered(&mut self) {
+        self.is_busy = false;
     }
 
     fn is_pooled(&self) -> bool {
@@ -255,6 +269,11 @@ pub async fn within<T>(
 impl Drop for Conn {
     fn drop(&mut self) {
         let Some(lent) = self.lent.take() else { return };
+        let is_good = !(self.in_doubt || self.is_busy || self.in_transaction || self.is_patient);
+        let lent = match lent {
+            Lent::Pg { loan, .. } if is_good => return loan.give_back(),
+            other => other,
+        };
         // Without a runtime the process ends, and all connections with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(give_back(lent, self.in_doubt, self.in_transaction, self.is_patient));
@@ -266,7 +285,7 @@ async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_pati
     let returned = async {
         match &mut lent {
             _ if in_doubt => false,
-            Lent::Pg { connection, pooled, .. } => {
+            Lent::Pg { loan: Loan { connection, .. }, pooled } => {
                 let ended = !in_transaction || connection.execute("rollback").await.is_ok();
                 let reset = !is_patient
                     || pooled.is_some()
@@ -288,7 +307,7 @@ async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_pati
     };
     if !tokio::time::timeout(RETURN, returned).await.unwrap_or(false) {
         match &mut lent {
-            Lent::Pg { connection, .. } => connection.close_on_drop(),
+            Lent::Pg { loan, .. } => loan.connection.close_on_drop(),
             Lent::Lite { connection, .. } => connection.close_on_drop(),
         }
     }
@@ -300,6 +319,9 @@ pub struct Tx(Conn);
 impl Tx {
     /// An error leaves open whether it was committed: what is done after one must be safe to repeat.
     pub async fn commit(mut self) -> Result<()> {
+        if !self.0.in_transaction {
+            return Ok(()); // Its one statement was committed with its answer.
+        }
         let done = self.0.command("commit").await;
         self.0.in_doubt |= done.is_err();
         self.0.in_transaction = false;
@@ -318,6 +340,10 @@ impl Querier for Tx {
 
     fn note(&mut self, error: &sqlx::Error) {
         self.0.note(error);
+    }
+
+    fn answered(&mut self) {
+        self.0.answered();
     }
 
     fn is_pooled(&self) -> bool {

@@ -13,6 +13,7 @@
 mod conn;
 pub(crate) mod dialect;
 pub(crate) mod indexes;
+mod lend;
 mod migrations;
 mod postgres;
 mod statements;
@@ -175,14 +176,14 @@ impl Db {
 
     pub async fn read(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, pg, Kind::Durable),
+            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Kind::Durable),
             Db::Lite(lite) => Conn::lite(lite.reader.acquire().await?, None),
         })
     }
 
     pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.relaxed.acquire().await?, pg, Kind::Relaxed),
+            Db::Pg(pg) => Conn::pg(pg.relaxed.lend().await?, pg, Kind::Relaxed),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.relaxed.acquire().await?, Some(turn))
@@ -195,6 +196,16 @@ impl Db {
             // The connection was lost while it rested. Nothing was done on it: another one may.
             Err(error) if database_is_away(&error) => self.durable().await?.begin().await,
             begun => begun,
+        }
+    }
+
+    /// The same for what writes with one statement at most, and reads before it at will: on PostgreSQL two round trips less. That
+    /// statement is committed when its answer is whole, so it is read to its end (`fetch_all`); an error of it leaves open
+    /// whether it was.
+    pub async fn begin_single(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Db::Pg(pg) if !pg.is_pooled => Ok(self.durable().await?.single()),
+            _ => self.begin().await,
         }
     }
 
@@ -215,7 +226,7 @@ impl Db {
 
     async fn durable(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.acquire().await?, pg, Kind::Durable),
+            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Kind::Durable),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.writer.acquire().await?, Some(turn))
@@ -226,10 +237,9 @@ impl Db {
     /// (pool, open, idle) for the metrics.
     pub fn pools(&self) -> Vec<(&'static str, u32, usize)> {
         match self {
-            Db::Pg(pg) => vec![
-                ("durable", pg.durable.size(), pg.durable.num_idle()),
-                ("relaxed", pg.relaxed.size(), pg.relaxed.num_idle()),
-            ],
+            Db::Pg(pg) => [("durable", pg.durable.sizes()), ("relaxed", pg.relaxed.sizes())]
+                .map(|(name, (open, idle))| (name, open, idle))
+                .to_vec(),
             Db::Lite(lite) => vec![
                 ("writer", lite.writer.size(), lite.writer.num_idle()),
                 ("relaxed", lite.relaxed.size(), lite.relaxed.num_idle()),

@@ -8,19 +8,21 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgPool,
+    ConnectOptions, Connection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::conn::{Trust, within};
+use super::{
+    conn::{Trust, within},
+    lend::Lender,
+};
 
 #[derive(Clone)]
 pub struct Pg {
     /// To the server itself.
     pub(super) options: Box<PgConnectOptions>,
-    pub(super) durable: PgPool,
-    pub(super) relaxed: PgPool,
-    pub(super) trust: Arc<Trust>,
+    pub(super) durable: Arc<Lender>,
+    pub(super) relaxed: Arc<Lender>,
     pub(super) is_pooled: bool,
 }
 
@@ -48,7 +50,7 @@ pub struct PoolSizes {
 /// How long a request waits for a connection before the database counts as away.
 pub(super) const ACQUIRE: Duration = Duration::from_secs(3);
 /// How long a connection that rested may take to show that it lives.
-const PING: Duration = Duration::from_secs(1);
+pub(super) const PING: Duration = Duration::from_secs(1);
 
 /// What PostgreSQL does by itself for clients that are gone without a word, so that nothing holds a session or a row
 /// for longer than about ten seconds: it ends statements and transactions that nobody goes on with, and asks the network.
@@ -91,11 +93,12 @@ impl Pg {
         } else {
             (options.clone(), options.clone().options([("synchronous_commit", "off")]))
         };
+        let lender =
+            |size, options| Lender::new(pool(size, &trust).connect_lazy_with(options), Arc::clone(&trust));
         Ok(Self {
-            durable: pool(sizes.durable, &trust).connect_lazy_with(durable),
-            relaxed: pool(sizes.relaxed, &trust).connect_lazy_with(relaxed),
+            durable: lender(sizes.durable, durable),
+            relaxed: lender(sizes.relaxed, relaxed),
             options: Box::new(options),
-            trust,
             is_pooled: address.direct.is_some(),
         })
     }

@@ -101,6 +101,7 @@ macro_rules! run {
                         deadline, $query(sql.pg()).persistent(is_named)$(.bind($bind))*.$method(c)).await$($then)*,
                     (Ok(()), $crate::db::Raw::Lite(c)) => $query(sql.lite())$(.bind($bind))*.$method(c).await$($then)*,
                 };
+                $crate::db::Querier::answered(querier);
                 if let Err(error) = &answer {
                     $crate::db::Querier::note(querier, error);
                 }

@@ -121,7 +121,7 @@ impl Database {
             now: clock::now(),
         };
         let mut tx = self.ctx.db.begin().await.unwrap();
-        store::chats::accept(&mut tx, question).await.unwrap().unwrap();
+        store::chats::accept(&mut tx, question).await.unwrap();
         tx.commit().await.unwrap();
         job
     }

@@ -270,6 +270,7 @@ impl<'d> Run<'d> {
             tool_calls: Vec::new(),
             cost: None,
             project: None,
+            logprobs: Vec::new(),
             handed: Vec::new(),
         };
         let payload = payload::read(job).unwrap();

@@ -1,11 +1,13 @@
 //! A file is kept as it came, given back, counted, and gone when it is deleted.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     both_stacks,
-    harness::{App, Stack, client::Answer, documents, dump},
+    harness::{App, Stack, client::Answer, documents, dump, eventually},
 };
 
 both_stacks!(a_file_is_kept_given_back_and_gone_when_deleted);
@@ -122,11 +124,62 @@ async fn a_file_is_kept_given_back_and_gone_when_deleted(stack: Stack) {
     let book = user.until_read_file(book["id"].as_str().unwrap()).await;
     assert_eq!(book["status"], "failed");
     assert!(!book["error"].as_str().unwrap().contains("evil"), "{book}");
+    // What stands around a file is small, wherever it stands.
+    let long = "y".repeat(1_048_576);
+    for form in [
+        format!("{long}{form}"),
+        form.replacen("content-type: image/png", &format!("content-type: image/png; x={long}"), 1),
+        form.replace("user_data", &long),
+        form.replace("--x--\r\n", &format!("--x\r\nx-long: {long}\r\n\r\nz\r\n--x--\r\n")),
+    ] {
+        let request =
+            user.request(Method::POST, "/files").header("content-type", "multipart/form-data; boundary=x");
+        Answer::of(request.body(form).send().await.unwrap()).await.problem(400, "malformed_request");
+    }
     // A form that breaks off is no file.
     let cut = form.split_at(form.len() - 30).0.to_owned();
     let request =
         user.request(Method::POST, "/files").header("content-type", "multipart/form-data; boundary=x");
     Answer::of(request.body(cut).send().await.unwrap()).await.problem(400, "malformed_request");
+}
+
+/// Whose length nobody declared is counted as it comes, beside all others that come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_come_at_once_share_the_room() {
+    const PART: usize = 8 * 1_048_576;
+    let app = App::builder(Stack::Embedded).env("FILES__MAX_MB", 40).env("FILES__USER_MB", 20).start().await;
+    let user = app.user().await;
+    let begin = |n: u8| {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+        let body = reqwest::Body::wrap_stream(futures::stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        }));
+        let request = user.request(Method::POST, "/files").query(&[("name", format!("{n}.png"))]);
+        let answer = request.header("content-type", "application/octet-stream").body(body).send();
+        (sender, tokio::spawn(async move { Answer::of(answer.await.unwrap()).await }))
+    };
+    let part = |n: u8| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+        bytes.resize(PART + 1, n);
+        Ok(bytes)
+    };
+    let ((first, first_answer), (second, second_answer)) = (begin(1), begin(2));
+    first.send(part(1)).await.unwrap();
+    second.send(part(2)).await.unwrap();
+    eventually("both have a part", Duration::from_secs(20), || async {
+        (stored(&app) == 2 * PART as u64).then_some(())
+    })
+    .await;
+    // A third part has no room, whichever brings it.
+    let _refused_meanwhile = first.send(Ok(vec![1; PART])).await;
+    first_answer.await.unwrap().problem(413, "quota_exceeded");
+    drop(second);
+    let kept = second_answer.await.unwrap().expect(201);
+    assert_eq!(kept["bytes"], PART + 1);
+    eventually("nothing else is kept", Duration::from_secs(20), || async {
+        (stored(&app) == PART as u64 + 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

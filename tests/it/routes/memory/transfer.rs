@@ -241,17 +241,7 @@ async fn an_import_survives_kill_9(stack: Stack) {
     let request = user.request(Method::POST, "/memory/import").header("prefer", "respond-async");
     let job: Value = request.json(&json!({"memories": rows})).send().await.unwrap().json().await.unwrap();
     let job = job["id"].as_str().unwrap().to_owned();
-    for least in [400, 1_600] {
-        crate::harness::eventually("it is under way", Duration::from_secs(60), || async {
-            let response = user.request(Method::GET, &format!("/jobs/{job}")).send().await.ok()?;
-            let now: Value = response.json().await.ok()?;
-            (now["progress"]["done"].as_i64().unwrap_or(0) >= least || now["finished_at"].is_string())
-                .then_some(())
-        })
-        .await;
-        app.kill_runner();
-        app.start_runner();
-    }
+    app.kill_runner_at(&user, &job, [400, 1_600]).await;
     let done = user.finished(&job, Duration::from_secs(120)).await;
     assert_eq!(done["status"], "succeeded", "{done}");
     assert_eq!(done["result"]["imported"], 3_000, "every row once, though it ran {} times", done["attempt"]);

@@ -95,6 +95,7 @@ async fn answer(
         cancelled,
         memories,
         tool_calls: rounds.called,
+        logprobs: rounds.logprobs.all,
         handed: rounds.handed,
         provider: rounds.provider,
         model: rounds.model,

@@ -131,9 +131,12 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
     let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider, choice.fallback);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
-    let recall =
-        if payload.uses_memory() { recall(ctx, user, question, inside).await } else { Recall::default() };
-    let knowledge = search::for_prompt(ctx, user, session, scope.project_id, question).await;
+    let looks_back = payload.uses_memory() && scope.has_memories;
+    let recall = if looks_back { recall(ctx, user, question, inside).await } else { Recall::default() };
+    let knowledge = match scope.has_files {
+        true => search::for_prompt(ctx, user, session, scope.project_id, question).await,
+        false => search::Knowledge::default(),
+    };
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,

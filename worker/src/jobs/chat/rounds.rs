@@ -10,7 +10,7 @@ use rapport_common::{
     jobs::payload::ChatPayload,
     providers::{
         Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, Options, ProviderError, Role, Said, ToolCall,
-        ToolSpec, Try,
+        ToolSpec, Try, logprobs::Kept,
     },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
@@ -83,6 +83,8 @@ pub struct Rounds<'a> {
     pub finish_reason: &'static str,
     /// For the reply: name, arguments, whether it worked, milliseconds.
     pub called: Vec<Value>,
+    /// How likely each token of the answer was, if its client wants to know.
+    pub logprobs: Kept,
     /// Calls of the client's functions: making them is up to it, and the answer ends with them.
     pub handed: Vec<ToolCall>,
     pub tries: Vec<Try>,
@@ -122,6 +124,7 @@ impl<'a> Rounds<'a> {
             in_vain: Vec::new(),
             finish_reason: "stop",
             called: Vec::new(),
+            logprobs: Kept::default(),
             handed: Vec::new(),
             tries: Vec::new(),
         }
@@ -281,6 +284,7 @@ impl<'a> Rounds<'a> {
         request: ChatRequest,
     ) -> Result<Result<Round, Stopped>, Lost> {
         let begins = log.text.len();
+        let (told, wanted) = (self.logprobs.all.len(), request.options.logprobs == Some(true));
         let started = Instant::now();
         let mut said = self.ctx.providers.ask(&self.choice.provider, request);
         let mut round = Round::default();
@@ -316,6 +320,9 @@ impl<'a> Rounds<'a> {
                     }
                     log.push(&text).await?;
                 }
+                Some(Ok(Said::Event(ChatEvent::Logprobs(more)))) => {
+                    self.logprobs.add(more.into_iter().filter(|_| wanted));
+                }
                 Some(Ok(Said::Event(ChatEvent::ToolCall(call)))) => round.calls.push(call),
                 // Counted by the request's meter.
                 Some(Ok(Said::Event(ChatEvent::Usage(_)))) => {}
@@ -328,6 +335,7 @@ impl<'a> Rounds<'a> {
                 }
                 Some(Ok(Said::Restart(class))) => {
                     log.restart(class.as_str(), begins).await?;
+                    self.logprobs.truncate(told);
                     round = Round::default();
                 }
                 Some(Err(error)) => return Ok(Err(Stopped::Broken(error))),

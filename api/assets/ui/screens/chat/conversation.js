@@ -23,7 +23,7 @@ export class Conversation {
     this.problem = signal(null);
     /** Messages that the server has not accepted yet: {key, text, state: 'sending' | 'waiting' | 'failed', problem}. */
     this.outgoing = signal([]);
-    /** Answers in the making by job: {job, question, text, listeners, state, tools, memories, notes}. */
+    /** Answers in the making by job: {job, question, item, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
     /** Called with a session's id when the first message has made one. */
     this.onNamed = (/** @type {string} */ _) => {};

@@ -60,7 +60,9 @@ function Open({ chat }) {
   }, [chat.loading.value, wanted]);
   const messages = chat.messages.value;
   const live = chat.live.value;
-  const loose = live.filter((one) => !messages.some((message) => message.id === one.question));
+  // An answer whose question is not accepted yet has no place: above its question it would push that down and back.
+  const loose = live.filter((one) => !messages.some((message) => message.id === one.question)
+    && (one.problem || !chat.outgoing.value.includes(one.item)));
   const empty = !messages.length && !live.length && !chat.outgoing.value.length && !chat.loading.value && !chat.problem.value;
   useOpenAtEnd(list, chat, wanted);
   useMessageKeys(list);

@@ -41,7 +41,7 @@ function take(answer, name, data) {
  */
 export async function watch(chat, job, question, { response = null, item = null, last = null }) {
   if (chat.live.value.some((one) => one.job === job)) return;
-  const answer = { job, question, text: '', listeners: new Set(), state: 'queued', tools: [], memories: [], notes: [], cut: false };
+  const answer = { job, question, item, text: '', listeners: new Set(), state: 'queued', tools: [], memories: [], notes: [], cut: false };
   const show = () => { chat.live.value = [...chat.live.value]; };
   chat.live.value = [...chat.live.value, answer];
   const found = ({ name, data }) => {

@@ -1,9 +1,10 @@
-// Conversations from JSON files, chosen or dropped; a file that is not one is told why, by its name.
+// Conversations from JSON files, chosen or dropped: ours, and exports of other services, which a job takes in. A file that is neither
+// is told why, by its name.
 import { html, useRef } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { loadChats } from '../../core/session.js';
 import { told } from '../../core/wrong.js';
-import { newKey, post, Problem } from '../../api/client.js';
+import { get, insistently, newKey, post, Problem } from '../../api/client.js';
 
 /** What is wrong with a file, in our words. */
 class Unfit extends Error {}
@@ -19,10 +20,23 @@ export function Import({ onFiles }) {
     <input ref=${box} type="file" accept=".json,application/json" multiple hidden aria-label=${t('import')} onChange=${chosen} />`;
 }
 
+/** Whether another service wrote this conversation: docs/import.md. */
+const isForeign = (one) => ['mapping', 'chat_messages', 'chat', 'history', 'conversationId'].some((name) => one?.[name]);
+
+/** What a file of another service came to, once its job has ended. */
+async function takeForeign(file) {
+  const body = new Blob([file], { type: 'application/json' });
+  const key = newKey();
+  let job = await insistently(() => post('sessionImport', {}, body, { key, headers: { Prefer: 'respond-async' } }));
+  while (['queued', 'running'].includes(job.status)) job = await insistently(() => get('job', { id: job.id }, { wait: 30 }));
+  // Done before it was looked at: the answer is the result itself.
+  if (job.sessions !== undefined) return job;
+  if (job.status !== 'succeeded') throw new Unfit(job.error?.detail ?? t('import.not.read'));
+  return job.result;
+}
+
 /** The conversations in a file: what the export gives, or a list of such. Throws a sentence when there are none. */
-function conversations(text) {
-  let given;
-  try { given = JSON.parse(text); } catch { throw new Unfit(t('import.not.json')); }
+function conversations(given) {
   const all = Array.isArray(given) && given.every((one) => Array.isArray(one?.messages)) ? given : [given];
   if (!all.length || !all.every((one) => Array.isArray(one?.messages))) throw new Unfit(t('import.no.messages'));
   if (all.some((one) => !one.messages.length)) throw new Unfit(t('import.empty'));
@@ -47,13 +61,19 @@ function wrong(error) {
   return errors.slice(0, 3).map(wording).join(' ') + rest;
 }
 
-/** Takes files in; gives [{name, chat} or {name, wrong}]. */
+/** Takes files in; gives [{name, chat}, {name, sum} of another service's, or {name, wrong}]. */
 export async function take(files) {
   const results = [];
   for (const file of files) {
     try {
       const text = await file.text().catch(() => { throw new Unfit(t('import.not.read')); });
-      for (const one of conversations(text)) {
+      let given;
+      try { given = JSON.parse(text); } catch { throw new Unfit(t('import.not.json')); }
+      if (isForeign(Array.isArray(given) ? given[0] : given)) {
+        results.push({ name: file.name, at: results.length, sum: await takeForeign(file) });
+        continue;
+      }
+      for (const one of conversations(given)) {
         const { title, messages } = one;
         const chat = await post('sessionImport', {}, { ...(title?.trim?.() ? { title } : {}), messages }, { key: newKey() });
         results.push({ name: file.name, at: results.length, chat });

@@ -11,7 +11,7 @@ import { act, actOnAll, firstPage } from './all-dead.js';
 import { DeadRow } from './dead-row.js';
 import { loadNames } from './names.js';
 
-const KINDS = ['chat', 'title', 'memory_extraction', 'embedding', 'consolidation', 'backfill', 'import', 'export', 'mail', 'erase', 'account_export', 'webhook', 'probe'];
+const KINDS = ['chat', 'title', 'memory_extraction', 'embedding', 'consolidation', 'backfill', 'import', 'chat_import', 'export', 'mail', 'erase', 'account_export', 'webhook', 'probe'];
 const QUEUES = ['chat', 'background', 'memory', 'probe'];
 const ROUTES = { retry: 'retryDead', discard: 'discardDead' };
 

@@ -19,6 +19,7 @@ const SCREENS = {
   usage: ['work', () => import('../usage.js')],
   projects: ['work', () => import('../projects/index.js')],
   keys: ['places', () => import('../keys.js')],
+  connect: ['places', () => import('../connect.js')],
   webhooks: ['places', () => import('../webhooks.js')],
   settings: ['places', () => import('../settings.js')],
   account: ['places', () => import('../account.js')],

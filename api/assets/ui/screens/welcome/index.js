@@ -16,7 +16,9 @@ export function Welcome({ onDone }) {
   const named = route.value.parts[0] === 'welcome' ? route.value.parts[1] : null;
   const which = named in FORMS ? named : first ? 'sign-up' : 'sign-in';
   const Form = FORMS[which];
-  const done = () => { if (route.value.parts[0] === 'welcome') go('chat', { replace: true }); return onDone(); };
+  // Where somebody was going when they were asked to sign in: a program may have sent them.
+  const [wanted] = useState(() => (route.value.parts[0] === 'welcome' ? '' : location.hash.replace(/^#\/?/, '')));
+  const done = () => { if (route.value.parts[0] === 'welcome') go(wanted || 'chat', { replace: true }); return onDone(); };
   return html`<main class="welcome">
     <div class="brand"><svg width="24" height="14" aria-hidden="true"><line x1="1" y1="3" x2="23" y2="3" class="ink" />
       <line x1="1" y1="11" x2="23" y2="11" class="stitch" /></svg>Rapport</div>

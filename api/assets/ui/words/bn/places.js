@@ -11,8 +11,10 @@ export const places = {
   'chats.branch': 'শাখা', 'chats.branch.of': '“{title}”-এর শাখা',
   import: 'ফাইল থেকে আনুন', 'import.done': 'আনা ফাইল', 'import.took': { one: '{n}টি বার্তাসহ আনা হয়েছে:', other: '{n}টি বার্তাসহ আনা হয়েছে:' },
   'import.group': 'এইমাত্র আনা', 'import.sum': { one: '{n}টি আলাপ আনা হয়েছে।', other: '{n}টি আলাপ আনা হয়েছে।' }, 'import.sum.wrong': { one: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।', other: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।' },
+  'import.file': { one: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।', other: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।' },
+  'import.file.wrong': { one: '{n}টি আলাপ পড়া যায়নি: {which} নম্বর, {message}।', other: '{n}টি আলাপ পড়া যায়নি; প্রথমটি {which} নম্বর, {message}।' },
   'import.not.read': 'ফাইলটি পড়া যায়নি।', 'import.not.json': 'এটি JSON ফাইল নয়, অথবা ফাইলটি নষ্ট।',
-  'import.no.messages': 'এতে “messages” নামের তালিকা নেই। “JSON ফাইলে নিন” যেমন ফাইল দেয়, এটিও তেমন হতে হবে।', 'import.empty': 'এর “messages” তালিকাটি খালি।',
+  'import.no.messages': 'এতে “messages” নামের তালিকা নেই। “JSON ফাইলে নিন” যেমন ফাইল দেয়, এটিও তেমন, অথবা ChatGPT, Claude, Open WebUI বা LibreChat থেকে নেওয়া ফাইল হতে হবে।', 'import.empty': 'এর “messages” তালিকাটি খালি।',
   'import.wrong.at': '{n} নম্বর বার্তা: “{part}” {message}।', 'import.wrong.whole': '{n} নম্বর বার্তা: {message}।', 'import.wrong.more': { one: 'আরও {n}টি ভুল আছে।', other: 'আরও {n}টি ভুল আছে।' },
 
   'settings.memory': 'স্মৃতি', 'settings.chat': 'আলাপ',
@@ -55,6 +57,10 @@ export const places = {
   'scope.chat.long': 'আলাপ ও তার বার্তা', 'scope.memory.long': 'স্মৃতি ও তার উৎস', 'scope.projects.long': 'প্রকল্প ও প্রম্পট', 'scope.account.long': 'পরিচয়, সেটিংস ও ব্যবহার', 'scope.admin.long': 'পরিচালনা, অ্যাডমিনদের জন্য',
   'keys.expires': 'যত দিন চলবে', 'keys.expires.help': 'সেদিনের শেষ পর্যন্ত। খালি রাখলে সব সময়।', 'keys.tokens': 'মাসে টোকেন', 'keys.tokens.help': 'খালি রাখলে সীমা নেই।',
   'keys.made': 'আপনার নতুন কী', 'keys.once': 'এটি শুধু একবারই দেখানো হয়। এখনই কপি করে নিন।', 'keys.key': 'কী', 'keys.request': 'প্রথম অনুরোধ', 'keys.kept': 'কপি করেছি',
+  'keys.client': 'নিজে থেকে যুক্ত',
+  'connect.text': 'এই প্রোগ্রাম {user} হয়ে কাজ করতে চায়, ব্যবহার করবে:', 'connect.memory': 'স্মৃতি: পড়া, যোগ করা, নিশ্চিত করা ও মোছা', 'connect.chat': 'আলাপ: পড়া ও বার্তা পাঠানো',
+  'connect.to': 'উত্তর যাবে এখানে:', 'connect.warning': 'প্রোগ্রাম নিজের নাম নিজেই ঠিক করে। এইমাত্র আপনি নিজে শুরু করে থাকলে তবেই ঢুকতে দিন। এপিআই চাবি থেকে যেকোনো সময় এটি মুছতে পারেন।',
+  'connect.allow': 'ঢুকতে দিন', 'connect.refuse': 'না', 'connect.back': 'প্রোগ্রামে ফিরে যান', 'connect.wrong': 'এটিকে ঢুকতে দেওয়া যাচ্ছে না:', 'connect.answered': 'প্রোগ্রাম আপনার উত্তর পেয়েছে। এই পাতা বন্ধ করতে পারেন।',
 
   'hooks.text': 'এখানে কী ঘটে, ওয়েবহুক তা আরেকটি সার্ভারকে জানায়, প্রতিবার স্বাক্ষরসহ।', 'hooks.make': 'ওয়েবহুক তৈরি করুন', 'hooks.empty': 'এখনো কোনো ওয়েবহুক নেই। উত্তর শেষ হলে, ব্যর্থ হলে বা কিছু মনে রাখা হলে এটি আপনার সার্ভারকে জানায়।',
   'hooks.all': 'সব ওয়েবহুক', 'hooks.since': '{when} থেকে', 'hooks.gone': 'এমন কোনো ওয়েবহুক নেই।', 'hooks.delete': 'ওয়েবহুক মুছুন', 'hooks.delete.text': '{url} ঠিকানায় আর কিছু পাঠানো হবে না, যা পাঠানো হয়েছিল তার তালিকাও মুছে যাবে।', 'hooks.deleted': 'ওয়েবহুক মুছে ফেলা হয়েছে।',

@@ -11,7 +11,7 @@ export const work = {
   'ops.paused.said': '“{name}” সারি থামানো হয়েছে।', 'ops.resumed.said': '“{name}” সারি আবার চলছে।', 'ops.pause.help': 'থামালে চলতি কাজ থামে না: সারি আবার চালু না করা পর্যন্ত নতুন কাজ অপেক্ষা করে।',
   'queue.chat': 'আলাপ', 'queue.background': 'পেছনের কাজ', 'queue.memory': 'স্মৃতি', 'queue.probe': 'পরীক্ষা',
   'job.chat': 'উত্তর', 'job.title': 'শিরোনাম', 'job.memory_extraction': 'পাঠ', 'job.embedding': 'ভেক্টর তৈরি', 'job.consolidation': 'স্মৃতি গোছানো', 'job.backfill': 'আবার পাঠ', 'job.import': 'আমদানি',
-  'job.export': 'রপ্তানি', 'job.mail': 'মেইল', 'job.erase': 'অ্যাকাউন্ট মোছা', 'job.account_export': 'অ্যাকাউন্ট রপ্তানি', 'job.webhook': 'ওয়েবহুক', 'job.probe': 'পরীক্ষা',
+  'job.chat_import': 'কথোপকথন আমদানি', 'job.export': 'রপ্তানি', 'job.mail': 'মেইল', 'job.erase': 'অ্যাকাউন্ট মোছা', 'job.account_export': 'অ্যাকাউন্ট রপ্তানি', 'job.webhook': 'ওয়েবহুক', 'job.probe': 'পরীক্ষা',
   'ops.worker': 'কর্মী', 'ops.seen': 'শেষ সাড়া', 'ops.takes': 'যা করে', 'ops.at.once': 'একসঙ্গে', 'ops.since': 'শুরু', 'ops.silent': 'সাড়া নেই', 'ops.alive': 'সচল',
   'ops.workers.none': '৩০ সেকেন্ডে কোনো কর্মীর সাড়া মেলেনি। একটি চালু না হওয়া পর্যন্ত কোনো কাজ হবে না।',
   'ops.provider': 'সেবাদাতা', 'ops.model': 'মডেল', 'ops.keys': 'কী', 'ops.resting': 'বিশ্রামে থাকা কী', 'ops.open.for': { one: '{s} সেকেন্ড পরে আবার চেষ্টা', other: '{s} সেকেন্ড পরে আবার চেষ্টা' }, 'ops.providers.none': 'কোনো সেবাদাতা ঠিক করা নেই।',

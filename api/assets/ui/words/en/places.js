@@ -11,8 +11,10 @@ export const places = {
   'chats.branch': 'Branch', 'chats.branch.of': 'Branch of {title}',
   import: 'Import files', 'import.done': 'Imported files', 'import.took': { one: 'Imported with {n} message:', other: 'Imported with {n} messages:' },
   'import.group': 'Just imported', 'import.sum': { one: '{n} chat imported.', other: '{n} chats imported.' }, 'import.sum.wrong': { one: '{n} file was not taken: see the top of the page.', other: '{n} files were not taken: see the top of the page.' },
+  'import.file': { one: '{n} new chat with {messages} messages, {branches} other ways; {known} were here already.', other: '{n} new chats with {messages} messages, {branches} other ways; {known} were here already.' },
+  'import.file.wrong': { one: '{n} chat could not be read: number {which} {message}.', other: '{n} chats could not be read; the first is number {which}, which {message}.' },
   'import.not.read': 'The file could not be read.', 'import.not.json': 'This is not a JSON file, or it is damaged.',
-  'import.no.messages': 'There is no list “messages” in it. It must look like what “Export as JSON” gives.', 'import.empty': 'Its list “messages” is empty.',
+  'import.no.messages': 'There is no list “messages” in it. It must look like what “Export as JSON” gives, or be an export of ChatGPT, Claude, Open WebUI or LibreChat.', 'import.empty': 'Its list “messages” is empty.',
   'import.wrong.at': 'Message {n}: “{part}” {message}.', 'import.wrong.whole': 'Message {n} {message}.', 'import.wrong.more': { one: 'And {n} more error.', other: 'And {n} more errors.' },
 
   'settings.memory': 'Memory', 'settings.chat': 'Chats',
@@ -55,6 +57,10 @@ export const places = {
   'scope.chat.long': 'Chats and their messages', 'scope.memory.long': 'Memories and their sources', 'scope.projects.long': 'Projects and prompts', 'scope.account.long': 'Profile, settings and usage', 'scope.admin.long': 'Operations, for admins',
   'keys.expires': 'Works until', 'keys.expires.help': 'The end of that day. Empty: for ever.', 'keys.tokens': 'Tokens a month', 'keys.tokens.help': 'Empty: no limit.',
   'keys.made': 'Your new key', 'keys.once': 'This is the only time it is shown. Copy it now.', 'keys.key': 'Key', 'keys.request': 'A first request', 'keys.kept': 'I have copied it',
+  'keys.client': 'signed in by itself',
+  'connect.text': 'This program wants to work as {user}, with:', 'connect.memory': 'Memories: read, add, confirm and delete them', 'connect.chat': 'Chats: read them, and send messages',
+  'connect.to': 'The answer goes to', 'connect.warning': 'A program chooses its name itself. Let it in only if you have just started this. You can delete it under API keys at any time.',
+  'connect.allow': 'Let it in', 'connect.refuse': 'Refuse', 'connect.back': 'Back to the program', 'connect.wrong': 'It cannot be let in:', 'connect.answered': 'The program has your answer. You can close this page.',
 
   'hooks.text': 'A webhook tells another server what happens here, each time signed.', 'hooks.make': 'Make a webhook', 'hooks.empty': 'No webhooks yet. One tells your own server when an answer is done, fails, or something is remembered.',
   'hooks.all': 'All webhooks', 'hooks.since': 'Since {when}', 'hooks.gone': 'There is no such webhook.', 'hooks.delete': 'Delete the webhook', 'hooks.delete.text': 'Nothing more is sent to {url}, and the record of what was sent goes too.', 'hooks.deleted': 'The webhook is deleted.',

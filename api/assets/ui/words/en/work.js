@@ -11,7 +11,7 @@ export const work = {
   'ops.paused.said': 'The queue “{name}” is paused.', 'ops.resumed.said': 'The queue “{name}” runs again.', 'ops.pause.help': 'Pausing stops nothing that runs: new jobs wait until the queue is resumed.',
   'queue.chat': 'chat', 'queue.background': 'background', 'queue.memory': 'memory', 'queue.probe': 'probe',
   'job.chat': 'Answer', 'job.title': 'Title', 'job.memory_extraction': 'Reading', 'job.embedding': 'Embedding', 'job.consolidation': 'Tidying memories', 'job.backfill': 'Reading again', 'job.import': 'Import',
-  'job.export': 'Export', 'job.mail': 'Mail', 'job.erase': 'Erasing an account', 'job.account_export': 'Account export', 'job.webhook': 'Webhook', 'job.probe': 'Probe',
+  'job.chat_import': 'Importing chats', 'job.export': 'Export', 'job.mail': 'Mail', 'job.erase': 'Erasing an account', 'job.account_export': 'Account export', 'job.webhook': 'Webhook', 'job.probe': 'Probe',
   'ops.worker': 'Worker', 'ops.seen': 'Last heartbeat', 'ops.takes': 'Takes', 'ops.at.once': 'At once', 'ops.since': 'Started', 'ops.silent': 'silent', 'ops.alive': 'alive',
   'ops.workers.none': 'No worker was heard of for 30 seconds. Nothing is done until one starts.',
   'ops.provider': 'Provider', 'ops.model': 'Model', 'ops.keys': 'Keys', 'ops.resting': 'Resting keys', 'ops.open.for': { one: 'asked again in {s} s', other: 'asked again in {s} s' }, 'ops.providers.none': 'No provider is set up.',

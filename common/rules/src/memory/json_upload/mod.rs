@@ -18,6 +18,8 @@ pub enum Piece {
     Element(&'static str, Vec<u8>),
     /// A part of the text that `memories` is.
     Text(String),
+    /// In place of an element that was too large, where those are passed over.
+    TooLarge,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,11 +86,16 @@ pub struct Scanner {
     /// A top-level list has nothing after it.
     bare: bool,
     values: HashMap<String, serde_json::Value>,
+    /// Bytes of an element at most.
+    element: usize,
+    /// Whether larger ones are passed over; otherwise they are an error. And whether this one is.
+    passes: bool,
+    too_large: bool,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self { state: State::Start, key: Vec::new(), held: Vec::new(), bare: false, values: HashMap::new() }
+        Self::new(ELEMENT, false)
     }
 }
 
@@ -131,6 +138,16 @@ fn whole(bytes: &[u8]) -> usize {
 }
 
 impl Scanner {
+    /// Elements hold at most this many bytes; what is larger is passed over.
+    pub fn passing_over(element: usize) -> Self {
+        Self::new(element, true)
+    }
+
+    fn new(element: usize, passes: bool) -> Self {
+        let (state, key, held, values) = (State::Start, Vec::new(), Vec::new(), HashMap::new());
+        Self { state, key, held, bare: false, values, element, passes, too_large: false }
+    }
+
     /// Takes the next bytes; gives what they complete. `Err`: this is no such JSON.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Piece>) -> Result<(), String> {
         for byte in bytes {
@@ -148,8 +165,12 @@ impl Scanner {
     }
 
     fn hold(&mut self, byte: u8) -> Result<(), String> {
-        if self.held.len() >= ELEMENT {
-            return Err(format!("an element is larger than {ELEMENT} bytes"));
+        if self.held.len() >= self.element {
+            if self.passes {
+                self.too_large = true;
+                return Ok(());
+            }
+            return Err(format!("an element is larger than {} bytes", self.element));
         }
         // A line break outside a string is white space; inside one it is not allowed anyway.
         self.held.push(if byte == b'\n' || byte == b'\r' { b' ' } else { byte });
@@ -171,7 +192,12 @@ impl Scanner {
 
     fn value_done(&mut self, list: Option<&'static str>, out: &mut Vec<Piece>) -> Result<(), String> {
         let held = std::mem::take(&mut self.held);
+        let too_large = std::mem::take(&mut self.too_large);
         match list {
+            Some(list) if too_large => {
+                out.push(Piece::TooLarge);
+                self.state = State::List(list);
+            }
             Some(list) => {
                 out.push(Piece::Element(list, held));
                 self.state = State::List(list);

@@ -20,6 +20,7 @@ fn scan(text: &[u8], chunk: usize) -> Result<Scanned, String> {
                 rows.push(serde_json::from_slice(&bytes).map_err(|error| error.to_string())?);
             }
             Piece::Text(text) => long.push_str(&text),
+            Piece::TooLarge => panic!("nothing is passed over by default"),
         }
     }
     Ok((rows, long, values))
@@ -79,4 +80,19 @@ fn broken_json_is_an_error() {
         assert!(scan(bad.as_bytes(), 7).is_err(), "{bad}");
     }
     assert_eq!(scan(b"[{\"content\":\"x\"}]", 3).unwrap().0.len(), 1);
+}
+
+#[test]
+fn what_is_too_large_is_an_error_or_passed_over_and_the_rest_is_read() {
+    let long = format!("[{{\"a\": 1}}, {{\"b\": \"{}\"}}, {{\"c\": 1}}]", "]".repeat(100));
+    let mut pieces = Vec::new();
+    let mut scanner = Scanner::passing_over(20);
+    for byte in long.bytes() {
+        scanner.feed(&[byte], &mut pieces).unwrap();
+    }
+    scanner.finish().unwrap();
+    let element = |text: &str| Piece::Element("memories", text.as_bytes().to_vec());
+    assert_eq!(pieces, [element("{\"a\": 1}"), Piece::TooLarge, element("{\"c\": 1}")]);
+    let long = long.replace(']', &"]".repeat(1_000));
+    assert!(Scanner::default().feed(long.as_bytes(), &mut pieces).is_err());
 }

@@ -1,0 +1,116 @@
+//! Lending PostgreSQL's connections without asking them in between.
+//!
+//! sqlx' pool pings a connection each time it is given back: a round trip a statement, as dear as the statement itself. So
+//! what was given back in good order rests here, still lent in the pool's eyes, and is lent again at once, the last one
+//! first. Only one that rested for a second is pinged; what is in doubt goes back to the pool, or is closed.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    conn::{Trust, within},
+    postgres::{ACQUIRE, PING},
+};
+
+/// What rested for so long may have been closed by its server, or have gone silent.
+const ASK: Duration = Duration::from_secs(1);
+/// What nobody needed for so long goes back to the pool, which closes it in the end.
+const UNUSED: Duration = Duration::from_secs(60);
+
+struct Resting {
+    connection: PoolConnection<Postgres>,
+    checked: Instant,
+    since: Instant,
+}
+
+/// A pool and what rests in front of it.
+pub struct Lender {
+    pool: PgPool,
+    pub(super) trust: Arc<Trust>,
+    turns: Arc<Semaphore>,
+    resting: Mutex<Vec<Resting>>,
+}
+
+/// A connection that is lent, and the right to it.
+pub struct Loan {
+    pub(super) connection: PoolConnection<Postgres>,
+    pub(super) lender: Arc<Lender>,
+    /// When it came from the pool, which looked at it.
+    checked: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Lender {
+    pub fn new(pool: PgPool, trust: Arc<Trust>) -> Arc<Self> {
+        let turns = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
+        Arc::new(Self { pool, trust, turns, resting: Mutex::default() })
+    }
+
+    pub async fn lend(self: &Arc<Self>) -> Result<Loan, sqlx::Error> {
+        let turn = tokio::time::timeout(ACQUIRE, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = match turn {
+            Err(_) => return Err(sqlx::Error::PoolTimedOut),
+            Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
+            Ok(Ok(turn)) => turn,
+        };
+        let (connection, checked) = match self.rested().await {
+            Some(rested) => rested,
+            None => (self.pool.acquire().await?, Instant::now()),
+        };
+        Ok(Loan { connection, lender: Arc::clone(self), checked, _turn: turn })
+    }
+
+    /// One that rests and lives.
+    async fn rested(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
+        loop {
+            let last = self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Resting { mut connection, checked, since } = last?;
+            if !self.trust.covers(checked.elapsed()) {
+                connection.close_on_drop();
+                continue;
+            }
+            if since.elapsed() > ASK && within(PING, connection.ping()).await.is_err() {
+                self.trust.end();
+                connection.close_on_drop();
+                continue;
+            }
+            return Some((connection, checked));
+        }
+    }
+
+    fn rest(&self, connection: PoolConnection<Postgres>, checked: Instant) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.turns.is_closed() {
+            return; // Dropped, it goes to the pool, which is closed too.
+        }
+        // The first has rested longest.
+        let unused = resting.first().is_some_and(|first| first.since.elapsed() > UNUSED);
+        let _to_the_pool = unused.then(|| resting.remove(0));
+        resting.push(Resting { connection, checked, since: Instant::now() });
+    }
+
+    /// (open, idle)
+    pub fn sizes(&self) -> (u32, usize) {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (self.pool.size(), self.pool.num_idle() + resting)
+    }
+
+    pub async fn close(&self) {
+        self.turns.close();
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.pool.close().await;
+    }
+}
+
+impl Loan {
+    /// Gives back a connection on which nothing is under way.
+    pub fn give_back(self) {
+        let Self { connection, lender, checked, _turn } = self;
+        lender.rest(connection, checked);
+    }
+}
