@@ -110,6 +110,7 @@ mod tests {
             pages: None,
             chunks: 0,
             words: 0,
+            purpose: None,
             created_at: now,
             updated_at: now,
         };

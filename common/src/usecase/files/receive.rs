@@ -42,6 +42,8 @@ pub struct Receiver {
     is_behind: bool,
     /// How many bytes there may be in all.
     room: u64,
+    /// What for, if its sender says so.
+    pub purpose: Option<String>,
 }
 
 /// A new upload. `length`: how many bytes there are to be, if that is known.
@@ -162,7 +164,7 @@ fn unknown() -> Error {
 impl Receiver {
     fn new(ctx: &Context, user: UserId, upload: Upload, hash: Sha256, room: u64) -> Self {
         let (ctx, held) = (ctx.clone(), BytesMut::new());
-        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, room }
+        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, room, purpose: None }
     }
 
     /// How much has come, stored or not.
@@ -274,7 +276,8 @@ impl Receiver {
             _ => Some(self.next_part()),
         };
         let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
-        let file = finish::file_of(&self.upload, kind, &self.hash.finalize());
+        let mut file = finish::file_of(&self.upload, kind, &self.hash.finalize());
+        file.purpose = self.purpose.take();
         let made = finish::make(self.ctx, self.user, self.upload, file, last);
         whatever_becomes_of_the_request(made).await
     }
