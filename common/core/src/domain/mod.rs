@@ -1,5 +1,6 @@
 //! Plain types, no IO.
 
+pub mod attributes;
 pub mod event;
 pub mod file;
 pub mod idempotency;

@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_millis(500);
 /// Passages considered for a prompt.
 const MOST: usize = 16;
 /// Characters of a question that are searched for.
-const QUESTION: usize = 2_000;
+pub const QUESTION: usize = 2_000;
 
 /// Where to look; everywhere, if nothing is named.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +102,11 @@ pub async fn for_prompt(
             return Knowledge::default();
         }
     };
+    framed(ctx, &found)
+}
+
+/// What fits of the best passages.
+pub fn framed(ctx: &Context, found: &[Passage]) -> Knowledge {
     let framed = found.iter().map(|passage| rules::Passage {
         file: passage.file.clone(),
         page: passage.chunk.page,
