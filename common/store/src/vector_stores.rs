@@ -273,6 +273,8 @@ pub async fn cancel_batch(
     store: VectorStoreId,
     batch: &Batch,
 ) -> Result<(), sqlx::Error> {
-    execute!(tx, REMOVE_UNREAD, store, user, ids(batch.files()))?;
-    execute!(tx, CANCEL_BATCH, store, user, batch.id).map(drop)
+    if execute!(tx, REMOVE_UNREAD, store, user, ids(batch.files()))? > 0 {
+        execute!(tx, CANCEL_BATCH, store, user, batch.id)?;
+    }
+    Ok(())
 }

@@ -53,6 +53,17 @@ impl Drop for Passing<'_> {
     }
 }
 
+/// The other fields of a form with a file, in their order: a name and a text. Another file has no text.
+pub type Fields = Vec<(String, String)>;
+
+/// Reads the fields of a form before its file is kept: what for, or why it is not taken.
+pub type Reader = fn(Fields) -> Result<Option<String>, Error>;
+
+/// The fields of our own form: they say nothing.
+pub fn any(_: Fields) -> Result<Option<String>, Error> {
+    Ok(None)
+}
+
 /// A whole file in one request. `true`: the user has its content already.
 pub async fn whole(
     state: &AppState,
@@ -60,6 +71,7 @@ pub async fn whole(
     name: Option<String>,
     headers: &HeaderMap,
     request: Request,
+    reader: Reader,
 ) -> Result<(File, bool)> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let declared: Option<u64> = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -68,7 +80,7 @@ pub async fn whole(
     let ctx = &state.ctx;
     let _place = state.receiving.take(user).await?;
     let taken = if kind.to_lowercase().starts_with("multipart/") {
-        form(ctx, user, &kind, declared, &mut body).await
+        form(ctx, user, (&kind, declared), &mut body, reader).await
     } else {
         raw(ctx, user, name.as_deref().unwrap_or("file"), declared, &mut body).await
     };
@@ -125,9 +137,9 @@ fn broken(error: multer::Error) -> Error {
 async fn form(
     ctx: &Context,
     user: UserId,
-    kind: &str,
-    declared: Option<u64>,
+    (kind, declared): (&str, Option<u64>),
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
+    reader: Reader,
 ) -> Result<(File, bool)> {
     if declared.is_some_and(|length| length > ctx.settings.files.max_bytes.saturating_add(AROUND)) {
         return Err(too_large(ctx).into());
@@ -161,7 +173,7 @@ async fn form(
         drop(sender);
     };
     let read = async {
-        let made = file_of(ctx, user, &mut form, &outside).await;
+        let made = file_of(ctx, user, &mut form, &outside, reader).await;
         drop(form);
         made
     };
@@ -196,18 +208,34 @@ impl Outside {
     }
 }
 
+/// A field beside the file. It is bounded by what may stand around a file.
+async fn small(mut field: multer::Field<'_>) -> Result<(String, String)> {
+    let name = field.name().unwrap_or_default().to_owned();
+    let is_file = field.file_name().is_some();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        if !is_file {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Error::new(Code::Malformed, "A field of the form is not UTF-8."))?;
+    Ok((name, text))
+}
+
 /// The first file of a form, or what is called `file`.
 async fn file_of(
     ctx: &Context,
     user: UserId,
     form: &mut multer::Multipart<'_>,
     outside: &Outside,
+    reader: Reader,
 ) -> Result<(File, bool)> {
+    let mut fields = Fields::new();
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.file_name().map(str::to_owned);
         if name.is_none() && field.name() != Some("file") {
-            // Bounded by what may stand around a file.
-            while field.chunk().await.map_err(broken)?.is_some() {}
+            fields.push(small(field).await?);
             continue;
         }
         let mut receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
@@ -219,10 +247,14 @@ async fn file_of(
         drop(field);
         outside.leave_file();
         // A file that breaks off must not pass for a whole one.
-        while form.next_field().await.map_err(broken)?.is_some() {}
+        while let Some(field) = form.next_field().await.map_err(broken)? {
+            fields.push(small(field).await?);
+        }
+        receiver.purpose = reader(fields)?;
         let made = receiver.finish().await?;
         passing.is_done = true;
         return Ok(made);
     }
+    reader(fields)?;
     Err(Error::field("file", Wrong::Required).into())
 }

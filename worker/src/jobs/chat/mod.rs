@@ -55,7 +55,11 @@ async fn answer(
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
     let passages = std::mem::take(&mut prompt.knowledge.used);
+    let search = prompt.search.take();
     show_context(&mut log, &prompt.recall.used, &passages).await?;
+    if let Some(search) = &search {
+        log.append("file_search", search.clone()).await?;
+    }
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
@@ -97,6 +101,7 @@ async fn answer(
         tool_calls: rounds.called,
         logprobs: rounds.logprobs.all,
         handed: rounds.handed,
+        search,
         provider: rounds.provider,
         model: rounds.model,
     };
