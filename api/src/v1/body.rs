@@ -321,6 +321,18 @@ fn stops(stop: Option<Value>, problems: &mut Problems) -> Option<Vec<String>> {
     Some(all)
 }
 
+/// Refuses what nobody reads. What is null says nothing.
+pub fn only(value: &Value, known: &[&str], field: &str, problems: &mut Problems) {
+    if !value.is_object() && !value.is_null() {
+        problems.add(field.to_owned(), Wrong::NotObject);
+    }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if !known.contains(&name.as_str()) && !value.is_null() {
+            problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));
+        }
+    }
+}
+
 pub fn format(format: Option<Value>, problems: &mut Problems) -> Option<Value> {
     let format = format.filter(|format| !format.is_null())?;
     let schema = &format["json_schema"];

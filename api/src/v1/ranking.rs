@@ -3,7 +3,7 @@
 use rapport_common::{error::Wrong, problems::Problems};
 use serde_json::Value;
 
-use super::{body::NOT_HERE, responses::items::only};
+use super::body::{NOT_HERE, only};
 
 /// Passages of one search at most.
 const MOST: i64 = 50;

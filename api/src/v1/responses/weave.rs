@@ -10,7 +10,7 @@ use rapport_common::{clock, domain::event::Event};
 use serde_json::{Value, json};
 
 use super::{
-    items,
+    file_search, items,
     object::{Asked, State},
 };
 use crate::v1::{answer::Said, growing::Growing};
@@ -24,8 +24,11 @@ pub struct Weave {
     next: u64,
     started: bool,
     growing: Growing,
-    /// The output's number, and of how many deltas it is.
+    /// Whether the search in files was told: once, however many attempts make it.
+    searched: bool,
+    /// The output's number, how many of them are messages, and of how many deltas the last one is.
     index: usize,
+    messages: usize,
     open: bool,
     deltas: usize,
     /// What of the item's text was given, and what waits to be a delta.
@@ -41,7 +44,9 @@ impl Weave {
             next: 0,
             started: false,
             growing: Growing::default(),
+            searched: false,
             index: 0,
+            messages: 0,
             open: false,
             deltas: 0,
             given: String::new(),
@@ -78,6 +83,7 @@ impl Weave {
         }
         match event.name.as_str() {
             "reset" => self.growing.reset(),
+            "file_search" => self.search(&event.data, &mut all),
             "token" => {
                 let delta = event.data["delta"].as_str().unwrap_or_default();
                 match self.growing.token(delta) {
@@ -86,13 +92,18 @@ impl Weave {
                 }
             }
             "done" => {
+                match &event.data["file_search"] {
+                    // It ended before anything was searched.
+                    Value::Null => self.searched = true,
+                    told => self.search(told, &mut all),
+                }
                 if self.growing.end().is_err() {
                     self.anew(&mut all);
                 }
                 self.end(&Said(event.data.clone()), &mut all);
             }
             "error" => {
-                self.close("incomplete", &mut all);
+                self.close("incomplete", &[], &mut all);
                 all.push(self.whole("response.failed", &State::Failed(&event.data)));
             }
             _ => {}
@@ -102,7 +113,7 @@ impl Weave {
 
     fn item_id(&self) -> String {
         let id = items::item_id("msg", self.asked.job);
-        if self.index == 0 { id } else { format!("{id}_{}", self.index) }
+        if self.messages == 0 { id } else { format!("{id}_{}", self.messages) }
     }
 
     /// Where in the response something happens.
@@ -138,19 +149,39 @@ impl Weave {
         self.event("response.output_text.delta", Self::with(fields, "logprobs", json!([])))
     }
 
+    /// Tells of a search that was made, if it was not told yet: it always comes before the first word.
+    fn search(&mut self, told: &Value, all: &mut Vec<Value>) {
+        if std::mem::replace(&mut self.searched, true) {
+            return;
+        }
+        let (index, item) = (self.index, file_search::item(self.asked.job, told));
+        let begun = json!({"output_index": index, "item": file_search::begun(self.asked.job)});
+        all.push(self.event("response.output_item.added", begun));
+        for step in ["in_progress", "searching", "completed"] {
+            let place = json!({"output_index": index, "item_id": item["id"]});
+            all.push(self.event(&format!("response.file_search_call.{step}"), place));
+        }
+        all.push(self.event("response.output_item.done", json!({"output_index": index, "item": item})));
+        self.index += 1;
+    }
+
     fn open(&mut self, all: &mut Vec<Value>) {
         if std::mem::replace(&mut self.open, true) {
             return;
         }
+        // The event that told of it is lost.
+        if let Some(queries) = self.asked.queries.clone() {
+            self.search(&json!({"queries": queries, "results": null}), all);
+        }
         let item = json!({"type": "message", "id": self.item_id(), "role": "assistant", "status": "in_progress",
                           "content": []});
         all.push(self.event("response.output_item.added", json!({"output_index": self.index, "item": item})));
-        let fields = Self::with(self.place(), "part", items::text_part(""));
+        let fields = Self::with(self.place(), "part", items::text_part("", &[]));
         all.push(self.event("response.content_part.added", fields));
     }
 
     /// Ends the item of the text, if one is open. One that is whole gets what waits.
-    fn close(&mut self, status: &str, all: &mut Vec<Value>) {
+    fn close(&mut self, status: &str, cited: &[Value], all: &mut Vec<Value>) {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
@@ -158,21 +189,28 @@ impl Weave {
         if !rest.is_empty() {
             all.push(self.delta(rest));
         }
+        for (at, annotation) in cited.iter().enumerate() {
+            let fields = Self::with(self.place(), "annotation_index", json!(at));
+            let fields = Self::with(fields, "annotation", annotation.clone());
+            all.push(self.event("response.output_text.annotation.added", fields));
+        }
         let text = std::mem::take(&mut self.given);
         let fields = Self::with(self.place(), "text", json!(text));
         all.push(self.event("response.output_text.done", Self::with(fields, "logprobs", json!([]))));
-        let fields = Self::with(self.place(), "part", items::text_part(&text));
+        let part = items::text_part(&text, cited);
+        let fields = Self::with(self.place(), "part", part.clone());
         all.push(self.event("response.content_part.done", fields));
-        let item = items::message_item(&self.item_id(), &text, status);
+        let item = items::message_item(&self.item_id(), part, status);
         all.push(self.event("response.output_item.done", json!({"output_index": self.index, "item": item})));
         self.index += 1;
+        self.messages += 1;
         self.deltas = 0;
     }
 
     /// The answer goes on otherwise than it began: that beginning ends here, and another item begins.
     fn anew(&mut self, all: &mut Vec<Value>) {
         self.waiting.clear();
-        self.close("incomplete", all);
+        self.close("incomplete", &[], all);
         let text = self.growing.anew();
         self.say(&text, all);
     }
@@ -185,7 +223,7 @@ impl Weave {
         if calls.is_empty() {
             self.open(all); // an answer without a word is a message all the same
         }
-        self.close(status, all);
+        self.close(status, &file_search::citations(said), all);
         for (at, call) in calls.iter().enumerate() {
             self.call(at, call, status, all);
         }
@@ -230,8 +268,23 @@ mod tests {
         event("done", json!({"reply": reply, "finish_reason": "stop", "provider": "mock", "model": "m"}))
     }
 
+    /// The same of an answer for which files were searched.
+    fn found(reply: &str) -> Event {
+        let source = json!({"number": 1, "file_id": "file_1", "file": "a.txt"});
+        let mut done = done(reply);
+        done.data["file_search"] = told();
+        done.data["sources"] = json!([source]);
+        done
+    }
+
+    fn told() -> Value {
+        json!({"queries": ["why?"], "results": null})
+    }
+
     fn woven(job: JobId, events: &[Event]) -> Vec<Value> {
-        let asked = Asked { job, created_at: clock::now(), shown: json!({"model": "auto"}) };
+        let searches = events.iter().any(|event| event.data["file_search"].is_object());
+        let queries = searches.then(|| vec!["why?".to_owned()]);
+        let asked = Asked { job, created_at: clock::now(), shown: json!({"model": "auto"}), queries };
         let mut weave = Weave::new(asked, true);
         let mut all = weave.begin();
         all.extend(events.iter().flat_map(|event| weave.follow(event)));
@@ -280,6 +333,36 @@ mod tests {
             for (number, event) in in_pieces.iter().enumerate() {
                 prop_assert_eq!(event["sequence_number"].as_u64(), Some(number as u64));
             }
+        }
+
+        /// However often a search is made, and whether the events that tell of it are lost or not, it is told once.
+        #[test]
+        fn a_search_is_told_once_and_before_the_first_word(text_of in "[a-z \\[\\]1]{0,40}", lost in 0usize..40,
+            told_first in any::<bool>(), told_again in any::<bool>()) {
+            let job = JobId::new();
+            let at_once = woven(job, &[event("file_search", told()), token(&text_of), found(&text_of)]);
+            let letters: Vec<char> = text_of.chars().collect();
+            let mut events: Vec<Event> = told_first.then(|| event("file_search", told())).into_iter().collect();
+            events.push(token(&letters[..lost.min(letters.len())].iter().collect::<String>()));
+            events.push(event("reset", json!({})));
+            events.extend(told_again.then(|| event("file_search", told())));
+            events.extend([token(&text_of), found(&text_of)]);
+            let in_pieces = woven(job, &events);
+            prop_assert_eq!(timeless(&in_pieces), timeless(&at_once));
+            // From the ledger, when all events are gone.
+            prop_assert_eq!(timeless(&woven(job, &[found(&text_of)])).last(), timeless(&at_once).last());
+            let kinds: Vec<&str> = at_once.iter().map(|event| event["type"].as_str().unwrap()).collect();
+            let of_search = |kind: &str| kinds.iter().position(|one| *one == kind).unwrap();
+            let completed = of_search("response.file_search_call.completed");
+            prop_assert!(completed < of_search("response.content_part.added"));
+            let added = of_search("response.output_text.annotation.added");
+            prop_assert!(added < of_search("response.output_text.done"));
+            prop_assert_eq!(kinds.iter().filter(|kind| kind.contains("file_search_call")).count(), 3);
+            let output = &at_once.last().unwrap()["response"]["output"];
+            prop_assert_eq!(&output[0]["type"], "file_search_call");
+            prop_assert_eq!(&output[1]["content"][0]["annotations"][0]["filename"], "a.txt");
+            let items: Vec<&Value> = at_once.iter().filter(|event| event["type"] == "response.output_item.done").map(|event| &event["item"]).collect();
+            prop_assert_eq!(items, output.as_array().unwrap().iter().collect::<Vec<_>>());
         }
     }
 

@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State};
 use rapport_common::{
     domain::{
         file::FileStatus,
-        ids::{FileId, VectorStoreId},
+        ids::{FileId, UserId, VectorStoreId},
     },
     error::Wrong,
     problems::Problems,
@@ -87,7 +87,7 @@ impl StateQuery {
 /// A part of a store's files; only some of them, if those are named.
 pub async fn page(
     state: &AppState,
-    user: rapport_common::domain::ids::UserId,
+    user: UserId,
     store: VectorStoreId,
     (states, among): (&[FileStatus], Option<&[FileId]>),
     part: Part<FileId>,
@@ -137,7 +137,7 @@ pub async fn member(
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct AttributesBody {
     /// Up to 16 texts, numbers or booleans, in place of those there are.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
 }
 

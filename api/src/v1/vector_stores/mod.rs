@@ -11,7 +11,6 @@ pub use batches::{
     __path_batch, __path_batch_files, __path_cancel_batch, __path_create_batch, batch, batch_files,
     cancel_batch, create_batch,
 };
-pub use body::filter;
 pub use files::{
     __path_add, __path_member, __path_members, __path_remove, __path_set_attributes, __path_text, add, member,
     members, remove, set_attributes, text,

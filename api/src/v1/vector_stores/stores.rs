@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    domain::ids::VectorStoreId,
+    domain::ids::{UserId, VectorStoreId},
     error::Wrong,
     problems::Problems,
     store::{self, vector_stores as rows},
@@ -83,7 +83,7 @@ pub async fn create(
 /// A store with the state of its files.
 async fn shown(
     state: &AppState,
-    user: rapport_common::domain::ids::UserId,
+    user: UserId,
     row: rows::VectorStore,
 ) -> Result<VectorStoreObject> {
     let mut counts = rows::counts(&mut state.ctx.db.read().await?, user, &[row.id]).await?;
