@@ -11,11 +11,15 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error, Result,
     domain::{
+        file::FileStatus,
         ids::{BlobId, ConversationId, JobId, SessionId, UserId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
-    store::{self, analytics, conversations::Conversation, projects, requests::Kept, sessions},
+    store::{
+        self, analytics, conversations::Conversation, files::Part, projects, requests::Kept, sessions,
+        vector_stores::VectorStore,
+    },
     usecase::{blobs, files, memory::export, settings},
 };
 use serde::Serialize;
@@ -29,6 +33,8 @@ const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
 /// Bytes of files that an archive holds: it is kept in the database.
 const FILES: i64 = 64 << 20;
+/// Files of one vector store that are told: more than an account has.
+const MEMBERS: i64 = 100_000;
 
 impl Work for AccountExportPayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
@@ -109,6 +115,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     responses(ctx, user, &mut archive).await?;
     conversations_of_v1(ctx, user, &mut archive).await?;
     sent_files(ctx, user, &mut archive).await?;
+    vector_stores(ctx, user, &mut archive).await?;
     archive.begin("memories.json")?;
     let spec =
         ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
@@ -240,6 +247,32 @@ async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> R
         }
     }
     Ok(())
+}
+
+/// What was put together by `/v1/vector_stores`.
+async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    archive.begin("vector_stores.jsonl")?;
+    let mut after = None;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let part = Part { ascending: true, after, limit: PAGE };
+        let page = store::vector_stores::list(&mut conn, user, part).await?;
+        drop(conn);
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for VectorStore { id, name, metadata, created_at, .. } in page {
+            let all = Part { ascending: true, after: None, limit: MEMBERS };
+            let mut conn = ctx.db.read().await?;
+            let members = store::vector_stores::members(&mut conn, user, id, (&FileStatus::ALL, None), all).await?;
+            drop(conn);
+            let files: Vec<Value> = members
+                .into_iter()
+                .map(|member| json!({"id": member.file.id, "attributes": member.attributes, "added_at": member.added_at}))
+                .collect();
+            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "files": files});
+            archive.line(&line).await?;
+        }
+    }
 }
 
 async fn messages(ctx: &Context, user: UserId, session: SessionId, archive: &mut Archive<'_>) -> Result<()> {

@@ -1,0 +1,138 @@
+//! `/v1/files` and `/v1/vector_stores` as OpenAI's clients use them, forms that are wrong, and what is another's.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::openai::run;
+use crate::{
+    both_stacks,
+    harness::{App, Stack, User, client::Answer},
+};
+
+both_stacks!(
+    openai_python_searches_files,
+    a_form_is_read_whole_before_its_file_is_kept,
+    a_batch_that_is_cancelled_takes_unread_files_out,
+    nothing_of_anothers_is_found_or_named,
+);
+
+fn v1(user: &User) -> User {
+    User { base: user.base.replace("/api/v1", "/v1"), ..user.clone() }
+}
+
+async fn openai_python_searches_files(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let made = user.post("/api-keys", &json!({"name": "program", "scopes": ["chat"]})).await.expect(201);
+    let parts = ["files", "stores", "batches", "search", "cited", "streamed", "errors"];
+    run(&app, made["key"].as_str().unwrap(), "openai_files.py", &parts).await;
+}
+
+async fn a_form_is_read_whole_before_its_file_is_kept(stack: Stack) {
+    const FILE: (&str, &str) = ("file\"; filename=\"a.txt", "The pump is green.");
+    let app = App::start(stack).await;
+    let user = v1(&app.user().await);
+    let send = async |parts: &[(&str, &str)]| {
+        let mut form = String::new();
+        for (name, content) in parts {
+            form += &format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n");
+        }
+        form += "--x--\r\n";
+        let request = user.request(Method::POST, "/files");
+        let request = request.header("content-type", "multipart/form-data; boundary=x").body(form);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let purpose = ("purpose", "assistants");
+    for (parts, param, code) in [
+        (&[FILE] as &[_], "purpose", "missing_required_parameter"),
+        (&[purpose], "file", "missing_required_parameter"),
+        (&[FILE, ("purpose", "fine-tune")], "purpose", "unsupported_value"),
+        (&[purpose, FILE, purpose], "purpose", "invalid_value"),
+        (&[purpose, FILE, FILE], "file", "invalid_value"),
+        (&[purpose, FILE, ("expires_after[seconds]", "3600")], "expires_after", "unsupported_value"),
+        (&[purpose, FILE, ("colour", "red")], "colour", "unknown_parameter"),
+    ] {
+        let refused = send(parts).await.expect(400);
+        assert_eq!((&refused["error"]["param"], &refused["error"]["code"]), (&json!(param), &json!(code)), "{refused}");
+    }
+    assert_eq!(user.get("/files").await.expect(200)["data"], json!([]), "none of them was kept");
+    user.post("/files", &json!({"file": "x", "purpose": "assistants"})).await.expect(415);
+    // Clients send the fields in either order.
+    let first = send(&[purpose, FILE]).await.expect(200);
+    let last = send(&[FILE, ("purpose", "user_data")]).await.expect(200);
+    assert_eq!((&first["id"], &first["purpose"]), (&last["id"], &json!("assistants")));
+    assert_eq!(last["purpose"], "user_data");
+}
+
+async fn a_batch_that_is_cancelled_takes_unread_files_out(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let admin = super::admin::admin(&app).await;
+    let read = user.indexed("read.txt", "The pump is green.").await;
+    // From now on nothing is read.
+    admin.post("/admin/queues/memory/pause", &json!({})).await.expect(200);
+    let waits = user.upload("waits.txt", "The roof is red.").await.expect(201);
+    let v1 = v1(&user);
+    let store = v1.post("/vector_stores", &json!({"name": "House"})).await.expect(200);
+    let place = format!("/vector_stores/{}", store["id"].as_str().unwrap());
+    let batches = format!("{place}/file_batches");
+    let batch = v1.post(&batches, &json!({"file_ids": [read, waits["id"]]})).await.expect(200);
+    assert_eq!((&batch["status"], &batch["file_counts"]["in_progress"]), (&json!("in_progress"), &json!(1)));
+    assert_eq!(v1.get(&place).await.expect(200)["status"], "in_progress");
+    let batch = format!("{batches}/{}", batch["id"].as_str().unwrap());
+    let waiting = v1.get(&format!("{batch}/files?filter=in_progress")).await.expect(200);
+    assert_eq!((&waiting["data"][0]["id"], waiting["data"].as_array().unwrap().len()), (&waits["id"], 1));
+    let cancelled = v1.post(&format!("{batch}/cancel"), &json!({})).await.expect(200);
+    assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+    let counts = &cancelled["file_counts"];
+    assert_eq!((&counts["completed"], &counts["cancelled"], &counts["total"]), (&json!(1), &json!(1), &json!(2)));
+    let left = v1.get(&format!("{place}/files")).await.expect(200);
+    assert_eq!((&left["data"][0]["id"], left["data"].as_array().unwrap().len()), (&json!(read), 1));
+    v1.get(&format!("/files/{}", waits["id"].as_str().unwrap())).await.expect(200);
+}
+
+/// Neither a store nor a file of another can be named, whichever way; and what is told of it is what is told of nothing.
+async fn nothing_of_anothers_is_found_or_named(stack: Stack) {
+    let app = App::start(stack).await;
+    let (ann, bob) = (app.user().await, app.user().await);
+    let secret = bob.indexed("secret.txt", "The quince pump of Bob stops at midnight in the cellar.").await;
+    let mine = ann.indexed("mine.txt", "The quince pump stops when the tank is full.").await;
+    let (ann, bob) = (v1(&ann), v1(&bob));
+    let store_of = async |user: &User, file: &str| {
+        let made = user.post("/vector_stores", &json!({"file_ids": [file]})).await.expect(200);
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (of_ann, of_bob) = (store_of(&ann, &mine).await, store_of(&bob, &secret).await);
+    let nothing = |answer: Answer| {
+        assert!(!answer.body.to_string().contains("midnight"), "{}", answer.body);
+        assert_eq!(answer.expect(404)["error"]["code"], "not_found");
+    };
+    let place = format!("/vector_stores/{of_ann}");
+    nothing(ann.post("/vector_stores", &json!({"file_ids": [secret]})).await);
+    nothing(ann.post(&format!("{place}/files"), &json!({"file_id": secret})).await);
+    nothing(ann.post(&format!("{place}/file_batches"), &json!({"file_ids": [mine, secret]})).await);
+    nothing(ann.get(&format!("{place}/files/{secret}/content")).await);
+    nothing(ann.get(&format!("/vector_stores/{of_bob}/files/{secret}/content")).await);
+    nothing(ann.post(&format!("/vector_stores/{of_bob}/search"), &json!({"query": "quince pump"})).await);
+    nothing(ann.post(&format!("/vector_stores/{of_bob}/files"), &json!({"file_id": mine})).await);
+    let files = ann.get(&format!("{place}/files")).await.expect(200);
+    assert_eq!(files["data"].as_array().unwrap().len(), 1, "of a batch, all or none: {files}");
+    assert_eq!(ann.get("/vector_stores").await.expect(200)["data"].as_array().unwrap().len(), 1);
+    let found = ann.post(&format!("{place}/search"), &json!({"query": "When does the quince pump stop?"})).await;
+    let found = found.expect(200);
+    assert_eq!(found["data"][0]["file_id"], mine.as_str());
+    assert!(!found.to_string().contains("midnight"), "{found}");
+    let ask = async |stores: Value| {
+        let tool = json!({"type": "file_search", "vector_store_ids": stores});
+        let body = json!({"model": "mock", "input": "/system When does the quince pump stop?", "tools": [tool],
+            "include": ["file_search_call.results"]});
+        ann.post("/responses", &body).await
+    };
+    for stores in [json!([of_bob]), json!([of_ann, of_bob])] {
+        let refused = ask(stores).await.expect(400);
+        assert_eq!(refused["error"]["param"], "tools.vector_store_ids", "{refused}");
+    }
+    let answer = ask(json!([of_ann])).await.expect(200);
+    let text = answer.to_string();
+    assert!(text.contains("tank is full") && !text.contains("midnight"), "{text}");
+}
