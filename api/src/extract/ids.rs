@@ -8,8 +8,8 @@ use rapport_common::{
     Error,
     domain::{
         ids::{
-            BatchId, ConflictId, ConversationId, DeliveryId, FileId, JobId, KeyId, MemoryId, MessageId, ProjectId,
-            PromptId, SessionId, ToolId, UploadId, UserId, VectorStoreId, WebhookId,
+            BatchId, ConflictId, ConversationId, DeliveryId, FileId, JobId, KeyId, MemoryId, MessageId,
+            ProjectId, PromptId, SessionId, ToolId, UploadId, UserId, VectorStoreId, WebhookId,
         },
         job::Queue,
     },

@@ -21,7 +21,8 @@ pub fn ranking(given: Option<&Value>, field: &str, problems: &mut Problems) -> O
     let ranker = &given["ranker"];
     problems.unless(ranker.is_null() || *ranker == "auto", &format!("{field}.ranker"), NOT_HERE);
     let threshold = given["score_threshold"].as_f64();
-    let fits = given["score_threshold"].is_null() || threshold.is_some_and(|least| (0.0..=1.0).contains(&least));
+    let fits =
+        given["score_threshold"].is_null() || threshold.is_some_and(|least| (0.0..=1.0).contains(&least));
     problems.unless(fits, &format!("{field}.score_threshold"), Wrong::Range { min: 0, max: 1 });
     threshold
 }

@@ -136,13 +136,8 @@ pub async fn counts(
     user: UserId,
     which: &[VectorStoreId],
 ) -> Result<HashMap<VectorStoreId, Vec<Count>>, sqlx::Error> {
-    let rows = fetch_all!(
-        (VectorStoreId, FileStatus, i64, i64),
-        q,
-        COUNTS,
-        user,
-        ids(which.iter().copied())
-    )?;
+    let rows =
+        fetch_all!((VectorStoreId, FileStatus, i64, i64), q, COUNTS, user, ids(which.iter().copied()))?;
     let mut counts: HashMap<VectorStoreId, Vec<Count>> = HashMap::new();
     for (store, status, files, bytes) in rows {
         counts.entry(store).or_default().push((status, files, bytes));

@@ -65,7 +65,9 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let store = json!({"name": "Zebra qqx", "metadata": {"a": "Zebra qqx"}});
     let store = v1.post("/vector_stores", &store).await.expect(200);
     let batch = json!({"file_ids": [file], "attributes": {"a": "Zebra qqx"}});
-    v1.post(&format!("/vector_stores/{}/file_batches", store["id"].as_str().unwrap()), &batch).await.expect(200);
+    v1.post(&format!("/vector_stores/{}/file_batches", store["id"].as_str().unwrap()), &batch)
+        .await
+        .expect(200);
     stays.upload("mine.txt", "This stays.").await.expect(201);
     let upload = gone.request(Method::POST, "/files/uploads").header("upload-length", 10);
     Answer::of(upload.send().await.unwrap()).await.expect(201);

@@ -53,7 +53,11 @@ async fn a_form_is_read_whole_before_its_file_is_kept(stack: Stack) {
         (&[purpose, FILE, ("colour", "red")], "colour", "unknown_parameter"),
     ] {
         let refused = send(parts).await.expect(400);
-        assert_eq!((&refused["error"]["param"], &refused["error"]["code"]), (&json!(param), &json!(code)), "{refused}");
+        assert_eq!(
+            (&refused["error"]["param"], &refused["error"]["code"]),
+            (&json!(param), &json!(code)),
+            "{refused}"
+        );
     }
     assert_eq!(user.get("/files").await.expect(200)["data"], json!([]), "none of them was kept");
     user.post("/files", &json!({"file": "x", "purpose": "assistants"})).await.expect(415);
@@ -85,7 +89,10 @@ async fn a_batch_that_is_cancelled_takes_unread_files_out(stack: Stack) {
     let cancelled = v1.post(&format!("{batch}/cancel"), &json!({})).await.expect(200);
     assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
     let counts = &cancelled["file_counts"];
-    assert_eq!((&counts["completed"], &counts["cancelled"], &counts["total"]), (&json!(1), &json!(1), &json!(2)));
+    assert_eq!(
+        (&counts["completed"], &counts["cancelled"], &counts["total"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
     let left = v1.get(&format!("{place}/files")).await.expect(200);
     assert_eq!((&left["data"][0]["id"], left["data"].as_array().unwrap().len()), (&json!(read), 1));
     v1.get(&format!("/files/{}", waits["id"].as_str().unwrap())).await.expect(200);
@@ -118,7 +125,8 @@ async fn nothing_of_anothers_is_found_or_named(stack: Stack) {
     let files = ann.get(&format!("{place}/files")).await.expect(200);
     assert_eq!(files["data"].as_array().unwrap().len(), 1, "of a batch, all or none: {files}");
     assert_eq!(ann.get("/vector_stores").await.expect(200)["data"].as_array().unwrap().len(), 1);
-    let found = ann.post(&format!("{place}/search"), &json!({"query": "When does the quince pump stop?"})).await;
+    let found =
+        ann.post(&format!("{place}/search"), &json!({"query": "When does the quince pump stop?"})).await;
     let found = found.expect(200);
     assert_eq!(found["data"][0]["file_id"], mine.as_str());
     assert!(!found.to_string().contains("midnight"), "{found}");

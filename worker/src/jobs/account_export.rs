@@ -263,7 +263,8 @@ async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -
         for VectorStore { id, name, metadata, created_at, .. } in page {
             let all = Part { ascending: true, after: None, limit: MEMBERS };
             let mut conn = ctx.db.read().await?;
-            let members = store::vector_stores::members(&mut conn, user, id, (&FileStatus::ALL, None), all).await?;
+            let members =
+                store::vector_stores::members(&mut conn, user, id, (&FileStatus::ALL, None), all).await?;
             drop(conn);
             let files: Vec<Value> = members
                 .into_iter()

@@ -119,8 +119,7 @@ impl ResponseBody {
         };
         let given = self.tools.as_deref().unwrap_or_default();
         let tools = read_tools(functions(given, &mut problems), &mut problems);
-        let search =
-            file_search::read(given, self.include.as_deref().unwrap_or_default(), &mut problems);
+        let search = file_search::read(given, self.include.as_deref().unwrap_or_default(), &mut problems);
         let search = search.filter(|_| self.tool_choice.as_ref().is_none_or(|choice| choice != "none"));
         let (store, background) = (self.store.unwrap_or(true), self.background.unwrap_or(false));
         problems.unless(
@@ -174,10 +173,9 @@ impl ResponseBody {
         let truncates = self.truncation.as_ref().is_none_or(|word| word == "disabled");
         problems.unless(truncates, "truncation", Wrong::Unfit("must be disabled"));
         // There is no reasoning to be had, sealed or open: nothing is left out.
-        let included = self
-            .include
-            .as_ref()
-            .is_none_or(|all| all.iter().all(|one| one == "reasoning.encrypted_content" || one == file_search::INCLUDED));
+        let included = self.include.as_ref().is_none_or(|all| {
+            all.iter().all(|one| one == "reasoning.encrypted_content" || one == file_search::INCLUDED)
+        });
         problems.unless(included, "include", NOT_HERE);
         let obfuscated =
             self.stream_options.as_ref().is_some_and(|options| options["include_obfuscation"] == true);
@@ -284,8 +282,10 @@ fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
         let read = serde_json::from_value(json!({"type": tool["type"], "function": function}));
         match read {
             Ok(tool) => all.push(tool),
-            Err(_) => problems
-                .add(format!("tools[{at}]"), Wrong::Unfit("must be of type `function`, with its name, or `file_search`")),
+            Err(_) => problems.add(
+                format!("tools[{at}]"),
+                Wrong::Unfit("must be of type `function`, with its name, or `file_search`"),
+            ),
         }
     }
     all

@@ -122,8 +122,7 @@ pub fn citations(said: &Said) -> Vec<Value> {
         let of_it = mentions.iter().position(|(number, _)| source["number"] == *number);
         // What it says again without naming it has its place at the end.
         let index = of_it.map_or_else(|| said.text().chars().count(), |at| mentions.remove(at).1);
-        let annotation =
-            json!({"type": "file_citation", "file_id": source["file_id"], "filename": source["file"], "index": index});
+        let annotation = json!({"type": "file_citation", "file_id": source["file_id"], "filename": source["file"], "index": index});
         all.push((index, annotation));
     }
     all.sort_by_key(|(index, _)| *index);
@@ -154,12 +153,16 @@ mod tests {
     fn citations_stand_where_their_numbers_do() {
         let source = |number: u64, file: &str| json!({"number": number, "file_id": format!("file_{file}"), "file": file});
         let said = |text: &str, sources: Value| {
-            Said(json!({"reply": text, "file_search": {"queries": ["q"], "results": null}, "sources": sources}))
+            Said(
+                json!({"reply": text, "file_search": {"queries": ["q"], "results": null}, "sources": sources}),
+            )
         };
         let places = |said: &Said| -> Vec<(String, u64)> {
             let all = citations(said);
             assert!(all.iter().all(|one| one["type"] == "file_citation"));
-            all.iter().map(|one| (one["filename"].as_str().unwrap().to_owned(), one["index"].as_u64().unwrap())).collect()
+            all.iter()
+                .map(|one| (one["filename"].as_str().unwrap().to_owned(), one["index"].as_u64().unwrap()))
+                .collect()
         };
         let text = "Œ stops [2]. It starts [1, 2]. [x] [9]";
         let found = places(&said(text, json!([source(2, "b"), source(1, "a"), source(2, "b")])));

@@ -90,7 +90,9 @@ pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -
             // Ours have none; those of others mean nothing here.
             _ => problems.add(
                 format!("{field}.type"),
-                Wrong::Unfit("must be `message`, `function_call`, `function_call_output` or `file_search_call`"),
+                Wrong::Unfit(
+                    "must be `message`, `function_call`, `function_call_output` or `file_search_call`",
+                ),
             ),
         }
     }

@@ -12,8 +12,8 @@ pub use batches::{
     cancel_batch, create_batch,
 };
 pub use files::{
-    __path_add, __path_member, __path_members, __path_remove, __path_set_attributes, __path_text, add, member,
-    members, remove, set_attributes, text,
+    __path_add, __path_member, __path_members, __path_remove, __path_set_attributes, __path_text, add,
+    member, members, remove, set_attributes, text,
 };
 pub use search::{__path_search, search};
 pub use stores::{

@@ -95,9 +95,8 @@ fn queries(given: &Value, problems: &mut Problems) -> Vec<String> {
         problems.add("query", Wrong::Form("must be a text, or 1 to 10 of them"));
         return Vec::new();
     };
-    let fits = |query: &String| {
-        (1..=QUESTION).contains(&query.trim().chars().count()) && !query.contains('\0')
-    };
+    let fits =
+        |query: &String| (1..=QUESTION).contains(&query.trim().chars().count()) && !query.contains('\0');
     problems.unless(all.iter().all(fits), "query", Wrong::Text { min: 1, max: QUESTION });
     all
 }

@@ -81,11 +81,7 @@ pub async fn create(
 }
 
 /// A store with the state of its files.
-async fn shown(
-    state: &AppState,
-    user: UserId,
-    row: rows::VectorStore,
-) -> Result<VectorStoreObject> {
+async fn shown(state: &AppState, user: UserId, row: rows::VectorStore) -> Result<VectorStoreObject> {
     let mut counts = rows::counts(&mut state.ctx.db.read().await?, user, &[row.id]).await?;
     let counts = counts.remove(&row.id).unwrap_or_default();
     Ok(VectorStoreObject::of(row, &counts))

@@ -21,8 +21,10 @@ pub fn check(attributes: &Map<String, Value>, field: &str, problems: &mut Proble
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     };
     let named = |name: &String| name.chars().count() <= NAME && !name.contains('\0');
-    let fits = attributes.len() <= PAIRS && attributes.iter().all(|(name, value)| named(name) && plain(value));
-    let rule = Wrong::Form("must be at most 16 texts of at most 512 characters, numbers or booleans, with names");
+    let fits =
+        attributes.len() <= PAIRS && attributes.iter().all(|(name, value)| named(name) && plain(value));
+    let rule =
+        Wrong::Form("must be at most 16 texts of at most 512 characters, numbers or booleans, with names");
     problems.unless(fits, field, rule);
 }
 
@@ -131,7 +133,8 @@ impl Filter {
         let key = given["key"].as_str();
         problems.unless(key.is_some(), &format!("{field}.key"), Wrong::Required);
         let fits = how.takes(&given["value"]);
-        let rule = Wrong::Form("must be a text, a number or a boolean, and for `in` and `nin` a list of them");
+        let rule =
+            Wrong::Form("must be a text, a number or a boolean, and for `in` and `nin` a list of them");
         problems.unless(fits, &format!("{field}.value"), rule);
         let key = key.filter(|_| fits)?.to_owned();
         Some(Filter::Compare { key, how, value: given["value"].clone() })
@@ -251,7 +254,9 @@ mod tests {
             problems.count() > 0
         };
         assert!(!wrong(json!({"a": "b", "n": 1.5, "is": true})));
-        for given in [json!({"a": null}), json!({"a": []}), json!({"a": "x".repeat(513)}), json!({"x".repeat(65): 1})] {
+        for given in
+            [json!({"a": null}), json!({"a": []}), json!({"a": "x".repeat(513)}), json!({"x".repeat(65): 1})]
+        {
             assert!(wrong(given));
         }
         let many: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!(n))).collect();

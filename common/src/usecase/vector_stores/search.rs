@@ -79,8 +79,7 @@ pub async fn search(
 /// wants to see them.
 pub async fn for_prompt(ctx: &Context, user: UserId, search: &FileSearch) -> Result<(Knowledge, Value)> {
     let mut problems = Problems::default();
-    let filter =
-        search.filters.as_ref().and_then(|filters| Filter::read(filters, "filters", &mut problems));
+    let filter = search.filters.as_ref().and_then(|filters| Filter::read(filters, "filters", &mut problems));
     // It was read before it was stored.
     problems.done().map_err(Error::internal)?;
     let asked = Asked {
