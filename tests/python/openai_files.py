@@ -230,7 +230,7 @@ def cited():
     # Nobody who did not ask is shown what was found; and the model has it all the same.
     silent = ask(store, "When does the quince pump stop?")
     assert silent.output[0].results is None
-    assert "It stops when the tank is full." in silent.output_text and silent.output[1].content[0].annotations
+    assert "The quince pump starts at 40 degrees." in silent.output_text and silent.output[1].content[0].annotations
     shown = ask(store, "/system When does the quince pump stop?", instructions="Be kind.")
     assert "Be kind." in shown.output_text and "40 degrees" in shown.output_text, shown.output_text
     # What a filter keeps out is not in the prompt, and nothing is made up.
@@ -295,7 +295,8 @@ def streamed():
     assert [event.output_index for event in events if event.type == "response.output_item.done"] == [0, 1]
     note = next(event for event in events if event.type == "response.output_text.annotation.added")
     last = events[-1].response
-    assert note.annotation == last.output[1].content[0].annotations[0] and note.annotation.file_id == ids["pump.txt"]
+    assert note.annotation.model_dump() == last.output[1].content[0].annotations[0].model_dump(), note
+    assert note.annotation.file_id == ids["pump.txt"] and note.annotation_index == 0, note
     done = [event.item for event in events if event.type == "response.output_item.done"]
     assert done == last.output and done[0].results[0].filename == "pump.txt", done
     assert {event.item_id for event in events if "file_search_call." in event.type} == {last.output[0].id}

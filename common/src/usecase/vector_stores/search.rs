@@ -75,9 +75,8 @@ pub async fn search(
     Ok(best.into_iter().map(hit).collect())
 }
 
-/// What a prompt gets of a search that its client asked for, and how the client is told of it: `queries`, and `results` if it
-/// wants to see them.
-pub async fn for_prompt(ctx: &Context, user: UserId, search: &FileSearch) -> Result<(Knowledge, Value)> {
+/// What a prompt gets of a search that its client asked for.
+pub async fn for_prompt(ctx: &Context, user: UserId, search: &FileSearch) -> Result<Knowledge> {
     let mut problems = Problems::default();
     let filter = search.filters.as_ref().and_then(|filters| Filter::read(filters, "filters", &mut problems));
     // It was read before it was stored.
@@ -92,7 +91,7 @@ pub async fn for_prompt(ctx: &Context, user: UserId, search: &FileSearch) -> Res
     hits.retain(|hit| hit.passage.is_relevant);
     let (passages, attributes): (Vec<Passage>, Vec<Value>) =
         hits.into_iter().map(|hit| (hit.passage, hit.attributes)).unzip();
-    let knowledge = search::framed(ctx, &passages);
+    let mut knowledge = search::framed(ctx, &passages);
     let of_file: HashMap<FileId, &Value> =
         passages.iter().map(|passage| passage.chunk.file_id).zip(&attributes).collect();
     let results: Vec<Value> = knowledge
@@ -106,5 +105,6 @@ pub async fn for_prompt(ctx: &Context, user: UserId, search: &FileSearch) -> Res
         })
         .collect();
     let results = search.shows_results.then_some(results);
-    Ok((knowledge, json!({"queries": search.queries, "results": results})))
+    knowledge.told = Some(json!({"queries": search.queries, "results": results}));
+    Ok(knowledge)
 }

@@ -16,7 +16,7 @@ use rapport_common::{
     store::{self, chunks::Chunk},
     telemetry::metrics::METRICS,
     usecase::{
-        files,
+        files::{self, search::Knowledge},
         finish_chat::{Answer, finish_chat},
         usage,
     },
@@ -54,8 +54,7 @@ async fn answer(
 ) -> std::result::Result<Outcome, Lost> {
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
-    let passages = std::mem::take(&mut prompt.knowledge.used);
-    let search = prompt.search.take();
+    let Knowledge { used: passages, told: search, .. } = std::mem::take(&mut prompt.knowledge);
     show_context(&mut log, &prompt.recall.used, &passages).await?;
     if let Some(search) = &search {
         log.append("file_search", search.clone()).await?;

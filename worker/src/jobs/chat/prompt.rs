@@ -29,7 +29,6 @@ use rapport_common::{
         vector_stores,
     },
 };
-use serde_json::Value;
 
 /// Turns loaded for the window at most; the token budget usually ends it sooner.
 const TURNS: i64 = 200;
@@ -41,8 +40,6 @@ pub struct Prompt {
     pub recall: Recall,
     /// What stands in it of the user's files.
     pub knowledge: Knowledge,
-    /// What its client is told of the search that it asked for.
-    pub search: Option<Value>,
     pub tools: Vec<Arc<dyn Tool>>,
     /// The client's own functions.
     pub theirs: Vec<ToolSpec>,
@@ -159,7 +156,6 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         messages,
         recall,
         knowledge,
-        search: None,
         tools,
         theirs: prompted.tools,
         options: prompted.options,
@@ -196,12 +192,9 @@ async fn as_sent(
         max_tokens: payload.max_tokens,
     };
     // Unlike the files of a chat, what is asked for is waited for, and the answer is not given without it.
-    let (knowledge, search) = match &prompted.search {
-        Some(search) => {
-            let (knowledge, told) = vector_stores::search::for_prompt(ctx, user, search).await?;
-            (knowledge, Some(told))
-        }
-        None => (Knowledge::default(), None),
+    let knowledge = match &prompted.search {
+        Some(search) => vector_stores::search::for_prompt(ctx, user, search).await?,
+        None => Knowledge::default(),
     };
     if !knowledge.block.is_empty() {
         add_block(&mut prompted.messages, &knowledge.block);
@@ -211,7 +204,6 @@ async fn as_sent(
         messages: prompted.messages,
         recall: Recall::default(),
         knowledge,
-        search,
         tools: Vec::new(),
         theirs: prompted.tools,
         options: prompted.options,
