@@ -119,7 +119,12 @@ impl Filter {
         };
         let mut all = Vec::new();
         for (at, part) in parts.iter().enumerate() {
-            all.push(Self::read_part(part, &format!("{field}.filters[{at}]"), (depth + 1, left), problems)?);
+            all.push(Self::read_part(
+                part,
+                &format!("{field}.filters[{at}]"),
+                (depth + 1, &mut *left),
+                problems,
+            )?);
         }
         Some(if word == "and" { Filter::All(all) } else { Filter::Any(all) })
     }
