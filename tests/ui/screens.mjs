@@ -29,6 +29,10 @@ export async function everything(it, word = '') {
   await ask('PATCH', `/chat/sessions/${chat}`, { title: `A title ${word}`, is_pinned: true });
   await ask('POST', '/chat/regenerate', { session_id: chat });
   await ask('POST', '/chat', { message: '/fail 500 x9', provider: 'mock' }, { headers: { Prefer: 'respond-async' } });
+  const note = await it.server.call('POST', `/files?name=${encodeURIComponent(`note ${word}.md`)}`, { token: person.token, raw: `# A heading ${word}\n\nThe quince pump starts at 40 degrees ${word}.` });
+  await until('a file is read', async () => (await ask('GET', `/files/${note.id}`)).status === 'indexed');
+  await ask('PUT', `/chat/sessions/${chat}/files`, { file_ids: [note.id] });
+  await tell('When does the quince pump start?', { session_id: chat });
   const project = await ask('POST', '/projects', { name: `Travel ${word}`, description: `By train ${word}` });
   const prompt = await ask('POST', `/projects/${project.id}/prompts`, { name: `Guide ${word}`.slice(0, 90), content: `You help {{ user.name }} ${word}.` });
   await ask('PATCH', `/projects/${project.id}/prompts/${prompt.id}`, { content: `You help {{ user.name }} often ${word}.` });
@@ -46,6 +50,7 @@ export const screens = ({ first, chat, project, prompt, hook }) => [
   ['chat', '.first'], [`chat/${chat}`, '.answer .text table'], ['chats', '.chat-row'],
   ['memory/review', '.memory-card .source a'], ['memory/conflicts', '.pair'], ['memory/all', '.memory-list li'], [`memory/${first}`, '.history li'],
   ['memory/duplicates', '.page'], ['memory/graph', '.page'], ['memory/readings', '.page table, .page li'],
+  ['files', 'tbody tr'], ['files?q=pump', '.passage'],
   ['usage', '.chart'], ['projects', '.page li'], [`projects/${project}/prompts/${prompt}`, '.page textarea'], [`projects/${project}/keys`, '.page form, .page select, .page table'], [`projects/${project}/budget`, '.page form'],
   ['keys', 'tbody tr'], ['webhooks', '.hooks li'], [`webhooks/${hook}`, '.page table, .page li'], ['settings', '.page form, .page select'], ['account', '.page h2'],
   ['operations/queues', 'tbody tr'], ['operations/dead', '.dead-list li'], ['operations/workers', '.page h2'], ['operations/providers', '.page h2'], ['operations/people', '.page h2'], ['operations/audit', '.page h2'],

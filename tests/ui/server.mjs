@@ -81,11 +81,11 @@ export class Server {
   }
 
   /** A request to the API; gives the JSON of a good answer. */
-  async call(method, route, { token, body, headers = {} } = {}) {
+  async call(method, route, { token, body, raw, headers = {} } = {}) {
     const response = await fetch(`${this.url}api/v1${route}`, {
       method,
       headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }), ...headers },
-      body: body && JSON.stringify(body),
+      body: raw ?? (body && JSON.stringify(body)),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${route}: ${response.status} ${text}`);

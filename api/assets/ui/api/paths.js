@@ -13,6 +13,8 @@ export const PATHS = {
   useVariant: '/chat/messages/{id}/variants/{variant}/use',
   jobs: '/jobs', job: '/jobs/{id}', jobEvents: '/jobs/{id}/events', cancel: '/jobs/{id}/cancel', retry: '/jobs/{id}/retry',
   events: '/events',
+  files: '/files', file: '/files/{id}', fileContent: '/files/{id}/content', fileRetry: '/files/{id}/retry', uploads: '/files/uploads', upload: '/files/uploads/{id}',
+  sessionFiles: '/chat/sessions/{id}/files', knowledge: '/knowledge/search',
   settings: '/settings',
   memories: '/memory', memory: '/memory/{id}', pending: '/memory/pending', verify: '/memory/{id}/verify', verifyMany: '/memory/verify',
   memoryHistory: '/memory/{id}/history', undo: '/memory/{id}/undo', related: '/memory/{id}/related', unmerge: '/memory/{id}/unmerge',

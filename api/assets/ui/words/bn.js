@@ -5,7 +5,7 @@ export const bn = {
   undo: 'ফেরান', more: 'আরও দেখুন', loading: 'আসছে …', details: 'বিস্তারিত', reload: 'নতুন করে খুলুন', 'reload.part': 'এই অংশ আবার চেষ্টা করুন',
   'try.again': 'আবার চেষ্টা করুন', noted: 'লিখে রাখা হয়েছে।', language: 'ভাষা', 'nothing.here': 'এই ঠিকানায় কিছু নেই।', 'part.failed': 'এই অংশ কাজ করেনি।',
   code: 'কোড', 'code.of': 'কোড: {name}', table: 'সারণি', image: 'ছবি: {text}', memory: 'স্মৃতি', projects: 'প্রকল্প', usage: 'ব্যবহার', operations: 'পরিচালনা',
-  settings: 'সেটিংস', account: 'অ্যাকাউন্ট', keys: 'এপিআই চাবি', connect: 'প্রোগ্রামকে ঢুকতে দেওয়া', webhooks: 'ওয়েবহুক', chat: 'আলাপ', 'chat.new': 'নতুন আলাপ', 'chat.untitled': 'শিরোনামহীন আলাপ',
+  settings: 'সেটিংস', account: 'অ্যাকাউন্ট', keys: 'এপিআই চাবি', connect: 'প্রোগ্রামকে ঢুকতে দেওয়া', files: 'ফাইল', 'composer.files': { one: '{n}টি ফাইল', other: '{n}টি ফাইল' }, webhooks: 'ওয়েবহুক', chat: 'আলাপ', 'chat.new': 'নতুন আলাপ', 'chat.untitled': 'শিরোনামহীন আলাপ',
   'chat.thread': 'কথোপকথন', 'chat.older': 'আগের বার্তা দেখুন', 'chat.new.words': 'নতুন কথা', 'chat.rename': 'নতুন শিরোনাম', 'chat.renamed': 'নাম বদলানো হয়েছে।',
   'chat.parent': 'আগের এক আলাপের শাখা', 'chats.search': 'আলাপ খুঁজুন', 'chats.all': 'সব আলাপ', 'chats.pinned': 'পিন করা', 'when.today': 'আজ', 'when.yesterday': 'গতকাল',
   'when.week': 'গত সপ্তাহ', 'when.month': 'গত মাস', 'when.earlier': 'আরও আগে',

@@ -5,7 +5,7 @@ export const en = {
   more: 'Show more', loading: 'Loading …', details: 'Details', reload: 'Reload', 'reload.part': 'Try this part again', 'try.again': 'Try again', noted: 'Noted.',
   language: 'Language', 'nothing.here': 'There is nothing at this address.', 'part.failed': 'This part failed.', code: 'code', 'code.of': 'Code: {name}', table: 'Table',
   image: 'Image: {text}', memory: 'Memory', projects: 'Projects', usage: 'Usage', operations: 'Operations', settings: 'Settings', account: 'Account', keys: 'API keys', connect: 'Let a program in',
-  webhooks: 'Webhooks', chat: 'Chat', 'chat.new': 'New chat', 'chat.untitled': 'Untitled chat', 'chat.thread': 'Conversation', 'chat.older': 'Show earlier messages',
+  files: 'Files', 'composer.files': { one: '{n} file', other: '{n} files' }, webhooks: 'Webhooks', chat: 'Chat', 'chat.new': 'New chat', 'chat.untitled': 'Untitled chat', 'chat.thread': 'Conversation', 'chat.older': 'Show earlier messages',
   'chat.new.words': 'New words', 'chat.rename': 'New title', 'chat.renamed': 'Renamed.', 'chat.parent': 'Branch of an earlier chat', 'chats.search': 'Search chats',
   'chats.all': 'All chats', 'chats.pinned': 'Pinned', 'when.today': 'Today', 'when.yesterday': 'Yesterday', 'when.week': 'Last week', 'when.month': 'Last month',
   'when.earlier': 'Earlier', 'badge.review': { one: '{n} memory to review', other: '{n} memories to review' },

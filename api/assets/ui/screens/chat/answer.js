@@ -1,6 +1,6 @@
 // An answer: stored, or growing. With its tools, what it was made with, its variants, and what one can do with it.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
-import { number, t } from '../../core/i18n.js';
+import { need, number, t } from '../../core/i18n.js';
 import { inField, nameOf } from '../../core/keys.js';
 import { copy } from '../../core/copy.js';
 import { say } from '../../core/store.js';
@@ -15,6 +15,7 @@ const variants = () => import('./variants.js').then((module) => module.Variants)
 
 const remembered = () => import('./remembered.js').then((module) => module.Remembered);
 const Used = ({ memories }) => (memories?.length ? html`<${Later} load=${remembered} memories=${memories} />` : null);
+const sources = () => Promise.all([import('./sources.js'), need('files')]).then(([module]) => module.Sources);
 const tools = () => import('./tools.js').then((module) => module.Tools);
 const Called = ({ tools: list }) => (list?.length ? html`<${Later} load=${tools} tools=${list} />` : null);
 
@@ -48,6 +49,7 @@ export function Answer({ message, question, chat, last, wait }) {
   return html`<article class="message answer" id=${message.id} tabindex="-1" aria-label=${t('answer')} onKeyDown=${keys}>
     <div class="body"><${Called} tools=${now.tool_calls ?? now.details?.tool_calls} />
       <${Text} text=${now.content} wait=${wait} />
+      ${now.sources?.length > 0 && html`<${Later} load=${sources} sources=${now.sources} />`}
       ${message.status === 'cancelled' && html`<p class="quiet">${t('answer.stopped')}</p>`}
       <div class="under">
         ${message.variants > 0 && html`<${Later} load=${variants} message=${message} chat=${chat} onShow=${setShown} />`}

@@ -1,18 +1,21 @@
 // Where one writes. What stands here is kept at every stroke, until the server has accepted it.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../../core/dom.js';
-import { t } from '../../core/i18n.js';
+import { need, t } from '../../core/i18n.js';
 import { composing } from '../../core/ime.js';
 import { onKeys } from '../../core/keys.js';
 import * as drafts from '../../core/drafts.js';
 import { user, settings } from '../../core/store.js';
+import { Later } from '../../parts/later.js';
 
 const LIMIT = 32_000;
+const attached = () => Promise.all([import('./attached.js'), need('files')]).then(([module]) => module.Attached);
 const touch = matchMedia('(pointer: coarse)');
 
 export function Composer({ chat, onSent }) {
   const [text, setText] = useState('');
   const [tools, setTools] = useState('auto');
   const [memory, setMemory] = useState(null);
+  const [choosing, setChoosing] = useState(false);
   const [busyMode, setBusyMode] = useState('queue');
   const box = useRef(null);
   const place = chat.id ?? 'new';
@@ -74,6 +77,7 @@ export function Composer({ chat, onSent }) {
         <option value="auto">${t('tools.auto')}</option><option value="none">${t('tools.none')}</option></select></label>
       <button type="button" class="plain" aria-pressed=${remembers} onClick=${() => setMemory(!remembers)}>
         ${t(remembers ? 'memory.on' : 'memory.off')}</button>
+      <button type="button" class="plain" onClick=${() => setChoosing(true)}>${chat.files.value.length ? t('composer.files', { n: chat.files.value.length }) : t('files')}</button>
       ${length > 0 && html`<span class=${length > LIMIT ? 'error' : 'quiet'}>${t('composer.left', { n: LIMIT - length })}</span>`}
       <span class="grow"></span>
       ${answering && text.trim() ? html`<label class="pick"><span class="sr">${t('busy.mode')}</span>
@@ -82,5 +86,5 @@ export function Composer({ chat, onSent }) {
       ${answering && !text.trim() ? html`<button type="button" class="act stop" onClick=${() => chat.cancel()}>${t('stop')}</button>`
         : html`<button type="submit" class="act" disabled=${!text.trim() || length > LIMIT}>${t('send')}</button>`}
     </div>
-  </form>`;
+  </form>${choosing && html`<${Later} load=${attached} chat=${chat} onClose=${() => setChoosing(false)} />`}`;
 }

@@ -25,6 +25,8 @@ export class Conversation {
     this.outgoing = signal([]);
     /** Answers in the making by job: {job, question, item, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
+    /** What answers here may look into: {id, name}. */
+    this.files = signal([]);
     /** Called with a session's id when the first message has made one. */
     this.onNamed = (/** @type {string} */ _) => {};
     this.stop = new AbortController();
@@ -45,6 +47,7 @@ export class Conversation {
       ]);
       this.session.value = session;
       renew(this, page);
+      get('sessionFiles', { id: this.id }).then(({ files }) => { this.files.value = files; }, () => {});
       if (session.active_job_id) this.watch(session.active_job_id);
       this.watchUnanswered();
     } catch (problem) {
@@ -81,6 +84,21 @@ export class Conversation {
     await this.keepOutgoing([...this.outgoing.value, item]);
     this.outgoing.value = [...this.outgoing.value, item];
     this.push(item);
+  }
+
+  /** Gives a new conversation its place on the server, for what is said of it before its first message. */
+  async named() {
+    if (this.id !== null) return;
+    const session = await post('sessions', {}, {}, { key: newKey() });
+    const draft = await drafts.load(user.value.id, 'new');
+    if (draft) {
+      await drafts.save(user.value.id, session.id, draft);
+      await drafts.save(user.value.id, 'new', null);
+    }
+    this.id = session.id;
+    this.session.value = session;
+    this.onNamed(session.id);
+    loadChats();
   }
 
   keepOutgoing(items = this.outgoing.value) {

@@ -16,6 +16,7 @@ import { Chat } from '../chat/index.js';
 const SCREENS = {
   chats: ['places', () => import('../chats.js')],
   memory: ['memory', () => import('../memory/index.js')],
+  files: ['files', () => import('../files.js')],
   usage: ['work', () => import('../usage.js')],
   projects: ['work', () => import('../projects/index.js')],
   keys: ['places', () => import('../keys.js')],

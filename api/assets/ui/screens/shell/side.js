@@ -43,6 +43,7 @@ export function Side({ onGo }) {
     <div class="places">
       <${Place} to=${['memory', 'review']} label=${t('memory')} badge=${pending.value} onGo=${onGo} />
       <${Place} to=${['projects']} label=${t('projects')} onGo=${onGo} />
+      <${Place} to=${['files']} label=${t('files')} onGo=${onGo} />
       <${Place} to=${['usage']} label=${t('usage')} onGo=${onGo} />
       <${Place} to=${['chats']} label=${t('chats.all')} onGo=${onGo} />
     </div>

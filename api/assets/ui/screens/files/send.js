@@ -1,0 +1,53 @@
+// Sends files: small ones at once, large ones in pieces, which go on where a broken line left them.
+import { call, get, insistently, post, Problem } from '../../api/client.js';
+
+/** A part of the server's: a piece that ends with one costs it nothing to go on from. */
+const PIECE = 8 * 1_048_576;
+const RAW = 'application/octet-stream';
+const PIECES = 'application/offset+octet-stream';
+
+const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+/** How far the server has it. */
+const state = (id) => insistently(() => get('upload', { id }));
+
+async function inPieces(file, onSent) {
+  const headers = { 'Upload-Length': String(file.size), 'Upload-Metadata': `filename ${base64(file.name)}` };
+  let upload = await insistently(() => call('POST', 'uploads', { headers }));
+  while (!upload.file_id) {
+    const { id, offset } = upload;
+    const piece = file.slice(offset, offset + PIECE, PIECES);
+    try {
+      await insistently(() => call('PATCH', 'upload', { places: { id }, body: piece, headers: { 'Upload-Offset': String(offset) } }));
+    } catch (error) {
+      // A piece that came though its answer did not: the server says where to go on.
+      if (!(error instanceof Problem) || error.status !== 409) throw error;
+    }
+    upload = await state(id);
+    onSent(upload.offset / file.size);
+  }
+  return insistently(() => get('file', { id: upload.file_id }));
+}
+
+/** The file as the server has it. `onSent` is told the share that has come. */
+export function send(file, onSent = (/** @type {number} */ _) => {}) {
+  if (file.size > PIECE) return inPieces(file, onSent);
+  return insistently(() => post('files', {}, new Blob([file], { type: RAW }), { query: { name: file.name } }));
+}
+
+/** Sends several, one after the other. Gives the files, and what was wrong with the others: [{name, problem}]. */
+export async function sendAll(files, onState) {
+  const done = [];
+  const wrong = [];
+  for (const file of files) {
+    onState({ name: file.name, share: 0 });
+    try {
+      done.push(await send(file, (share) => onState({ name: file.name, share })));
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      wrong.push({ name: file.name, problem });
+    }
+  }
+  onState(null);
+  return { done, wrong };
+}
