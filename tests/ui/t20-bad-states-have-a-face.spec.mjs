@@ -79,7 +79,10 @@ promise('a file of another service is taken in, and what could not be read is sa
   await page.evaluate(() => { location.hash = '#/chats'; });
   const file = fs.readFileSync(new URL('../exports/chatgpt.json', import.meta.url));
   const input = page.locator('input[type=file]');
+  await page.getByLabel('Find memories in them').uncheck();
+  const sent = page.waitForRequest((request) => request.url().includes('/sessions/import'));
   await input.setInputFiles({ name: 'conversations.json', mimeType: 'application/json', buffer: file });
+  assert.equal(new URL((await sent).url()).searchParams.get('extract'), 'false');
   const results = page.locator('.import-results');
   await results.getByText('1 new chat with 5 messages, 2 other ways; 0 were here already.').waitFor();
   await results.getByText('number 2 has no message with words in it').waitFor();

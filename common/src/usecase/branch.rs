@@ -114,6 +114,7 @@ impl Again {
             api_key: caller.key().map(|key| key.to_string()),
             without_memory: !caller.may(Scope::Memory),
             request: false,
+            relaxed: false,
         }
     }
 }

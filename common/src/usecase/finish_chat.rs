@@ -101,7 +101,11 @@ pub async fn finish_chat(
     // The first answer of a session asks for a title.
     let is_first = payload.seq == 1 && !answer.cancelled && !payload.again;
     let is_single = job.session_id.is_some() && !is_first && !payload.again && !payload.request;
-    let mut tx = if is_single { ctx.db.begin_single().await? } else { ctx.db.begin().await? };
+    let mut tx = match (is_single, payload.relaxed) {
+        (true, _) => ctx.db.begin_single().await?,
+        (false, true) => ctx.db.begin_relaxed().await?,
+        (false, false) => ctx.db.begin().await?,
+    };
     let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
     let spent = spent(job, payload, answer, &project)?;
     if job.session_id.is_none() {

@@ -238,6 +238,7 @@ fn payload_of(caller: &Caller, chat: &NewChat, message: MessageId) -> ChatPayloa
         api_key: caller.key().map(|key| key.to_string()),
         without_memory: !caller.may(Scope::Memory),
         request: chat.prompted.is_some(),
+        relaxed: false,
     }
 }
 

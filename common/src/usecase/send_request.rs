@@ -48,6 +48,13 @@ pub struct NewRequest {
     pub trace: Option<String>,
 }
 
+impl NewRequest {
+    /// Whether nobody can come back for it: not by an id of something that is kept, nor by sending it again under its key.
+    fn is_relaxed(&self) -> bool {
+        self.kept.is_none() && self.repeatable.is_none()
+    }
+}
+
 pub struct Kept {
     pub body: Value,
     /// The response it goes on from.
@@ -89,7 +96,7 @@ pub async fn send_request(ctx: &Context, caller: &Caller, new: NewRequest) -> Re
     problems.done()?;
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
     let (job, now) = (new.job, clock::now());
-    let mut tx = ctx.db.begin().await?;
+    let mut tx = if new.is_relaxed() { ctx.db.begin_relaxed().await? } else { ctx.db.begin().await? };
     let operation = format!("v1_{}", new.api);
     let first = repeated(ctx, &mut tx, caller.user, &operation, new.repeatable.as_ref(), job).await?;
     if let Some(first) = first {
@@ -115,7 +122,7 @@ async fn put_in(
     now: DateTime<Utc>,
     new: NewRequest,
 ) -> Result<Option<Ready>> {
-    let id = new.job;
+    let (id, relaxed) = (new.job, new.is_relaxed());
     let payload = ChatPayload {
         message_id: MessageId::new(),
         seq: 0,
@@ -131,6 +138,7 @@ async fn put_in(
         api_key: caller.key().map(|key| key.to_string()),
         without_memory: true,
         request: true,
+        relaxed,
     };
     let mut job = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     (job.id, job.run_at, job.created_at, job.trace) = (id, now, now, new.trace);

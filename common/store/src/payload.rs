@@ -86,6 +86,9 @@ pub struct ChatPayload {
     /// What is asked, or comes beside the session's turn, stands in `requests`.
     #[serde(default)]
     pub request: bool,
+    /// Nobody was promised that it outlives a power cut: it is accepted and ended by transactions that need not reach the disk.
+    #[serde(default)]
+    pub relaxed: bool,
 }
 
 impl ChatPayload {

@@ -184,11 +184,14 @@ async fn take_in(
         return Err(Error::new(Code::UnsupportedMediaType, detail).into());
     }
     let mut receiver = files::resume(&state.ctx, user, id, number(headers, &OFFSET)?).await?;
-    let taken = take(&mut receiver, body).await;
-    // What came of a request that broke off is kept.
-    if taken.as_ref().is_err_and(|error| error.code != Code::Malformed) {
-        taken?;
-    }
+    let cut = match take(&mut receiver, body).await {
+        // What came of a request that broke off is kept.
+        Err(error) if error.code == Code::Malformed => Some(error),
+        taken => {
+            taken?;
+            None
+        }
+    };
     if receiver.is_whole() {
         let mut upload = receiver.upload.clone();
         let (file, _known) = receiver.finish().await?;
@@ -197,8 +200,10 @@ async fn take_in(
         return Ok(upload);
     }
     receiver.keep().await?;
-    taken?;
-    Ok(receiver.upload)
+    match cut {
+        Some(error) => Err(error.into()),
+        None => Ok(receiver.upload),
+    }
 }
 
 /// Give an upload up

@@ -4,8 +4,8 @@
 //!
 //! - [`Db::read`]: a connection for reading;
 //! - [`Db::begin`]: a durable transaction: what it commits survives a power cut;
-//! - [`Db::relaxed`]: a connection whose single statements may be lost by a power cut (never by a kill of the
-//!   process): claims, heartbeats, sweeps. A durable commit costs about 8 ms on common disks, this one none.
+//! - [`Db::relaxed`], [`Db::begin_relaxed`]: what may be lost by a power cut (never by a kill of the process): claims,
+//!   heartbeats, sweeps, requests that nobody can come back for. A durable commit costs about 8 ms on common disks, this one none.
 //!
 //! SQLite has one writer at a time. Its two writing connections take turns by a lock of ours, because SQLite's own
 //! waiting is a sleep.
@@ -206,6 +206,14 @@ impl Db {
         match self {
             Db::Pg(pg) if !pg.is_pooled => Ok(self.durable().await?.single()),
             _ => self.begin().await,
+        }
+    }
+
+    /// The same for what nobody was promised to find again after a power cut. It outlives any kill of a process of ours.
+    pub async fn begin_relaxed(&self) -> Result<Tx, sqlx::Error> {
+        match self.relaxed().await?.begin().await {
+            Err(error) if database_is_away(&error) => self.relaxed().await?.begin().await,
+            begun => begun,
         }
     }
 

@@ -103,6 +103,7 @@ impl Database {
             api_key: None,
             without_memory: false,
             request: false,
+            relaxed: false,
         };
         let question = Question {
             user: self.user,

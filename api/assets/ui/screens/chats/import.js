@@ -1,6 +1,6 @@
 // Conversations from JSON files, chosen or dropped: ours, and exports of other services, which a job takes in. A file that is neither
 // is told why, by its name.
-import { html, useRef } from '../../core/dom.js';
+import { html, signal, useRef } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { loadChats } from '../../core/session.js';
 import { told } from '../../core/wrong.js';
@@ -8,6 +8,9 @@ import { get, insistently, newKey, post, Problem } from '../../api/client.js';
 
 /** What is wrong with a file, in our words. */
 class Unfit extends Error {}
+
+/** Whether what comes in is read for memories, as what is said here is. */
+const remembered = signal(true);
 
 export function Import({ onFiles }) {
   const box = useRef(null);
@@ -17,6 +20,7 @@ export function Import({ onFiles }) {
     await onFiles(files);
   };
   return html`<button type="button" onClick=${() => box.current.click()}>${t('import')}</button>
+    <label class="quiet"><input type="checkbox" checked=${remembered.value} onChange=${(event) => { remembered.value = event.target.checked; }} /> ${t('import.remember')}</label>
     <input ref=${box} type="file" accept=".json,application/json" multiple hidden aria-label=${t('import')} onChange=${chosen} />`;
 }
 
@@ -27,7 +31,7 @@ const isForeign = (one) => ['mapping', 'chat_messages', 'chat', 'history', 'conv
 async function takeForeign(file) {
   const body = new Blob([file], { type: 'application/json' });
   const key = newKey();
-  let job = await insistently(() => post('sessionImport', {}, body, { key, headers: { Prefer: 'respond-async' } }));
+  let job = await insistently(() => post('sessionImport', {}, body, { key, query: { extract: remembered.value }, headers: { Prefer: 'respond-async' } }));
   while (['queued', 'running'].includes(job.status)) job = await insistently(() => get('job', { id: job.id }, { wait: 30 }));
   // Done before it was looked at: the answer is the result itself.
   if (job.sessions !== undefined) return job;
@@ -75,7 +79,7 @@ export async function take(files) {
       }
       for (const one of conversations(given)) {
         const { title, messages } = one;
-        const chat = await post('sessionImport', {}, { ...(title?.trim?.() ? { title } : {}), messages }, { key: newKey() });
+        const chat = await post('sessionImport', {}, { ...(title?.trim?.() ? { title } : {}), messages }, { key: newKey(), query: { extract: remembered.value } });
         results.push({ name: file.name, at: results.length, chat });
       }
     } catch (error) {

@@ -9,7 +9,7 @@ export const places = {
   'chats.now.archived': { one: 'আর্কাইভ করা হয়েছে।', other: '{n}টি আলাপ আর্কাইভ করা হয়েছে।' }, 'chats.now.active': { one: 'আর্কাইভ থেকে ফিরেছে।', other: '{n}টি আলাপ আর্কাইভ থেকে ফিরেছে।' },
   'chats.save.md': 'Markdown ফাইলে নিন', 'chats.save.json': 'JSON ফাইলে নিন', 'chats.deleted': { one: 'আলাপটি মুছে ফেলা হয়েছে।', other: '{n}টি আলাপ মুছে ফেলা হয়েছে।' },
   'chats.branch': 'শাখা', 'chats.branch.of': '“{title}”-এর শাখা',
-  import: 'ফাইল থেকে আনুন', 'import.done': 'আনা ফাইল', 'import.took': { one: '{n}টি বার্তাসহ আনা হয়েছে:', other: '{n}টি বার্তাসহ আনা হয়েছে:' },
+  import: 'ফাইল থেকে আনুন', 'import.remember': 'সেখান থেকে স্মৃতি খোঁজা হোক', 'import.done': 'আনা ফাইল', 'import.took': { one: '{n}টি বার্তাসহ আনা হয়েছে:', other: '{n}টি বার্তাসহ আনা হয়েছে:' },
   'import.group': 'এইমাত্র আনা', 'import.sum': { one: '{n}টি আলাপ আনা হয়েছে।', other: '{n}টি আলাপ আনা হয়েছে।' }, 'import.sum.wrong': { one: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।', other: '{n}টি ফাইল নেওয়া যায়নি, পাতার ওপরে কারণ দেখুন।' },
   'import.file': { one: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।', other: '{n}টি নতুন আলাপ, {messages}টি বার্তা, {branches}টি অন্য পথ; {known}টি আগে থেকেই ছিল।' },
   'import.file.wrong': { one: '{n}টি আলাপ পড়া যায়নি: {which} নম্বর, {message}।', other: '{n}টি আলাপ পড়া যায়নি; প্রথমটি {which} নম্বর, {message}।' },

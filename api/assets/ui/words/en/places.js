@@ -9,7 +9,7 @@ export const places = {
   'chats.now.archived': { one: 'Archived.', other: '{n} chats archived.' }, 'chats.now.active': { one: 'Back among the active chats.', other: '{n} chats are active again.' },
   'chats.save.md': 'Export as Markdown', 'chats.save.json': 'Export as JSON', 'chats.deleted': { one: 'Chat deleted.', other: '{n} chats deleted.' },
   'chats.branch': 'Branch', 'chats.branch.of': 'Branch of {title}',
-  import: 'Import files', 'import.done': 'Imported files', 'import.took': { one: 'Imported with {n} message:', other: 'Imported with {n} messages:' },
+  import: 'Import files', 'import.remember': 'Find memories in them', 'import.done': 'Imported files', 'import.took': { one: 'Imported with {n} message:', other: 'Imported with {n} messages:' },
   'import.group': 'Just imported', 'import.sum': { one: '{n} chat imported.', other: '{n} chats imported.' }, 'import.sum.wrong': { one: '{n} file was not taken: see the top of the page.', other: '{n} files were not taken: see the top of the page.' },
   'import.file': { one: '{n} new chat with {messages} messages, {branches} other ways; {known} were here already.', other: '{n} new chats with {messages} messages, {branches} other ways; {known} were here already.' },
   'import.file.wrong': { one: '{n} chat could not be read: number {which} {message}.', other: '{n} chats could not be read; the first is number {which}, which {message}.' },
