@@ -2,8 +2,8 @@
 
 use rapport_common::{
     Context, Result,
+    attributes::Filter,
     domain::{
-        attributes::Filter,
         ids::{JobId, UserId, VectorStoreId},
         prompt::FileSearch,
     },

@@ -1,10 +1,8 @@
 //! What requests about vector stores say, checked.
 
 use rapport_common::{
-    domain::{
-        attributes::{self, Filter},
-        ids::FileId,
-    },
+    attributes::{self, Filter},
+    domain::ids::FileId,
     error::Wrong,
     problems::Problems,
 };

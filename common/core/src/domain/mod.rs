@@ -1,6 +1,5 @@
 //! Plain types, no IO.
 
-pub mod attributes;
 pub mod event;
 pub mod file;
 pub mod idempotency;

@@ -161,7 +161,7 @@ pub struct FileSearch {
     pub stores: Vec<VectorStoreId>,
     pub queries: Vec<String>,
     pub limit: usize,
-    /// A [`Filter`](super::attributes::Filter), as it was sent; it was read once, and nothing is wrong with it.
+    /// A [`Filter`](crate::attributes::Filter), as it was sent; it was read once, and nothing is wrong with it.
     pub filters: Option<Value>,
     pub threshold: Option<f64>,
     /// Whether the client wants to see what was found.

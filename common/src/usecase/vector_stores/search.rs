@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     Context, Error, Result,
+    attributes::Filter,
     domain::{
-        attributes::Filter,
         ids::{FileId, UserId, VectorStoreId},
         prompt::FileSearch,
     },
