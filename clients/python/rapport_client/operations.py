@@ -97,6 +97,10 @@ PATCH_CHAT_SESSIONS_ID: Operation["types.SessionChange", "types.Session"] = Oper
 PUT_CHAT_SESSIONS_ID: Operation["types.SessionChange", "types.Session"] = Operation("PUT", "/chat/sessions/{id}")
 # Export a conversation.
 GET_CHAT_SESSIONS_ID_EXPORT: Operation["None", "dict[str, Any] | str"] = Operation("GET", "/chat/sessions/{id}/export")
+# Show a session's files.
+GET_CHAT_SESSIONS_ID_FILES: Operation["None", "types.Attached"] = Operation("GET", "/chat/sessions/{id}/files")
+# Say which files a session may look into.
+PUT_CHAT_SESSIONS_ID_FILES: Operation["types.AttachedBody", "types.Attached"] = Operation("PUT", "/chat/sessions/{id}/files")
 # List the messages of a session, in order.
 GET_CHAT_SESSIONS_ID_MESSAGES: Operation["None", "types.MessageList"] = Operation("GET", "/chat/sessions/{id}/messages")
 # List conversations, newest first.
@@ -109,6 +113,26 @@ DELETE_CONVERSATIONS_ID: Operation["None", "types.ConversationDeleted"] = Operat
 GET_CONVERSATIONS_ID_MESSAGES: Operation["None", "list[types.ConversationMessage]"] = Operation("GET", "/conversations/{id}/messages")
 # Send a message and wait for the answer.
 POST_CONVERSATIONS_ID_MESSAGES: Operation["types.NewLine", "types.ConversationMessage | types.JobView"] = Operation("POST", "/conversations/{id}/messages")
+# List files, newest first.
+GET_FILES: Operation["None", "types.FileList"] = Operation("GET", "/files")
+# Begin a resumable upload.
+POST_FILES_UPLOADS: Operation["None", "types.UploadView"] = Operation("POST", "/files/uploads")
+# Give an upload up.
+DELETE_FILES_UPLOADS_ID: Operation["None", "None"] = Operation("DELETE", "/files/uploads/{id}")
+# Show how far an upload is.
+GET_FILES_UPLOADS_ID: Operation["None", "types.UploadView"] = Operation("GET", "/files/uploads/{id}")
+# Delete a file.
+DELETE_FILES_ID: Operation["None", "None"] = Operation("DELETE", "/files/{id}")
+# Show a file.
+GET_FILES_ID: Operation["None", "types.FileView"] = Operation("GET", "/files/{id}")
+# Rename a file.
+PATCH_FILES_ID: Operation["types.FileChange", "types.FileView"] = Operation("PATCH", "/files/{id}")
+# Download a file.
+GET_FILES_ID_CONTENT: Operation["None", "bytes | str"] = Operation("GET", "/files/{id}/content")
+# List a file's passages, in order.
+GET_FILES_ID_PASSAGES: Operation["None", "types.PassageList"] = Operation("GET", "/files/{id}/passages")
+# Read a file again.
+POST_FILES_ID_RETRY: Operation["None", "types.FileView"] = Operation("POST", "/files/{id}/retry")
 # Show whether the service is healthy.
 GET_HEALTH: Operation["None", "types.Health"] = Operation("GET", "/health")
 # List sessions with their last message, newest first.
@@ -121,6 +145,8 @@ GET_JOBS_ID: Operation["None", "types.JobView"] = Operation("GET", "/jobs/{id}")
 POST_JOBS_ID_CANCEL: Operation["None", "types.JobView"] = Operation("POST", "/jobs/{id}/cancel")
 # Run a failed job again.
 POST_JOBS_ID_RETRY: Operation["None", "types.JobView"] = Operation("POST", "/jobs/{id}/retry")
+# Search in files.
+POST_KNOWLEDGE_SEARCH: Operation["types.KnowledgeBody", "types.PassageHits"] = Operation("POST", "/knowledge/search")
 # Check that the process is alive.
 GET_LIVEZ: Operation["None", "str"] = Operation("GET", "/livez")
 # List memories.
@@ -215,6 +241,10 @@ PUT_PROJECTS_ID_BUDGET: Operation["types.BudgetBody", "None"] = Operation("PUT",
 GET_PROJECTS_ID_DISABLED_TOOLS: Operation["None", "types.DisabledTools"] = Operation("GET", "/projects/{id}/disabled-tools")
 # Say which tools a project does without.
 PUT_PROJECTS_ID_DISABLED_TOOLS: Operation["types.DisabledTools", "types.DisabledTools"] = Operation("PUT", "/projects/{id}/disabled-tools")
+# Show a project's files.
+GET_PROJECTS_ID_FILES: Operation["None", "types.Attached"] = Operation("GET", "/projects/{id}/files")
+# Say which files a project's conversations may look into.
+PUT_PROJECTS_ID_FILES: Operation["types.AttachedBody", "types.Attached"] = Operation("PUT", "/projects/{id}/files")
 # List a project's prompts.
 GET_PROJECTS_ID_PROMPTS: Operation["None", "types.PromptList"] = Operation("GET", "/projects/{id}/prompts")
 # Create a prompt.

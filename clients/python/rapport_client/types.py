@@ -335,6 +335,15 @@ class SessionChange(TypedDict):
     title: NotRequired[str | None]
 
 
+class Attached(TypedDict):
+    file_ids: list[str]
+    files: list[AttachedFile]
+
+
+class AttachedBody(TypedDict):
+    file_ids: list[str]
+
+
 class ConversationList(TypedDict):
     conversations: list[Conversation]
 
@@ -363,6 +372,45 @@ class NewLine(TypedDict):
     content: str
 
 
+class FileList(TypedDict):
+    items: list[FileView]
+    next_cursor: NotRequired[str | None]
+    total: int
+
+
+class UploadView(TypedDict):
+    file_id: NotRequired[str | None]
+    id: str
+    length: NotRequired[int | None]
+    name: str
+    offset: int
+
+
+class FileView(TypedDict):
+    bytes: int
+    created_at: str
+    error: NotRequired[str | None]
+    id: str
+    job_id: NotRequired[str | None]
+    kind: str
+    media_type: str
+    name: str
+    pages: NotRequired[int | None]
+    passages: int
+    sha256: str
+    status: str
+    updated_at: str
+
+
+class FileChange(TypedDict):
+    name: str
+
+
+class PassageList(TypedDict):
+    items: list[PassageView]
+    next_cursor: NotRequired[str | None]
+
+
 class Health(TypedDict):
     database: str
     queue: str
@@ -384,6 +432,20 @@ class HistoryPage(TypedDict):
 class JobList(TypedDict):
     items: list[JobView]
     next_cursor: NotRequired[str | None]
+
+
+class KnowledgeBody(TypedDict):
+    explain: NotRequired[bool]
+    file_ids: NotRequired[list[str] | None]
+    limit: NotRequired[int | None]
+    mode: NotRequired[str | None]
+    project_id: NotRequired[str | None]
+    query: str
+    session_id: NotRequired[str | None]
+
+
+class PassageHits(TypedDict):
+    items: list[PassageHit]
 
 
 class MemoryList(TypedDict):
@@ -987,6 +1049,7 @@ class Details(TypedDict):
     finish_reason: NotRequired[str | None]
     memories: NotRequired[list[Used]]
     ms: NotRequired[int | None]
+    sources: NotRequired[list[AnswerSource]]
     tool_calls: NotRequired[list[dict[str, Any]]]
 
 
@@ -1027,11 +1090,36 @@ class ChatUnfit(TypedDict):
     message: str
 
 
+class AttachedFile(TypedDict):
+    id: str
+    name: str
+
+
+class PassageView(TypedDict):
+    end: int
+    file_id: str
+    heading: str
+    id: str
+    n: int
+    page: NotRequired[int | None]
+    start: int
+    text: str
+
+
 class Recent(TypedDict):
     last_message: NotRequired[str | None]
     session_id: str
     title: str
     updated_at: str
+
+
+class PassageHit(TypedDict):
+    explain: NotRequired[Explained | None]
+    file: str
+    passage: PassageView
+    relevance_reason: str
+    score: float
+    similarity_score: float
 
 
 class Source(TypedDict):
@@ -1239,6 +1327,17 @@ class Delivery(TypedDict):
 class Used(TypedDict):
     id: str
     score: float
+
+
+class AnswerSource(TypedDict):
+    end: int
+    file: str
+    file_id: str
+    number: int
+    page: NotRequired[int | None]
+    passage_id: str
+    quote: str
+    start: int
 
 
 class Parts(TypedDict):

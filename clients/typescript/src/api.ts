@@ -330,6 +330,15 @@ export type SessionChange = {
   title?: string | null;
 };
 
+export type Attached = {
+  file_ids: Array<string>;
+  files: Array<AttachedFile>;
+};
+
+export type AttachedBody = {
+  file_ids: Array<string>;
+};
+
 export type ConversationList = {
   conversations: Array<Conversation>;
 };
@@ -358,6 +367,45 @@ export type NewLine = {
   content: string;
 };
 
+export type FileList = {
+  items: Array<FileView>;
+  next_cursor?: string | null;
+  total: number;
+};
+
+export type UploadView = {
+  file_id?: string | null;
+  id: string;
+  length?: number | null;
+  name: string;
+  offset: number;
+};
+
+export type FileView = {
+  bytes: number;
+  created_at: string;
+  error?: string | null;
+  id: string;
+  job_id?: string | null;
+  kind: string;
+  media_type: string;
+  name: string;
+  pages?: number | null;
+  passages: number;
+  sha256: string;
+  status: string;
+  updated_at: string;
+};
+
+export type FileChange = {
+  name: string;
+};
+
+export type PassageList = {
+  items: Array<PassageView>;
+  next_cursor?: string | null;
+};
+
 export type Health = {
   database: string;
   queue: string;
@@ -379,6 +427,20 @@ export type HistoryPage = {
 export type JobList = {
   items: Array<JobView>;
   next_cursor?: string | null;
+};
+
+export type KnowledgeBody = {
+  explain?: boolean;
+  file_ids?: Array<string> | null;
+  limit?: number | null;
+  mode?: string | null;
+  project_id?: string | null;
+  query: string;
+  session_id?: string | null;
+};
+
+export type PassageHits = {
+  items: Array<PassageHit>;
 };
 
 export type MemoryList = {
@@ -981,6 +1043,7 @@ export type Details = {
   finish_reason?: string | null;
   memories?: Array<Used>;
   ms?: number | null;
+  sources?: Array<AnswerSource>;
   tool_calls?: Array<Record<string, unknown>>;
 };
 
@@ -1021,11 +1084,36 @@ export type ChatUnfit = {
   message: string;
 };
 
+export type AttachedFile = {
+  id: string;
+  name: string;
+};
+
+export type PassageView = {
+  end: number;
+  file_id: string;
+  heading: string;
+  id: string;
+  n: number;
+  page?: number | null;
+  start: number;
+  text: string;
+};
+
 export type Recent = {
   last_message?: string | null;
   session_id: string;
   title: string;
   updated_at: string;
+};
+
+export type PassageHit = {
+  explain?: Explained | null;
+  file: string;
+  passage: PassageView;
+  relevance_reason: string;
+  score: number;
+  similarity_score: number;
 };
 
 export type Source = {
@@ -1235,6 +1323,17 @@ export type Used = {
   score: number;
 };
 
+export type AnswerSource = {
+  end: number;
+  file: string;
+  file_id: string;
+  number: number;
+  page?: number | null;
+  passage_id: string;
+  quote: string;
+  start: number;
+};
+
 export type Parts = {
   asks: number;
   date: number;
@@ -1343,6 +1442,10 @@ export interface Operations {
   "PUT /chat/sessions/{id}": { path: { id: string }; query: {}; body: SessionChange; result: Session };
   /** Export a conversation */
   "GET /chat/sessions/{id}/export": { path: { id: string }; query: { format?: string }; body: undefined; result: Record<string, unknown> | string };
+  /** Show a session's files */
+  "GET /chat/sessions/{id}/files": { path: { id: string }; query: {}; body: undefined; result: Attached };
+  /** Say which files a session may look into */
+  "PUT /chat/sessions/{id}/files": { path: { id: string }; query: {}; body: AttachedBody; result: Attached };
   /** List the messages of a session, in order */
   "GET /chat/sessions/{id}/messages": { path: { id: string }; query: { limit?: number; skip?: number; cursor?: string; order?: string }; body: undefined; result: MessageList };
   /** List conversations, newest first */
@@ -1355,6 +1458,26 @@ export interface Operations {
   "GET /conversations/{id}/messages": { path: { id: string }; query: { limit?: number; skip?: number }; body: undefined; result: Array<ConversationMessage> };
   /** Send a message and wait for the answer */
   "POST /conversations/{id}/messages": { path: { id: string }; query: {}; body: NewLine; result: ConversationMessage | JobView };
+  /** List files, newest first */
+  "GET /files": { path: {}; query: { limit?: number; skip?: number; cursor?: string; status?: string }; body: undefined; result: FileList };
+  /** Begin a resumable upload */
+  "POST /files/uploads": { path: {}; query: {}; body: undefined; result: UploadView };
+  /** Give an upload up */
+  "DELETE /files/uploads/{id}": { path: { id: string }; query: {}; body: undefined; result: undefined };
+  /** Show how far an upload is */
+  "GET /files/uploads/{id}": { path: { id: string }; query: {}; body: undefined; result: UploadView };
+  /** Delete a file */
+  "DELETE /files/{id}": { path: { id: string }; query: {}; body: undefined; result: undefined };
+  /** Show a file */
+  "GET /files/{id}": { path: { id: string }; query: {}; body: undefined; result: FileView };
+  /** Rename a file */
+  "PATCH /files/{id}": { path: { id: string }; query: {}; body: FileChange; result: FileView };
+  /** Download a file */
+  "GET /files/{id}/content": { path: { id: string }; query: {}; body: undefined; result: ArrayBuffer | string };
+  /** List a file's passages, in order */
+  "GET /files/{id}/passages": { path: { id: string }; query: { limit?: number; skip?: number; cursor?: string }; body: undefined; result: PassageList };
+  /** Read a file again */
+  "POST /files/{id}/retry": { path: { id: string }; query: {}; body: undefined; result: FileView };
   /** Show whether the service is healthy */
   "GET /health": { path: {}; query: {}; body: undefined; result: Health };
   /** List sessions with their last message, newest first */
@@ -1367,6 +1490,8 @@ export interface Operations {
   "POST /jobs/{id}/cancel": { path: { id: string }; query: {}; body: undefined; result: JobView };
   /** Run a failed job again */
   "POST /jobs/{id}/retry": { path: { id: string }; query: {}; body: undefined; result: JobView };
+  /** Search in files */
+  "POST /knowledge/search": { path: {}; query: {}; body: KnowledgeBody; result: PassageHits };
   /** Check that the process is alive */
   "GET /livez": { path: {}; query: {}; body: undefined; result: string };
   /** List memories */
@@ -1461,6 +1586,10 @@ export interface Operations {
   "GET /projects/{id}/disabled-tools": { path: { id: string }; query: {}; body: undefined; result: DisabledTools };
   /** Say which tools a project does without */
   "PUT /projects/{id}/disabled-tools": { path: { id: string }; query: {}; body: DisabledTools; result: DisabledTools };
+  /** Show a project's files */
+  "GET /projects/{id}/files": { path: { id: string }; query: {}; body: undefined; result: Attached };
+  /** Say which files a project's conversations may look into */
+  "PUT /projects/{id}/files": { path: { id: string }; query: {}; body: AttachedBody; result: Attached };
   /** List a project's prompts */
   "GET /projects/{id}/prompts": { path: { id: string }; query: {}; body: undefined; result: PromptList };
   /** Create a prompt */
