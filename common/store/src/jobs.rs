@@ -130,14 +130,13 @@ pub struct Ready {
 
 row!(Ready: id, lane as flat, priority, run_at);
 
+pub(super) fn ready(job: &NewJob) -> Ready {
+    Ready { id: job.id, lane: Lane::normal(job.kind.queue()), priority: job.priority, run_at: job.run_at }
+}
+
 /// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
 pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
-    let ready = Ready {
-        id: job.id,
-        lane: Lane::normal(job.kind.queue()),
-        priority: job.priority,
-        run_at: job.run_at,
-    };
+    let ready = ready(&job);
     let inserted = execute!(
         tx,
         INSERT,
