@@ -60,8 +60,8 @@ statements! {
 /// A job about to be put into the ledger: its kind is its payload's.
 pub struct NewJob {
     pub id: JobId,
-    kind: JobKind,
-    payload: Value,
+    pub(super) kind: JobKind,
+    pub(super) payload: Value,
     pub user: Option<UserId>,
     pub session: Option<SessionId>,
     /// Its place among the session's jobs that run one at a time; `None` for one that waits for no other.

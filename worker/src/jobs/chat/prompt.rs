@@ -7,7 +7,7 @@ use rapport_common::{
     chat::{language, template, window},
     clock,
     domain::{
-        ids::{ProjectId, UserId},
+        ids::{ProjectId, SessionId, UserId},
         job::Job,
         message::Turn,
         prompt::Prompted,
@@ -133,10 +133,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let looks_back = payload.uses_memory() && scope.has_memories;
     let recall = if looks_back { recall(ctx, user, question, inside).await } else { Recall::default() };
-    let knowledge = match scope.has_files {
-        true => search::for_prompt(ctx, user, session, scope.project_id, question).await,
-        false => search::Knowledge::default(),
-    };
+    let knowledge = knowledge(ctx, (user, session), &scope, question).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
@@ -164,6 +161,19 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         has_budget,
         own_keys,
     })
+}
+
+/// What the user's files say about the question. Who has none waits for no search.
+async fn knowledge(
+    ctx: &Context,
+    (user, session): (UserId, SessionId),
+    scope: &branches::Scope,
+    question: &str,
+) -> Knowledge {
+    if !scope.has_files {
+        return Knowledge::default();
+    }
+    search::for_prompt(ctx, user, session, scope.project_id, question).await
 }
 
 /// What the client said itself, if it said more than a message.
