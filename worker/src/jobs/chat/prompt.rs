@@ -123,7 +123,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         || payload.api_key.is_some()
         || default.daily_tokens > 0
         || default.daily_cost > 0;
-    let settings = settings::of(scope.settings.unwrap_or_default()).chat_settings;
+    let settings = settings::of(scope.settings.clone().unwrap_or_default()).chat_settings;
     let (project, active, own_keys) = match scope.project_id {
         Some(id) => of_project(ctx, user, id).await?,
         None => (None, None, Vec::new()),
