@@ -1,9 +1,9 @@
 // T25: files are sent, read, searched and deleted; a chat is given some, and its answers say on which words they rest.
 import assert from 'node:assert/strict';
-import { answered, promise, say, status, visit, world } from './harness.mjs';
+import { CUT, answered, promise, say, status, visit, world } from './harness.mjs';
 
 const it = world();
-const TEXT = `# The quince pump\n\nThe quince pump starts at 40 degrees.\n\n${'Nothing of note stands here. '.repeat(30)}\n\n# Stopping\n\nIt stops when the tank is full, says <img src=x onerror=alert(1)>.\n`;
+const TEXT = `# Manual\n\nThe quince pump starts at 40 degrees.\n\n${'Nothing of note stands here. '.repeat(30)}\n\n# Stopping\n\nThe quince pump stops when the tank is full, says <img src=x onerror=alert(1)>.\n`;
 const file = (name, text) => ({ name, mimeType: 'text/markdown', buffer: Buffer.from(text) });
 
 promise('a file is sent, read, searched, saved and deleted', { allow: status(415) }, async ({ open }) => {
@@ -15,7 +15,7 @@ promise('a file is sent, read, searched, saved and deleted', { allow: status(415
   await page.getByRole('alert').getByText('none of the kinds of files').waitFor();
   await page.getByLabel('Search in files').fill('When does the pump stop?');
   await page.keyboard.press('Enter');
-  await page.locator('.passage', { hasText: 'It stops when the tank is full' }).waitFor();
+  await page.locator('.passage', { hasText: 'The quince pump stops when the tank is full' }).waitFor();
   assert.equal(await page.locator('.passage img').count(), 0);
   await page.getByLabel('Search in files').fill('');
   const saved = page.waitForEvent('download');
@@ -26,7 +26,7 @@ promise('a file is sent, read, searched, saved and deleted', { allow: status(415
   await page.getByText('No files yet.').waitFor();
 });
 
-promise('a large file goes in pieces, and on where a broken line left it', { allow: [/^console: Failed to load resource: net::ERR_/, /^failed request: /] }, async ({ open }) => {
+promise('a large file goes in pieces, and on where a broken line left it', { allow: [...CUT, ...status(409)] }, async ({ open }) => {
   const page = await visit(await open(it.browser, { url: it.server.url, as: await it.server.account() }), it.server.url, 'files');
   let pieces = 0;
   await page.route('**/files/uploads/**', async (route) => {
@@ -63,7 +63,7 @@ promise('a new chat is given a file; its answer quotes the words it rests on; ta
   await page.getByText('1 source', { exact: true }).click();
   const source = page.locator('.sources li').first();
   await source.getByText('pump.md').waitFor();
-  assert.match(await source.locator('blockquote').textContent(), /It stops when the tank is full/);
+  assert.match(await source.locator('blockquote').textContent(), /The quince pump stops when the tank is full/);
   assert.equal(await source.locator('img').count(), 0);
   await page.reload();
   await page.getByText('1 source', { exact: true }).waitFor();

@@ -103,13 +103,19 @@ pub async fn finish_chat(
     let is_single = job.session_id.is_some() && !is_first && !payload.again && !payload.request;
     let mut tx = match (is_single, payload.relaxed) {
         (true, _) => ctx.db.begin_single().await?,
-        (false, true) => ctx.db.begin_relaxed().await?,
+        (false, true) => ctx.db.begin_whole().await?,
         (false, false) => ctx.db.begin().await?,
     };
     let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
     let spent = spent(job, payload, answer, &project)?;
     if job.session_id.is_none() {
-        let Some(settled) = end_request(&mut tx, job, status, &result, spent).await? else { return Ok(None) };
+        let settled = if payload.relaxed {
+            let attempt = AttemptOf::job(job);
+            store::passing::end(&mut tx, attempt, status, &result, spent, clock::now()).await?
+        } else {
+            end_request(&mut tx, job, status, &result, spent).await?
+        };
+        let Some(settled) = settled else { return Ok(None) };
         tx.commit().await?;
         return Ok(Some(Ended::new(settled, result)));
     }

@@ -96,7 +96,7 @@ pub async fn send_request(ctx: &Context, caller: &Caller, new: NewRequest) -> Re
     problems.done()?;
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
     let (job, now) = (new.job, clock::now());
-    let mut tx = if new.is_relaxed() { ctx.db.begin_relaxed().await? } else { ctx.db.begin().await? };
+    let mut tx = if new.is_relaxed() { ctx.db.begin_whole().await? } else { ctx.db.begin().await? };
     let operation = format!("v1_{}", new.api);
     let first = repeated(ctx, &mut tx, caller.user, &operation, new.repeatable.as_ref(), job).await?;
     if let Some(first) = first {
@@ -142,7 +142,7 @@ async fn put_in(
     };
     let mut job = NewJob::new(&payload, ctx.settings.queue.max_attempts)?;
     (job.id, job.run_at, job.created_at, job.trace) = (id, now, now, new.trace);
-    let ready = store::jobs::enqueue(tx, job.of_user(caller.user)).await?;
+    let job = job.of_user(caller.user);
     let expires_at = new.kept.is_none().then(|| now + KEPT);
     let (body, previous, conversation) =
         new.kept.map_or((None, None, None), |kept| (Some(kept.body), kept.previous, kept.conversation));
@@ -163,6 +163,10 @@ async fn put_in(
         created_at,
         expires_at,
     };
+    if relaxed {
+        return Ok(Some(store::passing::accept(tx, job, request).await?));
+    }
+    let ready = store::jobs::enqueue(tx, job).await?;
     if !requests::insert(tx, request).await? {
         let detail = "Another response is under way in the conversation.";
         return Err(Error::new(Code::SessionBusy, detail).retry_after(1));

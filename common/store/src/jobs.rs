@@ -60,8 +60,8 @@ statements! {
 /// A job about to be put into the ledger: its kind is its payload's.
 pub struct NewJob {
     pub id: JobId,
-    kind: JobKind,
-    payload: Value,
+    pub(super) kind: JobKind,
+    pub(super) payload: Value,
     pub user: Option<UserId>,
     pub session: Option<SessionId>,
     /// Its place among the session's jobs that run one at a time; `None` for one that waits for no other.
@@ -130,14 +130,13 @@ pub struct Ready {
 
 row!(Ready: id, lane as flat, priority, run_at);
 
+pub(super) fn ready(job: &NewJob) -> Ready {
+    Ready { id: job.id, lane: Lane::normal(job.kind.queue()), priority: job.priority, run_at: job.run_at }
+}
+
 /// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
 pub async fn enqueue(tx: &mut Tx, job: NewJob) -> Result<Option<Ready>, sqlx::Error> {
-    let ready = Ready {
-        id: job.id,
-        lane: Lane::normal(job.kind.queue()),
-        priority: job.priority,
-        run_at: job.run_at,
-    };
+    let ready = ready(&job);
     let inserted = execute!(
         tx,
         INSERT,

@@ -36,6 +36,7 @@ pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
 pub mod oauth;
+pub mod passing;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -95,6 +96,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,
+    passing::STATEMENTS,
     requests::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,

@@ -23,10 +23,14 @@ pub fn cors(env: &mut Env) -> Cors {
         }
         given.into_iter().filter(|name| name != "*").collect()
     };
-    Cors {
+    let cors = Cors {
         allow_methods: names("CORS__ALLOW_METHODS").iter().map(|name| name.to_uppercase()).collect(),
         allow_headers: names("CORS__ALLOW_HEADERS"),
         allowed_origins: env.list("CORS__ALLOWED_ORIGINS", &[]),
         allow_credentials: env.flag("CORS__ALLOW_CREDENTIALS", false),
+    };
+    if cors.allow_credentials && cors.allowed_origins.iter().any(|origin| origin == "*") {
+        env.problem("CORS__ALLOW_CREDENTIALS cannot be combined with the origin \"*\": name the origins");
     }
+    cors
 }

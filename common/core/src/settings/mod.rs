@@ -189,9 +189,6 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         warnings: Vec::new(),
     };
     settings.warnings = env.warnings();
-    if settings.cors.allow_credentials && settings.cors.allowed_origins.iter().any(|origin| origin == "*") {
-        env.problem("CORS__ALLOW_CREDENTIALS cannot be combined with the origin \"*\": name the origins");
-    }
     match env.problems() {
         [] => Ok(settings),
         problems => Err(problems.join("\n")),

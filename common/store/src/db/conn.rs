@@ -317,6 +317,20 @@ async fn give_back(mut lent: Lent, in_doubt: bool, in_transaction: bool, is_pati
 pub struct Tx(Conn);
 
 impl Tx {
+    /// A text of SQLite's that brings its transaction along is about to run: if it fails, that is rolled back.
+    pub(crate) fn open(&mut self) {
+        if matches!(self.0.lent, Some(Lent::Lite { .. })) {
+            self.0.in_transaction = true;
+        }
+    }
+
+    /// It ran to its end, with its commit.
+    pub(crate) fn close(&mut self) {
+        if matches!(self.0.lent, Some(Lent::Lite { .. })) {
+            self.0.in_transaction = false;
+        }
+    }
+
     /// An error leaves open whether it was committed: what is done after one must be safe to repeat.
     pub async fn commit(mut self) -> Result<()> {
         if !self.0.in_transaction {

@@ -4,7 +4,7 @@
 //!
 //! - [`Db::read`]: a connection for reading;
 //! - [`Db::begin`]: a durable transaction: what it commits survives a power cut;
-//! - [`Db::relaxed`], [`Db::begin_relaxed`]: what may be lost by a power cut (never by a kill of the process): claims,
+//! - [`Db::relaxed`], [`Db::begin_whole`]: what may be lost by a power cut (never by a kill of the process): claims,
 //!   heartbeats, sweeps, requests that nobody can come back for. A durable commit costs about 8 ms on common disks, this one none.
 //!
 //! SQLite has one writer at a time. Its two writing connections take turns by a lock of ours, because SQLite's own
@@ -209,11 +209,13 @@ impl Db {
         }
     }
 
-    /// The same for what nobody was promised to find again after a power cut. It outlives any kill of a process of ours.
-    pub async fn begin_relaxed(&self) -> Result<Tx, sqlx::Error> {
-        match self.relaxed().await?.begin().await {
-            Err(error) if database_is_away(&error) => self.relaxed().await?.begin().await,
-            begun => begun,
+    /// For one text that writes all there is to write, and brings its transaction along ([`crate::passing`]); what it commits may be
+    /// lost by a power cut, never by a kill of a process of ours. An error leaves open whether it was committed.
+    pub async fn begin_whole(&self) -> Result<Tx, sqlx::Error> {
+        let conn = self.relaxed().await?;
+        match self {
+            Db::Pg(pg) if pg.is_pooled => conn.begin().await,
+            _ => Ok(conn.single()),
         }
     }
 

@@ -172,6 +172,7 @@ async fn bodies_that_come_at_once_share_the_room() {
     .await;
     // A third part has no room, whichever brings it.
     let _refused_meanwhile = first.send(Ok(vec![1; PART])).await;
+    drop(first);
     first_answer.await.unwrap().problem(413, "quota_exceeded");
     drop(second);
     let kept = second_answer.await.unwrap().expect(201);

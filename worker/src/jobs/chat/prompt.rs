@@ -7,7 +7,7 @@ use rapport_common::{
     chat::{language, template, window},
     clock,
     domain::{
-        ids::{ProjectId, UserId},
+        ids::{ProjectId, SessionId, UserId},
         job::Job,
         message::Turn,
         prompt::Prompted,
@@ -124,7 +124,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         || payload.api_key.is_some()
         || default.daily_tokens > 0
         || default.daily_cost > 0;
-    let settings = settings::of(scope.settings.unwrap_or_default()).chat_settings;
+    let settings = settings::of(scope.settings.clone().unwrap_or_default()).chat_settings;
     let (project, active, own_keys) = match scope.project_id {
         Some(id) => of_project(ctx, user, id).await?,
         None => (None, None, Vec::new()),
@@ -134,10 +134,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let looks_back = payload.uses_memory() && scope.has_memories;
     let recall = if looks_back { recall(ctx, user, question, inside).await } else { Recall::default() };
-    let knowledge = match scope.has_files {
-        true => search::for_prompt(ctx, user, session, scope.project_id, question).await,
-        false => search::Knowledge::default(),
-    };
+    let knowledge = knowledge(ctx, (user, session), &scope, question).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
@@ -165,6 +162,19 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         has_budget,
         own_keys,
     })
+}
+
+/// What the user's files say about the question. Who has none waits for no search.
+async fn knowledge(
+    ctx: &Context,
+    (user, session): (UserId, SessionId),
+    scope: &branches::Scope,
+    question: &str,
+) -> Knowledge {
+    if !scope.has_files {
+        return Knowledge::default();
+    }
+    search::for_prompt(ctx, user, session, scope.project_id, question).await
 }
 
 /// What the client said itself, if it said more than a message.

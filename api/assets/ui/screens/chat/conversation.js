@@ -86,21 +86,6 @@ export class Conversation {
     this.push(item);
   }
 
-  /** Gives a new conversation its place on the server, for what is said of it before its first message. */
-  async named() {
-    if (this.id !== null) return;
-    const session = await post('sessions', {}, {}, { key: newKey() });
-    const draft = await drafts.load(user.value.id, 'new');
-    if (draft) {
-      await drafts.save(user.value.id, session.id, draft);
-      await drafts.save(user.value.id, 'new', null);
-    }
-    this.id = session.id;
-    this.session.value = session;
-    this.onNamed(session.id);
-    loadChats();
-  }
-
   keepOutgoing(items = this.outgoing.value) {
     const kept = items.map(({ key, text, choices }) => ({ key, text, choices }));
     return drafts.save(user.value.id, `out/${this.id ?? 'new'}`, kept.length ? { key: kept[0].key, text: '', kept } : null);

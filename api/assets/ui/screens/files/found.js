@@ -8,6 +8,6 @@ export function Found({ q }) {
   const found = useLoad(() => post('knowledge', {}, { query: q, limit: 20 }), [q]);
   return html`<${Loaded} of=${found}>${({ items }) => (items.length ? html`<ul class="hooks">${items.map(({ passage, file }) => html`<li key=${passage.id} class="card">
     <h3 dir="auto">${file}${passage.page ? ` · ${t('files.page', { n: passage.page })}` : ''}</h3>
-    ${passage.heading && html`<p class="quiet" dir="auto">${passage.heading}</p>`}
+    ${passage.heading && !passage.text.startsWith(passage.heading) && html`<p class="quiet" dir="auto">${passage.heading}</p>`}
     <p dir="auto" class="passage">${passage.text}</p></li>`)}</ul>` : html`<${Empty} text=${t('files.none')} />`)}<//>`;
 }
