@@ -66,11 +66,15 @@ pub async fn whole(
     let kind = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
     let ctx = &state.ctx;
-    let _place = state.receiving.take(user).await?;
-    let taken = if kind.to_lowercase().starts_with("multipart/") {
-        form(ctx, user, &kind, declared, &mut body).await
-    } else {
-        raw(ctx, user, name.as_deref().unwrap_or("file"), declared, &mut body).await
+    let taken = match state.receiving.take(user).await {
+        Ok(place) if kind.to_lowercase().starts_with("multipart/") => {
+            form(ctx, user, &kind, declared, &mut body, Arc::new(place)).await
+        }
+        Ok(place) => {
+            let name = name.as_deref().unwrap_or("file");
+            raw(ctx, user, name, declared, &mut body, Arc::new(place)).await
+        }
+        Err(error) => Err(error.into()),
     };
     if taken.is_err() {
         drain(body).await;
@@ -98,8 +102,9 @@ async fn raw(
     name: &str,
     declared: Option<u64>,
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
+    place: files::Place,
 ) -> Result<(File, bool)> {
-    let mut receiver = files::begin(ctx, user, name, declared).await?;
+    let mut receiver = files::begin(ctx, user, name, declared).await?.holding(place);
     let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
     take(&mut receiver, body).await?;
     let made = receiver.finish().await?;
@@ -128,6 +133,7 @@ async fn form(
     kind: &str,
     declared: Option<u64>,
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
+    place: files::Place,
 ) -> Result<(File, bool)> {
     if declared.is_some_and(|length| length > ctx.settings.files.max_bytes.saturating_add(AROUND)) {
         return Err(too_large(ctx).into());
@@ -161,7 +167,7 @@ async fn form(
         drop(sender);
     };
     let read = async {
-        let made = file_of(ctx, user, &mut form, &outside).await;
+        let made = file_of(ctx, user, &mut form, &outside, place).await;
         drop(form);
         made
     };
@@ -202,6 +208,7 @@ async fn file_of(
     user: UserId,
     form: &mut multer::Multipart<'_>,
     outside: &Outside,
+    place: files::Place,
 ) -> Result<(File, bool)> {
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.file_name().map(str::to_owned);
@@ -210,7 +217,8 @@ async fn file_of(
             while field.chunk().await.map_err(broken)?.is_some() {}
             continue;
         }
-        let mut receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
+        let receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
+        let mut receiver = receiver.holding(place);
         let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
         outside.enter_file();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
@@ -219,7 +227,11 @@ async fn file_of(
         drop(field);
         outside.leave_file();
         // A file that breaks off must not pass for a whole one.
-        while form.next_field().await.map_err(broken)?.is_some() {}
+        while let Some(field) = form.next_field().await.map_err(broken)? {
+            if field.file_name().is_some() {
+                return Err(Error::field("file", Wrong::Unfit("must be the only file of the form")).into());
+            }
+        }
         let made = receiver.finish().await?;
         passing.is_done = true;
         return Ok(made);

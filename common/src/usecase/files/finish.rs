@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     clean, ingest,
-    receive::{no_room, room},
+    receive::{is_refused, no_room, room},
 };
 use crate::{
     Context, Error, Result, clock,
@@ -83,7 +83,7 @@ pub async fn make(
             }
         }
         // Whatever else went wrong may have come after the commit, or the bytes go with the upload.
-        Err(error) if error.code == Code::WrongState => {
+        Err(error) if is_refused(error) => {
             if let Some(part) = last {
                 ctx.storage.delete(&place, &part).await?;
             }

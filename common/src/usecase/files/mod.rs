@@ -10,7 +10,7 @@ pub mod sources;
 
 pub use attach::{of_project, of_session, set_of_project, set_of_session};
 pub use clean::{Round, clean, erase};
-pub use receive::{Receiver, begin, resume, withdraw};
+pub use receive::{Place, Receiver, begin, resume, withdraw};
 
 use futures::Stream;
 

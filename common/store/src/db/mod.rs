@@ -212,10 +212,12 @@ impl Db {
     /// For one text that writes all there is to write, and brings its transaction along ([`crate::passing`]); what it commits may be
     /// lost by a power cut, never by a kill of a process of ours. An error leaves open whether it was committed.
     pub async fn begin_whole(&self) -> Result<Tx, sqlx::Error> {
-        let conn = self.relaxed().await?;
         match self {
-            Db::Pg(pg) if pg.is_pooled => conn.begin().await,
-            _ => Ok(conn.single()),
+            Db::Pg(pg) if pg.is_pooled => match self.relaxed().await?.begin().await {
+                Err(error) if database_is_away(&error) => self.relaxed().await?.begin().await,
+                begun => begun,
+            },
+            _ => Ok(self.relaxed().await?.single()),
         }
     }
 

@@ -12,7 +12,7 @@ export function useSending(onDone) {
   // One after the other, also when more are chosen meanwhile.
   const add = (files) => {
     const some = [...files];
-    queue.current = queue.current.then(async () => {
+    queue.current = queue.current.catch(() => {}).then(async () => {
       const sent = await sendAll(some, setState);
       setWrong(sent.wrong);
       if (sent.done.length) await onDone(sent.done);
