@@ -6,10 +6,11 @@ import { loadChats } from '../../core/session.js';
 import { user } from '../../core/store.js';
 import { get, newKey, post, Problem, put, remove } from '../../api/client.js';
 import { onEvents } from '../../api/events.js';
+import { Choose } from '../../parts/choose.js';
 import { Dialog } from '../../parts/dialog.js';
 import { Empty, Loaded, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
-import { AddButton, useSending } from '../files/add.js';
+import { useSending } from '../files/add.js';
 
 /** So many a conversation may name. */
 const MOST = 100;
@@ -90,7 +91,7 @@ export function Attached({ chat, onClose }) {
   });
   const choose = (id, on) => change((ids) => { if (on) ids.add(id); else ids.delete(id); });
   return html`<${Dialog} title=${t('files.of.chat')} onClose=${onClose}><p class="quiet">${t('files.of.chat.text')}</p>
-    <${Loaded} of=${list}>${(files) => html`<div class="row"><${AddButton} add=${sending.add} /></div>${sending.shown}<${ProblemLine} problem=${problem} />
+    <${Loaded} of=${list}>${(files) => html`<div class="row"><${Choose} label=${t('files.add')} onFiles=${sending.add} /></div>${sending.shown}<${ProblemLine} problem=${problem} />
       ${files.length ? html`<ul class="files-pick">${files.map((file) => html`<li key=${file.id}><label dir="auto"><input type="checkbox" checked=${want.ids.has(file.id)}
         disabled=${!want.ids.has(file.id) && want.ids.size >= MOST} onChange=${(event) => choose(file.id, event.target.checked)} /> ${file.name}</label>
       ${['queued', 'reading', 'failed'].includes(file.status) && html`<span class=${file.status === 'failed' ? 'tag bad' : 'tag'}>${t(`files.${file.status}`)}</span>`}</li>`)}</ul>` : html`<${Empty} text=${t('files.empty')} />`}`}<//><//>`;
