@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use axum::{
@@ -140,56 +140,67 @@ async fn form(
     }
     let boundary = multer::parse_boundary(kind)
         .map_err(|_| Error::new(Code::Malformed, "The form's `Content-Type` names no boundary."))?;
-    let outside = Arc::new(Outside::default());
+    let bounds = Bounds::new(ctx.settings.files.max_bytes.saturating_add(AROUND));
     let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(1);
     let stream = futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let mut form = multer::Multipart::new(stream, boundary);
-    let feed = async {
-        let mut left = ctx.settings.files.max_bytes.saturating_add(AROUND);
-        while let Some(chunk) = body.next().await {
-            let mut chunk = match chunk {
-                Ok(chunk) if chunk.len() as u64 <= left => chunk,
-                Ok(_) => return sender.send(Err(std::io::Error::other("too large"))).await.unwrap_or(()),
-                Err(error) => return sender.send(Err(std::io::Error::other(error))).await.unwrap_or(()),
-            };
-            left -= chunk.len() as u64;
-            while !chunk.is_empty() {
-                let piece = chunk.split_to(chunk.len().min(PIECE));
-                let piece = outside.admit(piece.len()).map(|()| piece);
-                let is_over = piece.is_err();
-                if sender.send(piece).await.is_err() || is_over {
-                    return; // the file has come, or was refused
-                }
-            }
-        }
-        drop(sender);
-    };
-    let read = async {
-        let made = file_of(ctx, user, &mut form, &outside, place).await;
+    let (feed, read) = (feed(body, sender, &bounds), async {
+        let made = file_of(ctx, user, &mut form, &bounds, place).await;
+        // Whoever feeds it waits for room in it.
         drop(form);
         made
-    };
+    });
     futures::join!(feed, read).1
 }
 
-/// Bytes of a form that are not a file's. The library keeps them all while it looks for a boundary, or for the end of a
-/// part's headers: so they are counted before it has them.
-#[derive(Default)]
-struct Outside {
-    read: AtomicUsize,
+/// Gives a form what comes, until its file has come or it was refused.
+async fn feed(
+    body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
+    sender: tokio::sync::mpsc::Sender<std::io::Result<Bytes>>,
+    bounds: &Bounds,
+) {
+    while let Some(chunk) = body.next().await {
+        let mut chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                let _left = sender.send(Err(std::io::Error::other(error))).await;
+                return;
+            }
+        };
+        while !chunk.is_empty() {
+            let piece = bounds.admit(chunk.split_to(chunk.len().min(PIECE)));
+            let is_over = piece.is_err();
+            if sender.send(piece).await.is_err() || is_over {
+                return;
+            }
+        }
+    }
+}
+
+/// What a form may hold: in all, and of bytes that are not its file's. The library keeps all of those while it looks for a boundary, or
+/// for the end of a part's headers: so they are counted before it has them.
+struct Bounds {
+    left: AtomicU64,
+    outside: AtomicU64,
     is_in_file: AtomicBool,
 }
 
-impl Outside {
-    fn admit(&self, bytes: usize) -> std::io::Result<()> {
-        if self.is_in_file.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        // What was read ahead of a file's beginning or end counts too.
-        let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if read > AROUND as usize { Err(std::io::Error::other("more than a file")) } else { Ok(()) }
+impl Bounds {
+    fn new(most: u64) -> Self {
+        Self { left: most.into(), outside: AROUND.into(), is_in_file: false.into() }
+    }
+
+    /// What was read ahead of a file's beginning or end counts as outside, too.
+    fn admit(&self, piece: Bytes) -> std::io::Result<Bytes> {
+        let take = |from: &AtomicU64| {
+            let left = from.load(Ordering::Relaxed).checked_sub(piece.len() as u64);
+            left.map(|left| from.store(left, Ordering::Relaxed))
+        };
+        let fits = take(&self.left).is_some()
+            && (self.is_in_file.load(Ordering::Relaxed) || take(&self.outside).is_some());
+        if fits { Ok(piece) } else { Err(std::io::Error::other("more than a file")) }
     }
 
     fn enter_file(&self) {
@@ -198,16 +209,16 @@ impl Outside {
 
     fn leave_file(&self) {
         self.is_in_file.store(false, Ordering::Relaxed);
-        self.read.store(0, Ordering::Relaxed);
+        self.outside.store(AROUND, Ordering::Relaxed);
     }
 }
 
-/// The first file of a form, or what is called `file`.
+/// The one file of a form: what has a file's name, or is called `file`.
 async fn file_of(
     ctx: &Context,
     user: UserId,
     form: &mut multer::Multipart<'_>,
-    outside: &Outside,
+    bounds: &Bounds,
     place: files::Place,
 ) -> Result<(File, bool)> {
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
@@ -220,12 +231,12 @@ async fn file_of(
         let receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
         let mut receiver = receiver.holding(place);
         let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
-        outside.enter_file();
+        bounds.enter_file();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             receiver.write(chunk).await?;
         }
         drop(field);
-        outside.leave_file();
+        bounds.leave_file();
         // A file that breaks off must not pass for a whole one.
         while let Some(field) = form.next_field().await.map_err(broken)? {
             if field.file_name().is_some() {

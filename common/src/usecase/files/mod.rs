@@ -4,6 +4,7 @@ mod attach;
 mod clean;
 mod finish;
 pub mod ingest;
+mod part;
 mod receive;
 pub mod search;
 pub mod sources;

@@ -11,7 +11,7 @@ use sha2::{
     digest::common::hazmat::{SerializableState, SerializedState},
 };
 
-use super::finish;
+use super::{finish, part::NewPart};
 use crate::{
     Context, Error, Result,
     auth::random_token,
@@ -238,12 +238,12 @@ impl Receiver {
     }
 
     /// What is held, as the next part.
-    fn next_part(&mut self) -> (String, Bytes) {
+    fn next_part(&mut self) -> NewPart {
         let (number, count) = (self.upload.parts.len(), self.held.len());
         let part = format!("{number:06}-{}-{count:x}", self.upload.claim);
         self.upload.received = (number * PART + count) as i64;
         self.upload.parts.push(part.clone());
-        (part, self.held.split().freeze())
+        NewPart { part, bytes: self.held.split().freeze(), instead_of: self.tail.take() }
     }
 
     /// Stores what is held as the next part.
@@ -252,12 +252,12 @@ impl Receiver {
         if is_whole {
             self.decide_kind().await?;
         }
-        let (part, bytes) = self.next_part();
+        let new = self.next_part();
+        let bytes = new.bytes.clone();
         self.upload.state = Some(self.hash.serialize().to_vec());
-        let new = NewPart { part, bytes: bytes.clone(), instead_of: self.tail.take() };
-        let stored = stored(self.ctx.clone(), self.user, self.upload.clone(), new);
+        let (ctx, user, upload) = (self.ctx.clone(), self.user, self.upload.clone());
+        let stored = async move { new.store(&ctx, &upload.place, noted(&ctx, user, &upload)).await };
         whatever_becomes_of_the_request(self.place.clone(), stored).await?;
-        METRICS.file_bytes.with_label_values(&["in"]).inc_by(bytes.len() as u64);
         if !is_whole {
             // More may come in the next request.
             self.tail = self.upload.parts.pop();
@@ -284,13 +284,8 @@ impl Receiver {
         }
         self.decide_kind().await?;
         let has_new = self.come() > self.upload.received as u64;
-        let last = match self.tail.take() {
-            Some(tail) if !has_new => {
-                self.upload.parts.push(tail);
-                None
-            }
-            _ => Some(self.next_part()),
-        };
+        let last = has_new.then(|| self.next_part());
+        self.upload.parts.extend(self.tail.take());
         let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
         let file = finish::file_of(&self.upload, kind, &self.hash.finalize());
         let made = finish::make(self.ctx, self.user, self.upload, file, last);
@@ -312,36 +307,6 @@ async fn whatever_becomes_of_the_request<T: Send + 'static>(
     tokio::spawn(work).await.map_err(|error| Error::internal("a part of a file").because(error))?
 }
 
-/// A refusal after which nothing was committed, nor will be: another request goes on, there is no room, or the user is gone.
-pub(super) fn is_refused(error: &Error) -> bool {
-    [Code::WrongState, Code::QuotaSpent, Code::NotFound].contains(&error.code)
-}
-
-struct NewPart {
-    part: String,
-    bytes: Bytes,
-    /// One that was stored before it was whole.
-    instead_of: Option<String>,
-}
-
-/// Stores a part, then notes it; if its upload is gone or another request's by then, the part goes too.
-async fn stored(ctx: Context, user: UserId, upload: Upload, new: NewPart) -> Result<()> {
-    ctx.storage.put(&upload.place, &new.part, new.bytes).await?;
-    let noted = noted(&ctx, user, &upload).await;
-    let needless = match &noted {
-        Ok(()) => new.instead_of,
-        Err(error) if is_refused(error) => Some(new.part),
-        // It may have come after the commit: then the part is the upload's.
-        Err(_) => None,
-    };
-    if let Some(part) = needless
-        && let Err(error) = ctx.storage.delete(&upload.place, &part).await
-    {
-        tracing::warn!(%error, "a part that no upload needs stays until its file is whole, or gone");
-    }
-    noted
-}
-
 async fn noted(ctx: &Context, user: UserId, upload: &Upload) -> Result<()> {
     let mut tx = ctx.db.begin().await?;
     if upload.length.is_none() {
@@ -352,7 +317,7 @@ async fn noted(ctx: &Context, user: UserId, upload: &Upload) -> Result<()> {
         }
     }
     if !uploads::advance(&mut tx, user, upload, clock::now()).await? {
-        return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
+        return Err(finish::another());
     }
     tx.commit().await
 }
