@@ -36,7 +36,6 @@ pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
 pub mod oauth;
-pub mod passing;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -51,6 +50,7 @@ pub mod usage;
 pub mod users;
 pub mod vectors;
 pub mod webhooks;
+pub mod whole;
 pub mod words;
 pub mod workers;
 
@@ -95,7 +95,6 @@ pub const STATEMENTS: &[db::Listed] = &[
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,
-    passing::STATEMENTS,
     requests::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
@@ -109,6 +108,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     vectors::of_memories::STATEMENTS,
     vectors::of_messages::STATEMENTS,
     webhooks::STATEMENTS,
+    whole::STATEMENTS,
     words::STATEMENTS,
     words::convert::STATEMENTS,
     words::fold::STATEMENTS,
