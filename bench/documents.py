@@ -176,7 +176,7 @@ class User:
         self.url, self.token = url, None
         name = f"documents-{uuid.uuid4().hex[:12]}"
         self.token = self.ask("POST", "/auth/register", {"username": name, "email": f"{name}@example.com",
-                                                         "password": uuid.uuid4().hex})["access_token"]
+                                                         "password": f"Aa1-{uuid.uuid4().hex}"})["access_token"]
 
     def ask(self, method, path, body=None, raw=None):
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
@@ -203,12 +203,12 @@ class User:
         return file["id"]
 
     def until_embedded(self):
-        """Vectors come after the words: until a search by meaning finds as much as it will."""
-        found, same = -1, 0
-        while same < 3:
-            time.sleep(1)
-            now = len(self.ask("POST", "/knowledge/search", {"query": "the switch, oil and price of the device", "mode": "semantic", "limit": 100})["items"])
-            found, same = now, same + 1 if now == found else 0
+        """Vectors come after the words, by jobs: until no such job is left."""
+        quiet = 0
+        while quiet < 20:
+            time.sleep(0.5)
+            left = [self.ask("GET", f"/jobs?kind=embedding&status={status}&limit=1")["items"] for status in ("queued", "running")]
+            quiet = 0 if any(left) else quiet + 1
 
 
 def squeezed(text):

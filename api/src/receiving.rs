@@ -8,7 +8,7 @@ use std::{
 
 use rapport_common::{Error, domain::ids::UserId, error::Code, telemetry::metrics::METRICS};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
@@ -26,7 +26,7 @@ pub struct Receiving {
 
 /// One place, until dropped.
 pub struct Place {
-    _of_all: OwnedSemaphorePermit,
+    of_all: Option<OwnedSemaphorePermit>,
     of_user: Option<OwnedSemaphorePermit>,
     receiving: Receiving,
     user: UserId,
@@ -50,31 +50,38 @@ impl Receiving {
             })
         };
         let of_user = timeout_at(until, own.acquire_owned()).await.map_err(|_| {
+            self.forget(user);
             METRICS.rate_limited.with_label_values(&["files"]).inc();
             let detail = format!("{OF_A_USER} of your requests send files already: wait for one of them.");
             Error::new(Code::RateLimited, detail).retry_after(5)
         })?;
+        let mut place =
+            Place { of_all: None, of_user: Some(of_user.map_err(closed)?), receiving: self.clone(), user };
         let of_all = timeout_at(until, Arc::clone(&self.all).acquire_owned()).await.map_err(|_| {
             let detail = "As many files are being sent as this server takes at once: try again soon.";
             Error::new(Code::Overloaded, detail).retry_after(5)
         })?;
-        let closed = |_| Error::internal("places for files");
-        Ok(Place {
-            _of_all: of_all.map_err(closed)?,
-            of_user: Some(of_user.map_err(closed)?),
-            receiving: self.clone(),
-            user,
-        })
+        place.of_all = Some(of_all.map_err(closed)?);
+        Ok(place)
     }
+
+    /// Whoever sends nothing any more stands in no list.
+    fn forget(&self, user: UserId) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.get(&user).is_some_and(|own| own.strong_count() == 0) {
+            users.remove(&user);
+        }
+    }
+}
+
+fn closed(_: AcquireError) -> Error {
+    Error::internal("places for files")
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.of_user.take());
-        let mut users = self.receiving.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.get(&self.user).is_some_and(|own| own.strong_count() == 0) {
-            users.remove(&self.user);
-        }
+        drop((self.of_all.take(), self.of_user.take()));
+        self.receiving.forget(self.user);
     }
 }
 

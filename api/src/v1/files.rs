@@ -99,10 +99,10 @@ pub struct FileUpload {
 fn purpose_of(fields: Fields) -> Result<Option<String>, Error> {
     let mut problems = Problems::default();
     let mut purpose = None;
-    for (name, text) in fields {
+    for (name, bytes) in fields {
         match name.as_str() {
             "purpose" if purpose.is_some() => problems.add("purpose", Wrong::GivenTwice),
-            "purpose" => purpose = Some(text),
+            "purpose" => purpose = Some(String::from_utf8_lossy(&bytes).into_owned()),
             "file" => problems.add("file", Wrong::GivenTwice),
             name if name.starts_with("expires_after") => problems.add("expires_after", NOT_HERE),
             name => {

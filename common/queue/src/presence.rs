@@ -6,7 +6,7 @@
 //! a connection that went silent may hold it for a while, and the new one takes it beside it. It goes to the server itself,
 //! past a pooler.
 //!
-//! The same connection asks for the time once a second (see [`clock`]). It is the first to know when the link to the
+//! The same connection asks for the time twice a second (see [`clock`]). It is the first to know when the link to the
 //! database is gone: it is closed and made again after a second and a half of silence.
 
 use std::{
@@ -24,16 +24,17 @@ use crate::{
     telemetry::metrics::METRICS,
 };
 
-/// Between two questions.
-const PERIOD: Duration = Duration::from_secs(1);
+/// Between two questions. A cut is noticed at the next, so this, and the time to connect, must stay well below the 1.2 s of
+/// absence after which the sweeper of another process takes this one for dead.
+const PERIOD: Duration = Duration::from_millis(500);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_millis(1_500);
 /// How long connecting and taking the lock may take.
 const ENTER: Duration = Duration::from_secs(3);
-/// After a failure.
+/// After a failure to connect.
 const REST: Duration = Duration::from_millis(300);
 /// Questions between two notes of how far off this machine's clock is.
-const NOTE_EVERY: u32 = 10;
+const NOTE_EVERY: u32 = 20;
 /// From here on a machine's clock is worth a warning: nothing of ours goes by it, but logs do.
 const FAR_OFF_MILLIS: i64 = 2_000;
 
@@ -65,19 +66,25 @@ pub fn start(db: Db, role: &'static str) {
     tokio::spawn(async move {
         let mut warned = false;
         loop {
-            let lost = match &db {
-                Db::Pg(_) => be_present(&db, role, &mut warned).await,
+            match &db {
+                Db::Pg(_) => match enter(&db).await {
+                    // Connected again at once: who is back soon is not missed.
+                    Ok(connection) => {
+                        if let Err(error) = ask_the_time(connection, role, &mut warned).await {
+                            tracing::debug!(%error, "the link to the database broke, connecting again");
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "no link to the database, trying again");
+                        tokio::time::sleep(REST).await;
+                    }
+                },
                 // One process, and its own clock.
                 Db::Lite(_) => {
                     clock::learn(Instant::now(), clock::of_this_machine());
                     tokio::time::sleep(PERIOD).await;
-                    continue;
                 }
-            };
-            if let Err(error) = lost {
-                tracing::debug!(%error, "the link to the database broke, connecting again");
             }
-            tokio::time::sleep(REST).await;
         }
     });
 }
@@ -89,15 +96,24 @@ async fn in_time<T>(
     crate::store::db::within(deadline, answer).await
 }
 
-/// Holds the lock and asks for the time until the connection fails.
-async fn be_present(db: &Db, role: &str, warned: &mut bool) -> Result<(), sqlx::Error> {
-    let mut connection: PgConnection = in_time(ENTER, async {
+/// Connects and takes the lock, which is held until the connection closes.
+async fn enter(db: &Db) -> Result<PgConnection, sqlx::Error> {
+    let connection = in_time(ENTER, async {
         let mut connection = db.separate().await?;
         store::enter(&mut connection, name()).await?;
         Ok(connection)
     })
     .await?;
     ENTERED.send_replace(true);
+    Ok(connection)
+}
+
+/// Asks for the time until the connection fails.
+async fn ask_the_time(
+    mut connection: PgConnection,
+    role: &str,
+    warned: &mut bool,
+) -> Result<(), sqlx::Error> {
     for question in 0u32.. {
         let asked = Instant::now();
         let time = in_time(ANSWER, store::time(&mut connection)).await?;

@@ -17,8 +17,9 @@ use crate::{
     store::{
         self, Tx,
         chats::{self, Answered},
+        db::Durability,
         jobs::{NewJob, Ready},
-        ledger::{AttemptOf, Settled},
+        ledger::AttemptOf,
         messages::NewMessage,
         usage::Spent,
     },
@@ -100,22 +101,19 @@ pub async fn finish_chat(
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
     // The first answer of a session asks for a title.
     let is_first = payload.seq == 1 && !answer.cancelled && !payload.again;
-    let is_single = job.session_id.is_some() && !is_first && !payload.again && !payload.request;
-    let mut tx = match (is_single, payload.relaxed) {
-        (true, _) => ctx.db.begin_single().await?,
-        (false, true) => ctx.db.begin_whole().await?,
-        (false, false) => ctx.db.begin().await?,
+    let is_single = !is_first && !payload.again && !payload.request;
+    let mut tx = match job.session_id {
+        None if payload.relaxed => ctx.db.begin_whole(Durability::Relaxed).await?,
+        None => ctx.db.begin_whole(Durability::Durable).await?,
+        Some(_) if is_single => ctx.db.begin_single().await?,
+        Some(_) => ctx.db.begin().await?,
     };
     let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
     let spent = spent(job, payload, answer, &project)?;
     if job.session_id.is_none() {
-        let settled = if payload.relaxed {
-            let attempt = AttemptOf::job(job);
-            store::passing::end(&mut tx, attempt, status, &result, spent, clock::now()).await?
-        } else {
-            end_request(&mut tx, job, status, &result, spent).await?
-        };
-        let Some(settled) = settled else { return Ok(None) };
+        let attempt = AttemptOf::job(job);
+        let ended = store::whole::end(&mut tx, attempt, status, &result, spent, clock::now());
+        let Some(settled) = ended.await? else { return Ok(None) };
         tx.commit().await?;
         return Ok(Some(Ended::new(settled, result)));
     }
@@ -163,25 +161,6 @@ fn spent<'a>(
         cost: answer.cost,
         at: clock::now(),
     }))
-}
-
-/// Ends a job that is no turn of a session: its result is the answer.
-async fn end_request(
-    tx: &mut Tx,
-    job: &Job,
-    status: JobStatus,
-    result: &Value,
-    spent: Option<Spent<'_>>,
-) -> Result<Option<Settled>> {
-    let attempt = AttemptOf::job(job);
-    let settled = store::ledger::settle(tx, attempt, status, Some(result), None, clock::now()).await?;
-    if settled.is_some() {
-        store::requests::answered(tx, owner(job)?, job.id).await?;
-        if let Some(spent) = spent {
-            store::usage::count(tx, spent).await?;
-        }
-    }
-    Ok(settled)
 }
 
 /// What is kept beside an answer.

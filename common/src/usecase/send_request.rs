@@ -26,6 +26,7 @@ use crate::{
     problems::Problems,
     store::{
         self, Tx,
+        db::Durability,
         jobs::{NewJob, Ready},
         requests,
     },
@@ -96,7 +97,11 @@ pub async fn send_request(ctx: &Context, caller: &Caller, new: NewRequest) -> Re
     problems.done()?;
     ctx.depths.admit(Queue::Chat, ctx.settings.queue.max_depth)?;
     let (job, now) = (new.job, clock::now());
-    let mut tx = if new.is_relaxed() { ctx.db.begin_whole().await? } else { ctx.db.begin().await? };
+    let mut tx = if new.is_relaxed() {
+        ctx.db.begin_whole(Durability::Relaxed).await?
+    } else {
+        ctx.db.begin().await?
+    };
     let operation = format!("v1_{}", new.api);
     let first = repeated(ctx, &mut tx, caller.user, &operation, new.repeatable.as_ref(), job).await?;
     if let Some(first) = first {
@@ -164,7 +169,7 @@ async fn put_in(
         expires_at,
     };
     if relaxed {
-        return Ok(Some(store::passing::accept(tx, job, request).await?));
+        return Ok(Some(store::whole::accept(tx, job, request).await?));
     }
     let ready = store::jobs::enqueue(tx, job).await?;
     if !requests::insert(tx, request).await? {

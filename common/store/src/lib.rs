@@ -36,7 +36,6 @@ pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
 pub mod oauth;
-pub mod passing;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -52,6 +51,7 @@ pub mod users;
 pub mod vector_stores;
 pub mod vectors;
 pub mod webhooks;
+pub mod whole;
 pub mod words;
 pub mod workers;
 
@@ -96,7 +96,6 @@ pub const STATEMENTS: &[db::Listed] = &[
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,
-    passing::STATEMENTS,
     requests::STATEMENTS,
     sessions::STATEMENTS,
     settings::STATEMENTS,
@@ -111,6 +110,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     vectors::of_memories::STATEMENTS,
     vectors::of_messages::STATEMENTS,
     webhooks::STATEMENTS,
+    whole::STATEMENTS,
     words::STATEMENTS,
     words::convert::STATEMENTS,
     words::fold::STATEMENTS,

@@ -103,6 +103,6 @@ pub async fn delete(tx: &mut Tx, user: UserId, id: UploadId) -> Result<bool, sql
 }
 
 /// Those that nobody has gone on with.
-pub async fn prune(conn: &mut Conn, before: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    execute!(conn, PRUNE, before).map(drop)
+pub async fn prune(tx: &mut Tx, before: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    execute!(tx, PRUNE, before).map(drop)
 }

@@ -20,7 +20,8 @@ async fn a_response_survives_kill_9_of_everybody_and_its_reader_sees_every_numbe
     let mut app = App::builder(stack).workers(2).start().await;
     let user = app.user().await;
     let text: String = (1..=80).map(|n| format!("w{n} ")).collect::<String>().trim().to_owned();
-    let body = json!({"model": "mock", "input": format!("/delay 60 /echo {text}"), "background": true});
+    // Longer than the reader takes to start, also on a machine that is busy.
+    let body = json!({"model": "mock", "input": format!("/delay 150 /echo {text}"), "background": true});
     let at = User { base: format!("{}/v1", app.url(0)), ..user.clone() };
     let made = at.post("/responses", &body).await.expect(200);
     let id = made["id"].as_str().unwrap().to_owned();

@@ -42,7 +42,7 @@ async fn a_dead_processs_lease_is_not_waited_for(stack: Stack) {
 /// A worker that lives, and whose connections were only cut, keeps its jobs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_connections_are_cut_keeps_its_jobs() {
-    let mut app = App::builder(Stack::Production)
+    let app = App::builder(Stack::Production)
         .workers(2)
         .env("QUEUE__LEASE_SECONDS", "15")
         .env("QUEUE__SWEEP_SECONDS", "2")
@@ -66,7 +66,6 @@ async fn a_worker_whose_connections_are_cut_keeps_its_jobs() {
         let job = user.finished(&job, Duration::from_secs(60)).await;
         assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(1)), "{job}");
     }
-    app.workers.clear();
 }
 
 /// A rolling restart: whoever asks `/readyz` before each request is never turned away.

@@ -316,6 +316,7 @@ async fn lists_take_what_they_say_and_refuse_the_rest(stack: Stack) {
     let hook =
         user.post("/webhooks", &json!({"url": "https://example.com/", "events": ["job.failed"]})).await;
     let hook = hook.expect(201)["id"].as_str().unwrap().to_owned();
+    let file = user.indexed("one.txt", "One thing.").await;
     let document = serde_json::to_value(rapport_api::document()).unwrap();
     let mut lists = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -326,7 +327,11 @@ async fn lists_take_what_they_say_and_refuse_the_rest(stack: Stack) {
         }
         lists += 1;
         let Some(short) = path.strip_prefix("/api/v1") else { continue };
-        let id = if short.contains("webhooks") { &hook } else { &session };
+        let id = match short {
+            _ if short.contains("/webhooks/") => &hook,
+            _ if short.starts_with("/files/") => &file,
+            _ => &session,
+        };
         let who = if short.starts_with("/admin") { &admin } else { &user };
         let url = short.replace("{id}", id);
         let session_id =

@@ -6,6 +6,7 @@ import { go, route } from '../core/router.js';
 import { heading } from '../core/store.js';
 import { get, Problem } from '../api/client.js';
 import { onEvents } from '../api/events.js';
+import { useDrop } from '../parts/choose.js';
 import { Empty, Loaded, useLoad } from '../parts/list.js';
 import { ProblemLine } from '../parts/problem.js';
 import { toast } from '../parts/toast.js';
@@ -69,7 +70,6 @@ export function Screen() {
   const [marked, setMarked] = useState(new Set());
   const [problem, setProblem] = useState(null);
   const [results, setResults] = useState([]);
-  const [over, setOver] = useState(false);
   const [renaming, setRenaming] = useState(null);
   const list = useLoad(async () => {
     const [page, lines] = await Promise.all([get('sessions', {}, { limit: PAGE, status, q }), q ? found(q) : null]);
@@ -107,9 +107,7 @@ export function Screen() {
     if (sums.length) return list.reload();
     if (fresh.length && !q && status !== 'archived') list.set((old) => old && { ...old, items: [...fresh, ...old.items], total: old.total + fresh.length });
   };
-  const drag = { onDragOver: (event) => { if (event.dataTransfer?.types?.includes('Files')) { event.preventDefault(); setOver(true); } },
-    onDragLeave: (event) => { if (!event.currentTarget.contains(event.relatedTarget)) setOver(false); },
-    onDrop: (event) => { event.preventDefault(); setOver(false); files([...event.dataTransfer.files]); } };
+  const { over, drag } = useDrop(files);
   return html`<div class=${`page chats-page${over ? ' over' : ''}`} ...${drag}><link rel="stylesheet" href=${new URL('../style/places.css', import.meta.url).href} />
     <${Top} q=${q} status=${status} onFiles=${files} />
     <${Results} results=${results} onClose=${() => setResults([])} />

@@ -8,11 +8,12 @@ import { go, route } from '../core/router.js';
 import { heading } from '../core/store.js';
 import { get, post, Problem, problemOf, raw, remove } from '../api/client.js';
 import { onEvents } from '../api/events.js';
+import { Choose, useDrop } from '../parts/choose.js';
 import { Confirm } from '../parts/dialog.js';
 import { Empty, Loaded, More, useLoad } from '../parts/list.js';
 import { ProblemLine } from '../parts/problem.js';
 import { toast } from '../parts/toast.js';
-import { AddButton, useSending } from './files/add.js';
+import { useSending } from './files/add.js';
 import { Found } from './files/found.js';
 
 const PAGE = 50;
@@ -58,7 +59,6 @@ export function Screen() {
   const list = useLoad(() => get('files', {}, { limit: PAGE }), []);
   const [asking, setAsking] = useState(null);
   const [problem, setProblem] = useState(null);
-  const [over, setOver] = useState(false);
   const title = t('files');
   useEffect(() => { heading.value = { title, actions: null }; }, [title]);
   // What is read, or came to nothing, says so by its job.
@@ -79,11 +79,9 @@ export function Screen() {
     const next = await get('files', {}, { limit: PAGE, cursor: list.data.next_cursor });
     list.set((old) => ({ ...next, items: [...old.items, ...next.items.filter(({ id }) => !old.items.some((one) => one.id === id))] }));
   };
-  const drag = { onDragOver: (event) => { if (event.dataTransfer?.types?.includes('Files')) { event.preventDefault(); setOver(true); } },
-    onDragLeave: (event) => { if (!event.currentTarget.contains(event.relatedTarget)) setOver(false); },
-    onDrop: (event) => { event.preventDefault(); setOver(false); sending.add(event.dataTransfer.files); } };
+  const { over, drag } = useDrop(sending.add);
   return html`<div class=${`page chats-page${over ? ' over' : ''}`} ...${drag}><link rel="stylesheet" href=${new URL('../style/places.css', import.meta.url).href} />
-    <div class="row"><p class="quiet grow">${t('files.text')}</p><${AddButton} add=${sending.add} act /></div>
+    <div class="row"><p class="quiet grow">${t('files.text')}</p><${Choose} label=${t('files.add')} onFiles=${sending.add} act /></div>
     <${Search} q=${q} />
     ${sending.shown}
     <${ProblemLine} problem=${problem} />

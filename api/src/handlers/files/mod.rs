@@ -130,7 +130,7 @@ pub struct FileName {
 
 /// Send a file
 ///
-/// As a form (`multipart/form-data`, its first file), or as the body itself with `?name=`. It is kept as it arrives, however large; for
+/// As a form (`multipart/form-data` with one file), or as the body itself with `?name=`. It is kept as it arrives, however large; for
 /// large ones over bad lines see `POST /files/uploads`. What it is tells its content, not its name. A job then takes its text out,
 /// and makes passages of it. The same content again gives the file that is there, with 200.
 #[utoipa::path(post, path = "/files", tag = "files", params(FileName),

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use axum::{
@@ -54,7 +54,7 @@ impl Drop for Passing<'_> {
 }
 
 /// The other fields of a form with a file, in their order: a name and a text. Another file has no text.
-pub type Fields = Vec<(String, String)>;
+pub type Fields = Vec<(String, Vec<u8>)>;
 
 /// Reads the fields of a form before its file is kept: what for, or why it is not taken.
 pub type Reader = fn(Fields) -> Result<Option<String>, Error>;
@@ -78,11 +78,15 @@ pub async fn whole(
     let kind = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let mut body = Box::pin(request.into_body().into_data_stream().map(|chunk| chunk.map_err(unreadable)));
     let ctx = &state.ctx;
-    let _place = state.receiving.take(user).await?;
-    let taken = if kind.to_lowercase().starts_with("multipart/") {
-        form(ctx, user, (&kind, declared), &mut body, reader).await
-    } else {
-        raw(ctx, user, name.as_deref().unwrap_or("file"), declared, &mut body).await
+    let taken = match state.receiving.take(user).await {
+        Ok(place) if kind.to_lowercase().starts_with("multipart/") => {
+            form(ctx, user, (&kind, declared), &mut body, (Arc::new(place), reader)).await
+        }
+        Ok(place) => {
+            let name = name.as_deref().unwrap_or("file");
+            raw(ctx, user, name, declared, &mut body, Arc::new(place)).await
+        }
+        Err(error) => Err(error.into()),
     };
     if taken.is_err() {
         drain(body).await;
@@ -110,8 +114,9 @@ async fn raw(
     name: &str,
     declared: Option<u64>,
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
+    place: files::Place,
 ) -> Result<(File, bool)> {
-    let mut receiver = files::begin(ctx, user, name, declared).await?;
+    let mut receiver = files::begin(ctx, user, name, declared).await?.holding(place);
     let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
     take(&mut receiver, body).await?;
     let made = receiver.finish().await?;
@@ -139,63 +144,74 @@ async fn form(
     user: UserId,
     (kind, declared): (&str, Option<u64>),
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
-    reader: Reader,
+    (place, reader): (files::Place, Reader),
 ) -> Result<(File, bool)> {
     if declared.is_some_and(|length| length > ctx.settings.files.max_bytes.saturating_add(AROUND)) {
         return Err(too_large(ctx).into());
     }
     let boundary = multer::parse_boundary(kind)
         .map_err(|_| Error::new(Code::Malformed, "The form's `Content-Type` names no boundary."))?;
-    let outside = Arc::new(Outside::default());
+    let bounds = Bounds::new(ctx.settings.files.max_bytes.saturating_add(AROUND));
     let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(1);
     let stream = futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let mut form = multer::Multipart::new(stream, boundary);
-    let feed = async {
-        let mut left = ctx.settings.files.max_bytes.saturating_add(AROUND);
-        while let Some(chunk) = body.next().await {
-            let mut chunk = match chunk {
-                Ok(chunk) if chunk.len() as u64 <= left => chunk,
-                Ok(_) => return sender.send(Err(std::io::Error::other("too large"))).await.unwrap_or(()),
-                Err(error) => return sender.send(Err(std::io::Error::other(error))).await.unwrap_or(()),
-            };
-            left -= chunk.len() as u64;
-            while !chunk.is_empty() {
-                let piece = chunk.split_to(chunk.len().min(PIECE));
-                let piece = outside.admit(piece.len()).map(|()| piece);
-                let is_over = piece.is_err();
-                if sender.send(piece).await.is_err() || is_over {
-                    return; // the file has come, or was refused
-                }
-            }
-        }
-        drop(sender);
-    };
-    let read = async {
-        let made = file_of(ctx, user, &mut form, &outside, reader).await;
+    let (feed, read) = (feed(body, sender, &bounds), async {
+        let made = file_of(ctx, user, &mut form, &bounds, (place, reader)).await;
+        // Whoever feeds it waits for room in it.
         drop(form);
         made
-    };
+    });
     futures::join!(feed, read).1
 }
 
-/// Bytes of a form that are not a file's. The library keeps them all while it looks for a boundary, or for the end of a
-/// part's headers: so they are counted before it has them.
-#[derive(Default)]
-struct Outside {
-    read: AtomicUsize,
+/// Gives a form what comes, until its file has come or it was refused.
+async fn feed(
+    body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
+    sender: tokio::sync::mpsc::Sender<std::io::Result<Bytes>>,
+    bounds: &Bounds,
+) {
+    while let Some(chunk) = body.next().await {
+        let mut chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                let _left = sender.send(Err(std::io::Error::other(error))).await;
+                return;
+            }
+        };
+        while !chunk.is_empty() {
+            let piece = bounds.admit(chunk.split_to(chunk.len().min(PIECE)));
+            let is_over = piece.is_err();
+            if sender.send(piece).await.is_err() || is_over {
+                return;
+            }
+        }
+    }
+}
+
+/// What a form may hold: in all, and of bytes that are not its file's. The library keeps all of those while it looks for a boundary, or
+/// for the end of a part's headers: so they are counted before it has them.
+struct Bounds {
+    left: AtomicU64,
+    outside: AtomicU64,
     is_in_file: AtomicBool,
 }
 
-impl Outside {
-    fn admit(&self, bytes: usize) -> std::io::Result<()> {
-        if self.is_in_file.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        // What was read ahead of a file's beginning or end counts too.
-        let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if read > AROUND as usize { Err(std::io::Error::other("more than a file")) } else { Ok(()) }
+impl Bounds {
+    fn new(most: u64) -> Self {
+        Self { left: most.into(), outside: AROUND.into(), is_in_file: false.into() }
+    }
+
+    /// What was read ahead of a file's beginning or end counts as outside, too.
+    fn admit(&self, piece: Bytes) -> std::io::Result<Bytes> {
+        let take = |from: &AtomicU64| {
+            let left = from.load(Ordering::Relaxed).checked_sub(piece.len() as u64);
+            left.map(|left| from.store(left, Ordering::Relaxed))
+        };
+        let fits = take(&self.left).is_some()
+            && (self.is_in_file.load(Ordering::Relaxed) || take(&self.outside).is_some());
+        if fits { Ok(piece) } else { Err(std::io::Error::other("more than a file")) }
     }
 
     fn enter_file(&self) {
@@ -204,32 +220,27 @@ impl Outside {
 
     fn leave_file(&self) {
         self.is_in_file.store(false, Ordering::Relaxed);
-        self.read.store(0, Ordering::Relaxed);
+        self.outside.store(AROUND, Ordering::Relaxed);
     }
 }
 
 /// A field beside the file. It is bounded by what may stand around a file.
-async fn small(mut field: multer::Field<'_>) -> Result<(String, String)> {
+async fn small(mut field: multer::Field<'_>) -> Result<(String, Vec<u8>)> {
     let name = field.name().unwrap_or_default().to_owned();
-    let is_file = field.file_name().is_some();
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
-        if !is_file {
-            bytes.extend_from_slice(&chunk);
-        }
+        bytes.extend_from_slice(&chunk);
     }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| Error::new(Code::Malformed, "A field of the form is not UTF-8."))?;
-    Ok((name, text))
+    Ok((name, bytes))
 }
 
-/// The first file of a form, or what is called `file`.
+/// The one file of a form: what has a file's name, or is called `file`.
 async fn file_of(
     ctx: &Context,
     user: UserId,
     form: &mut multer::Multipart<'_>,
-    outside: &Outside,
-    reader: Reader,
+    bounds: &Bounds,
+    (place, reader): (files::Place, Reader),
 ) -> Result<(File, bool)> {
     let mut fields = Fields::new();
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
@@ -238,16 +249,20 @@ async fn file_of(
             fields.push(small(field).await?);
             continue;
         }
-        let mut receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
+        let receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
+        let mut receiver = receiver.holding(place);
         let mut passing = Passing { ctx, user, id: receiver.upload.id, is_done: false };
-        outside.enter_file();
+        bounds.enter_file();
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             receiver.write(chunk).await?;
         }
         drop(field);
-        outside.leave_file();
+        bounds.leave_file();
         // A file that breaks off must not pass for a whole one.
         while let Some(field) = form.next_field().await.map_err(broken)? {
+            if field.file_name().is_some() {
+                return Err(Error::field("file", Wrong::Unfit("must be the only file of the form")).into());
+            }
             fields.push(small(field).await?);
         }
         receiver.purpose = reader(fields)?;

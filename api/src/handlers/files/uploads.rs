@@ -1,5 +1,7 @@
 //! Files that come in several requests, as tus 1.0 has it: make an upload, ask where it goes on, send on.
 
+use std::sync::Arc;
+
 use axum::{
     Json as Answer,
     extract::{Request, State},
@@ -177,20 +179,19 @@ async fn take_in(
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin),
 ) -> Result<Upload> {
     found(state, user, id).await?;
-    let _place = state.receiving.take(user).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind != PIECES {
         let detail = format!("The body must be {PIECES}.");
         return Err(Error::new(Code::UnsupportedMediaType, detail).into());
     }
-    let mut receiver = files::resume(&state.ctx, user, id, number(headers, &OFFSET)?).await?;
+    let offset = number(headers, &OFFSET)?;
+    let place = Arc::new(state.receiving.take(user).await?);
+    let mut receiver = files::resume(&state.ctx, user, id, offset).await?.holding(place);
     let cut = match take(&mut receiver, body).await {
+        Ok(()) => None,
         // What came of a request that broke off is kept.
         Err(error) if error.code == Code::Malformed => Some(error),
-        taken => {
-            taken?;
-            None
-        }
+        Err(error) => return Err(error.into()),
     };
     if receiver.is_whole() {
         let mut upload = receiver.upload.clone();

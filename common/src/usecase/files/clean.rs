@@ -35,8 +35,10 @@ pub struct Round {
 
 /// Cleans up after all users. For the sweep.
 pub async fn clean(ctx: &Context, round: &mut Round) -> Result<()> {
-    store::uploads::prune(&mut ctx.db.relaxed().await?, clock::now() - ctx.settings.files.upload_kept)
-        .await?;
+    // Durably: bytes go right after, and a row that came back after a power cut would name them.
+    let mut tx = ctx.db.begin().await?;
+    store::uploads::prune(&mut tx, clock::now() - ctx.settings.files.upload_kept).await?;
+    tx.commit().await?;
     let until = Instant::now() + AT_MOST;
     let deletions = files::deletions(&mut ctx.db.read().await?, &round.place, BATCH as i64).await?;
     round.place = work_off(ctx, deletions, until).await;

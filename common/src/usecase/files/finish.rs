@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
-
 use super::{
     clean, ingest,
+    part::NewPart,
     receive::{no_room, room},
 };
 use crate::{
@@ -58,40 +57,24 @@ pub async fn make(
     user: UserId,
     upload: Upload,
     file: File,
-    last: Option<(String, Bytes)>,
+    last: Option<NewPart>,
 ) -> Result<(File, bool)> {
     let place = file.place.clone();
-    let bytes = last.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
-    let last = match last {
-        Some((part, bytes)) => {
-            ctx.storage.put(&place, &part, bytes).await?;
-            Some(part)
-        }
-        None => None,
+    let commit = commit(&ctx, user, &upload, file);
+    let (file, is_known) = match last {
+        Some(last) => last.store(&ctx, &place, commit).await?,
+        None => commit.await?,
     };
-    let made = commit(&ctx, user, &upload, file).await;
-    match &made {
-        Ok((file, is_known)) => {
-            METRICS.files.with_label_values(&[if *is_known { "known" } else { "taken" }]).inc();
-            METRICS.file_bytes.with_label_values(&["in"]).inc_by(bytes);
-            let cleaned = match is_known {
-                true => clean::of_user(&ctx, user).await,
-                // Parts that requests before this one left.
-                false => ctx.storage.keep_only(&place, &file.parts).await,
-            };
-            if let Err(error) = cleaned {
-                tracing::warn!(%error, "bytes that no file needs stay for now");
-            }
-        }
-        // Whatever else went wrong may have come after the commit, or the bytes go with the upload.
-        Err(error) if error.code == Code::WrongState => {
-            if let Some(part) = last {
-                ctx.storage.delete(&place, &part).await?;
-            }
-        }
-        Err(_) => {}
+    METRICS.files.with_label_values(&[if is_known { "known" } else { "taken" }]).inc();
+    let cleaned = match is_known {
+        true => clean::of_user(&ctx, user).await,
+        // Parts that requests before this one left.
+        false => ctx.storage.keep_only(&place, &file.parts).await,
+    };
+    if let Err(error) = cleaned {
+        tracing::warn!(%error, "bytes that no file needs stay for now");
     }
-    made
+    Ok((file, is_known))
 }
 
 async fn commit(ctx: &Context, user: UserId, upload: &Upload, mut file: File) -> Result<(File, bool)> {
@@ -127,7 +110,7 @@ async fn commit(ctx: &Context, user: UserId, upload: &Upload, mut file: File) ->
     Ok((file, false))
 }
 
-fn another() -> Error {
+pub(super) fn another() -> Error {
     Error::new(Code::WrongState, "Another request goes on with this upload.")
 }
 

@@ -4,13 +4,14 @@ mod attach;
 mod clean;
 mod finish;
 pub mod ingest;
+mod part;
 mod receive;
 pub mod search;
 pub mod sources;
 
 pub use attach::{of_project, of_session, set_of_project, set_of_session};
 pub use clean::{Round, clean, erase};
-pub use receive::{Receiver, begin, resume, withdraw};
+pub use receive::{Place, Receiver, begin, resume, withdraw};
 
 use futures::Stream;
 

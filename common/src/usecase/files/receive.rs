@@ -3,13 +3,15 @@
 //!
 //! A file is there when all of it is: its row, its job and the end of its upload are one transaction.
 
+use std::{any::Any, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
 use sha2::{
     Digest, Sha256,
     digest::common::hazmat::{SerializableState, SerializedState},
 };
 
-use super::finish;
+use super::{finish, part::NewPart};
 use crate::{
     Context, Error, Result,
     auth::random_token,
@@ -28,6 +30,9 @@ use crate::{
     telemetry::metrics::METRICS,
 };
 
+/// Given up when the last byte of a request is out of memory.
+pub type Place = Arc<dyn Any + Send + Sync>;
+
 /// One request's share of an upload.
 pub struct Receiver {
     ctx: Context,
@@ -40,6 +45,8 @@ pub struct Receiver {
     tail: Option<String>,
     /// Whether `held` lacks what an earlier request left.
     is_behind: bool,
+    /// What its caller may have for as long as a part is in memory, also when the request is over before it is stored.
+    place: Place,
     /// How many bytes there may be in all.
     room: u64,
     /// What for, if its sender says so.
@@ -164,7 +171,13 @@ fn unknown() -> Error {
 impl Receiver {
     fn new(ctx: &Context, user: UserId, upload: Upload, hash: Sha256, room: u64) -> Self {
         let (ctx, held) = (ctx.clone(), BytesMut::new());
-        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, room, purpose: None }
+        let (place, purpose) = (Arc::new(()) as Place, None);
+        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, place, room, purpose }
+    }
+
+    pub fn holding(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 
     /// How much has come, stored or not.
@@ -212,36 +225,42 @@ impl Receiver {
     }
 
     /// What it is, by its first part or by all of it: fewer bytes may look like something else.
-    fn decide_kind(&mut self) -> Result<()> {
-        if self.upload.kind.is_none() && self.upload.parts.is_empty() {
-            self.upload.kind = Some(Kind::of(&self.held).ok_or_else(unknown)?.as_str().to_owned());
+    async fn decide_kind(&mut self) -> Result<()> {
+        if self.upload.kind.is_some() || !self.upload.parts.is_empty() {
+            return Ok(());
         }
+        let Some(kind) = Kind::of(&self.held) else {
+            // It can never become a file: nothing of it waits, nor takes room.
+            if let Err(error) = withdraw(&self.ctx, self.user, self.upload.id).await {
+                tracing::debug!(%error, "a refused upload is swept later");
+            }
+            return Err(unknown());
+        };
+        self.upload.kind = Some(kind.as_str().to_owned());
         Ok(())
     }
 
     /// What is held, as the next part.
-    fn next_part(&mut self) -> (String, Bytes) {
+    fn next_part(&mut self) -> NewPart {
         let (number, count) = (self.upload.parts.len(), self.held.len());
         let part = format!("{number:06}-{}-{count:x}", self.upload.claim);
         self.upload.received = (number * PART + count) as i64;
         self.upload.parts.push(part.clone());
-        (part, self.held.split().freeze())
+        NewPart { part, bytes: self.held.split().freeze(), instead_of: self.tail.take() }
     }
 
     /// Stores what is held as the next part.
     async fn store(&mut self) -> Result<()> {
         let is_whole = self.held.len() == PART;
         if is_whole {
-            self.decide_kind()?;
+            self.decide_kind().await?;
         }
-        let (part, bytes) = self.next_part();
+        let new = self.next_part();
+        let bytes = new.bytes.clone();
         self.upload.state = Some(self.hash.serialize().to_vec());
-        let stored = stored(self.ctx.clone(), self.user, self.upload.clone(), part, bytes.clone());
-        whatever_becomes_of_the_request(stored).await?;
-        METRICS.file_bytes.with_label_values(&["in"]).inc_by(bytes.len() as u64);
-        if let Some(tail) = self.tail.take() {
-            self.ctx.storage.delete(&self.upload.place, &tail).await?;
-        }
+        let (ctx, user, upload) = (self.ctx.clone(), self.user, self.upload.clone());
+        let stored = async move { new.store(&ctx, &upload.place, noted(&ctx, user, &upload)).await };
+        whatever_becomes_of_the_request(self.place.clone(), stored).await?;
         if !is_whole {
             // More may come in the next request.
             self.tail = self.upload.parts.pop();
@@ -266,40 +285,30 @@ impl Receiver {
         if self.come() == 0 {
             return Err(empty());
         }
-        self.decide_kind()?;
+        self.decide_kind().await?;
         let has_new = self.come() > self.upload.received as u64;
-        let last = match self.tail.take() {
-            Some(tail) if !has_new => {
-                self.upload.parts.push(tail);
-                None
-            }
-            _ => Some(self.next_part()),
-        };
+        let last = has_new.then(|| self.next_part());
+        self.upload.parts.extend(self.tail.take());
         let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
         let mut file = finish::file_of(&self.upload, kind, &self.hash.finalize());
         file.purpose = self.purpose.take();
         let made = finish::make(self.ctx, self.user, self.upload, file, last);
-        whatever_becomes_of_the_request(made).await
+        whatever_becomes_of_the_request(self.place, made).await
     }
 }
 
 /// Does something to its end though its request is cut off: a part that landed after its upload was given up, and its bytes were
 /// deleted, would be nobody's.
 async fn whatever_becomes_of_the_request<T: Send + 'static>(
+    place: Place,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
+    let work = async move {
+        let done = work.await;
+        drop(place);
+        done
+    };
     tokio::spawn(work).await.map_err(|error| Error::internal("a part of a file").because(error))?
-}
-
-/// Stores a part, then notes it; if its upload is gone or another request's by then, the part goes too.
-async fn stored(ctx: Context, user: UserId, upload: Upload, part: String, bytes: Bytes) -> Result<()> {
-    ctx.storage.put(&upload.place, &part, bytes).await?;
-    let noted = noted(&ctx, user, &upload).await;
-    // An error may come after the commit: then the part is the upload's.
-    if noted.as_ref().is_err_and(|error| [Code::WrongState, Code::QuotaSpent].contains(&error.code)) {
-        ctx.storage.delete(&upload.place, &part).await?;
-    }
-    noted
 }
 
 async fn noted(ctx: &Context, user: UserId, upload: &Upload) -> Result<()> {
@@ -312,7 +321,7 @@ async fn noted(ctx: &Context, user: UserId, upload: &Upload) -> Result<()> {
         }
     }
     if !uploads::advance(&mut tx, user, upload, clock::now()).await? {
-        return Err(Error::new(Code::WrongState, "Another request goes on with this upload."));
+        return Err(finish::another());
     }
     tx.commit().await
 }

@@ -87,7 +87,7 @@ pub fn was_full(lately: Duration) -> bool {
 
 /// What a connection's commits promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Durability {
     /// They survive a power cut.
     Durable,
     /// A power cut may lose the last ones.
@@ -98,7 +98,7 @@ enum Lent {
     Pg {
         loan: Loan,
         /// Through a pooler: how it must begin its transactions.
-        pooled: Option<Kind>,
+        pooled: Option<Durability>,
     },
     Lite {
         connection: PoolConnection<Sqlite>,
@@ -120,7 +120,7 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub(super) fn pg(loan: Loan, pg: &Pg, kind: Kind) -> Self {
+    pub(super) fn pg(loan: Loan, pg: &Pg, kind: Durability) -> Self {
         Self::new(Lent::Pg { loan, pooled: pg.is_pooled.then_some(kind) })
     }
 
@@ -179,8 +179,8 @@ impl Conn {
         let sql = match &self.lent {
             Some(Lent::Pg { pooled: None, .. }) => "begin",
             Some(Lent::Pg { pooled: Some(_), .. }) if self.is_patient => BEGIN_POOLED_PATIENT,
-            Some(Lent::Pg { pooled: Some(Kind::Durable), .. }) => BEGIN_POOLED,
-            Some(Lent::Pg { pooled: Some(Kind::Relaxed), .. }) => BEGIN_POOLED_RELAXED,
+            Some(Lent::Pg { pooled: Some(Durability::Durable), .. }) => BEGIN_POOLED,
+            Some(Lent::Pg { pooled: Some(Durability::Relaxed), .. }) => BEGIN_POOLED_RELAXED,
             Some(Lent::Lite { .. }) | None => "begin immediate",
         };
         self.in_transaction = true;

@@ -4,8 +4,8 @@
 //!
 //! - [`Db::read`]: a connection for reading;
 //! - [`Db::begin`]: a durable transaction: what it commits survives a power cut;
-//! - [`Db::relaxed`], [`Db::begin_whole`]: what may be lost by a power cut (never by a kill of the process): claims,
-//!   heartbeats, sweeps, requests that nobody can come back for. A durable commit costs about 8 ms on common disks, this one none.
+//! - [`Db::relaxed`]: what may be lost by a power cut (never by a kill of the process): claims,
+//!   heartbeats, sweeps; and [`Db::begin_whole`] of requests that nobody can come back for. A durable commit costs about 8 ms on common disks, this one none.
 //!
 //! SQLite has one writer at a time. Its two writing connections take turns by a lock of ours, because SQLite's own
 //! waiting is a sleep.
@@ -28,13 +28,12 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use conn::{Conn, DEADLINE, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
+pub use conn::{Conn, DEADLINE, Durability, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
 pub(crate) use rapport_core::row;
 pub use statements::{Listed, Sql, ids, violated};
 pub(crate) use statements::{execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
 
 use crate::error::{Result, database_is_away};
-use conn::Kind;
 use postgres::{ACQUIRE, Pg};
 pub use postgres::{Address, PoolSizes};
 
@@ -176,14 +175,14 @@ impl Db {
 
     pub async fn read(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Kind::Durable),
+            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Durability::Durable),
             Db::Lite(lite) => Conn::lite(lite.reader.acquire().await?, None),
         })
     }
 
     pub async fn relaxed(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.relaxed.lend().await?, pg, Kind::Relaxed),
+            Db::Pg(pg) => Conn::pg(pg.relaxed.lend().await?, pg, Durability::Relaxed),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.relaxed.acquire().await?, Some(turn))
@@ -209,13 +208,22 @@ impl Db {
         }
     }
 
-    /// For one text that writes all there is to write, and brings its transaction along ([`crate::passing`]); what it commits may be
-    /// lost by a power cut, never by a kill of a process of ours. An error leaves open whether it was committed.
-    pub async fn begin_whole(&self) -> Result<Tx, sqlx::Error> {
-        let conn = self.relaxed().await?;
+    /// For one text that writes all there is to write, and brings its transaction along ([`crate::whole`]). An error leaves open whether
+    /// it was committed.
+    pub async fn begin_whole(&self, kind: Durability) -> Result<Tx, sqlx::Error> {
         match self {
-            Db::Pg(pg) if pg.is_pooled => conn.begin().await,
-            _ => Ok(conn.single()),
+            Db::Pg(pg) if pg.is_pooled => match self.writing(kind).await?.begin().await {
+                Err(error) if database_is_away(&error) => self.writing(kind).await?.begin().await,
+                begun => begun,
+            },
+            _ => Ok(self.writing(kind).await?.single()),
+        }
+    }
+
+    async fn writing(&self, kind: Durability) -> Result<Conn, sqlx::Error> {
+        match kind {
+            Durability::Durable => self.durable().await,
+            Durability::Relaxed => self.relaxed().await,
         }
     }
 
@@ -236,7 +244,7 @@ impl Db {
 
     async fn durable(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Kind::Durable),
+            Db::Pg(pg) => Conn::pg(pg.durable.lend().await?, pg, Durability::Durable),
             Db::Lite(lite) => {
                 let turn = lite.turn().await?;
                 Conn::lite(lite.writer.acquire().await?, Some(turn))

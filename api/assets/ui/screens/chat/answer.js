@@ -33,6 +33,7 @@ export function Answer({ message, question, chat, last, wait }) {
   const [problem, setProblem] = useState(null);
   const [rating, setRating] = useState(message.feedback?.rating ?? null);
   const now = shown ?? message;
+  const said = now.sources ?? now.details?.sources ?? [];
   const act = (doing) => async () => {
     setProblem(null);
     try { await doing(); } catch (error) { if (!(error instanceof Problem)) throw error; setProblem(error); }
@@ -49,7 +50,7 @@ export function Answer({ message, question, chat, last, wait }) {
   return html`<article class="message answer" id=${message.id} tabindex="-1" aria-label=${t('answer')} onKeyDown=${keys}>
     <div class="body"><${Called} tools=${now.tool_calls ?? now.details?.tool_calls} />
       <${Text} text=${now.content} wait=${wait} />
-      ${now.sources?.length > 0 && html`<${Later} load=${sources} sources=${now.sources} />`}
+      ${said.length > 0 && html`<${Later} load=${sources} sources=${said} />`}
       ${message.status === 'cancelled' && html`<p class="quiet">${t('answer.stopped')}</p>`}
       <div class="under">
         ${message.variants > 0 && html`<${Later} load=${variants} message=${message} chat=${chat} onShow=${setShown} />`}

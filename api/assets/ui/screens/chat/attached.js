@@ -4,20 +4,24 @@ import { t } from '../../core/i18n.js';
 import * as drafts from '../../core/drafts.js';
 import { loadChats } from '../../core/session.js';
 import { user } from '../../core/store.js';
-import { get, newKey, post, Problem, put } from '../../api/client.js';
+import { get, newKey, post, Problem, put, remove } from '../../api/client.js';
 import { onEvents } from '../../api/events.js';
+import { Choose } from '../../parts/choose.js';
 import { Dialog } from '../../parts/dialog.js';
 import { Empty, Loaded, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
-import { AddButton, useSending } from '../files/add.js';
+import { useSending } from '../files/add.js';
 
 /** So many a conversation may name. */
 const MOST = 100;
 
-/** Gives a new conversation its place on the server, for what is said of it before its first message. */
-async function name(chat) {
-  if (chat.id !== null) return;
+async function make(chat) {
   const session = await post('sessions', {}, {}, { key: newKey() });
+  // Left, or named by its first message: nobody needs this one.
+  if (chat.id !== null || chat.stop.signal.aborted) {
+    await remove('session', { id: session.id });
+    return;
+  }
   const draft = await drafts.load(user.value.id, 'new');
   if (draft) {
     await drafts.save(user.value.id, session.id, draft);
@@ -29,12 +33,42 @@ async function name(chat) {
   loadChats();
 }
 
+/** Gives a new conversation its place on the server, once, for what is said of it before its first message. */
+async function name(chat) {
+  if (chat.id !== null) return;
+  const naming = chat.naming ?? make(chat);
+  // A message that is sent meanwhile waits for it.
+  chat.naming = naming.catch(() => {});
+  try { await naming; } finally { chat.naming = null; }
+}
+
+/** What the conversation is to name, kept with it: a file may come when this is closed, or open once more. */
+const wanted = (chat) => (chat.wanted ??= { ids: null, turn: Promise.resolve() });
+
+/** Says it to the server: one after the other, each with all that is wanted by then. */
+function save(chat, onProblem) {
+  const want = wanted(chat);
+  want.turn = want.turn.catch(() => {}).then(async () => {
+    try {
+      await name(chat);
+      if (chat.id === null) return;
+      chat.files.value = (await put('sessionFiles', { id: chat.id }, { file_ids: [...want.ids] })).files;
+    } catch (error) {
+      want.ids = new Set(chat.files.value.map(({ id }) => id));
+      if (!(error instanceof Problem)) throw error;
+      onProblem(error);
+    }
+  });
+  return want.turn;
+}
+
 export function Attached({ chat, onClose }) {
-  const [named, setNamed] = useState(null);
+  const [, redraw] = useState(0);
   const [problem, setProblem] = useState(null);
+  const want = wanted(chat);
   const list = useLoad(async () => {
     const [all, here] = await Promise.all([get('files', {}, { limit: 200 }), chat.id ? get('sessionFiles', { id: chat.id }) : { files: [] }]);
-    setNamed(new Set(here.files.map(({ id }) => id)));
+    want.ids ??= new Set(here.files.map(({ id }) => id));
     // One that is named, and so old that it is not on the page.
     return [...all.items, ...here.files.filter(({ id }) => !all.items.some((one) => one.id === id))].filter((file) => file.status !== 'stored');
   }, []);
@@ -43,32 +77,22 @@ export function Attached({ chat, onClose }) {
     if (event !== 'job' || data.kind !== 'ingest') return;
     get('files', {}, { limit: 200 }).then(({ items }) => list.set((old) => old?.map((file) => items.find(({ id }) => id === file.id) ?? file) ?? null), () => {});
   }), []);
-  const set = async (ids) => {
+  const change = async (act) => {
     setProblem(null);
-    const before = named;
-    setNamed(ids);
-    try {
-      await name(chat);
-      chat.files.value = (await put('sessionFiles', { id: chat.id }, { file_ids: [...ids] })).files;
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setNamed(before);
-      setProblem(error);
-    }
+    act(want.ids);
+    redraw((n) => n + 1);
+    await save(chat, setProblem);
+    redraw((n) => n + 1);
   };
   const sending = useSending(async (files) => {
     const fresh = files.filter((file) => file.status !== 'stored');
     list.set((old) => [...fresh, ...(old ?? []).filter(({ id }) => !fresh.some((one) => one.id === id))]);
-    if (fresh.length) await set(new Set([...(named ?? []), ...fresh.map(({ id }) => id)]));
+    if (fresh.length) await change((ids) => { for (const { id } of fresh) ids.add(id); });
   });
-  const change = (id, on) => {
-    const next = new Set(named);
-    if (on) next.add(id); else next.delete(id);
-    return set(next);
-  };
+  const choose = (id, on) => change((ids) => { if (on) ids.add(id); else ids.delete(id); });
   return html`<${Dialog} title=${t('files.of.chat')} onClose=${onClose}><p class="quiet">${t('files.of.chat.text')}</p>
-    <div class="row"><${AddButton} add=${sending.add} /></div>${sending.shown}<${ProblemLine} problem=${problem} />
-    <${Loaded} of=${list}>${(files) => (files.length ? html`<ul class="files-pick">${files.map((file) => html`<li key=${file.id}><label dir="auto"><input type="checkbox" checked=${named.has(file.id)}
-        disabled=${!named.has(file.id) && named.size >= MOST} onChange=${(event) => change(file.id, event.target.checked)} /> ${file.name}</label>
-      ${['queued', 'reading', 'failed'].includes(file.status) && html`<span class=${file.status === 'failed' ? 'tag bad' : 'tag'}>${t(`files.${file.status}`)}</span>`}</li>`)}</ul>` : html`<${Empty} text=${t('files.empty')} />`)}<//><//>`;
+    <${Loaded} of=${list}>${(files) => html`<div class="row"><${Choose} label=${t('files.add')} onFiles=${sending.add} /></div>${sending.shown}<${ProblemLine} problem=${problem} />
+      ${files.length ? html`<ul class="files-pick">${files.map((file) => html`<li key=${file.id}><label dir="auto"><input type="checkbox" checked=${want.ids.has(file.id)}
+        disabled=${!want.ids.has(file.id) && want.ids.size >= MOST} onChange=${(event) => choose(file.id, event.target.checked)} /> ${file.name}</label>
+      ${['queued', 'reading', 'failed'].includes(file.status) && html`<span class=${file.status === 'failed' ? 'tag bad' : 'tag'}>${t(`files.${file.status}`)}</span>`}</li>`)}</ul>` : html`<${Empty} text=${t('files.empty')} />`}`}<//><//>`;
 }

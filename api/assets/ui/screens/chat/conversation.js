@@ -25,8 +25,8 @@ export class Conversation {
     this.outgoing = signal([]);
     /** Answers in the making by job: {job, question, item, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
-    /** What answers here may look into: {id, name}. */
-    this.files = signal([]);
+    /** What answers here may look into: {id, name}; what is to be said of it, and the naming that waits for (attached.js). */
+    this.files = signal([]); this.wanted = null; this.naming = null;
     /** Called with a session's id when the first message has made one. */
     this.onNamed = (/** @type {string} */ _) => {};
     this.stop = new AbortController();
@@ -109,6 +109,7 @@ export class Conversation {
 
   async push(item) {
     this.change(item, { state: 'sending', problem: null });
+    await this.naming;
     const body = { message: item.text, ...item.choices };
     if (this.id) body.session_id = this.id;
     try {

@@ -24,7 +24,7 @@ function One({ used }) {
     toast(t('forgotten'));
   };
   const quote = memory?.source?.quote ?? used.quote;
-  return html`<li><h4 dir="auto">${memory?.content ?? used.content}</h4>
+  return html`<li><h2 dir="auto">${memory?.content ?? used.content}</h2>
     ${quote && html`<blockquote dir="auto">“${quote}”</blockquote>`}
     <p class="quiet">${memory ? `${day(memory.source?.extracted_at ?? memory.created_at)} · ${word('status', memory.status)}` : ''}</p>
     <p class="ways"><a href=${href('memory', used.id)}>${t('open')}</a> <button type="button" class="plain" onClick=${reject}>${t('not.true')}</button></p></li>`;

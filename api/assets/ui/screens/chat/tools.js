@@ -11,7 +11,7 @@ function Part({ label, value, name }) {
   if (value === undefined || value === null) return null;
   const text = asText(value);
   const rest = text.length > LONGEST;
-  return html`<h4>${label}</h4><pre tabindex="0">${rest ? `${text.slice(0, LONGEST)}…` : text}</pre>
+  return html`<p><strong>${label}</strong></p><pre tabindex="0">${rest ? `${text.slice(0, LONGEST)}…` : text}</pre>
     ${rest && html`<button type="button" class="plain" onClick=${() => download(`${name}.txt`, new Blob([text]))}>${t('tool.rest')}</button>`}`;
 }
 

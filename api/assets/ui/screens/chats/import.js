@@ -1,10 +1,11 @@
 // Conversations from JSON files, chosen or dropped: ours, and exports of other services, which a job takes in. A file that is neither
 // is told why, by its name.
-import { html, signal, useRef } from '../../core/dom.js';
+import { html, signal } from '../../core/dom.js';
 import { t } from '../../core/i18n.js';
 import { loadChats } from '../../core/session.js';
 import { told } from '../../core/wrong.js';
 import { get, insistently, newKey, post, Problem } from '../../api/client.js';
+import { Choose } from '../../parts/choose.js';
 
 /** What is wrong with a file, in our words. */
 class Unfit extends Error {}
@@ -13,15 +14,8 @@ class Unfit extends Error {}
 const remembered = signal(true);
 
 export function Import({ onFiles }) {
-  const box = useRef(null);
-  const chosen = async (event) => {
-    const files = [...event.target.files];
-    event.target.value = '';
-    await onFiles(files);
-  };
-  return html`<button type="button" onClick=${() => box.current.click()}>${t('import')}</button>
-    <label class="quiet"><input type="checkbox" checked=${remembered.value} onChange=${(event) => { remembered.value = event.target.checked; }} /> ${t('import.remember')}</label>
-    <input ref=${box} type="file" accept=".json,application/json" multiple hidden aria-label=${t('import')} onChange=${chosen} />`;
+  return html`<${Choose} label=${t('import')} onFiles=${onFiles} accept=".json,application/json" />
+    <label class="quiet"><input type="checkbox" checked=${remembered.value} onChange=${(event) => { remembered.value = event.target.checked; }} /> ${t('import.remember')}</label>`;
 }
 
 /** Whether another service wrote this conversation: docs/import.md. */

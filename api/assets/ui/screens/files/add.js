@@ -1,4 +1,4 @@
-// The button that takes files, what is under way, and what was wrong with some.
+// Files on their way: what is sent, and what was wrong with some.
 import { html, useRef, useState } from '../../core/dom.js';
 import { number, t } from '../../core/i18n.js';
 import { sentence } from '../../core/wrong.js';
@@ -11,9 +11,8 @@ export function useSending(onDone) {
   const queue = useRef(Promise.resolve());
   // One after the other, also when more are chosen meanwhile.
   const add = (files) => {
-    const some = [...files];
-    queue.current = queue.current.then(async () => {
-      const sent = await sendAll(some, setState);
+    queue.current = queue.current.catch(() => {}).then(async () => {
+      const sent = await sendAll(files, setState);
       setWrong(sent.wrong);
       if (sent.done.length) await onDone(sent.done);
     });
@@ -23,15 +22,4 @@ export function useSending(onDone) {
       ${state.share > 0 && number(state.share, { style: 'percent' })}</p>`}</div>
     ${wrong.length > 0 && html`<ul class="plain-list" role="alert">${wrong.map(({ name, problem }, at) => html`<li key=${at} class="error"><strong dir="auto">${name}</strong> ${sentence(problem)}</li>`)}</ul>`}`;
   return { add, shown };
-}
-
-export function AddButton({ add, act }) {
-  const box = useRef(null);
-  const chosen = (event) => {
-    const files = [...event.target.files];
-    event.target.value = '';
-    add(files);
-  };
-  return html`<button type="button" class=${act ? 'act' : ''} onClick=${() => box.current.click()}>${t('files.add')}</button>
-    <input ref=${box} type="file" multiple hidden aria-label=${t('files.add')} onChange=${chosen} />`;
 }

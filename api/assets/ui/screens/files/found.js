@@ -7,7 +7,7 @@ import { Empty, Loaded, useLoad } from '../../parts/list.js';
 export function Found({ q }) {
   const found = useLoad(() => post('knowledge', {}, { query: q, limit: 20 }), [q]);
   return html`<${Loaded} of=${found}>${({ items }) => (items.length ? html`<ul class="hooks">${items.map(({ passage, file }) => html`<li key=${passage.id} class="card">
-    <h3 dir="auto">${file}${passage.page ? ` · ${t('files.page', { n: passage.page })}` : ''}</h3>
+    <h2 dir="auto" class="found-in">${file}${passage.page ? ` · ${t('files.page', { n: passage.page })}` : ''}</h2>
     ${passage.heading && !passage.text.startsWith(passage.heading) && html`<p class="quiet" dir="auto">${passage.heading}</p>`}
     <p dir="auto" class="passage">${passage.text}</p></li>`)}</ul>` : html`<${Empty} text=${t('files.none')} />`)}<//>`;
 }

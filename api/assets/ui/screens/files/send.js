@@ -1,5 +1,6 @@
 // Sends files: small ones at once, large ones in pieces, which go on where a broken line left them.
-import { call, get, insistently, post, Problem } from '../../api/client.js';
+import { t } from '../../core/i18n.js';
+import { call, get, insistently, post, Problem, remove } from '../../api/client.js';
 
 /** A part of the server's: a piece that ends with one costs it nothing to go on from. */
 const PIECE = 8 * 1_048_576;
@@ -8,14 +9,32 @@ const PIECES = 'application/offset+octet-stream';
 
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
+/** A folder, or a file that has changed since it was chosen, looks like a broken line to whoever sends it. */
+async function readable(file, offset) {
+  await file.slice(offset, offset + 1).arrayBuffer().catch(() => { throw new Problem({ status: 0, code: 'unreadable', detail: t('files.unreadable') }); });
+}
+
 /** How far the server has it. */
 const state = (id) => insistently(() => get('upload', { id }));
 
 async function inPieces(file, onSent) {
   const headers = { 'Upload-Length': String(file.size), 'Upload-Metadata': `filename ${base64(file.name)}` };
   let upload = await insistently(() => call('POST', 'uploads', { headers }));
+  try {
+    upload = await pieces(file, upload, onSent);
+  } catch (error) {
+    // It takes room until it is given up.
+    await remove('upload', { id: upload.id }).catch(() => {});
+    throw error;
+  }
+  return insistently(() => get('file', { id: upload.file_id }));
+}
+
+async function pieces(file, begun, onSent) {
+  let upload = begun;
   while (!upload.file_id) {
     const { id, offset } = upload;
+    await readable(file, offset);
     const piece = file.slice(offset, offset + PIECE, PIECES);
     try {
       await insistently(() => call('PATCH', 'upload', { places: { id }, body: piece, headers: { 'Upload-Offset': String(offset) } }));
@@ -26,11 +45,12 @@ async function inPieces(file, onSent) {
     upload = await state(id);
     onSent(upload.offset / file.size);
   }
-  return insistently(() => get('file', { id: upload.file_id }));
+  return upload;
 }
 
 /** The file as the server has it. `onSent` is told the share that has come. */
-export function send(file, onSent = (/** @type {number} */ _) => {}) {
+export async function send(file, onSent = (/** @type {number} */ _) => {}) {
+  await readable(file, 0);
   if (file.size > PIECE) return inPieces(file, onSent);
   return insistently(() => post('files', {}, new Blob([file], { type: RAW }), { query: { name: file.name } }));
 }
@@ -39,15 +59,16 @@ export function send(file, onSent = (/** @type {number} */ _) => {}) {
 export async function sendAll(files, onState) {
   const done = [];
   const wrong = [];
-  for (const file of files) {
-    onState({ name: file.name, share: 0 });
-    try {
-      done.push(await send(file, (share) => onState({ name: file.name, share })));
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      wrong.push({ name: file.name, problem });
+  try {
+    for (const file of files) {
+      onState({ name: file.name, share: 0 });
+      try {
+        done.push(await send(file, (share) => onState({ name: file.name, share })));
+      } catch (problem) {
+        if (!(problem instanceof Problem)) throw problem;
+        wrong.push({ name: file.name, problem });
+      }
     }
-  }
-  onState(null);
+  } finally { onState(null); }
   return { done, wrong };
 }

@@ -2,7 +2,7 @@
 export const files = {
   'files.text': 'Documents you send are read here. Chats that you give them to can look into them, and say on which words an answer rests.',
   'files.add': 'Add files', 'files.sending': 'Sending {name} …', 'files.search': 'Search in files', 'files.find': 'Search',
-  'files.empty': 'No files yet. Add a PDF, a Word file, a table, a book or a text.', 'files.none': 'Nothing in your files is about this.',
+  'files.empty': 'No files yet. Add a PDF, a Word file, a table, a book or a text.', 'files.unreadable': 'It cannot be read: a folder, or a file that has changed since.', 'files.none': 'Nothing in your files is about this.',
   'files.failed': 'not read', 'files.queued': 'waits to be read', 'files.reading': 'is being read', 'files.stored': 'kept, not read',
   'files.page': 'page {n}', 'files.pages': { one: '{n} page', other: '{n} pages' }, 'files.passages': { one: '{n} passage', other: '{n} passages' },
   'files.col.name': 'Name', 'files.col.kind': 'Kind', 'files.col.size': 'Size', 'files.col.state': 'State', 'files.col.when': 'Added',

@@ -1,4 +1,4 @@
-//! Requests that nobody can come back for: accepted by one text, and ended by one. On PostgreSQL that is a statement, which commits by
+//! Requests without a session, ended by one text; those that nobody can come back for are accepted by one, too. On PostgreSQL that is a statement, which commits by
 //! itself. On SQLite it is a transaction in one message to the thread that writes: there is one, and whoever waits for its answers
 //! between statements keeps all others waiting (`rapport-bench completions`: a third of two processors stood idle for it).
 
