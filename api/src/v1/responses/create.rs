@@ -134,7 +134,7 @@ async fn request(
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     problems.done()?;
     let search = match wanted.search {
-        Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages).await?),
+        Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
         None => None,
     };
     let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
