@@ -23,7 +23,7 @@ use crate::{
     policy::{Class, Policy, Rule, Stated},
     state::AppState,
     ui,
-    v1::{self, conversations as conversations_v1},
+    v1::{self, conversations as conversations_v1, files as files_v1, vector_stores},
 };
 
 #[derive(Default)]
@@ -252,4 +252,25 @@ pub fn v1() -> Table {
         )
         .at(User(Scope::Chat), Read, routes!(conversations_v1::list_items, conversations_v1::add_items))
         .at(User(Scope::Chat), Read, routes!(conversations_v1::get_item, conversations_v1::delete_item))
+        .at(User(Scope::Chat), Read, routes!(files_v1::list, files_v1::create))
+        .at(User(Scope::Chat), Read, routes!(files_v1::get, files_v1::delete))
+        .at(User(Scope::Chat), Read, routes!(files_v1::file_content))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::list, vector_stores::create))
+        .at(
+            User(Scope::Chat),
+            Read,
+            routes!(vector_stores::get, vector_stores::change, vector_stores::delete),
+        )
+        .at(User(Scope::Chat), Read, routes!(vector_stores::search))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::members, vector_stores::add))
+        .at(
+            User(Scope::Chat),
+            Read,
+            routes!(vector_stores::member, vector_stores::set_attributes, vector_stores::remove),
+        )
+        .at(User(Scope::Chat), Read, routes!(vector_stores::text))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::create_batch))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::batch))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::cancel_batch))
+        .at(User(Scope::Chat), Read, routes!(vector_stores::batch_files))
 }

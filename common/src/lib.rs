@@ -19,7 +19,8 @@ pub mod wiring;
 
 pub use context::Context;
 pub use rapport_core::{
-    Error, Result, clock, domain, error, files, last_event, plain, problems, row, secret, settings, telemetry,
+    Error, Result, attributes, clock, domain, error, files, last_event, plain, problems, row, secret,
+    settings, telemetry,
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
 pub use rapport_queue::{depth, events, isolated, limits, presence, wire};

@@ -1,6 +1,6 @@
 // What programs do with openai-node, unmodified: OPENAI_BASE_URL and OPENAI_API_KEY say where. Each argument is a part.
 import assert from "node:assert/strict";
-import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError } from "openai";
+import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
@@ -96,6 +96,50 @@ const parts = {
     const long = await client.responses.create({ model: "mock", input: "/delay 50 /tokens 2000", background: true });
     const cancelled = await client.responses.cancel(long.id);
     assert.equal(cancelled.status, "cancelled");
+  },
+
+  async files() {
+    const content = "The quince pump starts at 40 degrees. It stops when the tank is full.\n";
+    const file = (name, text) => toFile(Buffer.from(text), name);
+    const sent = await client.files.create({ file: await file("pump.txt", content), purpose: "assistants" });
+    assert.deepEqual([sent.object, sent.filename, sent.bytes, sent.purpose], ["file", "pump.txt", content.length, "assistants"]);
+    assert.equal((await client.files.waitForProcessing(sent.id, { pollInterval: 100 })).status, "processed");
+    assert.equal(await (await client.files.content(sent.id)).text(), content);
+    assert.deepEqual((await all(client.files.list({ purpose: "assistants" }))).map((one) => one.id), [sent.id]);
+    await assert.rejects(client.files.create({ file: await file("a.txt", "x"), purpose: "batch" }), BadRequestError);
+
+    const store = await client.vectorStores.create({ name: "House", file_ids: [sent.id] });
+    const poll = { pollIntervalMs: 100 };
+    const roof = await client.vectorStores.files.uploadAndPoll(store.id, await file("roof.txt", "The roof of the shed is green."), poll);
+    assert.equal(roof.status, "completed");
+    await client.vectorStores.files.update(roof.id, { vector_store_id: store.id, attributes: { part: "roof" } });
+    const more = [await file("cellar.txt", "The cellar has three rooms."), await file("attic.txt", "The attic is empty.")];
+    const batch = await client.vectorStores.fileBatches.uploadAndPoll(store.id, { files: more }, poll);
+    assert.deepEqual([batch.status, batch.file_counts.completed], ["completed", 2]);
+    assert.equal((await all(client.vectorStores.files.list(store.id, { limit: 3 }))).length, 4);
+    const hits = await all(client.vectorStores.search(store.id, { query: "When does the quince pump stop?" }));
+    assert.equal(hits[0].file_id, sent.id);
+    const filters = { type: "eq", key: "part", value: "roof" };
+    const narrow = await all(client.vectorStores.search(store.id, { query: ["quince pump", "roof of the shed"], filters }));
+    assert.deepEqual(narrow.map((hit) => hit.filename), ["roof.txt"]);
+
+    const input = "/echo The quince pump stops once the tank is full [1].";
+    const asked = { model: "mock", input, tools: [{ type: "file_search", vector_store_ids: [store.id] }], include: ["file_search_call.results"] };
+    const made = await client.responses.create(asked);
+    assert.equal(made.output[0].results[0].file_id, sent.id);
+    const part = made.output[1].content[0];
+    assert.deepEqual(part.annotations, [{ type: "file_citation", file_id: sent.id, filename: "pump.txt", index: part.text.indexOf("[1]") }]);
+    const events = await all(await client.responses.create({ ...asked, stream: true }));
+    assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
+    const searched = events.findIndex((event) => event.type === "response.file_search_call.completed");
+    assert.ok(searched > 0 && searched < events.findIndex((event) => event.type === "response.output_text.delta"));
+    const id = events[0].response.id;
+    assert.deepEqual(await all(await client.responses.retrieve(id, { stream: true, starting_after: searched })), events.slice(searched + 1));
+    const final = await client.responses.stream(asked).finalResponse();
+    assert.equal(final.output[1].content[0].annotations[0].file_id, sent.id);
+    await client.vectorStores.delete(store.id);
+    await assert.rejects(client.vectorStores.retrieve(store.id), NotFoundError);
+    for (const one of await all(client.files.list())) await client.files.delete(one.id);
   },
 
   async embeddings() {

@@ -8,8 +8,8 @@ use rapport_common::{
     Error,
     domain::{
         ids::{
-            ConflictId, ConversationId, DeliveryId, FileId, JobId, KeyId, MemoryId, MessageId, ProjectId,
-            PromptId, SessionId, ToolId, UploadId, UserId, WebhookId,
+            BatchId, ConflictId, ConversationId, DeliveryId, FileId, JobId, KeyId, MemoryId, MessageId,
+            ProjectId, PromptId, SessionId, ToolId, UploadId, UserId, VectorStoreId, WebhookId,
         },
         job::Queue,
     },
@@ -108,12 +108,14 @@ macro_rules! id_extractor {
 }
 
 id_extractor! {
+    BatchPath(BatchId) = "batch_id" "batch in this vector store";
     ConflictPath(ConflictId) = "id" "conflict";
     ConversationPath(ConversationId) = "id" "conversation";
     DeliveryPath(DeliveryId) = "delivery_id" "delivery";
     FilePath(FileId) = "id" "file";
     JobPath(JobId) = "id" "job";
     KeyPath(KeyId) = "id" "key";
+    MemberPath(FileId) = "file_id" "file in this vector store";
     MemoryPath(MemoryId) = "id" "memory";
     MessagePath(MessageId) = "id" "message";
     ProjectPath(ProjectId) = "id" "project";
@@ -122,5 +124,6 @@ id_extractor! {
     ToolPath(ToolId) = "tool_id" "tool";
     UploadPath(UploadId) = "id" "upload";
     UserPath(UserId) = "id" "user";
+    VectorStorePath(VectorStoreId) = "id" "vector store";
     WebhookPath(WebhookId) = "id" "webhook";
 }

@@ -15,9 +15,9 @@ pub use caller::{Also, Asked, Caller, Identity, authenticate, is_versioned};
 pub use headers::{KeyHeader, Prefer, Trace, after_event};
 pub use here::{Here, address};
 pub use ids::{
-    ConflictPath, ConversationPath, DeliveryPath, FilePath, ItemPath, JobPath, KeyPath, MemoryPath,
-    MessagePath, ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath, ResponsePath, SessionPath,
-    ToolPath, UploadPath, UserPath, WebhookPath, response_id,
+    BatchPath, ConflictPath, ConversationPath, DeliveryPath, FilePath, ItemPath, JobPath, KeyPath,
+    MemberPath, MemoryPath, MessagePath, ModelPath, ProjectPath, PromptPath, ProviderPath, QueuePath,
+    ResponsePath, SessionPath, ToolPath, UploadPath, UserPath, VectorStorePath, WebhookPath, response_id,
 };
 pub use json::{Json, JsonOrForm, Keyed, Wide, drain, parse_file, require_json, unreadable};
 pub use late::Late;

@@ -171,7 +171,7 @@ impl CompletionBody {
         let messages = turns::read(named, &mut problems);
         problems.done()?;
         Ok(Wanted {
-            prompted: Prompted { messages, tools, options },
+            prompted: Prompted { messages, tools, options, search: None },
             temperature: self.temperature,
             max_tokens,
             answers: answers as usize,
@@ -319,6 +319,18 @@ fn stops(stop: Option<Value>, problems: &mut Problems) -> Option<Vec<String>> {
     let fits = (1..=STOPS).contains(&all.len()) && all.iter().all(|stop| !stop.is_empty());
     problems.unless(fits, "stop", Wrong::Form("must be a text, or one to four of them"));
     Some(all)
+}
+
+/// Refuses what nobody reads. What is null says nothing.
+pub fn only(value: &Value, known: &[&str], field: &str, problems: &mut Problems) {
+    if !value.is_object() && !value.is_null() {
+        problems.add(field.to_owned(), Wrong::NotObject);
+    }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if !known.contains(&name.as_str()) && !value.is_null() {
+            problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));
+        }
+    }
 }
 
 pub fn format(format: Option<Value>, problems: &mut Problems) -> Option<Value> {

@@ -6,12 +6,16 @@ mod body;
 mod completions;
 pub mod conversations;
 mod embeddings;
+pub mod files;
 mod gone;
 mod growing;
+mod lists;
 mod models;
+mod ranking;
 mod responses;
 mod stream;
 mod turns;
+pub mod vector_stores;
 
 pub use anthropic::{__path_count_tokens, __path_messages, count_tokens, messages};
 pub use completions::{__path_completions, completions};

@@ -1,6 +1,7 @@
 //! What everything else is made of: the domain's types and ids, errors, settings, the clock, secrets, logs and metrics. Nothing
 //! here talks to anybody.
 
+pub mod attributes;
 pub mod clock;
 pub mod domain;
 pub mod error;

@@ -62,6 +62,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
             project: None,
             logprobs: Vec::new(),
             handed: Vec::new(),
+            search: None,
         };
         if !payload.again && job.session_id.is_some() {
             insert_answer(&mut tx, job, &payload, MessageStatus::Cancelled, &nothing).await?;

@@ -124,6 +124,7 @@ fn nothing(content: String, finish_reason: String) -> Answer {
         project: None,
         logprobs: Vec::new(),
         handed: Vec::new(),
+        search: None,
     }
 }
 

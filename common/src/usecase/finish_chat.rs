@@ -48,6 +48,8 @@ pub struct Answer {
     pub logprobs: Vec<Value>,
     /// Calls of the client's own functions, for it to make.
     pub handed: Vec<ToolCall>,
+    /// What its client is told of a search that it asked for.
+    pub search: Option<Value>,
 }
 
 /// The owner every chat job has.
@@ -78,6 +80,9 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
     });
     if !answer.handed.is_empty() {
         reply["calls"] = json!(answer.handed);
+    }
+    if let Some(search) = &answer.search {
+        reply["file_search"] = search.clone();
     }
     if !answer.logprobs.is_empty() {
         reply["logprobs"] = json!(answer.logprobs);

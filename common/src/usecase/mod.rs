@@ -40,6 +40,7 @@ mod throttle;
 pub mod tool_calls;
 pub mod usage;
 pub mod use_variant;
+pub mod vector_stores;
 pub mod webhooks;
 
 pub use rate_answer::rate_answer;

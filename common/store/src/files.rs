@@ -9,20 +9,27 @@ use crate::domain::{
     ids::{FileId, JobId, ProjectId, SessionId, UserId},
 };
 
-macro_rules! file {
+macro_rules! file_columns {
     () => {
         "f.id, f.name, f.kind, f.bytes, f.sha256, f.place, f.parts, f.status, f.error, f.job_id, f.generation, f.pages,
-        f.chunks, f.words, f.created_at, f.updated_at"
+        f.chunks, f.words, f.purpose, f.created_at, f.updated_at"
     };
 }
+pub(crate) use file_columns;
 
 statements! {
-    INSERT = "insert into files (id, user_id, name, kind, bytes, sha256, place, parts, status, job_id, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) on conflict (user_id, sha256) do nothing";
-    GET = "select ", file!(), " from files f where f.id = $1 and f.user_id = $2";
-    BY_CONTENT = "select ", file!(), " from files f where f.sha256 = $1 and f.user_id = $2";
-    LIST = "select ", file!(), " from files f where f.user_id = $1 and ($2 is null or f.status = $2) and ($3 is null or f.id < $3)
+    INSERT = "insert into files (id, user_id, name, kind, bytes, sha256, place, parts, status, job_id, purpose, created_at, updated_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) on conflict (user_id, sha256) do nothing";
+    GET = "select ", file_columns!(), " from files f where f.id = $1 and f.user_id = $2";
+    BY_CONTENT = "select ", file_columns!(), " from files f where f.sha256 = $1 and f.user_id = $2";
+    LIST = "select ", file_columns!(), " from files f where f.user_id = $1 and ($2 is null or f.status = $2) and ($3 is null or f.id < $3)
     order by f.id desc limit $4 offset $5";
+    /// Those for one purpose, or all; what was sent without one is the user's data.
+    FORWARD = "select ", file_columns!(), " from files f where f.user_id = $1 and ($2 is null or coalesce(f.purpose, 'user_data') = $2)
+    and ($3 is null or f.id > $3) order by f.id limit $4";
+    BACKWARD = "select ", file_columns!(), " from files f where f.user_id = $1 and ($2 is null or coalesce(f.purpose, 'user_data') = $2)
+    and ($3 is null or f.id < $3) order by f.id desc limit $4";
+    SET_PURPOSE = "update files set purpose = $3 where id = $1 and user_id = $2";
     COUNT = "select count(*) from files where user_id = $1 and ($2 is null or status = $2)";
     /// What is kept, and what is on its way, of which nobody may know how much it will be.
     USED = "select (select count(*) from files where user_id = $1)
@@ -59,11 +66,11 @@ statements! {
     where f.user_id = $2 and f.id in ", ids!(3), " on conflict do nothing";
     COPY_SESSION = "insert into session_files (session_id, file_id, user_id) select $1, file_id, user_id from session_files
     where session_id = $2 and user_id = $3 on conflict do nothing";
-    FOR_CHAT = "select ", file!(), " from files f where f.user_id = $1 and f.generation is not null and (
+    FOR_CHAT = "select ", file_columns!(), " from files f where f.user_id = $1 and f.generation is not null and (
         f.id in (select file_id from session_files where session_id = $2 and user_id = $1)
         or f.id in (select file_id from project_files where project_id = $3 and user_id = $1))";
-    NAMED = "select ", file!(), " from files f where f.user_id = $1 and f.id in ", ids!(2);
-    READABLE = "select ", file!(), " from files f where f.user_id = $1 and f.generation is not null order by f.id desc limit 1000";
+    NAMED = "select ", file_columns!(), " from files f where f.user_id = $1 and f.id in ", ids!(2);
+    READABLE = "select ", file_columns!(), " from files f where f.user_id = $1 and f.generation is not null order by f.id desc limit 1000";
     DELETIONS = "select place, file_id, user_id from file_deletions where place > $1 order by place limit $2";
     DELETIONS_OF = "select place, file_id, user_id from file_deletions where user_id = $1 order by place limit $2";
     FORGET_DELETION = "delete from file_deletions where place = $1";
@@ -84,6 +91,7 @@ pub async fn insert(tx: &mut Tx, user: UserId, file: &File) -> Result<bool, sqlx
         Json(&file.parts),
         file.status,
         file.job_id,
+        file.purpose.as_deref(),
         file.created_at
     )?;
     Ok(inserted == 1)
@@ -113,6 +121,31 @@ pub async fn list(
 ) -> Result<(Vec<File>, i64), sqlx::Error> {
     let total = fetch_one!((i64,), q, COUNT, user, status)?.0;
     Ok((fetch_all!(File, q, LIST, user, status, before, limit, skip)?, total))
+}
+
+/// A part of a list in the order in which things were made.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<T> {
+    pub ascending: bool,
+    /// Only what comes behind this one.
+    pub after: Option<T>,
+    pub limit: i64,
+}
+
+pub async fn of_purpose(
+    q: &mut impl Querier,
+    user: UserId,
+    purpose: Option<&str>,
+    part: Part<FileId>,
+) -> Result<Vec<File>, sqlx::Error> {
+    let Part { ascending, after, limit } = part;
+    let sql = if ascending { FORWARD } else { BACKWARD };
+    fetch_all!(File, q, sql, user, purpose, after, limit)
+}
+
+/// What a file is for from now on.
+pub async fn set_purpose(tx: &mut Tx, user: UserId, id: FileId, purpose: &str) -> Result<(), sqlx::Error> {
+    execute!(tx, SET_PURPOSE, id, user, purpose).map(drop)
 }
 
 /// Files and bytes of a user, one upload left out.

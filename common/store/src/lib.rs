@@ -48,6 +48,7 @@ pub mod tool_calls;
 pub mod uploads;
 pub mod usage;
 pub mod users;
+pub mod vector_stores;
 pub mod vectors;
 pub mod webhooks;
 pub mod whole;
@@ -103,6 +104,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     uploads::STATEMENTS,
     usage::STATEMENTS,
     users::STATEMENTS,
+    vector_stores::STATEMENTS,
     vectors::STATEMENTS,
     vectors::of_chunks::STATEMENTS,
     vectors::of_memories::STATEMENTS,

@@ -73,7 +73,12 @@ async fn everything(user: &User) -> HashMap<&'static str, String> {
     let conversation = v1.post("/conversations", &said).await.expect(200);
     let items = format!("/conversations/{}/items", text(&conversation["id"]));
     let item = v1.get(&items).await.expect(200)["data"][0]["id"].clone();
+    let store = v1.post("/vector_stores", &json!({"name": "mine"})).await.expect(200);
+    let batches = format!("/vector_stores/{}/file_batches", text(&store["id"]));
+    let batch = v1.post(&batches, &json!({"file_ids": [file["id"]]})).await.expect(200);
     HashMap::from([
+        ("store", text(&store["id"])),
+        ("batch", text(&batch["id"])),
         ("conversation", text(&conversation["id"])),
         ("item", text(&item)),
         ("response", text(&response["id"])),
@@ -108,6 +113,8 @@ fn kind_of(path: &str) -> &'static str {
         ("/users/me/exports", "job"),
         ("/v1/responses", "response"),
         ("/v1/conversations", "conversation"),
+        ("/v1/files", "file"),
+        ("/v1/vector_stores", "store"),
     ] {
         if path.starts_with(start) {
             return kind;
@@ -125,6 +132,8 @@ fn fill(path: &str, ids: &HashMap<&str, String>) -> String {
     path.replace("{prompt_id}", &ids["prompt"])
         .replace("{item_id}", &ids["item"])
         .replace("{tool_id}", &ids["tool"])
+        .replace("{file_id}", &ids["file"])
+        .replace("{batch_id}", &ids["batch"])
         .replace("{delivery_id}", "dlv_06dqz6ef8swq1bnx1rc6a2k8t4")
         .replace("{provider}", "openai")
         .replace("{queue}", "background")
@@ -140,7 +149,7 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
         "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
         "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
         "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
-        "names": ["t"], "file_ids": [ids["file"]], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
+        "names": ["t"], "file_ids": [ids["file"]], "file_id": ids["file"], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
     });
     // These would rather change the caller than fail.
     if path == "/settings" || path == "/settings/settings" {
@@ -333,6 +342,8 @@ async fn snapshot(owner: &User, ids: &HashMap<&str, String>) -> Value {
         owner.get("/webhooks").await.expect(200),
         owner.get("/users/me").await.expect(200),
         v1(owner).get(&format!("/conversations/{}/items", ids["conversation"])).await.expect(200),
+        v1(owner).get(&format!("/vector_stores/{}", ids["store"])).await.expect(200)["name"],
+        v1(owner).get(&format!("/vector_stores/{}/files", ids["store"])).await.expect(200)["data"][0]["id"],
         owner.get(&format!("/jobs/{}", ids["response"].replace("resp_", "job_"))).await.expect(200),
     ])
 }

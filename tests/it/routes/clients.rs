@@ -40,7 +40,7 @@ async fn clients_of_others_work_unmodified(stack: Stack) {
     let made =
         user.post("/api-keys", &json!({"name": "program", "scopes": ["chat", "memory"]})).await.expect(201);
     let key = made["key"].as_str().unwrap();
-    let openai_node = ["chat", "stream", "tools", "responses", "background", "embeddings", "errors"];
+    let openai_node = ["chat", "stream", "tools", "responses", "background", "files", "embeddings", "errors"];
     let ai_sdk = ["text", "stream", "tools", "object", "embeddings", "errors"];
     let mut mcp = with_node("mcp_client.mjs");
     mcp.arg(format!("{}/mcp", app.url(0))).arg(key).arg(binary());

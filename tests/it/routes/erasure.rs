@@ -62,6 +62,12 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let file = gone.indexed("zebra qqx.txt", "Zebra qqx is a pump.").await;
     let named = json!({"file_ids": [file]});
     gone.send(Method::PUT, &format!("/projects/{project}/files"), &named).await.expect(200);
+    let store = json!({"name": "Zebra qqx", "metadata": {"a": "Zebra qqx"}});
+    let store = v1.post("/vector_stores", &store).await.expect(200);
+    let batch = json!({"file_ids": [file], "attributes": {"a": "Zebra qqx"}});
+    v1.post(&format!("/vector_stores/{}/file_batches", store["id"].as_str().unwrap()), &batch)
+        .await
+        .expect(200);
     stays.upload("mine.txt", "This stays.").await.expect(201);
     let upload = gone.request(Method::POST, "/files/uploads").header("upload-length", 10);
     Answer::of(upload.send().await.unwrap()).await.expect(201);
@@ -282,6 +288,7 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
     v1.post("/responses", &json!({"model": "mock", "input": "/echo durian"})).await.expect(200);
     let said = json!({"items": [{"role": "user", "content": "about rambutan"}]});
     v1.post("/conversations", &said).await.expect(200);
+    v1.post("/vector_stores", &json!({"name": "Starfruit"})).await.expect(200);
     let job = user.get("/users/me/export").await.expect(202);
     let id = job["id"].as_str().unwrap();
     let done = user.finished(id, Duration::from_secs(30)).await;
@@ -306,6 +313,8 @@ async fn an_account_is_taken_away_as_one_archive(stack: Stack) {
         "/echo durian",
         "## v1_conversations.jsonl",
         "about rambutan",
+        "## vector_stores.jsonl",
+        "Starfruit",
         "find_lamp",
         "Lives in London",
         "Desk",

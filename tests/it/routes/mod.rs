@@ -43,6 +43,7 @@ mod theft;
 mod tools;
 mod unknown_fields;
 mod usage;
+mod vector_stores;
 mod walkthroughs;
 mod web;
 mod webhooks;

@@ -11,11 +11,15 @@ use futures::StreamExt;
 use rapport_common::{
     Context, Error, Result,
     domain::{
-        ids::{BlobId, ConversationId, JobId, SessionId, UserId},
+        file::FileStatus,
+        ids::{BlobId, ConversationId, JobId, SessionId, UserId, VectorStoreId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
-    store::{self, analytics, conversations::Conversation, projects, requests::Kept, sessions},
+    store::{
+        self, analytics, conversations::Conversation, files::Part, projects, requests::Kept, sessions,
+        vector_stores::VectorStore,
+    },
     usecase::{blobs, files, memory::export, settings},
 };
 use serde::Serialize;
@@ -109,6 +113,7 @@ async fn write(ctx: &Context, job: &Job, user: UserId) -> Result<Value> {
     responses(ctx, user, &mut archive).await?;
     conversations_of_v1(ctx, user, &mut archive).await?;
     sent_files(ctx, user, &mut archive).await?;
+    vector_stores(ctx, user, &mut archive).await?;
     archive.begin("memories.json")?;
     let spec =
         ExportPayload { format: "json".to_owned(), include_relationships: true, ..ExportPayload::default() };
@@ -223,7 +228,7 @@ async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> R
             let is_here = file.bytes <= left;
             let line = json!({
                 "id": file.id, "name": file.name, "kind": file.kind, "bytes": file.bytes, "sha256": file.sha256, "status": file.status,
-                "error": file.error, "created_at": file.created_at, "in_archive": is_here,
+                "purpose": file.purpose, "error": file.error, "created_at": file.created_at, "in_archive": is_here,
             });
             archive.line(&line).await?;
             if is_here {
@@ -240,6 +245,61 @@ async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> R
         }
     }
     Ok(())
+}
+
+/// What was put together by `/v1/vector_stores`.
+async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    let (mut after, mut all) = (None, Vec::new());
+    archive.begin("vector_stores.jsonl")?;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let part = Part { ascending: true, after, limit: PAGE };
+        let page = store::vector_stores::list(&mut conn, user, part).await?;
+        drop(conn);
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for VectorStore { id, name, metadata, created_at, .. } in page {
+            let batches = store::vector_stores::batches(&mut ctx.db.read().await?, user, id).await?;
+            let batches: Vec<Value> = batches
+                .into_iter()
+                .map(|batch| {
+                    json!({"id": batch.id, "files": batch.files(), "cancelled": batch.cancelled, "created_at": batch.created_at})
+                })
+                .collect();
+            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "batches": batches});
+            archive.line(&line).await?;
+            all.push(id);
+        }
+    }
+    archive.begin("vector_store_files.jsonl")?;
+    for id in all {
+        files_of_store(ctx, user, id, archive).await?;
+    }
+    Ok(())
+}
+
+async fn files_of_store(
+    ctx: &Context,
+    user: UserId,
+    store: VectorStoreId,
+    archive: &mut Archive<'_>,
+) -> Result<()> {
+    let mut after = None;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let part = Part { ascending: true, after, limit: PAGE };
+        let page =
+            store::vector_stores::members(&mut conn, user, store, (&FileStatus::ALL, None), part).await?;
+        drop(conn);
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.file.id);
+        for member in page {
+            let line = json!({
+                "vector_store_id": store, "file_id": member.file.id, "attributes": member.attributes, "added_at": member.added_at,
+            });
+            archive.line(&line).await?;
+        }
+    }
 }
 
 async fn messages(ctx: &Context, user: UserId, session: SessionId, archive: &mut Archive<'_>) -> Result<()> {

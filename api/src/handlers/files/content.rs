@@ -12,7 +12,7 @@ use rapport_common::{
     Error,
     domain::{
         file::File,
-        ids::{FileId, PassageId},
+        ids::{FileId, PassageId, UserId},
     },
     error::Code,
     store::chunks::{self, Chunk},
@@ -48,7 +48,12 @@ pub async fn content(
     FilePath(id): FilePath,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let file = files::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
+    give(&state, caller.user, id, &headers).await
+}
+
+/// A file's bytes, or what of them is asked for.
+pub async fn give(state: &AppState, user: UserId, id: FileId, headers: &HeaderMap) -> Result<Response> {
+    let file = files::get(&mut state.ctx.db.read().await?, user, id).await?;
     let tag = format!("\"{}\"", file.sha256);
     let said = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let size = file.bytes as u64;

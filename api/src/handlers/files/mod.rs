@@ -3,7 +3,7 @@
 pub mod attached;
 pub mod content;
 pub mod knowledge;
-mod receive;
+pub mod receive;
 pub mod uploads;
 
 use axum::{
@@ -144,7 +144,8 @@ pub async fn create(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response> {
-    let (file, known) = receive::whole(&state, caller.user, named.name, &headers, request).await?;
+    let (file, known) =
+        receive::whole(&state, caller.user, named.name, &headers, request, receive::any).await?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Answer(FileView::from(file))).into_response())
 }

@@ -53,6 +53,17 @@ impl Drop for Passing<'_> {
     }
 }
 
+/// The other fields of a form with a file, in their order: a name and a text. Another file has no text.
+pub type Fields = Vec<(String, Vec<u8>)>;
+
+/// Reads the fields of a form before its file is kept: what for, or why it is not taken.
+pub type Reader = fn(Fields) -> Result<Option<String>, Error>;
+
+/// The fields of our own form: they say nothing.
+pub fn any(_: Fields) -> Result<Option<String>, Error> {
+    Ok(None)
+}
+
 /// A whole file in one request. `true`: the user has its content already.
 pub async fn whole(
     state: &AppState,
@@ -60,6 +71,7 @@ pub async fn whole(
     name: Option<String>,
     headers: &HeaderMap,
     request: Request,
+    reader: Reader,
 ) -> Result<(File, bool)> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let declared: Option<u64> = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -68,7 +80,7 @@ pub async fn whole(
     let ctx = &state.ctx;
     let taken = match state.receiving.take(user).await {
         Ok(place) if kind.to_lowercase().starts_with("multipart/") => {
-            form(ctx, user, &kind, declared, &mut body, Arc::new(place)).await
+            form(ctx, user, (&kind, declared), &mut body, (Arc::new(place), reader)).await
         }
         Ok(place) => {
             let name = name.as_deref().unwrap_or("file");
@@ -130,10 +142,9 @@ fn broken(error: multer::Error) -> Error {
 async fn form(
     ctx: &Context,
     user: UserId,
-    kind: &str,
-    declared: Option<u64>,
+    (kind, declared): (&str, Option<u64>),
     body: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin + Send),
-    place: files::Place,
+    (place, reader): (files::Place, Reader),
 ) -> Result<(File, bool)> {
     if declared.is_some_and(|length| length > ctx.settings.files.max_bytes.saturating_add(AROUND)) {
         return Err(too_large(ctx).into());
@@ -147,7 +158,7 @@ async fn form(
     });
     let mut form = multer::Multipart::new(stream, boundary);
     let (feed, read) = (feed(body, sender, &bounds), async {
-        let made = file_of(ctx, user, &mut form, &bounds, place).await;
+        let made = file_of(ctx, user, &mut form, &bounds, (place, reader)).await;
         // Whoever feeds it waits for room in it.
         drop(form);
         made
@@ -213,19 +224,29 @@ impl Bounds {
     }
 }
 
+/// A field beside the file. It is bounded by what may stand around a file.
+async fn small(mut field: multer::Field<'_>) -> Result<(String, Vec<u8>)> {
+    let name = field.name().unwrap_or_default().to_owned();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok((name, bytes))
+}
+
 /// The one file of a form: what has a file's name, or is called `file`.
 async fn file_of(
     ctx: &Context,
     user: UserId,
     form: &mut multer::Multipart<'_>,
     bounds: &Bounds,
-    place: files::Place,
+    (place, reader): (files::Place, Reader),
 ) -> Result<(File, bool)> {
+    let mut fields = Fields::new();
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.file_name().map(str::to_owned);
         if name.is_none() && field.name() != Some("file") {
-            // Bounded by what may stand around a file.
-            while field.chunk().await.map_err(broken)?.is_some() {}
+            fields.push(small(field).await?);
             continue;
         }
         let receiver = files::begin(ctx, user, name.as_deref().unwrap_or("file"), None).await?;
@@ -242,10 +263,13 @@ async fn file_of(
             if field.file_name().is_some() {
                 return Err(Error::field("file", Wrong::Unfit("must be the only file of the form")).into());
             }
+            fields.push(small(field).await?);
         }
+        receiver.purpose = reader(fields)?;
         let made = receiver.finish().await?;
         passing.is_done = true;
         return Ok(made);
     }
+    reader(fields)?;
     Err(Error::field("file", Wrong::Required).into())
 }

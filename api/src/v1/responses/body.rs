@@ -4,8 +4,7 @@ use rapport_common::{
     Error, Result,
     domain::{
         ids::{ConversationId, JobId},
-        prompt::Options,
-        prompt::ToolSpec,
+        prompt::{FileSearch, Options, ToolSpec},
     },
     error::Wrong,
     problems::Problems,
@@ -13,8 +12,8 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::items;
-use crate::v1::body::{NOT_HERE, ToolBody, format, read_tools};
+use super::{file_search, items};
+use crate::v1::body::{NOT_HERE, ToolBody, format, only, read_tools};
 
 const PAIRS: usize = 16;
 
@@ -85,6 +84,8 @@ pub struct Wanted {
     /// Items with ids.
     pub input: Vec<Value>,
     pub tools: Vec<ToolSpec>,
+    /// What is to be searched before it is answered; without what for.
+    pub search: Option<FileSearch>,
     pub options: Options,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
@@ -116,15 +117,17 @@ impl ResponseBody {
                 Vec::new()
             }),
         };
-        let tools =
-            read_tools(functions(self.tools.as_deref().unwrap_or_default(), &mut problems), &mut problems);
+        let given = self.tools.as_deref().unwrap_or_default();
+        let tools = read_tools(functions(given, &mut problems), &mut problems);
+        let search = file_search::read(given, self.include.as_deref().unwrap_or_default(), &mut problems);
+        let search = search.filter(|_| self.tool_choice.as_ref().is_none_or(|choice| choice != "none"));
         let (store, background) = (self.store.unwrap_or(true), self.background.unwrap_or(false));
         problems.unless(
             store || !background,
             "background",
             Wrong::Unfit("can only be given together with `store`"),
         );
-        let options = self.options(&mut problems);
+        let options = self.options((!tools.is_empty(), search.is_some()), &mut problems);
         problems.done()?;
         Ok(Wanted {
             shown: self.shown(store, background, conversation),
@@ -132,6 +135,7 @@ impl ResponseBody {
             instructions: self.instructions,
             input,
             tools,
+            search,
             options,
             temperature: self.temperature,
             max_tokens: self.max_output_tokens,
@@ -169,10 +173,9 @@ impl ResponseBody {
         let truncates = self.truncation.as_ref().is_none_or(|word| word == "disabled");
         problems.unless(truncates, "truncation", Wrong::Unfit("must be disabled"));
         // There is no reasoning to be had, sealed or open: nothing is left out.
-        let included = self
-            .include
-            .as_ref()
-            .is_none_or(|all| all.iter().all(|one| one == "reasoning.encrypted_content"));
+        let included = self.include.as_ref().is_none_or(|all| {
+            all.iter().all(|one| one == "reasoning.encrypted_content" || one == file_search::INCLUDED)
+        });
         problems.unless(included, "include", NOT_HERE);
         let obfuscated =
             self.stream_options.as_ref().is_some_and(|options| options["include_obfuscation"] == true);
@@ -184,11 +187,11 @@ impl ResponseBody {
         problems.unless(within, "top_p", Wrong::Range { min: 0, max: 1 });
     }
 
-    fn options(&self, problems: &mut Problems) -> Options {
+    fn options(&self, (calls, searches): (bool, bool), problems: &mut Problems) -> Options {
         let text = self.text.as_ref().unwrap_or(&Value::Null);
-        items::only(text, &["format", "verbosity"], "text", problems);
+        only(text, &["format", "verbosity"], "text", problems);
         let reasoning = self.reasoning.as_ref().unwrap_or(&Value::Null);
-        items::only(reasoning, &["effort", "summary"], "reasoning", problems);
+        only(reasoning, &["effort", "summary"], "reasoning", problems);
         let mut word = |of: &Value, name: &str, field: &str| {
             let value = &of[name];
             problems.unless(value.is_null() || value.is_string(), field, Wrong::Form("must be a text"));
@@ -200,7 +203,7 @@ impl ResponseBody {
             top_p: self.top_p,
             response_format: format(chat_format(&text["format"]), problems),
             verbosity,
-            tool_choice: chat_choice(self.tool_choice.as_ref(), problems),
+            tool_choice: chat_choice(self.tool_choice.as_ref(), (calls, searches), problems),
             parallel_tool_calls: self.parallel_tool_calls.filter(|parallel| !parallel),
             reasoning_effort,
             user: self.user.clone(),
@@ -265,10 +268,10 @@ pub fn check_metadata(metadata: Option<&Map<String, Value>>, problems: &mut Prob
 /// Functions in the words of chat completions: there they stand one level deeper.
 fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
     let mut all = Vec::new();
-    for (at, tool) in tools.iter().enumerate() {
+    for (at, tool) in tools.iter().enumerate().filter(|(_, tool)| !file_search::is_tool(tool)) {
         let known = ["type", "name", "description", "parameters", "strict"];
         if tool["type"] == "function" {
-            items::only(tool, &known, &format!("tools[{at}]"), problems);
+            only(tool, &known, &format!("tools[{at}]"), problems);
         }
         let function: Map<String, Value> = ["name", "description", "parameters", "strict"]
             .into_iter()
@@ -279,8 +282,10 @@ fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
         let read = serde_json::from_value(json!({"type": tool["type"], "function": function}));
         match read {
             Ok(tool) => all.push(tool),
-            Err(_) => problems
-                .add(format!("tools[{at}]"), Wrong::Unfit("must be of type `function`, with its name")),
+            Err(_) => problems.add(
+                format!("tools[{at}]"),
+                Wrong::Unfit("must be of type `function`, with its name, or `file_search`"),
+            ),
         }
     }
     all
@@ -299,9 +304,16 @@ fn chat_format(format: &Value) -> Option<Value> {
     Some(json!({"type": "json_schema", "json_schema": schema}))
 }
 
-fn chat_choice(choice: Option<&Value>, problems: &mut Problems) -> Option<Value> {
+/// A search is made whether or not a model would choose it: nothing has to be asked of one.
+fn chat_choice(
+    choice: Option<&Value>,
+    (calls, searches): (bool, bool),
+    problems: &mut Problems,
+) -> Option<Value> {
     match choice? {
         Value::Null => None,
+        Value::String(word) if word == "required" && searches && !calls => None,
+        named if searches && *named == json!({"type": "file_search"}) => None,
         Value::String(word) if word == "auto" => None,
         Value::String(word) if word == "none" || word == "required" => Some(json!(word)),
         named if named["type"] == "function" && named["name"].is_string() => {

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 
 use super::{
     body::{ResponseBody, Wanted},
+    file_search,
     items::{self, Called},
     object::Asked,
     past,
@@ -79,9 +80,10 @@ pub async fn create(
     let (background, shown) = (wanted.background, wanted.shown.clone());
     let is_repeat = is_repeat(&state.ctx, caller.user, repeatable.as_ref()).await?;
     let mut request = request(&state, &caller, job, wanted, is_repeat).await?;
+    let queries = request.prompted.search.as_ref().map(|search| search.queries.clone());
     (request.repeatable, request.trace) = (repeatable, Some(trace.0.to_string()));
     let one = send_request(&state.ctx, &caller, request).await?;
-    let asked = Asked { job: one.job, created_at: one.created_at, shown };
+    let asked = Asked { job: one.job, created_at: one.created_at, shown, queries };
     let gone = Gone::watch(&state, &caller, one.job, keeps_on || one.replayed);
     let mut response = match slot {
         Some(slot) => {
@@ -131,7 +133,14 @@ async fn request(
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     problems.done()?;
-    let body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
+    let search = match wanted.search {
+        Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
+        None => None,
+    };
+    let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
+    if let Some(search) = &search {
+        body["queries"] = json!(search.queries);
+    }
     Ok(NewRequest {
         job,
         api: Api::Responses,
@@ -139,7 +148,7 @@ async fn request(
         model,
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
-        prompted: Prompted { messages, tools: wanted.tools, options: wanted.options },
+        prompted: Prompted { messages, tools: wanted.tools, options: wanted.options, search },
         kept: wanted.store.then_some(Kept {
             body,
             previous: wanted.previous,

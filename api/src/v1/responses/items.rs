@@ -10,7 +10,11 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use crate::v1::{answer::Said, body::NOT_HERE};
+use super::file_search;
+use crate::v1::{
+    answer::Said,
+    body::{NOT_HERE, only},
+};
 
 /// The names of functions by the ids of their calls.
 pub type Called = HashMap<String, String>;
@@ -54,18 +58,6 @@ pub fn item_id(prefix: &str, job: JobId) -> String {
     job.to_string().replacen("job", prefix, 1)
 }
 
-/// Refuses what nobody reads. What is null says nothing.
-pub fn only(value: &Value, known: &[&str], field: &str, problems: &mut Problems) {
-    if !value.is_object() && !value.is_null() {
-        problems.add(field.to_owned(), Wrong::NotObject);
-    }
-    for (name, value) in value.as_object().into_iter().flatten() {
-        if !known.contains(&name.as_str()) && !value.is_null() {
-            problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));
-        }
-    }
-}
-
 /// Reads items into messages; calls that stand one after the other are one turn's.
 pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -> Vec<ChatMessage> {
     let mut messages: Vec<ChatMessage> = Vec::new();
@@ -74,6 +66,7 @@ pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -
         let known: &[&str] = match item["type"].as_str() {
             Some("message") => &["type", "id", "status", "role", "content"],
             Some("function_call") => &["type", "id", "status", "call_id", "name", "arguments"],
+            Some("file_search_call") => &["type", "id", "status", "queries", "results"],
             _ => &["type", "id", "status", "call_id", "output"],
         };
         only(item, known, &field, problems);
@@ -91,11 +84,15 @@ pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -
                     }
                 }
             }
+            // What was found stood in the prompt of that answer. What is to be found now is asked for anew.
+            Some("file_search_call") => {}
             Some("function_call_output") => messages.extend(output(item, &field, called, problems)),
             // Ours have none; those of others mean nothing here.
             _ => problems.add(
                 format!("{field}.type"),
-                Wrong::Unfit("must be `message`, `function_call` or `function_call_output`"),
+                Wrong::Unfit(
+                    "must be `message`, `function_call`, `function_call_output` or `file_search_call`",
+                ),
             ),
         }
     }
@@ -196,23 +193,27 @@ fn output(item: &Value, field: &str, called: &Called, problems: &mut Problems) -
     Some(message)
 }
 
-/// What was said: a message, unless there is nothing to say beside calls; then the calls.
+/// What was said: a search, if there was one; a message, unless there is nothing to say beside calls; then the calls.
 pub fn of_answer(job: JobId, said: &Said, status: &str) -> Vec<Value> {
     let calls = said.0["calls"].as_array().cloned().unwrap_or_default();
     let mut items = Vec::new();
+    if said.0["file_search"].is_object() {
+        items.push(file_search::item(job, &said.0["file_search"]));
+    }
     if !said.text().is_empty() || calls.is_empty() {
-        items.push(message_item(&item_id("msg", job), said.text(), status));
+        let cited = file_search::citations(said);
+        items.push(message_item(&item_id("msg", job), text_part(said.text(), &cited), status));
     }
     items.extend(calls.iter().enumerate().map(|(at, call)| call_item(job, at, call, status)));
     items
 }
 
-pub fn message_item(id: &str, text: &str, status: &str) -> Value {
-    json!({"type": "message", "id": id, "role": "assistant", "status": status, "content": [text_part(text)]})
+pub fn message_item(id: &str, part: Value, status: &str) -> Value {
+    json!({"type": "message", "id": id, "role": "assistant", "status": status, "content": [part]})
 }
 
-pub fn text_part(text: &str) -> Value {
-    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+pub fn text_part(text: &str, annotations: &[Value]) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
 }
 
 pub fn call_item(job: JobId, at: usize, call: &Value, status: &str) -> Value {

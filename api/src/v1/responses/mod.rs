@@ -2,6 +2,7 @@
 
 pub(super) mod body;
 mod create;
+mod file_search;
 pub(super) mod items;
 mod object;
 mod past;

@@ -20,6 +20,8 @@ pub struct Asked {
     pub created_at: DateTime<Utc>,
     /// What the client chose, in the words of the object (`Wanted::shown`).
     pub shown: Value,
+    /// What is searched for in files before it is answered, if something is.
+    pub queries: Option<Vec<String>>,
 }
 
 /// What became of it.

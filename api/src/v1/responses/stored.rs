@@ -53,7 +53,8 @@ pub struct GetQuery {
 async fn stored(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<(Asked, Job, Value)> {
     let found = requests::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
     let requests::Kept { job, body, .. } = found.ok_or_else(|| Error::not_found("response"))?;
-    let asked = Asked { job: id, created_at: job.created_at, shown: body["shown"].clone() };
+    let queries = serde_json::from_value(body["queries"].clone()).unwrap_or_default();
+    let asked = Asked { job: id, created_at: job.created_at, shown: body["shown"].clone(), queries };
     Ok((asked, job, body))
 }
 

@@ -10,7 +10,7 @@ use rapport_common::{clock, domain::event::Event};
 use serde_json::{Value, json};
 
 use super::{
-    items,
+    file_search, items,
     object::{Asked, State},
 };
 use crate::v1::{answer::Said, growing::Growing};
@@ -24,8 +24,12 @@ pub struct Weave {
     next: u64,
     started: bool,
     growing: Growing,
-    /// The output's number, and of how many deltas it is.
+    /// Whether the search in files was told: once, however many attempts make it, and right before the first word, since a reader
+    /// may have lost the event that told of it. What it found is in the response at its end.
+    searched: bool,
+    /// The output's number, how many of them are messages, and of how many deltas the last one is.
     index: usize,
+    messages: usize,
     open: bool,
     deltas: usize,
     /// What of the item's text was given, and what waits to be a delta.
@@ -41,7 +45,9 @@ impl Weave {
             next: 0,
             started: false,
             growing: Growing::default(),
+            searched: false,
             index: 0,
+            messages: 0,
             open: false,
             deltas: 0,
             given: String::new(),
@@ -86,13 +92,19 @@ impl Weave {
                 }
             }
             "done" => {
+                if event.data["file_search"].is_object() {
+                    self.search(&mut all);
+                } else {
+                    // It ended before anything was searched.
+                    self.searched = true;
+                }
                 if self.growing.end().is_err() {
                     self.anew(&mut all);
                 }
                 self.end(&Said(event.data.clone()), &mut all);
             }
             "error" => {
-                self.close("incomplete", &mut all);
+                self.close("incomplete", &[], &mut all);
                 all.push(self.whole("response.failed", &State::Failed(&event.data)));
             }
             _ => {}
@@ -102,7 +114,7 @@ impl Weave {
 
     fn item_id(&self) -> String {
         let id = items::item_id("msg", self.asked.job);
-        if self.index == 0 { id } else { format!("{id}_{}", self.index) }
+        if self.messages == 0 { id } else { format!("{id}_{}", self.messages) }
     }
 
     /// Where in the response something happens.
@@ -138,19 +150,36 @@ impl Weave {
         self.event("response.output_text.delta", Self::with(fields, "logprobs", json!([])))
     }
 
+    /// Tells of the search in files, if there is one and it was not told yet.
+    fn search(&mut self, all: &mut Vec<Value>) {
+        let Some(queries) = self.asked.queries.as_ref().filter(|_| !self.searched) else { return };
+        self.searched = true;
+        let told = json!({"queries": queries, "results": null});
+        let (index, item) = (self.index, file_search::item(self.asked.job, &told));
+        let begun = json!({"output_index": index, "item": file_search::begun(self.asked.job)});
+        all.push(self.event("response.output_item.added", begun));
+        for step in ["in_progress", "searching", "completed"] {
+            let place = json!({"output_index": index, "item_id": item["id"]});
+            all.push(self.event(&format!("response.file_search_call.{step}"), place));
+        }
+        all.push(self.event("response.output_item.done", json!({"output_index": index, "item": item})));
+        self.index += 1;
+    }
+
     fn open(&mut self, all: &mut Vec<Value>) {
         if std::mem::replace(&mut self.open, true) {
             return;
         }
+        self.search(all);
         let item = json!({"type": "message", "id": self.item_id(), "role": "assistant", "status": "in_progress",
                           "content": []});
         all.push(self.event("response.output_item.added", json!({"output_index": self.index, "item": item})));
-        let fields = Self::with(self.place(), "part", items::text_part(""));
+        let fields = Self::with(self.place(), "part", items::text_part("", &[]));
         all.push(self.event("response.content_part.added", fields));
     }
 
     /// Ends the item of the text, if one is open. One that is whole gets what waits.
-    fn close(&mut self, status: &str, all: &mut Vec<Value>) {
+    fn close(&mut self, status: &str, cited: &[Value], all: &mut Vec<Value>) {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
@@ -158,21 +187,28 @@ impl Weave {
         if !rest.is_empty() {
             all.push(self.delta(rest));
         }
+        for (at, annotation) in cited.iter().enumerate() {
+            let fields = Self::with(self.place(), "annotation_index", json!(at));
+            let fields = Self::with(fields, "annotation", annotation.clone());
+            all.push(self.event("response.output_text.annotation.added", fields));
+        }
         let text = std::mem::take(&mut self.given);
         let fields = Self::with(self.place(), "text", json!(text));
         all.push(self.event("response.output_text.done", Self::with(fields, "logprobs", json!([]))));
-        let fields = Self::with(self.place(), "part", items::text_part(&text));
+        let part = items::text_part(&text, cited);
+        let fields = Self::with(self.place(), "part", part.clone());
         all.push(self.event("response.content_part.done", fields));
-        let item = items::message_item(&self.item_id(), &text, status);
+        let item = items::message_item(&self.item_id(), part, status);
         all.push(self.event("response.output_item.done", json!({"output_index": self.index, "item": item})));
         self.index += 1;
+        self.messages += 1;
         self.deltas = 0;
     }
 
     /// The answer goes on otherwise than it began: that beginning ends here, and another item begins.
     fn anew(&mut self, all: &mut Vec<Value>) {
         self.waiting.clear();
-        self.close("incomplete", all);
+        self.close("incomplete", &[], all);
         let text = self.growing.anew();
         self.say(&text, all);
     }
@@ -185,7 +221,7 @@ impl Weave {
         if calls.is_empty() {
             self.open(all); // an answer without a word is a message all the same
         }
-        self.close(status, all);
+        self.close(status, &file_search::citations(said), all);
         for (at, call) in calls.iter().enumerate() {
             self.call(at, call, status, all);
         }
@@ -212,93 +248,4 @@ impl Weave {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use rapport_common::domain::{event::EventId, ids::JobId};
-
-    use super::*;
-
-    fn event(name: &str, data: Value) -> Event {
-        Event::new(EventId::new(1, 1), name, data)
-    }
-
-    fn token(text: &str) -> Event {
-        event("token", json!({"delta": text}))
-    }
-
-    fn done(reply: &str) -> Event {
-        event("done", json!({"reply": reply, "finish_reason": "stop", "provider": "mock", "model": "m"}))
-    }
-
-    fn woven(job: JobId, events: &[Event]) -> Vec<Value> {
-        let asked = Asked { job, created_at: clock::now(), shown: json!({"model": "auto"}) };
-        let mut weave = Weave::new(asked, true);
-        let mut all = weave.begin();
-        all.extend(events.iter().flat_map(|event| weave.follow(event)));
-        all
-    }
-
-    fn text(all: &[Value]) -> String {
-        let deltas = all.iter().filter(|event| event["type"] == "response.output_text.delta");
-        deltas.map(|event| event["delta"].as_str().unwrap()).collect()
-    }
-
-    /// What of an event does not depend on the time it is made.
-    fn timeless(all: &[Value]) -> Vec<Value> {
-        let mut all = all.to_vec();
-        for event in &mut all {
-            if event["response"].is_object() {
-                event["response"]["created_at"] = Value::Null;
-                event["response"]["completed_at"] = Value::Null;
-            }
-        }
-        all
-    }
-
-    proptest! {
-        #[test]
-        fn the_numbers_depend_on_the_text_alone(text_of in "[a-zé \\n]{0,80}", cuts in prop::collection::vec(0usize..80, 0..6),
-            lost in 0usize..80) {
-            let job = JobId::new();
-            let at_once = woven(job, &[token(&text_of), done(&text_of)]);
-            let letters: Vec<char> = text_of.chars().collect();
-            let mut events: Vec<Event> = Vec::new();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(letters.len())).collect();
-            cuts.sort_unstable();
-            // An attempt that broke off, and another that says the same, cut otherwise.
-            events.push(token(&letters[..lost.min(letters.len())].iter().collect::<String>()));
-            events.push(event("reset", json!({})));
-            let mut from = 0;
-            for cut in cuts.into_iter().chain([letters.len()]) {
-                events.push(token(&letters[from..cut].iter().collect::<String>()));
-                from = cut;
-            }
-            events.push(done(&text_of));
-            let in_pieces = woven(job, &events);
-            prop_assert_eq!(timeless(&in_pieces), timeless(&at_once));
-            prop_assert_eq!(text(&in_pieces), text_of);
-            for (number, event) in in_pieces.iter().enumerate() {
-                prop_assert_eq!(event["sequence_number"].as_u64(), Some(number as u64));
-            }
-        }
-    }
-
-    #[test]
-    fn an_answer_that_begins_otherwise_is_an_item_of_its_own() {
-        let events = [token("one two three"), event("reset", json!({})), token("one four"), done("one four")];
-        let all = woven(JobId::new(), &events);
-        let ended: Vec<(u64, &str, &str)> = all
-            .iter()
-            .filter(|event| event["type"] == "response.output_item.done")
-            .map(|event| {
-                let item = &event["item"];
-                let text = item["content"][0]["text"].as_str().unwrap();
-                (event["output_index"].as_u64().unwrap(), item["status"].as_str().unwrap(), text)
-            })
-            .collect();
-        assert_eq!(ended[1], (1, "completed", "one four"));
-        assert!(ended[0].1 == "incomplete" && "one two three".starts_with(ended[0].2), "{ended:?}");
-        let last = all.last().unwrap();
-        assert_eq!(last["response"]["output"][0]["content"][0]["text"], "one four");
-    }
-}
+mod tests;

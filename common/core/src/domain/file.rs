@@ -41,13 +41,15 @@ pub struct File {
     pub pages: Option<i64>,
     pub chunks: i64,
     pub words: i64,
+    /// What for, as a client of `/v1/files` said.
+    pub purpose: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 row!(File:
     id, name, kind, bytes, sha256, place, parts as json, status, error, job_id, generation, pages, chunks, words,
-    created_at, updated_at
+    purpose, created_at, updated_at
 );
 
 /// A name holds at most this many characters.

@@ -137,6 +137,10 @@ typed_id! {
     FileId = "file";
     /// A file that is on its way.
     UploadId = "upload";
+    /// Files that are searched together, of OpenAI's API.
+    VectorStoreId = "vs";
+    /// Files that were put into one of those at once.
+    BatchId = "vsfb";
     /// A part of a file's text.
     PassageId = "psg";
     JobId = "job";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::message;
+use super::{ids::VectorStoreId, message};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,4 +150,20 @@ pub struct Prompted {
     /// The client's own functions: it is told of their calls, and makes them.
     pub tools: Vec<ToolSpec>,
     pub options: Options,
+    /// What is to be searched before the model is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<FileSearch>,
+}
+
+/// A search in vector stores, whose passages go into the prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileSearch {
+    pub stores: Vec<VectorStoreId>,
+    pub queries: Vec<String>,
+    pub limit: usize,
+    /// A [`Filter`](crate::attributes::Filter), as it was sent; it was read once, and nothing is wrong with it.
+    pub filters: Option<Value>,
+    pub threshold: Option<f64>,
+    /// Whether the client wants to see what was found.
+    pub shows_results: bool,
 }

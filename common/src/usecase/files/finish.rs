@@ -45,6 +45,7 @@ pub fn file_of(upload: &Upload, kind: Kind, hash: &[u8]) -> File {
         pages: None,
         chunks: 0,
         words: 0,
+        purpose: None,
         created_at: now,
         updated_at: now,
     }
@@ -82,7 +83,11 @@ async fn commit(ctx: &Context, user: UserId, upload: &Upload, mut file: File) ->
     let mut tx = ctx.db.begin().await?;
     // Whoever deletes a file takes it too: known content is there until this is over.
     memory_log::take_version(&mut tx, user).await?;
-    if let Some(known) = store::files::by_content(&mut tx, user, &file.sha256).await? {
+    if let Some(mut known) = store::files::by_content(&mut tx, user, &file.sha256).await? {
+        if let Some(purpose) = file.purpose.take() {
+            store::files::set_purpose(&mut tx, user, known.id, &purpose).await?;
+            known.purpose = Some(purpose);
+        }
         became(&mut tx, user, upload, known.id).await?;
         uploads::discard(&mut tx, user, &file.place).await?;
         tx.commit().await?;

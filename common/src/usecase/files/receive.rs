@@ -49,6 +49,8 @@ pub struct Receiver {
     place: Place,
     /// How many bytes there may be in all.
     room: u64,
+    /// What for, if its sender says so.
+    pub purpose: Option<String>,
 }
 
 /// A new upload. `length`: how many bytes there are to be, if that is known.
@@ -169,7 +171,8 @@ fn unknown() -> Error {
 impl Receiver {
     fn new(ctx: &Context, user: UserId, upload: Upload, hash: Sha256, room: u64) -> Self {
         let (ctx, held) = (ctx.clone(), BytesMut::new());
-        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, place: Arc::new(()), room }
+        let (place, purpose) = (Arc::new(()) as Place, None);
+        Self { ctx, user, upload, hash, held, tail: None, is_behind: false, place, room, purpose }
     }
 
     pub fn holding(mut self, place: Place) -> Self {
@@ -287,7 +290,8 @@ impl Receiver {
         let last = has_new.then(|| self.next_part());
         self.upload.parts.extend(self.tail.take());
         let kind = self.upload.kind.as_deref().and_then(Kind::from_name).ok_or_else(unknown)?;
-        let file = finish::file_of(&self.upload, kind, &self.hash.finalize());
+        let mut file = finish::file_of(&self.upload, kind, &self.hash.finalize());
+        file.purpose = self.purpose.take();
         let made = finish::make(self.ctx, self.user, self.upload, file, last);
         whatever_becomes_of_the_request(self.place, made).await
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::{
     Context, Error, Result,
     domain::{
@@ -19,7 +21,7 @@ const DEADLINE: Duration = Duration::from_millis(500);
 /// Passages considered for a prompt.
 const MOST: usize = 16;
 /// Characters of a question that are searched for.
-const QUESTION: usize = 2_000;
+pub const QUESTION: usize = 2_000;
 
 /// Where to look; everywhere, if nothing is named.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +79,8 @@ pub struct Knowledge {
     pub block: String,
     /// What is in it, in its order: each with its file's name and its score.
     pub used: Vec<(Chunk, String, f64)>,
+    /// What the client is told of a search that it asked for itself: `queries`, and `results` if it wants to see them.
+    pub told: Option<Value>,
 }
 
 /// The passages for a question. Never fails: without them, the answer is given without them.
@@ -102,6 +106,11 @@ pub async fn for_prompt(
             return Knowledge::default();
         }
     };
+    framed(ctx, &found)
+}
+
+/// What fits of the best passages.
+pub fn framed(ctx: &Context, found: &[Passage]) -> Knowledge {
     let framed = found.iter().map(|passage| rules::Passage {
         file: passage.file.clone(),
         page: passage.chunk.page,
@@ -111,7 +120,7 @@ pub async fn for_prompt(
     let (block, used) = frame(&framed.collect::<Vec<_>>(), ctx.settings.files.context_tokens);
     let used = used.into_iter().filter_map(|at| found.get(at));
     let used = used.map(|one| (one.chunk.clone(), one.file.clone(), one.explained.score)).collect();
-    Knowledge { block, used }
+    Knowledge { block, used, told: None }
 }
 
 async fn find(

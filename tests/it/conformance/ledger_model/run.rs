@@ -272,6 +272,7 @@ impl<'d> Run<'d> {
             project: None,
             logprobs: Vec::new(),
             handed: Vec::new(),
+            search: None,
         };
         let payload = payload::read(job).unwrap();
         let stored = finish_chat(&self.db.ctx, job, &payload, &answer).await.unwrap().is_some();

@@ -16,7 +16,7 @@ use rapport_common::{
     store::{self, chunks::Chunk},
     telemetry::metrics::METRICS,
     usecase::{
-        files,
+        files::{self, search::Knowledge},
         finish_chat::{Answer, finish_chat},
         usage,
     },
@@ -54,7 +54,7 @@ async fn answer(
 ) -> std::result::Result<Outcome, Lost> {
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
-    let passages = std::mem::take(&mut prompt.knowledge.used);
+    let Knowledge { used: passages, told: search, .. } = std::mem::take(&mut prompt.knowledge);
     show_context(&mut log, &prompt.recall.used, &passages).await?;
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
@@ -97,6 +97,7 @@ async fn answer(
         tool_calls: rounds.called,
         logprobs: rounds.logprobs.all,
         handed: rounds.handed,
+        search,
         provider: rounds.provider,
         model: rounds.model,
     };

@@ -13,7 +13,7 @@ use rapport_common::{
         prompt::Prompted,
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
-    providers::{ChatMessage, Options, ToolSpec},
+    providers::{ChatMessage, Options, Role, ToolSpec},
     secret::Secret,
     store::{
         self, branches,
@@ -26,6 +26,7 @@ use rapport_common::{
         memory::recall::{Recall, recall},
         projects,
         settings::{self, ChatSettings},
+        vector_stores,
     },
 };
 
@@ -105,7 +106,7 @@ impl Choice {
 pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt, Error> {
     let prompted = prompted(ctx, job, payload).await?;
     if job.session_id.is_none() {
-        return Ok(as_sent(ctx, payload, prompted));
+        return as_sent(ctx, owner(job)?, payload, prompted).await;
     }
     let (user, session) = whose(job)?;
     let mut conn = ctx.db.read().await?;
@@ -186,8 +187,13 @@ async fn prompted(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pro
     serde_json::from_value(stored).map_err(Error::internal)
 }
 
-/// All of it is the client's: nothing is added, and nothing is left out.
-fn as_sent(ctx: &Context, payload: &ChatPayload, prompted: Prompted) -> Prompt {
+/// All of it is the client's: nothing is left out, and nothing is added but the passages of a search that it asked for.
+async fn as_sent(
+    ctx: &Context,
+    user: UserId,
+    payload: &ChatPayload,
+    mut prompted: Prompted,
+) -> Result<Prompt, Error> {
     let choice = Choice {
         provider: payload.provider.clone(),
         fallback: false,
@@ -195,11 +201,19 @@ fn as_sent(ctx: &Context, payload: &ChatPayload, prompted: Prompted) -> Prompt {
         temperature: payload.temperature,
         max_tokens: payload.max_tokens,
     };
-    Prompt {
+    // Unlike the files of a chat, what is asked for is waited for, and the answer is not given without it.
+    let knowledge = match &prompted.search {
+        Some(search) => vector_stores::search::for_prompt(ctx, user, search).await?,
+        None => Knowledge::default(),
+    };
+    if !knowledge.block.is_empty() {
+        add_block(&mut prompted.messages, &knowledge.block);
+    }
+    Ok(Prompt {
         inside: ctx.providers.stays_inside(&choice.provider, false),
         messages: prompted.messages,
         recall: Recall::default(),
-        knowledge: Knowledge::default(),
+        knowledge,
         tools: Vec::new(),
         theirs: prompted.tools,
         options: prompted.options,
@@ -207,6 +221,15 @@ fn as_sent(ctx: &Context, payload: &ChatPayload, prompted: Prompted) -> Prompt {
         project: None,
         has_budget: true,
         own_keys: Vec::new(),
+    })
+}
+
+/// Passages stand behind the client's instructions, in the same system prompt if it has one of plain text.
+fn add_block(messages: &mut Vec<ChatMessage>, block: &str) {
+    let instructions = messages.iter().take_while(|message| message.role == Role::System).count();
+    match messages[..instructions].last_mut().filter(|message| message.parts.is_none()) {
+        Some(message) => message.content = format!("{}\n\n{block}", message.content),
+        None => messages.insert(instructions, ChatMessage::new(Role::System, block)),
     }
 }
 

@@ -52,6 +52,7 @@ async fn file(house: &House, user: UserId) -> (FileId, JobId) {
         pages: None,
         chunks: 0,
         words: 0,
+        purpose: None,
         created_at: now,
         updated_at: now,
     };
