@@ -24,6 +24,12 @@ const DEADLINE: Duration = Duration::from_millis(300);
 /// Turns looked at, and those that a prompt has at most.
 const FOUND: usize = 32;
 const MOST: usize = 8;
+/// How much the best of them must bear on the question. Chosen on three conversations of LoCoMo's development half and tried on the
+/// other two (docs/benchmarks.md): from here on, of eight questions about somebody else's life seven find nothing.
+const FLOOR: f64 = 0.40;
+/// With the built-in vectors, which are like each other for a word in common; and without vectors.
+const FLOOR_LEXICAL: f64 = 0.35;
+const FLOOR_WORDS: f64 = 0.25;
 /// Characters of a question that are searched for.
 const QUESTION: usize = 2_000;
 
@@ -83,27 +89,43 @@ async fn find(ctx: &Context, asking: Asking<'_>, question: &Turn, window: &[Turn
     let query = Query { memories: false, messages: true, ..Query::memories(&text, FOUND, mode) };
     let hits = search::search(ctx, asking.user, &query).await?;
     let shown: HashSet<&str> = window.iter().map(|turn| turn.content.as_str()).collect();
-    let bears = |hit: Hit| match hit.document {
-        Document::Message(found) if hit.is_relevant && !shown.contains(found.content.as_str()) => {
-            Some((*found, hit.explained.score))
+    let elsewhere = |hit: Hit| match hit.document {
+        Document::Message(found) if !shown.contains(found.content.as_str()) => {
+            Some(Candidate { found: *found, score: hit.explained.score, bearing: hit.bearing })
         }
         _ => None,
     };
-    let mut hits: Vec<(Found, f64)> = hits.into_iter().filter_map(bears).collect();
-    if hits.is_empty() {
-        return Ok(PastTurns::default());
-    }
+    let mut hits: Vec<Candidate> = hits.into_iter().filter_map(elsewhere).collect();
     let without_private = !asking.inside && !asking.settings.allow_private_in_context;
-    let ids: Vec<MessageId> = hits.iter().map(|(found, _)| found.id).collect();
+    let ids: Vec<MessageId> = hits.iter().map(|hit| hit.found.id).collect();
     let mut conn = ctx.db.read().await?;
     let may = past_turns::may_be_shown(&mut conn, asking.user, &ids, asking.project, without_private).await?;
     drop(conn);
     let may: HashSet<MessageId> = may.into_iter().collect();
-    hits.retain(|(found, _)| may.contains(&found.id));
+    hits.retain(|hit| may.contains(&hit.found.id));
     hits.truncate(MOST);
-    let turns: Vec<PastTurn> = hits.iter().map(|(found, _)| told(found)).collect();
+    // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
+    if !hits.iter().any(|hit| hit.bearing >= floor(ctx, mode)) {
+        return Ok(PastTurns::default());
+    }
+    let turns: Vec<PastTurn> = hits.iter().map(|hit| told(&hit.found)).collect();
     let (block, used) = frame(&turns, asking.budget);
-    Ok(PastTurns { block, used: used.into_iter().map(|at| hits[at].clone()).collect() })
+    let used = used.into_iter().map(|at| (hits[at].found.clone(), hits[at].score));
+    Ok(PastTurns { block, used: used.collect() })
+}
+
+struct Candidate {
+    found: Found,
+    score: f64,
+    bearing: f64,
+}
+
+fn floor(ctx: &Context, mode: Mode) -> f64 {
+    match mode {
+        Mode::Keyword => FLOOR_WORDS,
+        Mode::Semantic | Mode::Hybrid if ctx.embedder.is_local() => FLOOR_LEXICAL,
+        Mode::Semantic | Mode::Hybrid => FLOOR,
+    }
 }
 
 fn told(found: &Found) -> PastTurn {
