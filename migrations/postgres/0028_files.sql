@@ -23,8 +23,6 @@ create table files (
     chunks      bigint not null default 0,
     -- Words of all passages together.
     words       bigint not null default 0,
-    -- What for, as a client of `/v1/files` said.
-    purpose     text,
     created_at  timestamptz not null,
     updated_at  timestamptz not null
 );

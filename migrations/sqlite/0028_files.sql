@@ -23,8 +23,6 @@ create table files (
     chunks      integer not null default 0,
     -- Words of all passages together.
     words       integer not null default 0,
-    -- What for, as a client of `/v1/files` said.
-    purpose     text,
     created_at  text not null,
     updated_at  text not null
 ) strict;

@@ -1,3 +1,5 @@
+-- What for, as a client of `/v1/files` said.
+alter table files add column purpose text;
 -- Vector stores of OpenAI's API: sets of files that are searched together.
 create table vector_stores (
     id          blob primary key,

@@ -9,6 +9,8 @@ use crate::{error::Wrong, problems::Problems};
 const PAIRS: usize = 16;
 const NAME: usize = 64;
 const TEXT: usize = 512;
+/// Of all of them as JSON: what OpenAI's limits come to in ASCII. They are kept once a file and store.
+const BYTES: usize = 12_288;
 /// Comparisons of one filter, and how deep they may stand.
 const COMPARISONS: usize = 100;
 const DEEPEST: usize = 8;
@@ -21,10 +23,12 @@ pub fn check(attributes: &Map<String, Value>, field: &str, problems: &mut Proble
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     };
     let named = |name: &String| name.chars().count() <= NAME && !name.contains('\0');
-    let fits =
-        attributes.len() <= PAIRS && attributes.iter().all(|(name, value)| named(name) && plain(value));
-    let rule =
-        Wrong::Form("must be at most 16 texts of at most 512 characters, numbers or booleans, with names");
+    let fits = attributes.len() <= PAIRS
+        && attributes.iter().all(|(name, value)| named(name) && plain(value))
+        && serde_json::to_string(attributes).is_ok_and(|text| text.len() <= BYTES);
+    let rule = Wrong::Form(
+        "must be at most 16 texts of at most 512 characters, numbers or booleans, with names, 12 KiB in all",
+    );
     problems.unless(fits, field, rule);
 }
 
@@ -80,13 +84,7 @@ impl How {
 impl Filter {
     /// Reads a filter; `None`: it is wrong, and `problems` says how.
     pub fn read(given: &Value, field: &str, problems: &mut Problems) -> Option<Self> {
-        let mut left = COMPARISONS;
-        let read = Self::read_part(given, field, (0, &mut left), problems);
-        if left == 0 {
-            problems.add(field, Wrong::Unfit("compares too often"));
-            return None;
-        }
-        read
+        Self::read_part(given, field, (1, &mut COMPARISONS.clone()), problems)
     }
 
     fn read_part(
@@ -105,11 +103,13 @@ impl Filter {
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
             problems.add(format!("{field}.{name}"), Wrong::UnknownAmong(known.join(", ")));
         }
-        *left = left.saturating_sub(1);
-        if depth > DEEPEST || *left == 0 {
+        // A list is as many comparisons as it has values, and what only joins others is one too.
+        let count = given["value"].as_array().map_or(1, Vec::len).max(1);
+        if depth > DEEPEST || *left < count {
             problems.add(field, Wrong::Unfit("is nested too deep, or compares too often"));
             return None;
         }
+        *left -= count;
         if !is_compound {
             return Self::read_comparison(given, field, problems);
         }
@@ -153,14 +153,14 @@ impl Filter {
             Filter::Compare { key, how, value } => {
                 let own = &attributes[key.as_str()];
                 let within = || value.as_array().into_iter().flatten().any(|one| equal(own, one));
-                let order = order(own, value);
+                let order = || order(own, value);
                 match how {
                     How::Equal => equal(own, value),
                     How::NotEqual => !equal(own, value),
-                    How::Greater => order == Some(Ordering::Greater),
-                    How::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
-                    How::Less => order == Some(Ordering::Less),
-                    How::LessOrEqual => order.is_some_and(Ordering::is_le),
+                    How::Greater => order() == Some(Ordering::Greater),
+                    How::GreaterOrEqual => order().is_some_and(Ordering::is_ge),
+                    How::Less => order() == Some(Ordering::Less),
+                    How::LessOrEqual => order().is_some_and(Ordering::is_le),
                     How::In => within(),
                     How::NotIn => !within(),
                 }

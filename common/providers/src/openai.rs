@@ -117,7 +117,11 @@ fn body(request: &ChatRequest, endpoint: &Endpoint) -> Value {
     // The names are OpenAI's: who speaks its way and lacks one says so.
     if let Ok(Value::Object(options)) = serde_json::to_value(&request.options) {
         for (name, value) in options {
-            body[name] = value;
+            // What says how tools are used is refused where there are none.
+            let of_tools = matches!(name.as_str(), "tool_choice" | "parallel_tool_calls");
+            if !(of_tools && request.tools.is_empty()) {
+                body[name] = value;
+            }
         }
     }
     if let Some(schema) = &request.schema {

@@ -17,6 +17,10 @@ statements! {
     SESSIONS = "delete from sessions where id in (select id from sessions where user_id = $1 limit $2)";
     /// The erasure's own row must not name whom it erased.
     FORGET = "update jobs set payload = '{}', dedupe_key = null where id = $1";
+    MEMBERS = "delete from vector_store_files where user_id = $1 and (vector_store_id, file_id) in
+        (select vector_store_id, file_id from vector_store_files where user_id = $1 limit $2)";
+    BATCHES = "delete from vector_store_batches where user_id = $1 and id in
+        (select id from vector_store_batches where user_id = $1 limit $2)";
     USAGE = "delete from usage_log where user_id = $1";
     BAGS = "delete from message_words where user_id = $1";
     WORDS = "delete from message_words_gone where user_id = $1";
@@ -28,11 +32,13 @@ statements! {
 
 /// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
 /// their message.
-const MANY: [(&str, Sql); 6] = [
+const MANY: [(&str, Sql); 8] = [
     ("memories", MEMORIES),
     ("messages", MESSAGES),
     ("jobs", ALL_JOBS),
     ("sessions", SESSIONS),
+    ("files of vector stores", MEMBERS),
+    ("batches of vector stores", BATCHES),
     ("passages", CHUNKS),
     ("files", FILES),
 ];

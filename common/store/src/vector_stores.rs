@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
@@ -50,7 +50,11 @@ statements! {
     join files f on f.id = l.file_id where l.user_id = $1 and l.vector_store_id in ", ids!(2), " group by l.vector_store_id, f.status";
     ADD = "insert into vector_store_files (vector_store_id, file_id, user_id, attributes, added_at)
     select $1, f.id, f.user_id, t.attributes, $4 from ", rows!(3, t, file uuid, attributes jsonb), " join files f on f.id = t.file
-    where f.user_id = $2 on conflict (vector_store_id, file_id) do update set attributes = excluded.attributes";
+    where f.user_id = $2 on conflict (vector_store_id, file_id) do update set attributes =
+        case when excluded.attributes = '{}' then vector_store_files.attributes else excluded.attributes end";
+    MEMBERS = "select count(*) from vector_store_files where user_id = $1";
+    STATES = "select f.status, count(*) from vector_store_files l join files f on f.id = l.file_id and f.user_id = l.user_id
+    where l.vector_store_id = $1 and l.user_id = $2 and l.file_id in ", ids!(3), " group by f.status";
     MEMBER = members!(), " and l.file_id = $3";
     /// In the order of ids, which are those of the files' ages: a cursor is good also when its file is out of the store since.
     AHEAD = members!(), " and f.status in ", texts!(3), " and ($4 is null or f.id in ", ids!(4), ")
@@ -59,7 +63,7 @@ statements! {
     and ($5 is null or l.file_id < $5) order by l.file_id desc limit $6";
     /// Those with passages of several stores.
     SEARCHED = "select l.attributes, l.added_at, ", file_columns!(), " from vector_store_files l join files f on f.id = l.file_id
-    where l.user_id = $1 and f.user_id = $1 and l.vector_store_id in ", ids!(2), " and f.generation is not null order by l.added_at, l.file_id";
+    where l.user_id = $1 and f.user_id = $1 and l.vector_store_id in ", ids!(2), " and f.generation is not null order by l.added_at, l.file_id limit 10000";
     SET_ATTRIBUTES = "update vector_store_files set attributes = $4 where vector_store_id = $1 and user_id = $2 and file_id = $3";
     REMOVE = "delete from vector_store_files where vector_store_id = $1 and user_id = $2 and file_id = $3";
     /// Those that came with a batch, and that nobody can find yet.
@@ -67,7 +71,8 @@ statements! {
     and added_at = (select created_at from vector_store_batches where id = $4 and vector_store_id = $1)
     and file_id in (select id from files where user_id = $2 and status in ('queued', 'reading') and generation is null)";
     INSERT_BATCH = "insert into vector_store_batches (id, vector_store_id, user_id, file_ids, created_at) values ($1, $2, $3, $4, $5)";
-    PRUNE_BATCHES = "delete from vector_store_batches where vector_store_id = $1 and user_id = $2 and id not in
+    /// Not of the last day: whoever sends a request again is told of its batch.
+    PRUNE_BATCHES = "delete from vector_store_batches where vector_store_id = $1 and user_id = $2 and created_at < $4 and id not in
         (select id from vector_store_batches where vector_store_id = $1 order by id desc limit $3)";
     BATCH = "select id, file_ids, cancelled, created_at from vector_store_batches
     where vector_store_id = $1 and user_id = $2 and id = $3";
@@ -157,7 +162,7 @@ pub struct Member {
 
 row!(Member: file as flat, attributes as json, added_at);
 
-/// Puts files in, each with its attributes; what is in already gets these attributes. How many of them are the user's.
+/// Puts files in, each with its attributes; what is in already gets these attributes, or keeps its own if there are none now. How many of them are the user's.
 pub async fn add(
     tx: &mut Tx,
     user: UserId,
@@ -170,6 +175,21 @@ pub async fn add(
         .map(|(file, attributes)| json!({"file": file.0.simple().to_string(), "attributes": attributes}))
         .collect();
     execute!(tx, ADD, store, user, Json(rows), now)
+}
+
+/// How many files all stores of a user have, one in two stores twice.
+pub async fn count_members(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, MEMBERS, user)?.0)
+}
+
+/// Those of a batch that are in the store, by state.
+pub async fn states(
+    q: &mut impl Querier,
+    user: UserId,
+    store: VectorStoreId,
+    batch: &Batch,
+) -> Result<Vec<(FileStatus, i64)>, sqlx::Error> {
+    fetch_all!((FileStatus, i64), q, STATES, store, user, ids(batch.files()))
 }
 
 pub async fn member(
@@ -260,7 +280,7 @@ pub async fn insert_batch(
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     execute!(tx, INSERT_BATCH, batch, store, user, ids(files.iter().copied()), now)?;
-    execute!(tx, PRUNE_BATCHES, store, user, BATCHES).map(drop)
+    execute!(tx, PRUNE_BATCHES, store, user, BATCHES, now - TimeDelta::days(1)).map(drop)
 }
 
 pub async fn batch(

@@ -30,7 +30,7 @@ both_stacks!(
 async fn nothing_of_an_erased_account_is_left(stack: Stack) {
     let (app, _index) = app(stack).await;
     let (gone, stays) = (app.user().await, app.user().await);
-    let email = "zebra.qqx@example.com";
+    let email = "zebra.quux@example.com";
     for user in [&gone, &stays] {
         user.tell("I live in London. I like tea.").await;
         let memory = user.memory("Lives in London").await;
@@ -39,55 +39,55 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
             .expect(200);
         user.until_found("tea", "Likes tea").await;
     }
-    gone.tell("I like zebra qqx.").await;
+    gone.tell("I like zebra quux.").await;
     gone.send(Method::PATCH, "/users/me", &json!({"email": email, "password": PASSWORD})).await.expect(200);
     let url = format!("{}/api/v1/auth/request-otp", app.url(0));
     Answer::of(client().post(url).json(&json!({"email": email})).send().await.unwrap()).await.expect(200);
     crate::harness::mail::to(&app, email, 1).await;
     // Something in every table a user can fill.
-    let project = gone.post("/projects", &json!({"name": "Zebra qqx"})).await.expect(201);
+    let project = gone.post("/projects", &json!({"name": "Zebra quux"})).await.expect(201);
     let project = project["id"].as_str().unwrap();
-    gone.post(&format!("/projects/{project}/prompts"), &json!({"name": "p", "content": "Zebra qqx"}))
+    gone.post(&format!("/projects/{project}/prompts"), &json!({"name": "p", "content": "Zebra quux"}))
         .await
         .expect(201);
     let place = format!("/projects/{project}/provider-keys/openai");
     assert_eq!(gone.send(Method::PUT, &place, &json!({"api_key": "sk-0123456789"})).await.status, 204);
     let v1 = User { base: gone.base.replace("/api/v1", "/v1"), ..gone.clone() };
-    let said = json!({"items": [{"role": "user", "content": "Zebra qqx"}], "metadata": {"a": "Zebra qqx"}});
+    let said = json!({"items": [{"role": "user", "content": "Zebra quux"}], "metadata": {"a": "Zebra quux"}});
     let conversation = v1.post("/conversations", &said).await.expect(200);
-    let asked = json!({"model": "mock", "input": "/echo zebra qqx", "conversation": conversation["id"]});
+    let asked = json!({"model": "mock", "input": "/echo zebra quux", "conversation": conversation["id"]});
     v1.post("/responses", &asked).await.expect(200);
-    let tool = json!({"name": "zebra", "description": "Zebra qqx", "url": "https://example.com/zebraqqx"});
+    let tool = json!({"name": "zebra", "description": "Zebra quux", "url": "https://example.com/zebraquux"});
     gone.post(&format!("/projects/{project}/tools"), &tool).await.expect(201);
-    let file = gone.indexed("zebra qqx.txt", "Zebra qqx is a pump.").await;
+    let file = gone.indexed("zebra quux.txt", "Zebra quux is a pump.").await;
     let named = json!({"file_ids": [file]});
     gone.send(Method::PUT, &format!("/projects/{project}/files"), &named).await.expect(200);
-    let store = json!({"name": "Zebra qqx", "metadata": {"a": "Zebra qqx"}});
+    let store = json!({"name": "Zebra quux", "metadata": {"a": "Zebra quux"}});
     let store = v1.post("/vector_stores", &store).await.expect(200);
-    let batch = json!({"file_ids": [file], "attributes": {"a": "Zebra qqx"}});
+    let batch = json!({"file_ids": [file], "attributes": {"a": "Zebra quux"}});
     v1.post(&format!("/vector_stores/{}/file_batches", store["id"].as_str().unwrap()), &batch)
         .await
         .expect(200);
     stays.upload("mine.txt", "This stays.").await.expect(201);
     let upload = gone.request(Method::POST, "/files/uploads").header("upload-length", 10);
     Answer::of(upload.send().await.unwrap()).await.expect(201);
-    gone.post("/api-keys", &json!({"name": "zebra qqx"})).await.expect(201);
-    let program = Client::register(&app, &gone, "Zebra qqx", "https://example.com/qqx").await;
-    program.answer(&program.request("https://example.com/qqx")).await;
-    gone.post("/webhooks", &json!({"url": "https://example.com/zebraqqx", "events": ["job.succeeded"]}))
+    gone.post("/api-keys", &json!({"name": "zebra quux"})).await.expect(201);
+    let program = Client::register(&app, &gone, "Zebra quux", "https://example.com/quux").await;
+    program.answer(&program.request("https://example.com/quux")).await;
+    gone.post("/webhooks", &json!({"url": "https://example.com/zebraquux", "events": ["job.succeeded"]}))
         .await
         .expect(201);
-    gone.send(Method::PATCH, "/settings", &json!({"chat_settings": {"system_prompt": "Zebra qqx"}}))
+    gone.send(Method::PATCH, "/settings", &json!({"chat_settings": {"system_prompt": "Zebra quux"}}))
         .await
         .expect(200);
     let keyed = gone
         .request(Method::POST, "/chat")
         .header("idempotency-key", "k1")
-        .json(&json!({"message": "/tool current_time {} zebra qqx"}));
+        .json(&json!({"message": "/tool current_time {} zebra quux"}));
     let chat = Answer::of(keyed.send().await.unwrap()).await.expect(200);
     let v1 = User { base: format!("{}/v1", app.url(0)), ..gone.clone() };
     for store in [true, false] {
-        let asked = json!({"model": "mock", "input": "zebra qqx", "store": store});
+        let asked = json!({"model": "mock", "input": "zebra quux", "store": store});
         v1.post("/responses", &asked).await.expect(200);
     }
     let body = json!({"session_id": chat["session_id"]});
@@ -102,7 +102,7 @@ async fn nothing_of_an_erased_account_is_left(stack: Stack) {
         for table in dump::tables(&db).await {
             for row in dump::rows(&db, &table).await {
                 if row.to_lowercase().contains(&hex)
-                    || row.contains("qqx")
+                    || row.contains("quux")
                     || row.contains(&user)
                     || row.contains(job)
                     || row.contains(session)
@@ -160,7 +160,7 @@ async fn an_account_with_much_is_erased_in_pieces(stack: Stack) {
     let messages: Vec<_> = (0..MESSAGES)
         .map(|n| {
             let role = if n % 2 == 0 { "user" } else { "assistant" };
-            json!({"role": role, "content": format!("zebra qqx number {n}")})
+            json!({"role": role, "content": format!("zebra quux number {n}")})
         })
         .collect();
     for part in messages.chunks(400) {

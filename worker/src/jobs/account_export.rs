@@ -258,7 +258,7 @@ async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -
         drop(conn);
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        for VectorStore { id, name, metadata, created_at, .. } in page {
+        for VectorStore { id, name, metadata, created_at, updated_at } in page {
             let batches = store::vector_stores::batches(&mut ctx.db.read().await?, user, id).await?;
             let batches: Vec<Value> = batches
                 .into_iter()
@@ -266,7 +266,7 @@ async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -
                     json!({"id": batch.id, "files": batch.files(), "cancelled": batch.cancelled, "created_at": batch.created_at})
                 })
                 .collect();
-            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "batches": batches});
+            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "updated_at": updated_at, "batches": batches});
             archive.line(&line).await?;
             all.push(id);
         }

@@ -38,6 +38,7 @@ use super::{
     items::{self, Called},
     object::Asked,
     past,
+    stored::stored,
     stream::{self, Reader},
     weave::Weave,
 };
@@ -83,7 +84,13 @@ pub async fn create(
     let queries = request.prompted.search.as_ref().map(|search| search.queries.clone());
     (request.repeatable, request.trace) = (repeatable, Some(trace.0.to_string()));
     let one = send_request(&state.ctx, &caller, request).await?;
-    let asked = Asked { job: one.job, created_at: one.created_at, shown, queries };
+    let mut asked = Asked { job: one.job, created_at: one.created_at, shown, queries };
+    if one.replayed
+        && let Ok((first, ..)) = stored(&state, &caller, one.job).await
+    {
+        // As it was searched for then: what was said in its conversation meanwhile is not read again.
+        asked = first;
+    }
     let gone = Gone::watch(&state, &caller, one.job, keeps_on || one.replayed);
     let mut response = match slot {
         Some(slot) => {

@@ -50,7 +50,11 @@ pub struct GetQuery {
     pub include_obfuscation: Option<bool>,
 }
 
-async fn stored(state: &AppState, caller: &auth::Caller, id: JobId) -> Result<(Asked, Job, Value)> {
+pub(super) async fn stored(
+    state: &AppState,
+    caller: &auth::Caller,
+    id: JobId,
+) -> Result<(Asked, Job, Value)> {
     let found = requests::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
     let requests::Kept { job, body, .. } = found.ok_or_else(|| Error::not_found("response"))?;
     let queries = serde_json::from_value(body["queries"].clone()).unwrap_or_default();

@@ -37,15 +37,25 @@ fn frame(event: &Value) -> Bytes {
     Bytes::from(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()))
 }
 
+/// Whether a reader that has seen the events up to `after` has not seen this one. Of an answer that broke off and was told no further
+/// than to live readers, the end has a lower number than what they saw: it is given all the same.
+fn is_new(event: &Value, after: Option<u64>) -> bool {
+    let (Some(after), Some(number)) = (after, event["sequence_number"].as_u64()) else { return true };
+    let is_end = matches!(
+        event["type"].as_str(),
+        Some("response.completed" | "response.incomplete" | "response.failed")
+    );
+    number > after || is_end && number < after
+}
+
 fn framed(
     mut weave: Weave,
     mut events: BoxStream<'static, Event>,
     Reader { mut gone, after }: Reader,
 ) -> impl Stream<Item = Bytes> + Send {
     stream! {
-        let is_new = move |event: &Value| after.is_none_or(|after| event["sequence_number"].as_u64() > Some(after));
         for event in weave.begin() {
-            if is_new(&event) {
+            if is_new(&event, after) {
                 yield frame(&event);
             }
         }
@@ -54,7 +64,7 @@ fn framed(
                 gone.done();
             }
             for event in weave.follow(&event) {
-                if is_new(&event) {
+                if is_new(&event, after) {
                     yield frame(&event);
                 }
             }

@@ -6,16 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rapport_common::{
-    domain::{
-        file::FileStatus,
-        ids::{FileId, UserId, VectorStoreId},
-    },
+    domain::ids::{FileId, UserId, VectorStoreId},
     error::Wrong,
     problems::Problems,
-    store::{
-        files::Part,
-        vector_stores::{self as rows, Batch},
-    },
+    store::vector_stores::{self as rows, Batch},
     usecase::vector_stores::{self, AT_ONCE},
 };
 use serde::Deserialize;
@@ -94,11 +88,8 @@ async fn shown(
     store: VectorStoreId,
     batch: &Batch,
 ) -> Result<FileBatchObject> {
-    let files = batch.files();
-    let all = Part { ascending: true, after: None, limit: files.len() as i64 };
-    let mut conn = state.ctx.db.read().await?;
-    let members = rows::members(&mut conn, user, store, (&FileStatus::ALL, Some(&files)), all).await?;
-    Ok(FileBatchObject::of(store, batch, &members))
+    let states = rows::states(&mut state.ctx.db.read().await?, user, store, batch).await?;
+    Ok(FileBatchObject::of(store, batch, &states))
 }
 
 /// Put files into a vector store

@@ -1,6 +1,14 @@
 //! The files of a vector store.
 
-use axum::{Json as Answer, extract::State};
+use async_stream::try_stream;
+use axum::{
+    Json as Answer,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures::Stream;
 use rapport_common::{
     domain::{
         file::FileStatus,
@@ -28,7 +36,7 @@ use crate::{
     },
 };
 
-/// Passages that are shown at once: a MiB of text.
+/// Passages that are read at once: a MiB of text.
 const PASSAGES: i64 = 1_000;
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -187,13 +195,6 @@ pub async fn remove(
     Ok(Answer(VectorStoreFileGone { id: file, object: "vector_store.file.deleted", deleted: true }))
 }
 
-#[derive(Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct TextQuery {
-    /// The `next_page` of the page before.
-    page: Option<String>,
-}
-
 /// A file's text, as OpenAI's clients expect it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct VectorStoreFileText {
@@ -203,32 +204,45 @@ pub struct VectorStoreFileText {
     #[schema(value_type = Vec<Object>)]
     data: Vec<Value>,
     has_more: bool,
-    /// What to give as `page` for the next ones.
     next_page: Option<String>,
 }
 
 /// Get the text of a vector store's file
 ///
-/// Its passages, in order, a thousand at once.
+/// All its passages, in order, as one list: OpenAI's clients ask for no second page of it.
 #[utoipa::path(get, path = "/v1/vector_stores/{id}/files/{file_id}/content", tag = "openai",
-    params(("id" = String, Path), ("file_id" = String, Path), TextQuery),
+    params(("id" = String, Path), ("file_id" = String, Path)),
     responses((status = 200, description = "Its text", body = VectorStoreFileText)))]
 pub async fn text(
     State(state): State<AppState>,
     Caller(caller): Caller,
     VectorStorePath(id): VectorStorePath,
     MemberPath(file): MemberPath,
-    Query(query): Query<TextQuery>,
-) -> Result<Answer<VectorStoreFileText>> {
-    let page = query.page.as_deref().map_or(Ok(-1), str::parse::<i64>);
-    let page = page.ok().filter(|page| *page >= -1);
-    let page = page.ok_or_else(|| Error::field("page", Wrong::Unfit("is no `next_page` of this list")))?;
-    let mut conn = state.ctx.db.read().await?;
-    vector_stores::member(&mut conn, caller.user, id, file).await?;
-    let mut found = chunks::page(&mut conn, caller.user, file, page, PASSAGES + 1, 0).await?;
-    let has_more = found.len() as i64 > PASSAGES;
-    found.truncate(PASSAGES as usize);
-    let next_page = found.last().filter(|_| has_more).map(|last| last.n.to_string());
-    let data = found.into_iter().map(|chunk| json!({"type": "text", "text": chunk.content})).collect();
-    Ok(Answer(VectorStoreFileText { object: "vector_store.file_content.page", data, has_more, next_page }))
+) -> Result<Response> {
+    vector_stores::member(&mut state.ctx.db.read().await?, caller.user, id, file).await?;
+    let mut response = Body::from_stream(passages(state, caller.user, file)).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// The list, a thousand passages at once in memory.
+fn passages(state: AppState, user: UserId, file: FileId) -> impl Stream<Item = Result<Bytes, Error>> {
+    try_stream! {
+        yield Bytes::from_static(br#"{"object":"vector_store.file_content.page","data":["#);
+        let mut after = -1;
+        loop {
+            let mut conn = state.ctx.db.read().await?;
+            let found = chunks::page(&mut conn, user, file, after, PASSAGES, 0).await.map_err(Error::from)?;
+            drop(conn);
+            let Some(last) = found.last() else { break };
+            let mut text = String::new();
+            for chunk in &found {
+                text.push_str(if after < 0 && text.is_empty() { "" } else { "," });
+                text.push_str(&json!({"type": "text", "text": chunk.content}).to_string());
+            }
+            after = last.n;
+            yield Bytes::from(text);
+        }
+        yield Bytes::from_static(br#"],"has_more":false,"next_page":null}"#);
+    }
 }

@@ -164,11 +164,11 @@ pub struct FileBatchObject {
 }
 
 impl FileBatchObject {
-    /// `members`: those of its files that are in the store.
-    pub fn of(store: VectorStoreId, batch: &Batch, members: &[Member]) -> Self {
+    /// `states`: of those of its files that are in the store.
+    pub fn of(store: VectorStoreId, batch: &Batch, states: &[(FileStatus, i64)]) -> Self {
         let mut file_counts = FileCounts::default();
-        for member in members {
-            file_counts.add(member.file.status, 1);
+        for (status, files) in states {
+            file_counts.add(*status, *files);
         }
         file_counts.cancelled = batch.files().len() as i64 - file_counts.total;
         file_counts.total += file_counts.cancelled;

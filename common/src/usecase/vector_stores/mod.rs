@@ -23,8 +23,9 @@ use crate::{
 
 /// Files that are put in at once, at most.
 pub const AT_ONCE: usize = 500;
-/// Stores that a user has, at most.
+/// Stores that a user has, at most, and files in all of them together.
 const STORES: i64 = 1_000;
+const MEMBERS: i64 = 20_000;
 
 fn not_found() -> Error {
     Error::not_found("vector store")
@@ -65,6 +66,10 @@ async fn put(
     }
     if vector_stores::add(tx, user, id, files, now).await? < files.len() as u64 {
         return Err(Error::not_found("file"));
+    }
+    if vector_stores::count_members(tx, user).await? > MEMBERS {
+        let detail = format!("Your vector stores would have more than {MEMBERS} files. Take some out first.");
+        return Err(Error::new(Code::QuotaSpent, detail));
     }
     Ok(())
 }
