@@ -36,7 +36,8 @@ pub async fn account(ctx: &Context, job: &Job, user: UserId) -> Result<bool> {
 
 /// Deletes what there may be very much of, a piece at a time.
 async fn in_pieces(ctx: &Context, job: &Job, user: UserId) -> Result<bool> {
-    let mut done = 0;
+    // An attempt before this one may have deleted some.
+    let mut done = job.progress.as_ref().and_then(|before| before["done"].as_u64()).unwrap_or(0);
     loop {
         let mut tx = ctx.db.begin().await?;
         let Some((what, count)) = store::erase::some(&mut tx, user, PIECE).await? else { return Ok(true) };
