@@ -71,8 +71,13 @@ pub fn read(path: &Path) -> Result<File, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// `parts`: also what the recall would be without each part of the sum.
-pub async fn run(cluster: &Cluster, file: &File, parts: bool, report: &mut Report) -> Result<(), String> {
+/// `gates`: fails if the recall is too low. `parts`: also what the recall would be without each part of the sum.
+pub async fn run(
+    cluster: &Cluster,
+    file: &File,
+    (parts, gates): (bool, bool),
+    report: &mut Report,
+) -> Result<(), String> {
     let client = cluster::client()?;
     let users = accounts(cluster, &client, file.conversations.len()).await?;
     let mut sums = Sums { parts, ..Sums::default() };
@@ -98,6 +103,22 @@ pub async fn run(cluster: &Cluster, file: &File, parts: bool, report: &mut Repor
     categories.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, (sum, count)) in categories {
         report.number(&format!("{name} (n={count})"), 100.0 * sum / count.max(1) as f64, "%")?;
+    }
+    let ten = |mode: &'static str| 100.0 * of(sums.recall.get(&(mode, 10)).copied().unwrap_or(0.0));
+    if gates { keep(ten("keyword"), ten("hybrid")) } else { Ok(()) }
+}
+
+/// What search over past turns must not fall below: recall@10 in per cent. The built-in vectors know words only.
+const WORDS: f64 = 83.0;
+const BOTH: f64 = 87.0;
+
+fn keep(words: f64, both: f64) -> Result<(), String> {
+    let has_model = ["EMBEDDING__MODEL_DIR", "AI_SERVICES__EMBEDDING_BASE_URL"];
+    let least = if has_model.iter().any(|name| std::env::var_os(name).is_some()) { BOTH } else { WORDS };
+    if words < WORDS || both < least {
+        return Err(format!(
+            "recall@10 is {words:.1} % by words and {both:.1} % by both: it must be {WORDS} and {least} %"
+        ));
     }
     Ok(())
 }

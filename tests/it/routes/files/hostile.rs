@@ -171,6 +171,62 @@ fn texts() -> Vec<Hostile> {
     ]
 }
 
+/// Each part of each kind of archive, with entities that grow or that reach outside; and names that leave the archive.
+fn parts() -> Vec<Hostile> {
+    let book: &[(&str, &str)] = &[
+        ("mimetype", "application/epub+zip"),
+        ("META-INF/container.xml", r#"<container><rootfile full-path="c.opf"/></container>"#),
+        (
+            "c.opf",
+            r#"<package><manifest><item id="a" href="a.xhtml"/></manifest><spine><itemref idref="a"/></spine></package>"#,
+        ),
+        ("a.xhtml", "<html><body><p>before &g; &x; after</p></body></html>"),
+    ];
+    let sheet: &[(&str, &str)] = &[
+        ("xl/workbook.xml", r#"<workbook><sheets><sheet name="a &g; &x;" sheetId="1"/></sheets></workbook>"#),
+        ("xl/sharedStrings.xml", "<sst><si><t>before &g; &x; after</t></si></sst>"),
+        (
+            "xl/worksheets/sheet1.xml",
+            r#"<worksheet><sheetData><row><c t="s"><v>0</v></c><c><v>&g;&x;</v></c></row></sheetData></worksheet>"#,
+        ),
+    ];
+    let mut all = Vec::new();
+    for (kind, sound) in [("epub", book), ("xlsx", sheet)] {
+        for (at, (part, _)) in sound.iter().enumerate().filter(|(_, (part, _))| *part != "mimetype") {
+            for (evil, head) in [("billion laughs", BILLION), ("xxe", XXE)] {
+                let with = |(n, (name, text)): (usize, &(&'static str, &'static str))| {
+                    (*name, if n == at { format!("{head}{text}") } else { (*text).to_owned() })
+                };
+                let files: Vec<(&str, String)> = sound.iter().enumerate().map(with).collect();
+                let files: Vec<(&str, &[u8])> =
+                    files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+                all.push((format!("{kind} with {evil} in {part}").replace('/', " "), archive(&files)));
+            }
+        }
+    }
+    for (n, name) in [
+        "../word/document.xml",
+        "/word/document.xml",
+        "word/../../etc/passwd",
+        "..\\..\\word\\document.xml",
+        "C:\\word\\document.xml",
+        "word/document.xml/../../x",
+        "word//document.xml",
+        "WORD/DOCUMENT.XML",
+        "word/document.xml ",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = br#"<w:document xmlns:w="w"><w:body><w:p><w:r><w:t>words</w:t></w:r></w:p></w:body></w:document>"#;
+        all.push((
+            format!("a name that leaves {n}"),
+            archive(&[("[Content_Types].xml", b"<Types/>"), (name, text)]),
+        ));
+    }
+    all
+}
+
 /// Sound files, broken: cut off, and with bytes changed. Which ones is the same in each run.
 fn broken() -> Vec<Hostile> {
     let sections: [(&str, &[&str]); 1] =
@@ -188,10 +244,10 @@ fn broken() -> Vec<Hostile> {
         ("xlsx", xlsx_of("<row><c t=\"s\"><v>0</v></c></row>", &["a"])),
         ("html", html(&sections).into_bytes()),
     ] {
-        for n in [1, 4, 7, 10] {
-            all.push((format!("{kind} cut at {n}0 %"), sound[..sound.len() * n / 11].to_vec()));
+        for n in 1..11 {
+            all.push((format!("{kind} cut at {n} elevenths"), sound[..sound.len() * n / 11].to_vec()));
         }
-        for n in (0..20).step_by(4) {
+        for n in 0..18 {
             let mut bytes = sound.clone();
             for _ in 0..=n {
                 let at = random(bytes.len() - 8) + 8;
@@ -219,8 +275,8 @@ async fn hostile_files_end_in_plain_words_and_harm_nobody() {
         .await;
     // Several: one file of a user is read at a time.
     let users = [app.user().await, app.user().await, app.user().await];
-    let all: Vec<Hostile> = [archives(), pdfs(), texts(), broken()].concat();
-    assert!(all.len() >= 90, "{}", all.len());
+    let all: Vec<Hostile> = [archives(), parts(), pdfs(), texts(), broken()].concat();
+    assert!(all.len() >= 200, "{}", all.len());
     let mut waiting = BTreeMap::new();
     let mut refused = 0;
     for ((name, bytes), user) in all.into_iter().zip(users.iter().cycle()) {
