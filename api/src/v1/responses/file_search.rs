@@ -15,7 +15,7 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use super::items::item_id;
+use super::{items::item_id, mcp};
 use crate::v1::{
     answer::Said,
     body::only,
@@ -117,11 +117,14 @@ pub fn citations(said: &Said) -> Vec<Value> {
         return Vec::new();
     }
     let mut mentions = mentions(said.text());
+    // They stand in the last message, which begins behind the calls of servers.
+    let begins = said.text().chars().count() - mcp::parts(said).1.chars().count();
     let mut all: Vec<(usize, Value)> = Vec::new();
     for source in said.0["sources"].as_array().into_iter().flatten() {
         let of_it = mentions.iter().position(|(number, _)| source["number"] == *number);
         // What it says again without naming it has its place at the end.
         let index = of_it.map_or_else(|| said.text().chars().count(), |at| mentions.remove(at).1);
+        let index = index.saturating_sub(begins);
         let annotation = json!({"type": "file_citation", "file_id": source["file_id"], "filename": source["file"], "index": index});
         all.push((index, annotation));
     }

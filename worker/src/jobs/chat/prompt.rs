@@ -10,7 +10,7 @@ use rapport_common::{
         ids::{ProjectId, SessionId, UserId},
         job::Job,
         message::Turn,
-        prompt::Prompted,
+        prompt::{AllowedCall, NamedServer, Prompted},
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
     providers::{ChatMessage, Options, Role, ToolSpec},
@@ -43,6 +43,7 @@ pub struct Prompt {
     pub tools: Vec<Arc<dyn Tool>>,
     /// The client's own functions.
     pub theirs: Vec<ToolSpec>,
+    pub servers: Servers,
     pub options: Options,
     /// Whether everything it may be sent to is part of this deployment.
     pub inside: bool,
@@ -52,6 +53,13 @@ pub struct Prompt {
     pub has_budget: bool,
     /// Keys that the project brings along.
     pub own_keys: Vec<(String, Secret)>,
+}
+
+/// MCP servers that the client names, and calls of their tools that it has allowed.
+#[derive(Default)]
+pub struct Servers {
+    pub named: Vec<NamedServer>,
+    pub allowed: Vec<AllowedCall>,
 }
 
 /// Whom to ask, and how: as the request says, else the project, else the user's settings.
@@ -155,6 +163,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         knowledge,
         tools,
         theirs: prompted.tools,
+        servers: Servers::default(),
         options: prompted.options,
         inside,
         choice,
@@ -216,6 +225,7 @@ async fn as_sent(
         knowledge,
         tools: Vec::new(),
         theirs: prompted.tools,
+        servers: Servers { named: prompted.servers, allowed: prompted.allowed },
         options: prompted.options,
         choice,
         project: None,
