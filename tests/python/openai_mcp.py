@@ -170,6 +170,35 @@ def approved():
         assert kinds(mixed) == ["mcp_list_tools", "mcp_call", "mcp_approval_request"], mixed
 
 
+def agents():
+    """OpenAI's Agents SDK, with a server as its hosted tool, and somebody who is asked."""
+    import asyncio
+
+    import agents
+
+    agents.set_tracing_disabled(True)
+    model = agents.OpenAIResponsesModel(model="mock", openai_client=openai.AsyncOpenAI(max_retries=0))
+    asked = []
+
+    def consent(request):
+        asked.append(request.data.name)
+        return {"approve": True}
+
+    async def run():
+        tool = agents.HostedMCPTool(tool_config=server())
+        agent = agents.Agent(name="adds", model=model, tools=[tool])
+        ran = await agents.Runner.run(agent, '/tool calc__add {"a":1,"b":2}')
+        assert "the sum is 3" in ran.final_output, ran
+        more = await agents.Runner.run(agent, [*ran.to_input_list(), {"role": "user", "content": "/echo more"}])
+        assert more.final_output == "more", more
+        tool = agents.HostedMCPTool(tool_config=server(require_approval="always"), on_approval_request=consent)
+        agent = agents.Agent(name="writes", model=model, tools=[tool])
+        ran = await agents.Runner.run(agent, '/tool calc__append {"text":"by an agent"}')
+        assert "written" in ran.final_output and asked == ["append"], ran
+
+    asyncio.run(run())
+
+
 def errors():
     def refused(param, code, **more):
         error = fails(openai.BadRequestError, lambda: make("x", tools=[{**server(), **more}]))

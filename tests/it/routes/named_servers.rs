@@ -30,10 +30,13 @@ async fn openai_python_calls_mcp_servers(stack: Stack) {
     let app = App::builder(stack).env("TOOLS__HOSTS", HERE).env("RUST_LOG", "debug,sqlx=info").start().await;
     let user = app.user().await;
     let key = key(&user, &["chat"]).await;
-    let parts = ["called", "functions", "streamed", "approved", "errors"];
+    let parts = ["called", "functions", "streamed", "approved", "agents", "errors"];
     run_with(&app, &key, "openai_mcp.py", (&parts, &[("MCP_URL", &url)])).await;
     let written = std::fs::read_to_string(folder.join("http.txt")).unwrap();
-    assert_eq!(written, "approved\napproved\nin a conversation\n", "what was not allowed was not called");
+    assert_eq!(
+        written, "approved\napproved\nin a conversation\nby an agent\n",
+        "what was not allowed was not called"
+    );
     // Keys and addresses are sealed while they are needed, and told to nobody but their server.
     let stored = dump::everything(&app.db().await).await;
     let port = url.split(['/', ':']).nth(4).unwrap();

@@ -246,3 +246,37 @@ fn an_answer_that_begins_otherwise_is_an_item_of_its_own() {
     let last = all.last().unwrap();
     assert_eq!(last["response"]["output"][0]["content"][0]["text"], "one four");
 }
+
+#[test]
+fn calls_that_a_cancelled_answer_cut_off_are_told_as_such() {
+    let job = JobId::new();
+    let mut script: Script =
+        vec![(String::new(), vec![("add", true), ("append", true)]), (String::new(), Vec::new())];
+    let mut live = attempt(1, &script, 1);
+    let mut done = live.pop().unwrap();
+    live.truncate(3); // the list, and both calls
+    done.data["finish_reason"] = json!("cancelled");
+    for call in done.data["mcp"]["calls"].as_array_mut().unwrap() {
+        call["ended"] = Value::Null;
+    }
+    live.push(done.clone());
+    let told = woven(job, &live);
+    assert_eq!(timeless(&woven(job, &[done])), timeless(&told));
+    let statuses: Vec<&Value> = told.last().unwrap()["response"]["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["status"])
+        .collect();
+    assert_eq!(statuses[1..], [&json!("incomplete"); 3]);
+    let failed = told.iter().filter(|event| event["type"] == "response.mcp_call.failed").count();
+    assert_eq!(failed, 2);
+    // Nothing is left of an answer that nobody keeps, but what was told of it ends.
+    script.truncate(1);
+    let mut lost = attempt(1, &script, 1);
+    lost.truncate(2);
+    lost.push(event("done", json!({"finish_reason": "cancelled"})));
+    let told = woven(job, &lost);
+    let count = |kind: &str| told.iter().filter(|event| event["type"] == kind).count();
+    assert_eq!(count("response.output_item.added"), count("response.output_item.done"), "{told:?}");
+}
