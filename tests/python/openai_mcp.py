@@ -93,6 +93,21 @@ def functions():
     assert "the sum is 3" in end.output_text and "31 degrees" in end.output_text, end
 
 
+def files():
+    """And beside a search in files, which comes first."""
+    store = client.vector_stores.create(name="House")
+    pump = ("pump.txt", b"The quince pump starts at 40 degrees. It stops when the tank is full.\n")
+    client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=pump, poll_interval_ms=100)
+    tools = [server(), {"type": "file_search", "vector_store_ids": [store.id]}]
+    text = 'When does the pump stop? /tool calc__add {"a":1,"b":2} /echo The quince pump stops once the tank is full [1].'
+    events = list(make(text, tools=tools, stream=True))
+    last = events[-1].response
+    assert kinds(last) == ["file_search_call", "mcp_list_tools", "mcp_call", "message"], last
+    assert [event.item for event in events if event.type == "response.output_item.done"] == last.output
+    cited = last.output[3].content[0]
+    assert cited.text[cited.annotations[0].index :] == "[1].", cited
+
+
 def streamed():
     events = list(make('/tool calc__add {"a":40,"b":2} /tool calc__fail {}', stream=True))
     numbers = [event.sequence_number for event in events]

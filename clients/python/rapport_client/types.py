@@ -1330,6 +1330,7 @@ class Used(TypedDict):
 
 
 class AnswerSource(TypedDict):
+    at: NotRequired[int | None]
     end: int
     file: str
     file_id: str

@@ -1324,6 +1324,7 @@ export type Used = {
 };
 
 export type AnswerSource = {
+  at?: number | null;
   end: number;
   file: string;
   file_id: string;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{error::Wrong, problems::Problems};
 
@@ -178,9 +178,17 @@ fn equal(own: &Value, other: &Value) -> bool {
 fn order(own: &Value, other: &Value) -> Option<Ordering> {
     match (own, other) {
         (Value::String(own), Value::String(other)) => Some(own.cmp(other)),
-        (Value::Number(own), Value::Number(other)) => own.as_f64()?.partial_cmp(&other.as_f64()?),
+        (Value::Number(own), Value::Number(other)) => match (whole(own), whole(other)) {
+            (Some(own), Some(other)) => Some(own.cmp(&other)),
+            _ => own.as_f64()?.partial_cmp(&other.as_f64()?),
+        },
         _ => None,
     }
+}
+
+/// A float holds whole numbers up to 2^53 only.
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 #[cfg(test)]
@@ -200,10 +208,14 @@ mod tests {
 
     #[test]
     fn attributes_are_compared_as_numbers_texts_and_booleans() {
-        let file = json!({"year": 2020, "region": "us", "draft": false});
+        let file = json!({"year": 2020, "region": "us", "draft": false, "serial": 9_007_199_254_740_993_i64});
         for (how, key, value, is_meant) in [
             ("eq", "year", json!(2020.0), true),
             ("eq", "year", json!("2020"), false),
+            ("eq", "serial", json!(9_007_199_254_740_993_i64), true),
+            ("eq", "serial", json!(9_007_199_254_740_992_i64), false),
+            ("lt", "serial", json!(u64::MAX), true),
+            ("gt", "serial", json!(-0.5), true),
             ("ne", "region", json!("eu"), true),
             ("ne", "nothing", json!("eu"), true),
             ("eq", "nothing", json!("eu"), false),

@@ -6,12 +6,22 @@ use crate::{
     wrong::{FieldError, Wrong},
 };
 
+/// So many are told, each of a field whose name has so many characters: a request of some MiB may have millions that are wrong.
+const MOST: usize = 100;
+const LONGEST: usize = 200;
+
 #[derive(Debug, Default)]
 pub struct Problems(Vec<FieldError>);
 
 impl Problems {
     pub fn add(&mut self, field: impl Into<String>, wrong: Wrong) {
-        self.0.push(FieldError::new(field, wrong));
+        if self.0.len() < MOST {
+            let mut field = field.into();
+            if let Some((end, _)) = field.char_indices().nth(LONGEST) {
+                field.truncate(end);
+            }
+            self.0.push(FieldError::new(field, wrong));
+        }
     }
 
     /// `wrong`, unless what must be is so.
@@ -69,5 +79,16 @@ mod tests {
         let fields: Vec<String> = problems.done().unwrap_err().errors.into_iter().map(|e| e.field).collect();
         assert_eq!(fields, ["name", "other"]);
         assert!(Problems::default().done().is_ok());
+    }
+
+    #[test]
+    fn of_millions_a_hundred_are_told() {
+        let mut problems = Problems::default();
+        let name = "é".repeat(10_000);
+        for _ in 0..1_000_000 {
+            problems.add(name.as_str(), Wrong::Required);
+        }
+        let errors = problems.done().unwrap_err().errors;
+        assert_eq!((errors.len(), errors[0].field.chars().count()), (100, 200));
     }
 }

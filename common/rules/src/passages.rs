@@ -87,6 +87,8 @@ pub struct Cited {
     pub start: usize,
     pub end: usize,
     pub quote: String,
+    /// Where the answer names it: the place of the bracket, in characters.
+    pub at: Option<usize>,
 }
 
 /// A sentence that an answer says without naming it has so many words of its own, and the answer has most of them.
@@ -100,7 +102,7 @@ pub fn cited(answer: &str, passages: &[&str]) -> Vec<Cited> {
     let mut named = false;
     for sentence in sentences(answer) {
         let said: HashSet<String> = text::terms(sentence.text).into_keys().collect();
-        for number in numbers(sentence.text) {
+        for (number, at) in numbers(sentence.text) {
             let Some(content) = number.checked_sub(1).and_then(|at| passages.get(at)) else { continue };
             named = true;
             let best = sentences(content).into_iter().enumerate().max_by_key(|(at, one)| {
@@ -108,7 +110,7 @@ pub fn cited(answer: &str, passages: &[&str]) -> Vec<Cited> {
                 (shared, std::cmp::Reverse(*at))
             });
             if let Some((_, best)) = best {
-                keep(&mut found, number - 1, &best);
+                keep(&mut found, number - 1, &best, Some(sentence.start + at));
             }
         }
     }
@@ -124,31 +126,30 @@ pub fn cited(answer: &str, passages: &[&str]) -> Vec<Cited> {
         };
         let best = sentences(content).into_iter().max_by(|a, b| share(a).total_cmp(&share(b)));
         if let Some(best) = best.filter(|best| share(best) >= SHARE) {
-            keep(&mut found, at, &best);
+            keep(&mut found, at, &best, None);
         }
     }
     found
 }
 
-fn keep(found: &mut Vec<Cited>, passage: usize, sentence: &Sentence<'_>) {
-    let cited = Cited {
-        passage,
-        start: sentence.start,
-        end: sentence.start + sentence.text.chars().count(),
-        quote: sentence.text.to_owned(),
-    };
-    if !found.contains(&cited) {
-        found.push(cited);
+/// Words that an answer names twice are kept once, with their first place.
+fn keep(found: &mut Vec<Cited>, passage: usize, sentence: &Sentence<'_>, at: Option<usize>) {
+    if found.iter().any(|one| one.passage == passage && one.start == sentence.start) {
+        return;
     }
+    let end = sentence.start + sentence.text.chars().count();
+    found.push(Cited { passage, start: sentence.start, end, quote: sentence.text.to_owned(), at });
 }
 
-/// `[2]`, `[1, 3]`, `[1][2]`.
-fn numbers(sentence: &str) -> Vec<usize> {
-    let mut numbers = Vec::new();
-    for rest in sentence.split('[').skip(1) {
-        let Some((inside, _)) = rest.split_once(']') else { continue };
-        let all: Result<Vec<usize>, _> = inside.split(',').map(|number| number.trim().parse()).collect();
-        numbers.extend(all.unwrap_or_default());
+/// `[2]`, `[1, 3]`, `[1][2]`: each number with the place of its bracket, in characters.
+fn numbers(sentence: &str) -> Vec<(usize, usize)> {
+    let (mut numbers, mut at) = (Vec::new(), 0);
+    for (piece, part) in sentence.split('[').enumerate() {
+        if let (true, Some((inside, _))) = (piece > 0, part.split_once(']')) {
+            let all: Result<Vec<usize>, _> = inside.split(',').map(|number| number.trim().parse()).collect();
+            numbers.extend(all.unwrap_or_default().into_iter().map(|number| (number, at - 1)));
+        }
+        at += part.chars().count() + 1;
     }
     numbers
 }
@@ -229,8 +230,16 @@ mod tests {
             assert_eq!(by_place, found[0].quote);
         }
         assert!(cited("Nothing of the kind [2] [x] [0] [99999999999999999999].", &[MANUAL]).is_empty());
-        let both = cited("Both say so [1, 2].", &[MANUAL, "Another one."]);
-        assert_eq!(both.iter().map(|one| one.passage).collect::<Vec<_>>(), [0, 1]);
+        let both = cited("Œ. Both say so [1, 2].", &[MANUAL, "Another one."]);
+        assert_eq!(
+            both.iter().map(|one| (one.passage, one.at)).collect::<Vec<_>>(),
+            [(0, Some(15)), (1, Some(15))]
+        );
+        let twice = cited(
+            "It stops when the tank is full [1]. Full, it stops [1]. It starts at 40 degrees [1].",
+            &[MANUAL],
+        );
+        assert_eq!(twice.iter().map(|one| one.at).collect::<Vec<_>>(), [Some(31), Some(81)]);
     }
 
     #[test]
@@ -277,6 +286,7 @@ mod tests {
                 let there: String = content.chars().skip(found.start).take(found.end - found.start).collect();
                 prop_assert_eq!(&there, &found.quote);
                 prop_assert!(content.contains(&found.quote));
+                prop_assert!(found.at.is_none_or(|at| answer.chars().nth(at) == Some('[')));
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
-    db::{Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements},
+    db::{Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements},
     files::{Part, file_columns},
 };
 use crate::domain::{
@@ -36,17 +36,11 @@ macro_rules! members {
     };
 }
 
-/// Where a file stands in its store.
-macro_rules! place {
-    () => {
-        "(select a.added_at, a.file_id from vector_store_files a where a.vector_store_id = $1 and a.file_id = $5)"
-    };
-}
-
 statements! {
     INSERT = "insert into vector_stores (id, user_id, name, metadata, created_at, updated_at) values ($1, $2, $3, $4, $5, $5)";
     FORWARD = store!(), " and ($2 is null or id > $2) order by id limit $3";
     BACKWARD = store!(), " and ($2 is null or id < $2) order by id desc limit $3";
+    COUNT = "select count(*) from vector_stores where user_id = $1";
     SOME = store!(), " and id in ", ids!(2);
     /// Whoever changes what is in it takes its row first.
     CHANGE = "update vector_stores set name = coalesce($3, name), metadata = coalesce($4, metadata), updated_at = $5
@@ -58,23 +52,27 @@ statements! {
     select $1, f.id, f.user_id, t.attributes, $4 from ", rows!(3, t, file uuid, attributes jsonb), " join files f on f.id = t.file
     where f.user_id = $2 on conflict (vector_store_id, file_id) do update set attributes = excluded.attributes";
     MEMBER = members!(), " and l.file_id = $3";
+    /// In the order of ids, which are those of the files' ages: a cursor is good also when its file is out of the store since.
     AHEAD = members!(), " and f.status in ", texts!(3), " and ($4 is null or f.id in ", ids!(4), ")
-    and ($5 is null or (l.added_at, l.file_id) > ", place!(), ") order by l.added_at, l.file_id limit $6";
+    and ($5 is null or l.file_id > $5) order by l.file_id limit $6";
     BACK = members!(), " and f.status in ", texts!(3), " and ($4 is null or f.id in ", ids!(4), ")
-    and ($5 is null or (l.added_at, l.file_id) < ", place!(), ") order by l.added_at desc, l.file_id desc limit $6";
+    and ($5 is null or l.file_id < $5) order by l.file_id desc limit $6";
     /// Those with passages of several stores.
     SEARCHED = "select l.attributes, l.added_at, ", file_columns!(), " from vector_store_files l join files f on f.id = l.file_id
     where l.user_id = $1 and f.user_id = $1 and l.vector_store_id in ", ids!(2), " and f.generation is not null order by l.added_at, l.file_id";
     SET_ATTRIBUTES = "update vector_store_files set attributes = $4 where vector_store_id = $1 and user_id = $2 and file_id = $3";
     REMOVE = "delete from vector_store_files where vector_store_id = $1 and user_id = $2 and file_id = $3";
-    /// Those of a batch that are not read yet.
+    /// Those that came with a batch, and that nobody can find yet.
     REMOVE_UNREAD = "delete from vector_store_files where vector_store_id = $1 and user_id = $2 and file_id in ", ids!(3), "
-    and file_id in (select id from files where user_id = $2 and status in ('queued', 'reading'))";
+    and added_at = (select created_at from vector_store_batches where id = $4 and vector_store_id = $1)
+    and file_id in (select id from files where user_id = $2 and status in ('queued', 'reading') and generation is null)";
     INSERT_BATCH = "insert into vector_store_batches (id, vector_store_id, user_id, file_ids, created_at) values ($1, $2, $3, $4, $5)";
     PRUNE_BATCHES = "delete from vector_store_batches where vector_store_id = $1 and user_id = $2 and id not in
         (select id from vector_store_batches where vector_store_id = $1 order by id desc limit $3)";
     BATCH = "select id, file_ids, cancelled, created_at from vector_store_batches
     where vector_store_id = $1 and user_id = $2 and id = $3";
+    BATCHES_OF = "select id, file_ids, cancelled, created_at from vector_store_batches
+    where vector_store_id = $1 and user_id = $2 order by id";
     CANCEL_BATCH = "update vector_store_batches set cancelled = true where vector_store_id = $1 and user_id = $2 and id = $3";
 }
 
@@ -102,6 +100,10 @@ pub async fn list(
     let Part { ascending, after, limit } = part;
     let sql = if ascending { FORWARD } else { BACKWARD };
     fetch_all!(VectorStore, q, sql, user, after, limit)
+}
+
+pub async fn count(q: &mut impl Querier, user: UserId) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, COUNT, user)?.0)
 }
 
 /// Those of the user's among them.
@@ -240,6 +242,15 @@ impl Batch {
     }
 }
 
+/// Those that a store still knows, the oldest first.
+pub async fn batches(
+    q: &mut impl Querier,
+    user: UserId,
+    store: VectorStoreId,
+) -> Result<Vec<Batch>, sqlx::Error> {
+    fetch_all!(Batch, q, BATCHES_OF, store, user)
+}
+
 /// Notes which files were put in at once, and forgets all but the newest of such notes.
 pub async fn insert_batch(
     tx: &mut Tx,
@@ -261,14 +272,14 @@ pub async fn batch(
     fetch_optional!(Batch, q, BATCH, store, user, id)
 }
 
-/// Takes the files of a batch out that are not read yet.
+/// Takes the files out that came with a batch and are not read yet. What was in the store before, and what can be found already, stays.
 pub async fn cancel_batch(
     tx: &mut Tx,
     user: UserId,
     store: VectorStoreId,
     batch: &Batch,
 ) -> Result<(), sqlx::Error> {
-    if execute!(tx, REMOVE_UNREAD, store, user, ids(batch.files()))? > 0 {
+    if execute!(tx, REMOVE_UNREAD, store, user, ids(batch.files()), batch.id)? > 0 {
         execute!(tx, CANCEL_BATCH, store, user, batch.id)?;
     }
     Ok(())

@@ -30,7 +30,7 @@ async fn openai_python_calls_mcp_servers(stack: Stack) {
     let app = App::builder(stack).env("TOOLS__HOSTS", HERE).env("RUST_LOG", "debug,sqlx=info").start().await;
     let user = app.user().await;
     let key = key(&user, &["chat"]).await;
-    let parts = ["called", "functions", "streamed", "approved", "agents", "errors"];
+    let parts = ["called", "functions", "files", "streamed", "approved", "agents", "errors"];
     run_with(&app, &key, "openai_mcp.py", (&parts, &[("MCP_URL", &url)])).await;
     let written = std::fs::read_to_string(folder.join("http.txt")).unwrap();
     assert_eq!(

@@ -15,6 +15,7 @@ both_stacks!(
     openai_python_searches_files,
     a_form_is_read_whole_before_its_file_is_kept,
     a_batch_that_is_cancelled_takes_unread_files_out,
+    lists_go_on_and_repeats_make_nothing,
     nothing_of_anothers_is_found_or_named,
 );
 
@@ -50,7 +51,7 @@ async fn a_form_is_read_whole_before_its_file_is_kept(stack: Stack) {
         (&[purpose], "file", "missing_required_parameter"),
         (&[FILE, ("purpose", "fine-tune")], "purpose", "unsupported_value"),
         (&[purpose, FILE, purpose], "purpose", "invalid_value"),
-        (&[purpose, FILE, FILE], "file", "invalid_value"),
+        (&[purpose, FILE, FILE], "file", "unsupported_value"),
         (&[purpose, FILE, ("expires_after[seconds]", "3600")], "expires_after", "unsupported_value"),
         (&[purpose, FILE, ("colour", "red")], "colour", "unknown_parameter"),
     ] {
@@ -102,9 +103,68 @@ async fn a_batch_that_is_cancelled_takes_unread_files_out(stack: Stack) {
         (&counts["completed"], &counts["cancelled"], &counts["total"]),
         (&json!(1), &json!(1), &json!(2))
     );
+    assert_eq!(admin.post("/admin/queues/memory/resume", &json!({})).await.status, 204);
     let left = v1.get(&format!("{place}/files")).await.expect(200).to_string();
     assert!(left.contains(&read) && !left.contains(waits["id"].as_str().unwrap()), "{left}");
     v1.get(&format!("/files/{}", waits["id"].as_str().unwrap())).await.expect(200);
+}
+
+/// A list goes on where a file was that is gone since; requests that are sent again say what the first ones made; thousands of ids
+/// that are none get one short answer.
+async fn lists_go_on_and_repeats_make_nothing(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    let mut files = Vec::new();
+    for n in 0..4 {
+        files.push(user.indexed(&format!("{n}.txt"), format!("The pump number {n} stops at noon.")).await);
+    }
+    let v1 = v1(&user);
+    let store = v1.post("/vector_stores", &json!({"file_ids": files[..3]})).await.expect(200);
+    let place = format!("/vector_stores/{}", store["id"].as_str().unwrap());
+    let page = |answer: &Value| -> Vec<String> {
+        let data = answer["data"].as_array().unwrap();
+        data.iter().map(|file| file["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = v1.get(&format!("{place}/files?limit=1")).await.expect(200);
+    assert_eq!((page(&first), &first["has_more"]), (vec![files[2].clone()], &json!(true)));
+    v1.request(Method::DELETE, &format!("{place}/files/{}", files[2])).send().await.unwrap();
+    let second = v1.get(&format!("{place}/files?after={}", files[2])).await.expect(200);
+    assert_eq!(page(&second), [files[1].clone(), files[0].clone()]);
+
+    // A file that was in before goes on being in when the batch is cancelled.
+    let keyed = async |key: &str, path: &str, body: &Value| {
+        let request = v1.request(Method::POST, path).header("idempotency-key", key).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let batches = format!("{place}/file_batches");
+    let batch = json!({"file_ids": [files[1], files[3]]});
+    let made = keyed("batch-1", &batches, &batch).await.expect(200);
+    assert_eq!(keyed("batch-1", &batches, &batch).await.expect(200)["id"], made["id"]);
+    keyed("batch-1", &batches, &json!({"file_ids": [files[0]]})).await.expect(400);
+    let path = format!("{batches}/{}/cancel", made["id"].as_str().unwrap());
+    let counts = &v1.post(&path, &json!({})).await.expect(200)["file_counts"];
+    assert_eq!(
+        (&counts["completed"], &counts["cancelled"]),
+        (&json!(2), &json!(0)),
+        "they are read: {counts}"
+    );
+
+    let many: Vec<String> = (0..200_000).map(|n| format!("none_{n}")).collect();
+    for (path, body) in [
+        ("/vector_stores".to_owned(), json!({"file_ids": many})),
+        (batches.clone(), json!({"file_ids": many})),
+        (batches, json!({"file_ids": many[..500]})),
+    ] {
+        let refused = v1.post(&path, &body).await.expect(400);
+        assert!(refused.to_string().len() < 40_000, "{}", refused.to_string().len());
+    }
+
+    let asked = json!({"model": "mock", "input": "When does the pump number 1 stop?", "tools": [
+        {"type": "file_search", "vector_store_ids": [store["id"]]}]});
+    let answer = keyed("answer-1", "/responses", &asked).await.expect(200);
+    v1.request(Method::DELETE, &place).send().await.unwrap();
+    assert_eq!(keyed("answer-1", "/responses", &asked).await.expect(200), answer);
+    keyed("answer-2", "/responses", &asked).await.expect(400);
 }
 
 /// Neither a store nor a file of another can be named, whichever way; and what is told of it is what is told of nothing.

@@ -12,7 +12,7 @@ use rapport_common::{
     Context, Error, Result,
     domain::{
         file::FileStatus,
-        ids::{BlobId, ConversationId, JobId, SessionId, UserId},
+        ids::{BlobId, ConversationId, JobId, SessionId, UserId, VectorStoreId},
         job::Job,
     },
     jobs::payload::{AccountExportPayload, ExportPayload},
@@ -33,8 +33,6 @@ const PART: usize = 512 * 1_024;
 const PAGE: i64 = 200;
 /// Bytes of files that an archive holds: it is kept in the database.
 const FILES: i64 = 64 << 20;
-/// Files of one vector store that are told: more than an account has.
-const MEMBERS: i64 = 100_000;
 
 impl Work for AccountExportPayload {
     async fn run(self, attempt: &mut Attempt<'_>) -> Result<Outcome> {
@@ -230,7 +228,7 @@ async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> R
             let is_here = file.bytes <= left;
             let line = json!({
                 "id": file.id, "name": file.name, "kind": file.kind, "bytes": file.bytes, "sha256": file.sha256, "status": file.status,
-                "error": file.error, "created_at": file.created_at, "in_archive": is_here,
+                "purpose": file.purpose, "error": file.error, "created_at": file.created_at, "in_archive": is_here,
             });
             archive.line(&line).await?;
             if is_here {
@@ -251,26 +249,54 @@ async fn sent_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> R
 
 /// What was put together by `/v1/vector_stores`.
 async fn vector_stores(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
+    let (mut after, mut all) = (None, Vec::new());
     archive.begin("vector_stores.jsonl")?;
-    let mut after = None;
     loop {
         let mut conn = ctx.db.read().await?;
         let part = Part { ascending: true, after, limit: PAGE };
         let page = store::vector_stores::list(&mut conn, user, part).await?;
         drop(conn);
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { break };
         after = Some(last.id);
         for VectorStore { id, name, metadata, created_at, .. } in page {
-            let all = Part { ascending: true, after: None, limit: MEMBERS };
-            let mut conn = ctx.db.read().await?;
-            let members =
-                store::vector_stores::members(&mut conn, user, id, (&FileStatus::ALL, None), all).await?;
-            drop(conn);
-            let files: Vec<Value> = members
+            let batches = store::vector_stores::batches(&mut ctx.db.read().await?, user, id).await?;
+            let batches: Vec<Value> = batches
                 .into_iter()
-                .map(|member| json!({"id": member.file.id, "attributes": member.attributes, "added_at": member.added_at}))
+                .map(|batch| {
+                    json!({"id": batch.id, "files": batch.files(), "cancelled": batch.cancelled, "created_at": batch.created_at})
+                })
                 .collect();
-            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "files": files});
+            let line = json!({"id": id, "name": name, "metadata": metadata, "created_at": created_at, "batches": batches});
+            archive.line(&line).await?;
+            all.push(id);
+        }
+    }
+    archive.begin("vector_store_files.jsonl")?;
+    for id in all {
+        files_of_store(ctx, user, id, archive).await?;
+    }
+    Ok(())
+}
+
+async fn files_of_store(
+    ctx: &Context,
+    user: UserId,
+    store: VectorStoreId,
+    archive: &mut Archive<'_>,
+) -> Result<()> {
+    let mut after = None;
+    loop {
+        let mut conn = ctx.db.read().await?;
+        let part = Part { ascending: true, after, limit: PAGE };
+        let page =
+            store::vector_stores::members(&mut conn, user, store, (&FileStatus::ALL, None), part).await?;
+        drop(conn);
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.file.id);
+        for member in page {
+            let line = json!({
+                "vector_store_id": store, "file_id": member.file.id, "attributes": member.attributes, "added_at": member.added_at,
+            });
             archive.line(&line).await?;
         }
     }

@@ -139,7 +139,7 @@ async fn request(
     problems.done()?;
     let (servers, allowed) = mcp::complete(ctx, job, wanted.servers, &mut called)?;
     let search = match wanted.search {
-        Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages).await?),
+        Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
         None => None,
     };
     let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});

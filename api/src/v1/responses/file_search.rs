@@ -77,17 +77,19 @@ fn stores(given: &Value, field: &str, problems: &mut Problems) -> Vec<VectorStor
 
 const NOT_YOURS: Wrong = Wrong::Unfit("names a vector store that is not yours");
 
-/// What is searched for: the last thing that a user said. The stores must be there, and the user's.
+/// What is searched for: the last thing that a user said. The stores must be there, and the user's; a request that is sent again
+/// does not ask for it, since it makes nothing new.
 pub async fn complete(
     ctx: &Context,
     user: UserId,
     mut search: FileSearch,
     messages: &[ChatMessage],
+    is_repeat: bool,
 ) -> Result<FileSearch> {
     search.stores.sort_unstable();
     search.stores.dedup();
     let found = store::vector_stores::some(&mut ctx.db.read().await?, user, &search.stores).await?;
-    if found.len() < search.stores.len() {
+    if found.len() < search.stores.len() && !is_repeat {
         return Err(Error::field("tools.vector_store_ids", NOT_YOURS));
     }
     let last = messages.iter().rev().find(|message| message.role == Role::User);
@@ -116,36 +118,18 @@ pub fn citations(said: &Said) -> Vec<Value> {
     if !said.0["file_search"].is_object() {
         return Vec::new();
     }
-    let mut mentions = mentions(said.text());
+    let end = said.text().chars().count() as u64;
     // They stand in the last message, which begins behind the calls of servers.
-    let begins = said.text().chars().count() - mcp::parts(said).1.chars().count();
-    let mut all: Vec<(usize, Value)> = Vec::new();
+    let begins = end - mcp::parts(said).1.chars().count() as u64;
+    let mut all: Vec<(u64, Value)> = Vec::new();
     for source in said.0["sources"].as_array().into_iter().flatten() {
-        let of_it = mentions.iter().position(|(number, _)| source["number"] == *number);
         // What it says again without naming it has its place at the end.
-        let index = of_it.map_or_else(|| said.text().chars().count(), |at| mentions.remove(at).1);
-        let index = index.saturating_sub(begins);
+        let index = source["at"].as_u64().unwrap_or(end).saturating_sub(begins);
         let annotation = json!({"type": "file_citation", "file_id": source["file_id"], "filename": source["file"], "index": index});
         all.push((index, annotation));
     }
     all.sort_by_key(|(index, _)| *index);
     all.into_iter().map(|(_, annotation)| annotation).collect()
-}
-
-/// The numbers in brackets in a text, each with the place of its bracket, in characters.
-fn mentions(text: &str) -> Vec<(u64, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    for (piece, part) in text.split('[').enumerate() {
-        if piece > 0 {
-            let numbers = part.split_once(']').map_or("", |(inside, _)| inside).split(',');
-            let numbers: std::result::Result<Vec<u64>, _> =
-                numbers.map(|number| number.trim().parse()).collect();
-            found.extend(numbers.unwrap_or_default().into_iter().map(|number| (number, at - 1)));
-        }
-        at += part.chars().count() + 1;
-    }
-    found
 }
 
 #[cfg(test)]
@@ -154,7 +138,7 @@ mod tests {
 
     #[test]
     fn citations_stand_where_their_numbers_do() {
-        let source = |number: u64, file: &str| json!({"number": number, "file_id": format!("file_{file}"), "file": file});
+        let source = |at: Option<u64>, file: &str| json!({"number": 1, "at": at, "file_id": format!("file_{file}"), "file": file});
         let said = |text: &str, sources: Value| {
             Said(
                 json!({"reply": text, "file_search": {"queries": ["q"], "results": null}, "sources": sources}),
@@ -167,11 +151,11 @@ mod tests {
                 .map(|one| (one["filename"].as_str().unwrap().to_owned(), one["index"].as_u64().unwrap()))
                 .collect()
         };
-        let text = "Œ stops [2]. It starts [1, 2]. [x] [9]";
-        let found = places(&said(text, json!([source(2, "b"), source(1, "a"), source(2, "b")])));
-        assert_eq!(found, [("b".to_owned(), 8), ("a".to_owned(), 23), ("b".to_owned(), 23)]);
-        assert_eq!(places(&said("It stops.", json!([source(1, "a")]))), [("a".to_owned(), 9)]);
-        let without = Said(json!({"reply": text, "sources": [source(2, "b")]}));
+        let text = "Œ stops [2]. It starts [1, 2].";
+        let found =
+            places(&said(text, json!([source(Some(23), "b"), source(None, "c"), source(Some(8), "a")])));
+        assert_eq!(found, [("a".to_owned(), 8), ("b".to_owned(), 23), ("c".to_owned(), 30)]);
+        let without = Said(json!({"reply": text, "sources": [source(Some(8), "b")]}));
         assert!(citations(&without).is_empty(), "chats have sources of their own");
     }
 }

@@ -27,7 +27,8 @@ pub struct Weave {
     next: u64,
     started: bool,
     growing: Growing,
-    /// Whether the search in files was told: once, however many attempts make it.
+    /// Whether the search in files was told: once, however many attempts make it, and right before the first word or server, since a
+    /// reader may have lost the event that told of it. What it found is in the response at its end.
     searched: bool,
     servers: Servers,
     /// The output's number, how many of them are messages, and of how many deltas the last one is.
@@ -92,17 +93,17 @@ impl Weave {
                 self.servers.reset(event);
                 self.growing.reset();
             }
-            "file_search" => self.search(&event.data, &mut all),
             _ if self.servers.held && !event.is_final() => {}
             "token" => self.token(event.data["delta"].as_str().unwrap_or_default(), &mut all),
             "mcp_list_tools" => self.list(&event.data, &mut all),
             "tool_call" if event.data["mcp"].is_object() => self.begun(&event.data["mcp"], &mut all),
             "tool_result" if event.data["mcp"].is_object() => self.ended(&event.data["mcp"], &mut all),
             "done" => {
-                match &event.data["file_search"] {
+                if event.data["file_search"].is_object() {
+                    self.search(&mut all);
+                } else {
                     // It ended before anything was searched.
-                    Value::Null => self.searched = true,
-                    told => self.search(told, &mut all),
+                    self.searched = true;
                 }
                 let said = Said(event.data.clone());
                 if self.servers.are_named {
@@ -168,12 +169,12 @@ impl Weave {
         self.event("response.output_text.delta", Self::with(fields, "logprobs", json!([])))
     }
 
-    /// Tells of a search that was made, if it was not told yet: it always comes before the first word.
-    fn search(&mut self, told: &Value, all: &mut Vec<Value>) {
-        if std::mem::replace(&mut self.searched, true) {
-            return;
-        }
-        let (index, item) = (self.index, file_search::item(self.asked.job, told));
+    /// Tells of the search in files, if there is one and it was not told yet.
+    fn search(&mut self, all: &mut Vec<Value>) {
+        let Some(queries) = self.asked.queries.as_ref().filter(|_| !self.searched) else { return };
+        self.searched = true;
+        let told = json!({"queries": queries, "results": null});
+        let (index, item) = (self.index, file_search::item(self.asked.job, &told));
         let begun = json!({"output_index": index, "item": file_search::begun(self.asked.job)});
         all.push(self.event("response.output_item.added", begun));
         for step in ["in_progress", "searching", "completed"] {
@@ -188,10 +189,7 @@ impl Weave {
         if std::mem::replace(&mut self.open, true) {
             return;
         }
-        // The event that told of it is lost.
-        if let Some(queries) = self.asked.queries.clone() {
-            self.search(&json!({"queries": queries, "results": null}), all);
-        }
+        self.search(all);
         let item = json!({"type": "message", "id": self.item_id(), "role": "assistant", "status": "in_progress",
                           "content": []});
         all.push(self.event("response.output_item.added", json!({"output_index": self.index, "item": item})));

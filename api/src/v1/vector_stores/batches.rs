@@ -1,6 +1,10 @@
 //! Files that are put into a vector store at once.
 
-use axum::{Json as Answer, extract::State};
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use rapport_common::{
     domain::{
         file::FileStatus,
@@ -25,6 +29,7 @@ use super::{
 use crate::{
     error::Result,
     extract::{BatchPath, Caller, Query, VectorStorePath, Wide},
+    handlers::chat::mark_replayed,
     state::AppState,
     v1::{lists::PartQuery, responses::stored::ResponseItems},
 };
@@ -99,20 +104,24 @@ async fn shown(
 /// Put files into a vector store
 ///
 /// All of them, or none.
-#[utoipa::path(post, path = "/v1/vector_stores/{id}/file_batches", tag = "openai", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/vector_stores/{id}/file_batches", tag = "openai", params(("id" = String, Path),
+    ("Idempotency-Key" = Option<String>, Header, description = "1-255 visible ASCII characters")),
     request_body = FileBatchBody, responses((status = 200, description = "The batch", body = FileBatchObject)))]
 pub async fn create_batch(
     State(state): State<AppState>,
     Caller(caller): Caller,
     VectorStorePath(id): VectorStorePath,
-    Wide(body, _): Wide<FileBatchBody>,
-) -> Result<Answer<FileBatchObject>> {
+    Wide(body, repeatable): Wide<FileBatchBody>,
+) -> Result<Response> {
     vector_stores::get(&mut state.ctx.db.read().await?, caller.user, id).await?;
     let mut problems = Problems::default();
     let files = body.read(&mut problems);
     problems.done()?;
-    let batch = vector_stores::add_batch(&state.ctx, caller.user, id, &files).await?;
-    Ok(Answer(shown(&state, caller.user, id, &batch).await?))
+    let (batch, is_repeat) =
+        vector_stores::add_batch(&state.ctx, caller.user, id, &files, repeatable.as_ref()).await?;
+    let mut response = Answer(shown(&state, caller.user, id, &batch).await?).into_response();
+    mark_replayed(&mut response, is_repeat);
+    Ok(response)
 }
 
 /// Get a batch of files

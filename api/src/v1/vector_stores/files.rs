@@ -6,7 +6,7 @@ use rapport_common::{
         file::FileStatus,
         ids::{FileId, UserId, VectorStoreId},
     },
-    error::Wrong,
+    error::{Error, Wrong},
     problems::Problems,
     store::{chunks, files::Part, vector_stores as rows},
     usecase::vector_stores,
@@ -28,8 +28,8 @@ use crate::{
     },
 };
 
-/// As many passages as one file has at most.
-const PASSAGES: i64 = 20_000;
+/// Passages that are shown at once: a MiB of text.
+const PASSAGES: i64 = 1_000;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct VectorStoreFileBody {
@@ -100,7 +100,7 @@ pub async fn page(
 
 /// List the files of a vector store
 ///
-/// In the order in which they were put in, the last one first unless you ask otherwise.
+/// In the order of the files' own age, the newest first unless you ask otherwise.
 #[utoipa::path(get, path = "/v1/vector_stores/{id}/files", tag = "openai", params(("id" = String, Path), PartQuery, StateQuery),
     responses((status = 200, description = "Files", body = ResponseItems)))]
 pub async fn members(
@@ -187,6 +187,13 @@ pub async fn remove(
     Ok(Answer(VectorStoreFileGone { id: file, object: "vector_store.file.deleted", deleted: true }))
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TextQuery {
+    /// The `next_page` of the page before.
+    page: Option<String>,
+}
+
 /// A file's text, as OpenAI's clients expect it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct VectorStoreFileText {
@@ -196,29 +203,32 @@ pub struct VectorStoreFileText {
     #[schema(value_type = Vec<Object>)]
     data: Vec<Value>,
     has_more: bool,
+    /// What to give as `page` for the next ones.
     next_page: Option<String>,
 }
 
 /// Get the text of a vector store's file
 ///
-/// All its passages, in order.
+/// Its passages, in order, a thousand at once.
 #[utoipa::path(get, path = "/v1/vector_stores/{id}/files/{file_id}/content", tag = "openai",
-    params(("id" = String, Path), ("file_id" = String, Path)),
+    params(("id" = String, Path), ("file_id" = String, Path), TextQuery),
     responses((status = 200, description = "Its text", body = VectorStoreFileText)))]
 pub async fn text(
     State(state): State<AppState>,
     Caller(caller): Caller,
     VectorStorePath(id): VectorStorePath,
     MemberPath(file): MemberPath,
+    Query(query): Query<TextQuery>,
 ) -> Result<Answer<VectorStoreFileText>> {
+    let page = query.page.as_deref().map_or(Ok(-1), str::parse::<i64>);
+    let page = page.ok().filter(|page| *page >= -1);
+    let page = page.ok_or_else(|| Error::field("page", Wrong::Unfit("is no `next_page` of this list")))?;
     let mut conn = state.ctx.db.read().await?;
     vector_stores::member(&mut conn, caller.user, id, file).await?;
-    let found = chunks::page(&mut conn, caller.user, file, -1, PASSAGES, 0).await?;
+    let mut found = chunks::page(&mut conn, caller.user, file, page, PASSAGES + 1, 0).await?;
+    let has_more = found.len() as i64 > PASSAGES;
+    found.truncate(PASSAGES as usize);
+    let next_page = found.last().filter(|_| has_more).map(|last| last.n.to_string());
     let data = found.into_iter().map(|chunk| json!({"type": "text", "text": chunk.content})).collect();
-    Ok(Answer(VectorStoreFileText {
-        object: "vector_store.file_content.page",
-        data,
-        has_more: false,
-        next_page: None,
-    }))
+    Ok(Answer(VectorStoreFileText { object: "vector_store.file_content.page", data, has_more, next_page }))
 }

@@ -69,8 +69,12 @@ pub async fn create(
     check_expiry(body.expires_after.as_ref(), &mut problems);
     problems.unless(body.description.is_none(), "description", NOT_HERE);
     let given = body.file_ids.unwrap_or_default();
-    problems.unless(given.len() <= AT_ONCE, "file_ids", Wrong::Count { min: 0, max: AT_ONCE });
-    let files = file_ids(&given, &mut problems);
+    let files = if given.len() <= AT_ONCE {
+        file_ids(&given, &mut problems)
+    } else {
+        problems.add("file_ids", Wrong::Count { min: 0, max: AT_ONCE });
+        Vec::new()
+    };
     problems.done()?;
     let files: Vec<_> = files.into_iter().map(|file| (file, json!({}))).collect();
     let named = (body.name.unwrap_or_default(), Value::Object(body.metadata.unwrap_or_default()));

@@ -112,6 +112,9 @@ pub struct Details {
 pub struct AnswerSource {
     /// As the answer names it: `[1]`.
     pub number: i64,
+    /// Where the answer first names it, in characters; not there if it says the words without naming it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
     #[schema(value_type = String)]
     pub file_id: FileId,
     /// Its name then.

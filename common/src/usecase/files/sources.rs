@@ -36,6 +36,7 @@ pub async fn of_answer(
         let there: String = chunk.content.chars().skip(one.start).take(one.end - one.start).collect();
         (there == one.quote).then(|| AnswerSource {
             number: one.passage as i64 + 1,
+            at: one.at.map(|at| at as i64),
             file_id: chunk.file_id,
             file: file.clone(),
             passage_id: chunk.id,

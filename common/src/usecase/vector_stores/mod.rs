@@ -4,6 +4,7 @@ pub mod search;
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     Context, Error, Result, clock,
     domain::ids::{BatchId, FileId, UserId, VectorStoreId},
-    error::Wrong,
+    error::{Code, Wrong},
     store::{
         self, Querier, Tx, memory_log,
         vector_stores::{self, Batch, Member, VectorStore},
@@ -22,6 +23,8 @@ use crate::{
 
 /// Files that are put in at once, at most.
 pub const AT_ONCE: usize = 500;
+/// Stores that a user has, at most.
+const STORES: i64 = 1_000;
 
 fn not_found() -> Error {
     Error::not_found("vector store")
@@ -49,12 +52,18 @@ async fn take(tx: &mut Tx, user: UserId, id: VectorStoreId) -> Result<()> {
 }
 
 /// Puts files in. All of them must be there, and the user's.
-async fn put(tx: &mut Tx, user: UserId, id: VectorStoreId, files: &[(FileId, Value)]) -> Result<()> {
+async fn put(
+    tx: &mut Tx,
+    user: UserId,
+    id: VectorStoreId,
+    files: &[(FileId, Value)],
+    now: DateTime<Utc>,
+) -> Result<()> {
     let different: HashSet<FileId> = files.iter().map(|(file, _)| *file).collect();
     if different.len() < files.len() {
         return Err(Error::field("file_ids", Wrong::GivenTwice));
     }
-    if vector_stores::add(tx, user, id, files, clock::now()).await? < files.len() as u64 {
+    if vector_stores::add(tx, user, id, files, now).await? < files.len() as u64 {
         return Err(Error::not_found("file"));
     }
     Ok(())
@@ -76,8 +85,12 @@ pub async fn create(
         return Ok((get(&mut tx, user, first).await?, true));
     }
     memory_log::take_version(&mut tx, user).await?;
+    if vector_stores::count(&mut tx, user).await? >= STORES {
+        let detail = format!("You have {STORES} vector stores. Delete one first.");
+        return Err(Error::new(Code::QuotaSpent, detail));
+    }
     vector_stores::insert(&mut tx, user, &made).await?;
-    put(&mut tx, user, made.id, files).await?;
+    put(&mut tx, user, made.id, files, now).await?;
     tx.commit().await?;
     Ok((made, false))
 }
@@ -120,28 +133,34 @@ pub async fn add(
 ) -> Result<Member> {
     let mut tx = ctx.db.begin().await?;
     take(&mut tx, user, id).await?;
-    put(&mut tx, user, id, &[(file, attributes)]).await?;
+    put(&mut tx, user, id, &[(file, attributes)], clock::now()).await?;
     let added = member(&mut tx, user, id, file).await?;
     tx.commit().await?;
     Ok(added)
 }
 
-/// Puts several in, and notes that they came together.
+/// Puts several in, and notes that they came together. `true`: the same request did it before.
 pub async fn add_batch(
     ctx: &Context,
     user: UserId,
     id: VectorStoreId,
     files: &[(FileId, Value)],
-) -> Result<Batch> {
-    let batch = BatchId::new();
+    repeatable: Option<&Repeatable>,
+) -> Result<(Batch, bool)> {
+    let (batch, now) = (BatchId::new(), clock::now());
     let ids: Vec<FileId> = files.iter().map(|(file, _)| *file).collect();
     let mut tx = ctx.db.begin().await?;
+    let operation = format!("file_batch {id}");
+    if let Some(first) = repeated(ctx, &mut tx, user, &operation, repeatable, batch).await? {
+        return Ok((self::batch(&mut tx, user, id, first).await?, true));
+    }
     take(&mut tx, user, id).await?;
-    put(&mut tx, user, id, files).await?;
-    vector_stores::insert_batch(&mut tx, user, id, (batch, &ids), clock::now()).await?;
+    put(&mut tx, user, id, files, now).await?;
+    // At the same moment: by this it is known which files came with it.
+    vector_stores::insert_batch(&mut tx, user, id, (batch, &ids), now).await?;
     let added = self::batch(&mut tx, user, id, batch).await?;
     tx.commit().await?;
-    Ok(added)
+    Ok((added, false))
 }
 
 pub async fn batch(q: &mut impl Querier, user: UserId, id: VectorStoreId, batch: BatchId) -> Result<Batch> {

@@ -57,9 +57,6 @@ async fn answer(
     let mut log = AnswerLog::open(ctx, job).await?;
     let Knowledge { used: passages, told: search, .. } = std::mem::take(&mut prompt.knowledge);
     show_context(&mut log, &prompt.recall.used, &passages).await?;
-    if let Some(search) = &search {
-        log.append("file_search", search.clone()).await?;
-    }
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();

@@ -82,6 +82,7 @@ impl Weave {
             return;
         }
         self.servers.lists += 1;
+        self.search(all);
         let (index, number) = (self.index, self.servers.lists - 1);
         let item = mcp::list_item(self.asked.job, number, told);
         let mut begun = item.clone();
@@ -138,6 +139,7 @@ impl Weave {
         let mut item = mcp::call_item(self.asked.job, *number, call, &Value::Null);
         let arguments = item["arguments"].take();
         (item["arguments"], item["status"]) = (json!(""), json!("in_progress"));
+        self.search(all);
         self.close("completed", &[], all);
         let index = self.index;
         let place = json!({"item_id": item["id"], "output_index": index});

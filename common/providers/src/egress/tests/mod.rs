@@ -147,6 +147,7 @@ async fn what_is_allowed_is_reached_and_its_redirects_are_looked_at_again() {
 
 #[tokio::test]
 async fn a_closed_one_goes_to_what_is_named_alone() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (inside, _) = listener(ok("inside")).await;
     let (other, seen) = listener(ok("other")).await;
     let to = format!("HTTP/1.1 302 X\r\nlocation: http://127.0.0.1:{other}/\r\nconnection: close\r\n\r\n");
