@@ -1,5 +1,6 @@
 //! Memory: does search find what was said, does it know what holds now, and how fast.
 
+mod prompts;
 mod quality;
 mod speed;
 mod turns;
@@ -23,6 +24,9 @@ pub struct Arguments {
     /// With a file: also the recall without each part of the sum.
     #[arg(long, requires = "file")]
     parts: bool,
+    /// With a file: instead, how much of each question's evidence stands in the prompt of a chat that asks it.
+    #[arg(long, requires = "file", conflicts_with = "parts")]
+    prompts: bool,
     /// Search times of a user with so many past turns.
     #[arg(long)]
     turns: Option<usize>,
@@ -58,7 +62,12 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let qdrant = std::env::var_os("QDRANT_URL").is_some();
     report.text("stack", &format!("{stack}{}", if qdrant { " + Qdrant" } else { ", exact search" }))?;
     if let Some(file) = &arguments.file {
-        quality::run(&cluster, file, arguments.parts, report).await?;
+        let file = quality::read(file)?;
+        if arguments.prompts {
+            prompts::run(&cluster, &file, report).await?;
+        } else {
+            quality::run(&cluster, &file, arguments.parts, report).await?;
+        }
     }
     if let Some(facts) = arguments.updates {
         updates::run(&cluster, facts, report).await?;

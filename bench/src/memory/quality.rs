@@ -14,36 +14,36 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-struct File {
-    conversations: Vec<Conversation>,
+pub(super) struct File {
+    pub conversations: Vec<Conversation>,
 }
 
 #[derive(Deserialize)]
-struct Conversation {
-    speakers: Vec<String>,
+pub(super) struct Conversation {
+    pub speakers: Vec<String>,
     sessions: Vec<Session>,
-    questions: Vec<Question>,
+    pub questions: Vec<Question>,
 }
 
 #[derive(Deserialize)]
-struct Session {
+pub(super) struct Session {
     n: i64,
     time: String,
     turns: Vec<Turn>,
 }
 
 #[derive(Deserialize)]
-struct Turn {
+pub(super) struct Turn {
     id: String,
     speaker: String,
     text: String,
 }
 
 #[derive(Deserialize)]
-struct Question {
-    question: String,
+pub(super) struct Question {
+    pub question: String,
     category: String,
-    evidence: Vec<String>,
+    pub evidence: Vec<String>,
     /// When it is asked, if not now.
     as_of: Option<String>,
 }
@@ -66,10 +66,13 @@ struct Sums {
     parts: bool,
 }
 
-/// `parts`: also what the recall would be without each part of the sum.
-pub async fn run(cluster: &Cluster, path: &Path, parts: bool, report: &mut Report) -> Result<(), String> {
+pub fn read(path: &Path) -> Result<File, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let file: File = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// `parts`: also what the recall would be without each part of the sum.
+pub async fn run(cluster: &Cluster, file: &File, parts: bool, report: &mut Report) -> Result<(), String> {
     let client = cluster::client()?;
     let users = accounts(cluster, &client, file.conversations.len()).await?;
     let mut sums = Sums { parts, ..Sums::default() };
@@ -99,7 +102,10 @@ pub async fn run(cluster: &Cluster, path: &Path, parts: bool, report: &mut Repor
     Ok(())
 }
 
-async fn import(conversation: &Conversation, user: &Account<'_>) -> Result<HashMap<String, String>, String> {
+pub(super) async fn import(
+    conversation: &Conversation,
+    user: &Account<'_>,
+) -> Result<HashMap<String, String>, String> {
     let mut ids = HashMap::new();
     for session in &conversation.sessions {
         let began = NaiveDateTime::parse_from_str(&session.time, "%I:%M %p on %d %B, %Y")

@@ -1286,6 +1286,7 @@ class MemorySettings(TypedDict):
     auto_memory_extraction: NotRequired[bool]
     enable_semantic_search: NotRequired[bool]
     memory_importance_threshold: NotRequired[float]
+    use_past_conversations: NotRequired[bool]
 
 
 class ChatSettingsChange(TypedDict):
@@ -1303,6 +1304,7 @@ class MemorySettingsChange(TypedDict):
     auto_memory_extraction: NotRequired[bool | None]
     enable_semantic_search: NotRequired[bool | None]
     memory_importance_threshold: NotRequired[float | None]
+    use_past_conversations: NotRequired[bool | None]
 
 
 class ToolView(TypedDict):

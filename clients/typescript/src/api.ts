@@ -1280,6 +1280,7 @@ export type MemorySettings = {
   auto_memory_extraction?: boolean;
   enable_semantic_search?: boolean;
   memory_importance_threshold?: number;
+  use_past_conversations?: boolean;
 };
 
 export type ChatSettingsChange = {
@@ -1297,6 +1298,7 @@ export type MemorySettingsChange = {
   auto_memory_extraction?: boolean | null;
   enable_semantic_search?: boolean | null;
   memory_importance_threshold?: number | null;
+  use_past_conversations?: boolean | null;
 };
 
 export type ToolView = {

@@ -239,7 +239,7 @@ mod tests {
             "It stops when the tank is full [1]. Full, it stops [1]. It starts at 40 degrees [1].",
             &[MANUAL],
         );
-        assert_eq!(twice.iter().map(|one| one.at).collect::<Vec<_>>(), [Some(31), Some(81)]);
+        assert_eq!(twice.iter().map(|one| one.at).collect::<Vec<_>>(), [Some(31), Some(80)]);
     }
 
     #[test]

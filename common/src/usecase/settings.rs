@@ -31,6 +31,8 @@ pub struct MemorySettings {
     pub auto_confirm_threshold: Option<f64>,
     /// Private memories may stand in prompts that leave the deployment.
     pub allow_private_in_context: bool,
+    /// What was said in earlier conversations may stand in prompts of others, where it bears on the question.
+    pub use_past_conversations: bool,
 }
 
 impl Default for MemorySettings {
@@ -41,6 +43,7 @@ impl Default for MemorySettings {
             enable_semantic_search: true,
             auto_confirm_threshold: None,
             allow_private_in_context: false,
+            use_past_conversations: true,
         }
     }
 }
@@ -154,6 +157,7 @@ pub struct MemorySettingsChange {
     #[schema(value_type = Option<f64>)]
     pub auto_confirm_threshold: Patch<f64>,
     pub allow_private_in_context: Option<bool>,
+    pub use_past_conversations: Option<bool>,
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId) -> Result<UserSettings> {
@@ -192,6 +196,7 @@ pub async fn change(ctx: &Context, user: UserId, change: SettingsChange) -> Resu
     now.enable_semantic_search = memory.enable_semantic_search.unwrap_or(now.enable_semantic_search);
     memory.auto_confirm_threshold.apply(&mut now.auto_confirm_threshold);
     now.allow_private_in_context = memory.allow_private_in_context.unwrap_or(now.allow_private_in_context);
+    now.use_past_conversations = memory.use_past_conversations.unwrap_or(now.use_past_conversations);
     let names_model = chat.default_model.new_value().is_some();
     chat.apply(&mut settings.chat_settings);
     let set = &settings.chat_settings;

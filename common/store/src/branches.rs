@@ -68,7 +68,8 @@ statements! {
     SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
         exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
         exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories,
-        exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files
+        exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files,
+        exists (select 1 from sessions o where o.user_id = $2 and o.id <> $1) as has_others
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }
@@ -259,9 +260,11 @@ pub struct Scope {
     pub has_memories: bool,
     /// Whether any file of the user's has passages.
     pub has_files: bool,
+    /// Whether the user has another conversation.
+    pub has_others: bool,
 }
 
-row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories, has_files);
+row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories, has_files, has_others);
 
 pub async fn scope(
     q: &mut impl Querier,

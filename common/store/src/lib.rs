@@ -36,6 +36,7 @@ pub mod memory_stats;
 pub mod messages;
 pub mod model_pace;
 pub mod oauth;
+pub mod past_turns;
 pub mod payload;
 pub mod presence;
 pub mod projects;
@@ -93,6 +94,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     messages::STATEMENTS,
     model_pace::STATEMENTS,
     oauth::STATEMENTS,
+    past_turns::STATEMENTS,
     presence::STATEMENTS,
     projects::STATEMENTS,
     retention::STATEMENTS,

@@ -19,6 +19,8 @@ pub struct Memory {
     pub context_tokens: usize,
     /// Tokens, besides those, of memories that stand in every prompt.
     pub essential_tokens: usize,
+    /// Tokens, besides those, of turns of the user's other conversations.
+    pub turn_tokens: usize,
     /// Cosine from which two memories are looked at together.
     pub similarity: f64,
     /// Changes after which a user's memories are looked through for merges.
@@ -64,6 +66,7 @@ pub fn memory(env: &mut Env) -> Memory {
             .unwrap_or(TimeDelta::seconds(60)),
         context_tokens: env.number("MEMORY__CONTEXT_TOKENS", 600, 0..=100_000) as usize,
         essential_tokens: env.number("MEMORY__ESSENTIAL_TOKENS", 200, 0..=10_000) as usize,
+        turn_tokens: env.number("MEMORY__TURN_TOKENS", 400, 0..=100_000) as usize,
         similarity: env.number("MEMORY__SIMILARITY_PERCENT", 85, 50..=100) as f64 / 100.0,
         consolidate_after: env.number("MEMORY__CONSOLIDATE_AFTER", 20, 1..=1_000_000) as i64,
         cache_bytes: env.number("MEMORY__CACHE_MB", 256, 1..=1_000_000) as usize * 1_048_576,

@@ -49,6 +49,8 @@ pub struct Metrics {
     /// Looking for a prompt's memories, by outcome (`used`, `empty`, `late`, `failed`).
     pub recalls: IntCounterVec,
     pub recall_seconds: HistogramVec,
+    pub past_turns: IntCounterVec,
+    pub past_turns_seconds: HistogramVec,
     /// Windows read, by outcome.
     pub windows: IntCounterVec,
     /// Facts by what became of them.
@@ -139,6 +141,12 @@ impl Metrics {
                 &["outcome"],
             ),
             recall_seconds: histogram("rapport_memory_recall_seconds", "Time of such a lookup.", &[]),
+            past_turns: counter(
+                "rapport_memory_past_turns_total",
+                "Lookups of turns of earlier conversations for a prompt, by outcome.",
+                &["outcome"],
+            ),
+            past_turns_seconds: histogram("rapport_memory_past_turns_seconds", "Time of such a lookup.", &[]),
             windows: counter(
                 "rapport_memory_windows_total",
                 "Windows of conversation read, by outcome.",

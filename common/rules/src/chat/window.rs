@@ -16,7 +16,7 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
     let mut left = budget.saturating_sub(tokens::estimate(system) + OVERHEAD);
     let mut chosen: Vec<ChatMessage> = Vec::new();
     for turn in newest_first {
-        if turn.status == MessageStatus::Failed || turn.content.is_empty() {
+        if !counts(turn) {
             continue;
         }
         let cost = tokens::estimate(&turn.content) + OVERHEAD;
@@ -29,6 +29,11 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
     chosen.push(ChatMessage::new(Role::System, system.to_owned()));
     chosen.reverse();
     chosen
+}
+
+/// Whether a turn may stand in a prompt.
+pub fn counts(turn: &Turn) -> bool {
+    turn.status != MessageStatus::Failed && !turn.content.is_empty()
 }
 
 /// Leaves the oldest turns out until the rest fits; not the instructions before them, nor the last thing that a user said

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod graph;
 pub mod import;
 pub mod merge;
+pub mod past_turns;
 pub mod recall;
 pub mod review;
 pub mod search;

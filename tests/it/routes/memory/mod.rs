@@ -8,6 +8,7 @@ mod graph;
 mod injection;
 mod matrix;
 mod meaning;
+mod past_turns;
 mod search;
 mod sharing;
 mod tour;

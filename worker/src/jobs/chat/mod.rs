@@ -14,7 +14,7 @@ use rapport_common::{
         message::{AnswerSource, Usage, Used},
     },
     jobs::payload::ChatPayload,
-    store::{self, chunks::Chunk},
+    store::{self, chunks::Chunk, messages::Found},
     telemetry::metrics::METRICS,
     usecase::{
         files::{self, search::Knowledge},
@@ -56,7 +56,7 @@ async fn answer(
     let (ctx, job) = (attempt.ctx, attempt.job);
     let mut log = AnswerLog::open(ctx, job).await?;
     let Knowledge { used: passages, told: search, .. } = std::mem::take(&mut prompt.knowledge);
-    show_context(&mut log, &prompt.recall.used, &passages).await?;
+    show_context(&mut log, &prompt.recall.used, &prompt.past.used, &passages).await?;
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
@@ -126,12 +126,18 @@ fn is_cancelled(ctx: &Context, stopped: Stopped) -> std::result::Result<bool, Ou
 async fn show_context(
     log: &mut AnswerLog<'_>,
     memories: &[(Memory, f64)],
+    turns: &[(Found, f64)],
     passages: &[(Chunk, String, f64)],
 ) -> std::result::Result<(), Lost> {
     if !memories.is_empty() {
         let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
         let shown: Vec<_> = memories.iter().map(used).collect();
         log.append("memory", json!({"memories": shown})).await?;
+    }
+    if !turns.is_empty() {
+        let used = |(turn, score): &(Found, f64)| json!({"message_id": turn.id, "session_id": turn.session_id, "role": turn.role, "at": turn.created_at, "score": score});
+        let shown: Vec<_> = turns.iter().map(used).collect();
+        log.append("past_turns", json!({"turns": shown})).await?;
     }
     if !passages.is_empty() {
         let shown = passages.iter().enumerate().map(|(at, (chunk, file, score))| {

@@ -16,28 +16,35 @@ use rapport_common::{
     providers::{ChatMessage, Options, Role, ToolSpec},
     secret::Secret,
     store::{
-        self, branches,
+        self, Conn, branches,
         projects::{Project, Prompt as Template},
     },
     tools::Tool,
     usecase::{
         files::search::{self, Knowledge},
         finish_chat::{owner, whose},
-        memory::recall::{Recall, recall},
+        memory::{
+            past_turns::{Asking, PastTurns, past_turns},
+            recall::{Recall, recall},
+        },
         projects,
-        settings::{self, ChatSettings},
+        settings::{self, ChatSettings, UserSettings},
         vector_stores,
     },
 };
 
 /// Turns loaded for the window at most; the token budget usually ends it sooner.
 const TURNS: i64 = 200;
+/// Of a small window, earlier conversations take this part at most: the turns of this one come first.
+const PAST: usize = 8;
 /// What an answer may take of a small model's context.
 const ANSWER: usize = 1_024;
 
 pub struct Prompt {
     pub messages: Vec<ChatMessage>,
     pub recall: Recall,
+    /// What stands in it of the user's earlier conversations.
+    pub past: PastTurns,
     /// What stands in it of the user's files.
     pub knowledge: Knowledge,
     pub tools: Vec<Arc<dyn Tool>>,
@@ -120,19 +127,10 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let mut conn = ctx.db.read().await?;
     let scope =
         branches::scope(&mut conn, user, session).await?.ok_or_else(|| Error::not_found("session"))?;
-    let turns = if scope.parent_session_id.is_some() {
-        branches::context(&mut conn, user, session, payload.seq, TURNS).await?
-    } else {
-        store::messages::context(&mut conn, user, session, payload.seq, TURNS).await?
-    };
+    let turns = turns(&mut conn, &scope, (user, session), payload.seq).await?;
     drop(conn);
-    let default = ctx.settings.budget;
-    let has_budget = scope.has_budget
-        || scope.project_id.is_some()
-        || payload.api_key.is_some()
-        || default.daily_tokens > 0
-        || default.daily_cost > 0;
-    let settings = settings::of(scope.settings.clone().unwrap_or_default()).chat_settings;
+    let UserSettings { memory_settings, chat_settings: settings } =
+        settings::of(scope.settings.clone().unwrap_or_default());
     let (project, active, own_keys) = match scope.project_id {
         Some(id) => of_project(ctx, user, id).await?,
         None => (None, None, Vec::new()),
@@ -142,6 +140,11 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let question = turns.first().map_or("", |turn| turn.content.as_str());
     let looks_back = payload.uses_memory() && scope.has_memories;
     let recall = if looks_back { recall(ctx, user, question, inside).await } else { Recall::default() };
+    let budget = ctx.settings.memory.turn_tokens.min(room(ctx, &choice) / PAST);
+    let asking = Asking { user, project: scope.project_id, settings: &memory_settings, inside, budget };
+    let looks_back = payload.uses_memory() && memory_settings.use_past_conversations;
+    let past =
+        if looks_back { past(ctx, asking, &scope, (&choice, &turns)).await } else { PastTurns::default() };
     let knowledge = knowledge(ctx, (user, session), &scope, question).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
@@ -152,7 +155,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let language = language::instruction(&settings.language, question);
     let memories = if places_memories { "" } else { recall.block.as_str() };
     let mut system =
-        vec![base.as_str(), &ctx.settings.chat.app_info, &language, memories, knowledge.block.as_str()];
+        vec![base.as_str(), &ctx.settings.chat.app_info, &language, memories, &past.block, &knowledge.block];
     // Of a turn that came by /v1 with instructions of its own.
     system.extend(prompted.messages.iter().map(|message| message.content.as_str()));
     system.retain(|part| !part.is_empty());
@@ -160,6 +163,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     Ok(Prompt {
         messages,
         recall,
+        past,
         knowledge,
         tools,
         theirs: prompted.tools,
@@ -168,9 +172,50 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         inside,
         choice,
         project: project.map(|project| project.id),
-        has_budget,
+        has_budget: has_budget(ctx, payload, &scope),
         own_keys,
     })
+}
+
+/// The last turns before a place, newest first: those of a branch go on into its parent's.
+async fn turns(
+    conn: &mut Conn,
+    scope: &branches::Scope,
+    (user, session): (UserId, SessionId),
+    seq: i64,
+) -> Result<Vec<Turn>, Error> {
+    Ok(if scope.parent_session_id.is_some() {
+        branches::context(conn, user, session, seq, TURNS).await?
+    } else {
+        store::messages::context(conn, user, session, seq, TURNS).await?
+    })
+}
+
+fn has_budget(ctx: &Context, payload: &ChatPayload, scope: &branches::Scope) -> bool {
+    let default = ctx.settings.budget;
+    scope.has_budget
+        || scope.project_id.is_some()
+        || payload.api_key.is_some()
+        || default.daily_tokens > 0
+        || default.daily_cost > 0
+}
+
+/// What bears on the question of the user's other conversations, and of what this one's window does not hold any more. Who has neither
+/// waits for no search.
+async fn past(
+    ctx: &Context,
+    asking: Asking<'_>,
+    scope: &branches::Scope,
+    (choice, turns): (&Choice, &[Turn]),
+) -> PastTurns {
+    // What the system prompt takes of the room besides, a few of the oldest turns lose: they have no second chance here.
+    let kept = build_window(ctx, choice, "", turns).len() - 1;
+    let last = turns.iter().enumerate().filter(|(_, turn)| window::counts(turn)).nth(kept);
+    let window = last.map_or(turns, |(at, _)| &turns[..at]);
+    if !scope.has_others && window.len() == turns.len() && turns.len() < TURNS as usize {
+        return PastTurns::default();
+    }
+    past_turns(ctx, asking, window).await
 }
 
 /// What the user's files say about the question. Who has none waits for no search.
@@ -222,6 +267,7 @@ async fn as_sent(
         inside: ctx.providers.stays_inside(&choice.provider, false),
         messages: prompted.messages,
         recall: Recall::default(),
+        past: PastTurns::default(),
         knowledge,
         tools: Vec::new(),
         theirs: prompted.tools,
@@ -265,13 +311,16 @@ async fn rendered(
     template::rendered(active.content.clone(), all, "content").await
 }
 
-/// As configured, or what the model takes, if that is less.
 fn build_window(ctx: &Context, choice: &Choice, system: &str, turns: &[Turn]) -> Vec<ChatMessage> {
+    window::build(system, turns, room(ctx, choice))
+}
+
+/// As configured, or what the model takes, if that is less.
+fn room(ctx: &Context, choice: &Choice) -> usize {
     let named = choice.model.as_deref().and_then(|model| ctx.providers.models.get(model));
     let most = named.and_then(|model| model.context_tokens).unwrap_or(u64::MAX) as usize;
     let answer = choice.max_tokens.map_or(ANSWER, |tokens| tokens as usize);
-    let budget = ctx.settings.chat.context_tokens.min(most.saturating_sub(answer).max(256));
-    window::build(system, turns, budget)
+    ctx.settings.chat.context_tokens.min(most.saturating_sub(answer).max(256))
 }
 
 async fn offered(

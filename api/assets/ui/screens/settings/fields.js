@@ -25,7 +25,7 @@ export function MemoryFields({ form, set, errors }) {
       onInput=${(text) => set('auto_confirm_threshold')(share(text) ?? 0)} error=${errors.auto_confirm_threshold} />`}
     <${Field} name="memory_importance_threshold" type="number" min="0" max="100" label=${t('settings.importance')} help=${t('settings.importance.help')}
       value=${whole(form.memory_importance_threshold)} onInput=${(text) => set('memory_importance_threshold')(share(text) ?? 0)} error=${errors.memory_importance_threshold} />
-    ${check('enable_semantic_search')}${check('allow_private_in_context')}`;
+    ${check('enable_semantic_search')}${check('use_past_conversations')}${check('allow_private_in_context')}`;
 }
 
 export function ChatFields({ form, set, errors }) {

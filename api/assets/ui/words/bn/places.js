@@ -23,6 +23,7 @@ export const places = {
   'settings.ask.all': 'প্রতিটি আমাকে জিজ্ঞেস করুক', 'settings.ask.some': 'নিশ্চিত হলে রাখুক, বাকিগুলো জিজ্ঞেস করুক', 'settings.ask.from': 'কমপক্ষে কত নিশ্চিত হলে (শতাংশ)',
   'settings.importance': 'এর চেয়ে কম গুরুত্বের হলে বাদ যাবে (শতাংশ)', 'settings.importance.help': '0 হলে সবই থাকবে।',
   'settings.enable_semantic_search': 'অর্থ মিলিয়ে স্মৃতি খুঁজুক', 'settings.enable_semantic_search.help': 'বন্ধ থাকলে শুধু শব্দ মিলিয়ে খোঁজা হবে।',
+  'settings.use_past_conversations': 'আগের চ্যাটে যা বলা হয়েছে তা ব্যবহার করুক', 'settings.use_past_conversations.help': 'তখন উত্তর শুধু স্মৃতি নয়, আগের কথার ওপরও দাঁড়াতে পারে। যা ভুলে যেতে বলেছেন তা বাদ থাকে।',
   'settings.allow_private_in_context': 'উত্তরে ব্যক্তিগত স্মৃতি ব্যবহার করুক', 'settings.allow_private_in_context.help': 'তাহলে সেগুলো এই সার্ভারের বাইরের সেবাদাতার কাছেও যেতে পারে।',
   'settings.provider': 'সেবাদাতা', 'settings.provider.help': 'আলাপে আলাদা করে বলা না থাকলে যে উত্তর দেবে।', 'settings.provider.auto': 'যাকে প্রথমে পাওয়া যায়',
   'settings.model': 'মডেল', 'settings.model.help': 'খালি রাখলে সেবাদাতার নিজেরটি।', 'settings.model.own': 'খালি রাখলে সেবাদাতার নিজেরটি: {name}।',

@@ -7,7 +7,7 @@ use crate::{
         ids::{MemoryId, UserId},
         memory::{Actor, Memory},
     },
-    store::memories,
+    store::{memories, past_turns},
 };
 
 pub async fn delete(ctx: &Context, user: UserId, id: MemoryId) -> Result<()> {
@@ -18,9 +18,11 @@ pub async fn delete(ctx: &Context, user: UserId, id: MemoryId) -> Result<()> {
     changes.commit(ctx).await
 }
 
-/// A hash of what it said stays, so that reading the conversation again does not bring it back.
+/// A hash of what it said stays, so that reading the conversation again does not bring it back; and the turns that said it are given to
+/// no other conversation.
 pub(super) async fn forget(ctx: &Context, changes: &mut Changes, memory: &Memory) -> Result<()> {
     memories::forget(&mut changes.tx, changes.user, &forgotten_hash(ctx, &memory.norm)).await?;
+    past_turns::forget(&mut changes.tx, changes.user, memory.id).await?;
     if let (Some(subject), Some(slot), Some(object)) = (&memory.subject, &memory.slot, &memory.object) {
         memories::forget(&mut changes.tx, changes.user, &forgotten_slot(ctx, subject, slot, object)).await?;
     }

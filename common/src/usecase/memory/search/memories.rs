@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Document, Hit, Query,
     arms::both_arms,
-    reason::{SHOWN, is_relevant, reason},
+    reason::{SHOWN, bearing, is_relevant, reason},
 };
 use crate::{
     Context, Result, clock,
@@ -54,8 +54,15 @@ pub(super) async fn search(
             if !is_relevant(ctx, &explained, &weights, SHOWN) {
                 continue; // nothing is said where nothing is known
             }
+            let bearing = bearing(&explained, &weights);
             let is_relevant = is_relevant(ctx, &explained, &weights, 1.0);
-            hits.push(Hit { document: Document::Memory(Box::new(memory)), explained, is_relevant, reason });
+            hits.push(Hit {
+                document: Document::Memory(Box::new(memory)),
+                explained,
+                is_relevant,
+                bearing,
+                reason,
+            });
         }
         if hits.len() >= enough {
             break;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Document, Hit, Query,
     arms::{Asked as Vector, add_cosines, nearest, or_words_alone, wants_meaning},
-    reason::{Words, is_relevant, reason},
+    reason::{Words, bearing, is_relevant, reason},
 };
 use crate::{
     Context, Result, clock,
@@ -95,8 +95,15 @@ async fn hits(
         explained.recency = 1.0;
         explained.score = explained.relevance;
         let reason = reason(&explained, &message.content, &found.words);
+        let bearing = bearing(&explained, &found.words);
         let is_relevant = is_relevant(ctx, &explained, &found.words, 1.0);
-        hits.push(Hit { document: Document::Message(Box::new(message)), explained, is_relevant, reason });
+        hits.push(Hit {
+            document: Document::Message(Box::new(message)),
+            explained,
+            is_relevant,
+            bearing,
+            reason,
+        });
     }
     hits.truncate(query.limit);
     Ok(hits)

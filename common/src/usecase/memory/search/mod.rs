@@ -99,6 +99,9 @@ pub struct Hit {
     pub explained: Explained,
     /// Whether it is about the question at all, by an absolute measure: a prompt takes only such.
     pub is_relevant: bool,
+    /// The share of what is rare in the question that it has, and half of its likeness to it: comparable between questions, as
+    /// relevance is not.
+    pub bearing: f64,
     pub reason: String,
 }
 

@@ -19,6 +19,11 @@ pub(super) fn is_relevant(ctx: &Context, explained: &Explained, words: &Words, s
     explained.cosine >= ctx.embedder.floor() * share || explained.bm25 / words.ideal >= 0.12 * share
 }
 
+/// See [`Hit::bearing`](super::Hit::bearing).
+pub(super) fn bearing(explained: &Explained, words: &Words) -> f64 {
+    explained.bm25 / words.ideal.max(f64::MIN_POSITIVE) + explained.cosine.max(0.0) / 2.0
+}
+
 pub(super) fn reason(explained: &Explained, content: &str, words: &Words) -> String {
     let terms = text::terms(content);
     let mut shared: Vec<&(String, f64)> =

@@ -1,0 +1,134 @@
+//! What a prompt is given of the user's earlier conversations: the turns that bear on the question, within a budget and a deadline. A
+//! fact is there so from the moment it is said, long before a model has read it; and what no memory was made of is there too.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::search::{self, Document, Hit, Query};
+use crate::{
+    Context, Result,
+    domain::{
+        ids::{MessageId, ProjectId, UserId},
+        message::Turn,
+    },
+    memory::{
+        past::{PastTurn, frame},
+        rank::Mode,
+    },
+    store::{messages::Found, past_turns},
+    telemetry::metrics::METRICS,
+    usecase::settings::MemorySettings,
+};
+
+/// Search that takes longer is not waited for: the answer does without.
+const DEADLINE: Duration = Duration::from_millis(300);
+/// Turns looked at, and those that a prompt has at most.
+const FOUND: usize = 32;
+const MOST: usize = 8;
+/// How much the best of them must bear on the question. Chosen on three conversations of LoCoMo's development half and tried on the
+/// other two (docs/benchmarks.md): from here on, of eight questions about somebody else's life seven find nothing.
+const FLOOR: f64 = 0.40;
+/// With the built-in vectors, which are like each other for a word in common; and without vectors.
+const FLOOR_LEXICAL: f64 = 0.35;
+const FLOOR_WORDS: f64 = 0.25;
+/// Characters of a question that are searched for.
+const QUESTION: usize = 2_000;
+
+/// What goes into a prompt.
+#[derive(Debug, Default)]
+pub struct PastTurns {
+    /// For the system prompt; empty when nothing bears on the question.
+    pub block: String,
+    /// What is in it, with its score, in the order of the block.
+    pub used: Vec<(Found, f64)>,
+}
+
+/// Whose prompt it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    pub user: UserId,
+    /// Conversations of other projects stay there.
+    pub project: Option<ProjectId>,
+    pub settings: &'a MemorySettings,
+    /// The provider is part of this deployment; what is private goes to no other unless its user allows it.
+    pub inside: bool,
+    /// Tokens that they may take.
+    pub budget: usize,
+}
+
+/// The turns for the newest of `window`, which are the turns that the prompt has anyway. Never fails: without them, the answer is given
+/// without them.
+pub async fn past_turns(ctx: &Context, asking: Asking<'_>, window: &[Turn]) -> PastTurns {
+    let Some(question) = window.first().filter(|_| asking.budget > 0) else {
+        return PastTurns::default();
+    };
+    let started = tokio::time::Instant::now();
+    let outcome = |word: &str| METRICS.past_turns.with_label_values(&[word]).inc();
+    let found = tokio::time::timeout(DEADLINE, find(ctx, asking, question, window)).await;
+    METRICS.past_turns_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
+    match found {
+        Ok(Ok(found)) => {
+            outcome(if found.used.is_empty() { "empty" } else { "used" });
+            found
+        }
+        Ok(Err(error)) => {
+            outcome("failed");
+            tracing::warn!(%error, "answering without earlier conversations");
+            PastTurns::default()
+        }
+        Err(_) => {
+            outcome("late");
+            tracing::warn!("answering without earlier conversations: search took too long");
+            PastTurns::default()
+        }
+    }
+}
+
+async fn find(ctx: &Context, asking: Asking<'_>, question: &Turn, window: &[Turn]) -> Result<PastTurns> {
+    let text: String = question.content.chars().take(QUESTION).collect();
+    let mode = if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
+    let query = Query { memories: false, messages: true, ..Query::memories(&text, FOUND, mode) };
+    let hits = search::search(ctx, asking.user, &query).await?;
+    let shown: HashSet<&str> = window.iter().map(|turn| turn.content.as_str()).collect();
+    let elsewhere = |hit: Hit| match hit.document {
+        Document::Message(found) if !shown.contains(found.content.as_str()) => {
+            Some(Candidate { found: *found, score: hit.explained.score, bearing: hit.bearing })
+        }
+        _ => None,
+    };
+    let mut hits: Vec<Candidate> = hits.into_iter().filter_map(elsewhere).collect();
+    let without_private = !asking.inside && !asking.settings.allow_private_in_context;
+    let ids: Vec<MessageId> = hits.iter().map(|hit| hit.found.id).collect();
+    let mut conn = ctx.db.read().await?;
+    let may = past_turns::may_be_shown(&mut conn, asking.user, &ids, asking.project, without_private).await?;
+    drop(conn);
+    let may: HashSet<MessageId> = may.into_iter().collect();
+    hits.retain(|hit| may.contains(&hit.found.id));
+    hits.truncate(MOST);
+    // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
+    if !hits.iter().any(|hit| hit.bearing >= floor(ctx, mode)) {
+        return Ok(PastTurns::default());
+    }
+    let turns: Vec<PastTurn> = hits.iter().map(|hit| told(&hit.found)).collect();
+    let (block, used) = frame(&turns, asking.budget);
+    let used = used.into_iter().map(|at| (hits[at].found.clone(), hits[at].score));
+    Ok(PastTurns { block, used: used.collect() })
+}
+
+struct Candidate {
+    found: Found,
+    score: f64,
+    bearing: f64,
+}
+
+fn floor(ctx: &Context, mode: Mode) -> f64 {
+    match mode {
+        Mode::Keyword => FLOOR_WORDS,
+        Mode::Semantic | Mode::Hybrid if ctx.embedder.is_local() => FLOOR_LEXICAL,
+        Mode::Semantic | Mode::Hybrid => FLOOR,
+    }
+}
+
+fn told(found: &Found) -> PastTurn {
+    let who = found.name.clone().unwrap_or_else(|| found.role.as_str().to_owned());
+    PastTurn { at: found.created_at, who, said: found.content.clone() }
+}

@@ -1,0 +1,6 @@
+-- Turns from which a memory was taken that its user deleted: they stand in no prompt of another conversation.
+create table forgotten_turns (
+    message_id  blob primary key references messages (id) on delete cascade,
+    user_id     blob not null references users (id) on delete cascade
+) strict, without rowid;
+create index forgotten_turns_user on forgotten_turns (user_id);
