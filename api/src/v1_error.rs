@@ -58,6 +58,8 @@ fn words(error: &Error) -> (u16, &'static str, Option<&str>) {
         Code::ProviderRefused => (400, REQUEST, Some("provider_refused")),
         Code::Unauthorized => (401, REQUEST, Some("invalid_api_key")),
         Code::KeyForbidden | Code::Forbidden => (403, REQUEST, Some("insufficient_permissions")),
+        // As at OpenAI's, whose clients do not repeat it by themselves.
+        Code::ToolServerFailed => (424, "external_connector_error", Some("http_error")),
         Code::RateLimited => (429, "requests", Some("rate_limit_exceeded")),
         Code::ProviderRateLimited => (429, "requests", Some("provider_rate_limited")),
         Code::BudgetSpent => (429, "insufficient_quota", Some("insufficient_quota")),
@@ -77,6 +79,7 @@ fn parameter(code: FieldCode) -> &'static str {
         FieldCode::UnknownField => "unknown_parameter",
         FieldCode::Required => "missing_required_parameter",
         FieldCode::Unfit => "unsupported_value",
+        FieldCode::ContextLength => "context_length_exceeded",
         _ => "invalid_value",
     }
 }

@@ -1,4 +1,4 @@
-"""An MCP server on the official SDK: one tool that only looks, one that changes something, one that fails.
+"""An MCP server on the official SDK: tools that only look, one that changes something, one that fails.
 
 mcp_server.py stdio FILE, or mcp_server.py http PORT FILE. What `append` is told goes into FILE, one line a call.
 """
@@ -7,6 +7,7 @@ import sys
 import time
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.types import ToolAnnotations
 
 server = MCPServer("test")
@@ -32,6 +33,12 @@ def append(text: str, seconds: float = 0) -> str:
 def fail() -> str:
     """Fails."""
     raise ValueError("this always fails")
+
+
+@server.tool(annotations=ToolAnnotations(readOnlyHint=True))
+def authorization(context: Context) -> str:
+    """Says what it was told of its caller."""
+    return f"it was {context.headers['authorization']}"
 
 
 if sys.argv[1] == "http":

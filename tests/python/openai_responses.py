@@ -275,7 +275,7 @@ def errors():
     raises(bad, 400, "unsupported_value", "conversation", conversation="conv_1")
     raises(bad, 400, "unsupported_value", "background", background=True, store=False)
     raises(bad, 400, "unsupported_value", "tools[0]", tools=[{"type": "web_search"}])
-    raises(bad, 400, "unsupported_value", "truncation", truncation="auto")
+    raises(bad, 400, "invalid_value", "truncation", truncation="never")
     raises(bad, 400, "previous_response_not_found", "previous_response_id", previous_response_id="resp_none")
     raises(openai.NotFoundError, 404, "model_not_found", "model", model="gpt-none")
     raises(openai.InternalServerError, 502, "provider_failed", None, input="/fail 500")

@@ -171,7 +171,7 @@ impl CompletionBody {
         let messages = turns::read(named, &mut problems);
         problems.done()?;
         Ok(Wanted {
-            prompted: Prompted { messages, tools, options, search: None },
+            prompted: Prompted { messages, tools, options, ..Prompted::default() },
             temperature: self.temperature,
             max_tokens,
             answers: answers as usize,

@@ -143,7 +143,7 @@ pub async fn create(
 ) -> Result<Response> {
     let mut problems = Problems::default();
     check_metadata(body.metadata.as_ref(), &mut problems);
-    let items = read_items(body.items, JobId::new(), &mut Called::new(), &mut problems);
+    let items = read_items(body.items, JobId::new(), &mut Called::default(), &mut problems);
     problems.done()?;
     let metadata = Value::Object(body.metadata.unwrap_or_default());
     let made = conversations::create(&state.ctx, caller.user, metadata, items, repeatable.as_ref()).await?;
@@ -264,7 +264,7 @@ pub async fn add_items(
     one(&state, &caller, id).await?;
     settle(&state, &caller, id).await?;
     let before = conversations::all(&mut state.ctx.db.read().await?, caller.user, id).await?;
-    let (mut called, mut problems, base) = (Called::new(), Problems::default(), JobId::new());
+    let (mut called, mut problems, base) = (Called::default(), Problems::default(), JobId::new());
     items::messages(&before, &mut called, &mut Problems::default());
     let items = read_items(Some(body.items), base, &mut called, &mut problems);
     problems.done()?;

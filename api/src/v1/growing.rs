@@ -38,9 +38,12 @@ impl Growing {
         if self.given.starts_with(again.as_str()) { Ok(String::new()) } else { Err(Diverged) }
     }
 
-    /// Takes what has come since the last `reset` for the answer, from its beginning: that is what is to be given now.
+    /// Takes what has come since the last `reset` (without one, all) for the answer, from its beginning: that is what is to be
+    /// given now.
     pub fn anew(&mut self) -> String {
-        self.given = self.again.take().unwrap_or_default();
+        if let Some(again) = self.again.take() {
+            self.given = again;
+        }
         self.given.clone()
     }
 

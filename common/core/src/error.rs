@@ -96,6 +96,8 @@ codes! {
     UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type";
     /// The request was read, but a field is not known, or its value is not allowed; see `errors`.
     Invalid = 422 "validation_failed" "Validation failed";
+    /// An MCP server that the request names did not list its tools.
+    ToolServerFailed = 424 "tool_server_failed" "Tool server failed";
     /// This `Idempotency-Key` was used with another body.
     IdempotencyMismatch = 422 "idempotency_mismatch" "Idempotency key reused";
     /// The provider refused the request for good: retrying cannot help.
@@ -139,6 +141,7 @@ impl Code {
                 | Code::StorageFull
                 | Code::Overloaded
                 | Code::JobCrashed
+                | Code::ToolServerFailed
                 | Code::ProviderFailed
                 | Code::ProviderRateLimited
                 | Code::ProviderUnavailable

@@ -84,15 +84,7 @@ impl ChatRequest {
 
     /// Tokens of the prompt, estimated.
     pub fn prompt_tokens(&self) -> usize {
-        let of = |message: &ChatMessage| {
-            let calls: usize = message
-                .tool_calls
-                .iter()
-                .map(|call| crate::chat::tokens::estimate(&call.arguments) + 8)
-                .sum();
-            crate::chat::tokens::estimate(&message.content) + calls
-        };
-        self.messages.iter().map(of).sum()
+        self.messages.iter().map(crate::chat::tokens::of_message).sum()
     }
 }
 

@@ -15,7 +15,7 @@ use reqwest::{
 use serde_json::Value;
 use url::Position;
 
-use super::{Caller, Tool, ToolError};
+use super::{Caller, Tool, ToolError, hidden::Hidden};
 use crate::{
     Context, Result, clock,
     domain::ids::{ProjectId, UserId},
@@ -30,8 +30,6 @@ use crate::{
 
 /// Bytes of an answer. A model sees far less of it.
 const ANSWER_MAX: usize = 256 * 1_024;
-/// A shorter word of a header is no key, and stands in many an answer.
-const HIDDEN_MIN: usize = 8;
 /// Characters of a failed answer that a model hears.
 const TOLD_MAX: usize = 1_000;
 
@@ -40,8 +38,7 @@ struct HttpTool {
     definition: Definition,
     secret: Option<Secret>,
     headers: HeaderMap,
-    /// What its headers hold, and their words: nobody else is told, whatever its server repeats.
-    hidden: Vec<Secret>,
+    hidden: Hidden,
     egress: Egress,
     of_project: bool,
 }
@@ -61,14 +58,7 @@ impl HttpTool {
             value.set_sensitive(true);
             sent.insert(name.parse::<HeaderName>().ok()?, value);
         }
-        let words = headers.iter().flat_map(|(_, value)| {
-            let value = value.expose().trim();
-            std::iter::once(value).chain(value.split_whitespace())
-        });
-        let mut words: Vec<&str> = words.filter(|word| word.len() >= HIDDEN_MIN).collect();
-        // Longer ones first: one that another begins with would leave its rest.
-        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
-        let hidden = words.into_iter().map(Secret::new).collect();
+        let hidden = Hidden::of(headers);
         Some(Self { spec, definition, secret, headers: sent, hidden, egress, of_project: false })
     }
 }
@@ -227,8 +217,8 @@ impl HttpTool {
         if !status.is_success() {
             // JSON says the same in many ways: it is read before anything is looked for in it.
             let body = match serde_json::from_str::<Value>(&body) {
-                Ok(value) => self.without_hidden(value).to_string(),
-                Err(_) => self.masked(&body),
+                Ok(value) => self.hidden.without(value).to_string(),
+                Err(_) => self.hidden.masked(&body),
             };
             let said: String = body.chars().take(TOLD_MAX).collect();
             let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
@@ -238,38 +228,13 @@ impl HttpTool {
             return Ok(Value::Null);
         }
         if let Ok(value) = serde_json::from_str::<Value>(&body) {
-            return Ok(self.without_hidden(value));
+            return Ok(self.hidden.without(value));
         }
         let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let plain = ["text/plain", "text/markdown", "text/csv"].iter().any(|text| kind.starts_with(text));
         if plain && std::str::from_utf8(&answer.body).is_ok() {
-            return Ok(self.masked(&body).into());
+            return Ok(self.hidden.masked(&body).into());
         }
         Err(ToolError("its server answered with something that is no JSON".to_owned()))
-    }
-
-    /// A text without what its headers hold.
-    fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for word in &self.hidden {
-            text = text.replace(word.expose(), "[hidden]");
-        }
-        text
-    }
-
-    /// The same for every text of an answer, names included. Its depth is bounded by its reader.
-    fn without_hidden(&self, value: Value) -> Value {
-        if self.hidden.is_empty() {
-            return value;
-        }
-        match value {
-            Value::String(text) => Value::String(self.masked(&text)),
-            Value::Array(all) => all.into_iter().map(|one| self.without_hidden(one)).collect(),
-            Value::Object(fields) => {
-                let field = |(name, one): (String, Value)| (self.masked(&name), self.without_hidden(one));
-                Value::Object(fields.into_iter().map(field).collect())
-            }
-            other => other,
-        }
     }
 }

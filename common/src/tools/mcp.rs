@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use rmcp::{
     RoleClient, ServiceExt,
-    model::CallToolRequestParams,
-    service::RunningService,
+    model::{CallToolRequestParams, CallToolResult},
+    service::{RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport, TokioChildProcess,
         streamable_http_client::StreamableHttpClientTransportConfig,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::{process::Command, sync::Mutex, time::Instant};
 
 use super::{CALL_TIMEOUT, Caller, Tool, ToolError};
-use crate::{egress::Egress, providers::ToolSpec, settings::McpServer};
+use crate::{egress::Egress, providers::ToolSpec, secret::Secret, settings::McpServer};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a list of tools is believed.
@@ -31,7 +31,10 @@ const AWAY: Duration = Duration::from_secs(30);
 /// Tools of one server that are offered at most.
 const TOOLS_MAX: usize = 64;
 
-type Client = RunningService<RoleClient, ()>;
+/// Bytes of one event of a server's stream; the SDK reads 16 MiB of other answers.
+const EVENT_MAX: usize = 4 << 20;
+
+pub(super) type Client = RunningService<RoleClient, ()>;
 
 pub struct Mcp {
     servers: Vec<Arc<Server>>,
@@ -134,22 +137,11 @@ impl Server {
         Ok(listed.into_iter().filter_map(tool).take(TOOLS_MAX).collect())
     }
 
-    /// The SDK's errors are not passed on: they repeat what the server said.
     async fn connect(&self) -> Result<Client, &'static str> {
-        let failed = |_: rmcp::service::ClientInitializeError| "no connection";
         if let Some(url) = &self.settings.url {
             let client =
                 self.egress.client_for(url).map_err(|_| "EGRESS__ALLOW does not name its address")?;
-            let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
-            for (name, value) in &self.settings.headers {
-                let name = name.parse::<HeaderName>().map_err(|_| "a header's name is wrong")?;
-                let mut value =
-                    HeaderValue::from_str(value.expose()).map_err(|_| "a header's value is wrong")?;
-                value.set_sensitive(true);
-                config.custom_headers.insert(name, value);
-            }
-            let transport = StreamableHttpClientTransport::with_client(client, config);
-            return ().serve(transport).await.map_err(failed);
+            return over_http(client, url, &self.settings.headers).await;
         }
         let mut command = Command::new(&self.settings.command);
         // Our own environment holds our keys: a server gets what it needs to run, and what configuration gives it.
@@ -162,31 +154,80 @@ impl Server {
         command.envs(self.settings.env.iter().map(|(name, value)| (name, value.expose())));
         let spawned = TokioChildProcess::builder(command).stderr(Stdio::null()).spawn();
         let (process, _) = spawned.map_err(|_| "it does not start")?;
-        ().serve(process).await.map_err(failed)
+        ().serve(process).await.map_err(|_| "no connection")
     }
 
     async fn call(&self, tool: &str, key: &str, arguments: Value) -> Result<Value, ToolError> {
         let client = self.state.lock().await.client.clone();
         let client = client.ok_or_else(|| ToolError("the server is not connected".to_owned()))?;
-        let mut params = CallToolRequestParams::new(tool.to_owned());
-        if let Value::Object(arguments) = arguments {
-            params = params.with_arguments(arguments);
-        }
-        let mut meta = rmcp::model::RequestMetaObject::default();
-        meta.insert("idempotencyKey".to_owned(), key.into());
-        params.meta = Some(meta);
-        let called = tokio::time::timeout(CALL_TIMEOUT, client.call_tool(params)).await;
-        let result = called
-            .map_err(|_| ToolError("it did not answer in time".to_owned()))?
-            .map_err(|_| ToolError("the server failed".to_owned()))?;
-        let text: Vec<String> =
-            result.content.iter().filter_map(|block| block.as_text().map(|text| text.text.clone())).collect();
+        let result = ask(&client, tool, key, arguments).await.map_err(|error| match error {
+            Unanswered::Late => ToolError("it did not answer in time".to_owned()),
+            Unanswered::Refused(_) | Unanswered::Broken => ToolError("the server failed".to_owned()),
+        })?;
+        let text = text(&result);
         if result.is_error == Some(true) {
-            let told: String = text.join("\n").chars().take(2_000).collect();
-            return Err(ToolError(if told.is_empty() { "the tool failed".to_owned() } else { told }));
+            return Err(failed(&text));
         }
-        Ok(result.structured_content.unwrap_or_else(|| text.join("\n").into()))
+        Ok(result.structured_content.unwrap_or_else(|| text.into()))
     }
+}
+
+/// Connects to a server at an address. The SDK's errors are not passed on: they repeat what the server said.
+pub(super) async fn over_http(
+    client: reqwest::Client,
+    url: &str,
+    headers: &[(String, Secret)],
+) -> Result<Client, &'static str> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+    config.max_sse_event_size = EVENT_MAX;
+    for (name, value) in headers {
+        let name = name.parse::<HeaderName>().map_err(|_| "a header's name is wrong")?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| "a header's value is wrong")?;
+        value.set_sensitive(true);
+        config.custom_headers.insert(name, value);
+    }
+    let transport = StreamableHttpClientTransport::with_client(client, config);
+    ().serve(transport).await.map_err(|_| "no connection")
+}
+
+/// Why a call has no result.
+pub(super) enum Unanswered {
+    Late,
+    /// In the server's words.
+    Refused(String),
+    Broken,
+}
+
+/// Calls a tool, under a key that is the same in every attempt.
+pub(super) async fn ask(
+    client: &Client,
+    tool: &str,
+    key: &str,
+    arguments: Value,
+) -> Result<CallToolResult, Unanswered> {
+    let mut params = CallToolRequestParams::new(tool.to_owned());
+    if let Value::Object(arguments) = arguments {
+        params = params.with_arguments(arguments);
+    }
+    let mut meta = rmcp::model::RequestMetaObject::default();
+    meta.insert("idempotencyKey".to_owned(), key.into());
+    params.meta = Some(meta);
+    let called = tokio::time::timeout(CALL_TIMEOUT, client.call_tool(params)).await;
+    called.map_err(|_| Unanswered::Late)?.map_err(|error| match error {
+        ServiceError::McpError(error) => Unanswered::Refused(error.message.into_owned()),
+        _ => Unanswered::Broken,
+    })
+}
+
+pub(super) fn text(result: &CallToolResult) -> String {
+    let blocks = result.content.iter().filter_map(|block| block.as_text().map(|text| text.text.as_str()));
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+/// A tool's own error.
+pub(super) fn failed(text: &str) -> ToolError {
+    let told: String = text.chars().take(2_000).collect();
+    ToolError(if told.is_empty() { "the tool failed".to_owned() } else { told })
 }
 
 struct McpTool {

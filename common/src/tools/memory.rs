@@ -125,9 +125,9 @@ impl Tool for SaveMemory {
             importance: Some(importance.unwrap_or(0.5).clamp(0.0, 1.0)),
             ..edit::Draft::default()
         };
-        let (saved, note) = edit::propose(caller.ctx, caller.user, (caller.session, caller.message), draft)
-            .await
-            .map_err(failed)?;
+        let session = caller.session.ok_or_else(|| ToolError("there is no session".to_owned()))?;
+        let (saved, note) =
+            edit::propose(caller.ctx, caller.user, (session, caller.message), draft).await.map_err(failed)?;
         Ok(json!({"saved": saved, "note": note}))
     }
 }

@@ -5,9 +5,11 @@
 //! (`job:step`), and one that was cut off is reported as unknown, never repeated.
 
 mod clock;
+mod hidden;
 mod http;
 pub mod mcp;
 mod memory;
+pub mod named;
 mod search;
 mod weather;
 
@@ -37,7 +39,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Caller<'a> {
     pub ctx: &'a Context,
     pub user: UserId,
-    pub session: SessionId,
+    /// None for a request that brings all it asks along.
+    pub session: Option<SessionId>,
     /// The user's message that is being answered.
     pub message: MessageId,
     /// Whether results stay inside the deployment: private memories go nowhere else.
@@ -66,7 +69,21 @@ pub trait Tool: Send + Sync {
     fn needs_memory(&self) -> bool {
         false
     }
+    /// Where it is, if the client named its server itself.
+    fn on_server(&self) -> Option<&OnServer> {
+        None
+    }
     async fn call(&self, caller: &Caller<'_>, arguments: Value) -> Result<Value, ToolError>;
+}
+
+/// A tool of an MCP server that a client named.
+#[derive(Debug, Clone)]
+pub struct OnServer {
+    pub label: String,
+    /// As its server calls it.
+    pub name: String,
+    /// Whether its client is asked before each call.
+    pub needs_approval: bool,
 }
 
 /// A tool's name and what it is for, with the schema of a Rust type.

@@ -7,7 +7,7 @@ use crate::{
         event::{Event, EventId},
         ids::{JobId, UserId},
         job::{Job, JobKind},
-        message::{MessageStatus, Usage},
+        message::MessageStatus,
     },
     error::Code,
     jobs::payload::{self, ChatPayload},
@@ -48,22 +48,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
     let mut next = None;
     if job.kind == JobKind::Chat {
         let payload: ChatPayload = payload::read(job)?;
-        let nothing = Answer {
-            content: String::new(),
-            provider: String::new(),
-            model: String::new(),
-            usage: Usage::default(),
-            finish_reason: "cancelled".to_owned(),
-            cancelled: true,
-            memories: Vec::new(),
-            sources: Vec::new(),
-            tool_calls: Vec::new(),
-            cost: None,
-            project: None,
-            logprobs: Vec::new(),
-            handed: Vec::new(),
-            search: None,
-        };
+        let nothing = Answer { finish_reason: "cancelled".to_owned(), cancelled: true, ..Answer::default() };
         if !payload.again && job.session_id.is_some() {
             insert_answer(&mut tx, job, &payload, MessageStatus::Cancelled, &nothing).await?;
         }

@@ -23,7 +23,7 @@ const BYTES_MAX: i64 = 16 << 20;
 /// Bytes of an item's id: it stands in an index.
 const ID_MAX: usize = 200;
 /// Items of one answer that there must be room for.
-const ANSWER_MAX: usize = 100;
+const ANSWER_MAX: usize = 200;
 
 /// Refuses an input that would not fit behind what was said.
 pub fn check_room(before: &[Value], input: &[Value]) -> Result<()> {

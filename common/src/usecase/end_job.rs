@@ -13,7 +13,7 @@ use crate::{
     domain::{
         job::{Job, JobKind, JobStatus},
         memory::RunOutcome,
-        message::{MessageStatus, Usage},
+        message::MessageStatus,
     },
     jobs::{
         Ended,
@@ -110,22 +110,7 @@ fn instead(ctx: &Context, job: &Job, error: &Error) -> Option<Said> {
 
 /// An answer that no model gave.
 fn nothing(content: String, finish_reason: String) -> Answer {
-    Answer {
-        content,
-        finish_reason,
-        provider: String::new(),
-        model: String::new(),
-        usage: Usage::default(),
-        cancelled: false,
-        memories: Vec::new(),
-        sources: Vec::new(),
-        tool_calls: Vec::new(),
-        cost: None,
-        project: None,
-        logprobs: Vec::new(),
-        handed: Vec::new(),
-        search: None,
-    }
+    Answer { content, finish_reason, ..Answer::default() }
 }
 
 async fn after_failure(ctx: &Context, tx: &mut Tx, job: &Job, said: Option<&Said>) -> Result<Option<Ready>> {

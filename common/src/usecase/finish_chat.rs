@@ -26,6 +26,7 @@ use crate::{
 };
 
 /// What a model said, whole or up to where it was stopped.
+#[derive(Default)]
 pub struct Answer {
     pub content: String,
     pub provider: String,
@@ -50,6 +51,8 @@ pub struct Answer {
     pub handed: Vec<ToolCall>,
     /// What its client is told of a search that it asked for.
     pub search: Option<Value>,
+    /// The same of the MCP servers that it named: what they have, and what they were asked.
+    pub servers: Option<Value>,
 }
 
 /// The owner every chat job has.
@@ -83,6 +86,9 @@ pub fn reply(job: &Job, payload: &ChatPayload, answer: &Answer) -> Value {
     }
     if let Some(search) = &answer.search {
         reply["file_search"] = search.clone();
+    }
+    if let Some(servers) = &answer.servers {
+        reply["mcp"] = servers.clone();
     }
     if !answer.logprobs.is_empty() {
         reply["logprobs"] = json!(answer.logprobs);

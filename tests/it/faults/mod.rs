@@ -8,6 +8,7 @@ mod full_disk;
 mod ingest_dies;
 mod lost_requests;
 mod memory_worker_dies;
+mod named_servers;
 mod poison;
 mod pooler;
 mod provider_away;

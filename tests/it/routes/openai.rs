@@ -26,17 +26,28 @@ both_stacks!(
 );
 
 /// A key with one scope, as a program has it.
-async fn key(user: &User, scopes: &[&str]) -> String {
+pub async fn key(user: &User, scopes: &[&str]) -> String {
     let made = user.post("/api-keys", &json!({"name": "program", "scopes": scopes})).await.expect(201);
     made["key"].as_str().unwrap().to_owned()
 }
 
 /// Runs parts of a script with the official client.
 pub async fn run(app: &App, key: &str, script: &str, parts: &[&str]) -> String {
+    run_with(app, key, script, (parts, &[])).await
+}
+
+/// The same with more in its environment.
+pub async fn run_with(
+    app: &App,
+    key: &str,
+    script: &str,
+    (parts, more): (&[&str], &[(&str, &str)]),
+) -> String {
     let mut command = Command::new(python::tool("python"));
     command.arg(python::script(script)).args(parts);
     command.env("OPENAI_BASE_URL", format!("{}/v1", app.url(0))).env("OPENAI_API_KEY", key);
     command.env("ANTHROPIC_BASE_URL", app.url(0)).env("ANTHROPIC_API_KEY", key);
+    command.envs(more.iter().copied());
     let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));

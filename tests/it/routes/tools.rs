@@ -238,7 +238,7 @@ async fn tools_over_an_openai_compatible_provider(stack: Stack) {
     assert!(done["reply"].as_str().unwrap().contains("11.7"));
 }
 
-fn mcp_over_http(folder: &Path) -> (Process, String) {
+pub fn mcp_over_http(folder: &Path) -> (Process, String) {
     let port = free_port();
     let log = folder.join("mcp.log");
     let process = Process::start("mcp", &python::tool("python"), &log, |command| {

@@ -182,7 +182,7 @@ impl AnthropicBody {
         problems.done()?;
         Ok(Wanted {
             model: self.model,
-            prompted: Prompted { messages, tools, options, search: None },
+            prompted: Prompted { messages, tools, options, ..Prompted::default() },
             temperature: self.temperature,
             max_tokens: self.max_tokens,
             stream: self.stream.unwrap_or(false),

@@ -12,7 +12,7 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{file_search, items};
+use super::{file_search, items, mcp};
 use crate::v1::body::{NOT_HERE, ToolBody, format, only, read_tools};
 
 const PAIRS: usize = 16;
@@ -61,7 +61,7 @@ pub struct ResponseBody {
     pub prompt_cache_key: Option<String>,
     pub prompt_cache_retention: Option<String>,
     pub service_tier: Option<String>,
-    /// Only `disabled`.
+    /// `disabled` (the default): what the model cannot read at once is refused; `auto`: its oldest turns are left out.
     pub truncation: Option<String>,
     #[schema(value_type = Option<Vec<String>>)]
     pub include: Option<Vec<String>>,
@@ -86,11 +86,15 @@ pub struct Wanted {
     pub tools: Vec<ToolSpec>,
     /// What is to be searched before it is answered; without what for.
     pub search: Option<FileSearch>,
+    /// MCP servers whose tools the model may call.
+    pub servers: Vec<mcp::Given>,
     pub options: Options,
     pub temperature: Option<f64>,
     pub max_tokens: Option<i64>,
     pub previous: Option<JobId>,
     pub conversation: Option<ConversationId>,
+    /// Whether the oldest turns are left out where the model cannot read all.
+    pub truncates: bool,
     pub store: bool,
     pub background: bool,
     pub stream: bool,
@@ -120,6 +124,7 @@ impl ResponseBody {
         let given = self.tools.as_deref().unwrap_or_default();
         let tools = read_tools(functions(given, &mut problems), &mut problems);
         let search = file_search::read(given, self.include.as_deref().unwrap_or_default(), &mut problems);
+        let servers = mcp::read(given, &mut problems);
         let search = search.filter(|_| self.tool_choice.as_ref().is_none_or(|choice| choice != "none"));
         let (store, background) = (self.store.unwrap_or(true), self.background.unwrap_or(false));
         problems.unless(
@@ -127,7 +132,8 @@ impl ResponseBody {
             "background",
             Wrong::Unfit("can only be given together with `store`"),
         );
-        let options = self.options((!tools.is_empty(), search.is_some()), &mut problems);
+        let calls = !tools.is_empty() || !servers.is_empty();
+        let options = self.options((calls, search.is_some()), &mut problems);
         problems.done()?;
         Ok(Wanted {
             shown: self.shown(store, background, conversation),
@@ -136,11 +142,13 @@ impl ResponseBody {
             input,
             tools,
             search,
+            servers,
             options,
             temperature: self.temperature,
             max_tokens: self.max_output_tokens,
             previous,
             conversation,
+            truncates: self.truncation.as_deref() == Some("auto"),
             store,
             background,
             stream: self.stream.unwrap_or(false),
@@ -170,8 +178,8 @@ impl ResponseBody {
         }
         let none = self.top_logprobs.as_ref().is_none_or(|top| top.is_null() || *top == json!(0));
         problems.unless(none, "top_logprobs", NOT_HERE);
-        let truncates = self.truncation.as_ref().is_none_or(|word| word == "disabled");
-        problems.unless(truncates, "truncation", Wrong::Unfit("must be disabled"));
+        let truncates = self.truncation.as_ref().is_none_or(|word| word == "disabled" || word == "auto");
+        problems.unless(truncates, "truncation", Wrong::Either(&["auto", "disabled"]));
         // There is no reasoning to be had, sealed or open: nothing is left out.
         let included = self.include.as_ref().is_none_or(|all| {
             all.iter().all(|one| one == "reasoning.encrypted_content" || one == file_search::INCLUDED)
@@ -234,7 +242,7 @@ impl ResponseBody {
             "top_p": self.top_p.unwrap_or(1.0),
             "max_output_tokens": self.max_output_tokens,
             "max_tool_calls": null,
-            "tools": self.tools.clone().unwrap_or_default(),
+            "tools": self.tools.iter().flatten().map(mcp::shown).collect::<Vec<_>>(),
             "tool_choice": or(&self.tool_choice, json!("auto")),
             "parallel_tool_calls": self.parallel_tool_calls.unwrap_or(true),
             "text": text,
@@ -244,7 +252,7 @@ impl ResponseBody {
             "safety_identifier": self.safety_identifier,
             "prompt_cache_key": self.prompt_cache_key,
             "service_tier": self.service_tier.as_deref().unwrap_or("auto"),
-            "truncation": "disabled",
+            "truncation": self.truncation.as_deref().unwrap_or("disabled"),
             "top_logprobs": 0,
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
@@ -268,7 +276,9 @@ pub fn check_metadata(metadata: Option<&Map<String, Value>>, problems: &mut Prob
 /// Functions in the words of chat completions: there they stand one level deeper.
 fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
     let mut all = Vec::new();
-    for (at, tool) in tools.iter().enumerate().filter(|(_, tool)| !file_search::is_tool(tool)) {
+    for (at, tool) in
+        tools.iter().enumerate().filter(|(_, tool)| !file_search::is_tool(tool) && !mcp::is_tool(tool))
+    {
         let known = ["type", "name", "description", "parameters", "strict"];
         if tool["type"] == "function" {
             only(tool, &known, &format!("tools[{at}]"), problems);
@@ -284,7 +294,7 @@ fn functions(tools: &[Value], problems: &mut Problems) -> Vec<ToolBody> {
             Ok(tool) => all.push(tool),
             Err(_) => problems.add(
                 format!("tools[{at}]"),
-                Wrong::Unfit("must be of type `function`, with its name, or `file_search`"),
+                Wrong::Unfit("must be of type `function`, with its name, `file_search` or `mcp`"),
             ),
         }
     }
@@ -319,6 +329,7 @@ fn chat_choice(
         named if named["type"] == "function" && named["name"].is_string() => {
             Some(json!({"type": "function", "function": {"name": named["name"]}}))
         }
+        named if mcp::is_tool(named) => mcp::choice(named, problems),
         _ => {
             problems.add("tool_choice", Wrong::Unfit("must be auto, none, required, or name a function"));
             None

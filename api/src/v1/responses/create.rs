@@ -36,11 +36,13 @@ use super::{
     body::{ResponseBody, Wanted},
     file_search,
     items::{self, Called},
+    mcp,
     object::Asked,
     past,
     stored::stored,
     stream::{self, Reader},
     weave::Weave,
+    window::{Fit, fit},
 };
 use crate::{
     content,
@@ -123,8 +125,8 @@ async fn request(
     is_repeat: bool,
 ) -> Result<NewRequest> {
     let ctx = &state.ctx;
-    let Named { provider, model } = models::named(ctx, &wanted.model)?;
-    let mut called = Called::new();
+    let named = models::named(ctx, &wanted.model)?;
+    let mut called = Called::default();
     let mut messages = Vec::new();
     messages.extend(wanted.instructions.map(|text| ChatMessage::new(Role::System, text)));
     if let Some(previous) = wanted.previous {
@@ -137,9 +139,12 @@ async fn request(
         // It was read once before: nothing is wrong with it.
         messages.extend(items::messages(&before, &mut called, &mut Problems::default()));
     }
+    // What was allowed before was called then.
+    called.allowed.clear();
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     problems.done()?;
+    let (servers, allowed) = mcp::complete(ctx, job, wanted.servers, &mut called)?;
     let search = match wanted.search {
         Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
         None => None,
@@ -148,6 +153,11 @@ async fn request(
     if let Some(search) = &search {
         body["queries"] = json!(search.queries);
     }
+    let (tools, options) = (wanted.tools, wanted.options);
+    let mut prompted = Prompted { messages, tools, options, search, servers, allowed };
+    let how = Fit { truncates: wanted.truncates, max_tokens: wanted.max_tokens };
+    fit(ctx, &named, &mut prompted, how)?;
+    let Named { provider, model } = named;
     Ok(NewRequest {
         job,
         api: Api::Responses,
@@ -155,7 +165,7 @@ async fn request(
         model,
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
-        prompted: Prompted { messages, tools: wanted.tools, options: wanted.options, search },
+        prompted,
         kept: wanted.store.then_some(Kept {
             body,
             previous: wanted.previous,

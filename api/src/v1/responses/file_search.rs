@@ -15,7 +15,7 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use super::items::item_id;
+use super::{items::item_id, mcp};
 use crate::v1::{
     answer::Said,
     body::only,
@@ -119,10 +119,12 @@ pub fn citations(said: &Said) -> Vec<Value> {
         return Vec::new();
     }
     let end = said.text().chars().count() as u64;
+    // They stand in the last message, which begins behind the calls of servers.
+    let begins = end - mcp::parts(said).1.chars().count() as u64;
     let mut all: Vec<(u64, Value)> = Vec::new();
     for source in said.0["sources"].as_array().into_iter().flatten() {
         // What it says again without naming it has its place at the end.
-        let index = source["at"].as_u64().unwrap_or(end);
+        let index = source["at"].as_u64().unwrap_or(end).saturating_sub(begins);
         let annotation = json!({"type": "file_citation", "file_id": source["file_id"], "filename": source["file"], "index": index});
         all.push((index, annotation));
     }

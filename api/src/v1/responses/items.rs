@@ -3,21 +3,31 @@
 use std::collections::HashMap;
 
 use rapport_common::{
-    domain::ids::JobId,
+    domain::{ids::JobId, prompt::AllowedCall},
     error::Wrong,
     problems::Problems,
     providers::{ChatMessage, Role, ToolCall},
 };
 use serde_json::{Value, json};
 
-use super::file_search;
+use super::{file_search, mcp};
 use crate::v1::{
     answer::Said,
     body::{NOT_HERE, only},
 };
 
-/// The names of functions by the ids of their calls.
-pub type Called = HashMap<String, String>;
+/// What the items so far have told.
+#[derive(Debug, Default)]
+pub struct Called {
+    /// The names of functions by the ids of their calls.
+    functions: HashMap<String, String>,
+    /// What MCP servers have, by their labels.
+    pub(super) listed: HashMap<String, Vec<Value>>,
+    /// Calls that a client was asked about and has not answered, by the ids of the requests.
+    pub(super) asked: HashMap<String, AllowedCall>,
+    /// Those that it has allowed.
+    pub(super) allowed: Vec<AllowedCall>,
+}
 
 /// What an input is, as items with ids: a text is one user's message.
 pub fn of_input(input: Value, job: JobId) -> Result<Vec<Value>, Wrong> {
@@ -67,21 +77,20 @@ pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -
             Some("message") => &["type", "id", "status", "role", "content"],
             Some("function_call") => &["type", "id", "status", "call_id", "name", "arguments"],
             Some("file_search_call") => &["type", "id", "status", "queries", "results"],
-            _ => &["type", "id", "status", "call_id", "output"],
+            kind => kind.and_then(mcp::fields).unwrap_or(&["type", "id", "status", "call_id", "output"]),
         };
         only(item, known, &field, problems);
         match item["type"].as_str() {
             Some("message") => messages.extend(message(item, &field, problems)),
             Some("function_call") => {
                 let Some(call) = call(item, &field, problems) else { continue };
-                called.insert(call.id.clone(), call.name.clone());
-                match messages.last_mut() {
-                    Some(last) if last.role == Role::Assistant => last.tool_calls.push(call),
-                    _ => {
-                        let mut turn = ChatMessage::new(Role::Assistant, "");
-                        turn.tool_calls.push(call);
-                        messages.push(turn);
-                    }
+                called.functions.insert(call.id.clone(), call.name.clone());
+                add_call(&mut messages, call);
+            }
+            Some(kind) if mcp::fields(kind).is_some() => {
+                if let Some((call, heard)) = mcp::message(item, &field, called, problems) {
+                    add_call(&mut messages, call);
+                    messages.push(heard);
                 }
             }
             // What was found stood in the prompt of that answer. What is to be found now is asked for anew.
@@ -91,12 +100,23 @@ pub fn messages(items: &[Value], called: &mut Called, problems: &mut Problems) -
             _ => problems.add(
                 format!("{field}.type"),
                 Wrong::Unfit(
-                    "must be `message`, `function_call`, `function_call_output` or `file_search_call`",
+                    "must be `message`, `function_call`, `function_call_output`, `file_search_call`, or of MCP",
                 ),
             ),
         }
     }
     messages
+}
+
+fn add_call(messages: &mut Vec<ChatMessage>, call: ToolCall) {
+    match messages.last_mut() {
+        Some(last) if last.role == Role::Assistant => last.tool_calls.push(call),
+        _ => {
+            let mut turn = ChatMessage::new(Role::Assistant, "");
+            turn.tool_calls.push(call);
+            messages.push(turn);
+        }
+    }
 }
 
 fn message(item: &Value, field: &str, problems: &mut Problems) -> Option<ChatMessage> {
@@ -168,7 +188,7 @@ fn call(item: &Value, field: &str, problems: &mut Problems) -> Option<ToolCall> 
 
 fn output(item: &Value, field: &str, called: &Called, problems: &mut Problems) -> Option<ChatMessage> {
     let id = item["call_id"].as_str().unwrap_or_default();
-    let Some(name) = called.get(id) else {
+    let Some(name) = called.functions.get(id) else {
         let rule = Wrong::Unfit("must be the id of a call before it");
         problems.add(format!("{field}.call_id"), rule);
         return None;
@@ -193,19 +213,38 @@ fn output(item: &Value, field: &str, called: &Called, problems: &mut Problems) -
     Some(message)
 }
 
-/// What was said: a search, if there was one; a message, unless there is nothing to say beside calls; then the calls.
+/// What was said: what was searched and listed; what was said before each call of a server and what it gave; a message, unless
+/// there is nothing to say beside what the client is to do; then that.
 pub fn of_answer(job: JobId, said: &Said, status: &str) -> Vec<Value> {
     let calls = said.0["calls"].as_array().cloned().unwrap_or_default();
+    let asked = mcp::asked(said);
     let mut items = Vec::new();
     if said.0["file_search"].is_object() {
         items.push(file_search::item(job, &said.0["file_search"]));
     }
-    if !said.text().is_empty() || calls.is_empty() {
+    items.extend(mcp::lists(said).enumerate().map(|(at, told)| mcp::list_item(job, at, told)));
+    let (parts, rest) = mcp::parts(said);
+    let mut messages = 0;
+    for (at, (before, made)) in parts.into_iter().enumerate() {
+        if !before.is_empty() {
+            items.push(message_item(&message_id(job, messages), text_part(before, &[]), "completed"));
+            messages += 1;
+        }
+        items.push(mcp::call_item(job, at, &made["call"], &made["ended"]));
+    }
+    if !rest.is_empty() || calls.is_empty() && asked.is_empty() {
         let cited = file_search::citations(said);
-        items.push(message_item(&item_id("msg", job), text_part(said.text(), &cited), status));
+        items.push(message_item(&message_id(job, messages), text_part(rest, &cited), status));
     }
     items.extend(calls.iter().enumerate().map(|(at, call)| call_item(job, at, call, status)));
+    items.extend(asked);
     items
+}
+
+/// The id of an answer's message: it has several, if it says something before calls.
+pub fn message_id(job: JobId, number: usize) -> String {
+    let id = item_id("msg", job);
+    if number == 0 { id } else { format!("{id}_{number}") }
 }
 
 pub fn message_item(id: &str, part: Value, status: &str) -> Value {

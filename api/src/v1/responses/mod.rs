@@ -4,11 +4,13 @@ pub(super) mod body;
 mod create;
 mod file_search;
 pub(super) mod items;
+mod mcp;
 mod object;
 mod past;
 pub(super) mod stored;
 mod stream;
 mod weave;
+mod window;
 
 pub use create::{__path_create, create};
 pub use stored::{

@@ -9,11 +9,14 @@ use chrono::DateTime;
 use rapport_common::{clock, domain::event::Event};
 use serde_json::{Value, json};
 
+mod servers;
+
 use super::{
-    file_search, items,
+    file_search, items, mcp,
     object::{Asked, State},
 };
 use crate::v1::{answer::Said, growing::Growing};
+use servers::Servers;
 
 /// The first words go out at once; later ones are given some at a time.
 const LONGEST: usize = 8;
@@ -24,9 +27,10 @@ pub struct Weave {
     next: u64,
     started: bool,
     growing: Growing,
-    /// Whether the search in files was told: once, however many attempts make it, and right before the first word, since a reader
-    /// may have lost the event that told of it. What it found is in the response at its end.
+    /// Whether the search in files was told: once, however many attempts make it, and right before the first word or server, since a
+    /// reader may have lost the event that told of it. What it found is in the response at its end.
     searched: bool,
+    servers: Servers,
     /// The output's number, how many of them are messages, and of how many deltas the last one is.
     index: usize,
     messages: usize,
@@ -39,6 +43,7 @@ pub struct Weave {
 
 impl Weave {
     pub fn new(asked: Asked, background: bool) -> Self {
+        let servers = Servers::of(&asked.shown);
         Self {
             asked,
             background,
@@ -46,6 +51,7 @@ impl Weave {
             started: false,
             growing: Growing::default(),
             searched: false,
+            servers,
             index: 0,
             messages: 0,
             open: false,
@@ -83,14 +89,15 @@ impl Weave {
             all.push(self.whole("response.in_progress", &State::InProgress));
         }
         match event.name.as_str() {
-            "reset" => self.growing.reset(),
-            "token" => {
-                let delta = event.data["delta"].as_str().unwrap_or_default();
-                match self.growing.token(delta) {
-                    Ok(more) => self.say(&more, &mut all),
-                    Err(_) => self.anew(&mut all),
-                }
+            "reset" => {
+                self.servers.reset(event);
+                self.growing.reset();
             }
+            _ if self.servers.held && !event.is_final() => {}
+            "token" => self.token(event.data["delta"].as_str().unwrap_or_default(), &mut all),
+            "mcp_list_tools" => self.list(&event.data, &mut all),
+            "tool_call" if event.data["mcp"].is_object() => self.begun(&event.data["mcp"], &mut all),
+            "tool_result" if event.data["mcp"].is_object() => self.ended(&event.data["mcp"], &mut all),
             "done" => {
                 if event.data["file_search"].is_object() {
                     self.search(&mut all);
@@ -98,23 +105,35 @@ impl Weave {
                     // It ended before anything was searched.
                     self.searched = true;
                 }
-                if self.growing.end().is_err() {
+                let said = Said(event.data.clone());
+                if self.servers.are_named {
+                    self.replay(&said, &mut all);
+                } else if self.growing.end().is_err() {
                     self.anew(&mut all);
                 }
-                self.end(&Said(event.data.clone()), &mut all);
+                self.end(&said, &mut all);
             }
             "error" => {
                 self.close("incomplete", &[], &mut all);
+                self.drop_calls(0, &mut all);
                 all.push(self.whole("response.failed", &State::Failed(&event.data)));
             }
             _ => {}
         }
+        self.servers.note(event);
         all
     }
 
+    fn token(&mut self, delta: &str, all: &mut Vec<Value>) {
+        match self.growing.token(delta) {
+            Ok(more) if more.is_empty() || !self.servers.is_behind() => self.say(&more, all),
+            // It says something else, or says more before a call than it did.
+            Ok(_) | Err(_) => self.anew(all),
+        }
+    }
+
     fn item_id(&self) -> String {
-        let id = items::item_id("msg", self.asked.job);
-        if self.messages == 0 { id } else { format!("{id}_{}", self.messages) }
+        items::message_id(self.asked.job, self.messages)
     }
 
     /// Where in the response something happens.
@@ -209,7 +228,8 @@ impl Weave {
     fn anew(&mut self, all: &mut Vec<Value>) {
         self.waiting.clear();
         self.close("incomplete", &[], all);
-        let text = self.growing.anew();
+        self.drop_other_calls(all);
+        let text: String = self.growing.anew().chars().skip(self.servers.since()).collect();
         self.say(&text, all);
     }
 
@@ -218,13 +238,14 @@ impl Weave {
         let ended = self.asked.object(&State::Said(said), Some(at.map_or_else(clock::now, |at| at.to_utc())));
         let status = if ended["status"] == "completed" { "completed" } else { "incomplete" };
         let calls = said.0["calls"].as_array().cloned().unwrap_or_default();
-        if calls.is_empty() {
+        if calls.is_empty() && mcp::asked(said).is_empty() {
             self.open(all); // an answer without a word is a message all the same
         }
         self.close(status, &file_search::citations(said), all);
         for (at, call) in calls.iter().enumerate() {
             self.call(at, call, status, all);
         }
+        self.ask(said, all);
         let kind = if status == "completed" { "response.completed" } else { "response.incomplete" };
         all.push(self.event(kind, json!({"response": ended})));
     }

@@ -153,6 +153,12 @@ pub struct Prompted {
     /// What is to be searched before the model is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<FileSearch>,
+    /// MCP servers of the client's choice, whose tools the model may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<NamedServer>,
+    /// Calls of their tools that the client has allowed: they are made first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<AllowedCall>,
 }
 
 /// A search in vector stores, whose passages go into the prompt.
@@ -166,4 +172,86 @@ pub struct FileSearch {
     pub threshold: Option<f64>,
     /// Whether the client wants to see what was found.
     pub shows_results: bool,
+}
+
+/// An MCP server that a client names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedServer {
+    pub label: String,
+    pub description: Option<String>,
+    /// Its address and headers, sealed for the job, in base64: either may hold a key.
+    pub sealed: String,
+    /// Which of its tools there are, for this answer.
+    pub tools: Option<ToolFilter>,
+    pub approval: Approval,
+    /// Its tools, if they stand in what was said before: they are not asked for again.
+    pub listed: Option<Vec<Value>>,
+}
+
+/// Some tools of a server.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ToolFilter {
+    pub names: Option<Vec<String>>,
+    /// Whether those that say they change nothing, or those that do not say so.
+    pub read_only: Option<bool>,
+}
+
+impl ToolFilter {
+    pub fn has(&self, name: &str, read_only: bool) -> bool {
+        self.names.as_ref().is_none_or(|names| names.iter().any(|one| one == name))
+            && self.read_only.is_none_or(|wanted| wanted == read_only)
+    }
+}
+
+/// Which calls need the client's consent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    Always,
+    Never,
+    Some { always: Option<ToolFilter>, never: Option<ToolFilter> },
+}
+
+impl Approval {
+    /// In doubt they do; but whoever only says which do has said that the others do not.
+    pub fn is_needed(&self, name: &str, read_only: bool) -> bool {
+        let has = |filter: &Option<ToolFilter>| filter.as_ref().is_some_and(|some| some.has(name, read_only));
+        match self {
+            Approval::Always => true,
+            Approval::Never => false,
+            Approval::Some { always, never } => {
+                has(always) || !has(never) && (always.is_none() || never.is_some())
+            }
+        }
+    }
+}
+
+/// A call that a client was asked about, and allowed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AllowedCall {
+    /// That of the request for consent.
+    pub id: String,
+    pub label: String,
+    pub name: String,
+    pub arguments: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_needs_consent_unless_it_was_said_that_it_does_not() {
+        let named = |name: &str| Some(ToolFilter { names: Some(vec![name.to_owned()]), read_only: None });
+        let reading = || Some(ToolFilter { names: None, read_only: Some(true) });
+        let needed = |always, never| {
+            let rule = Approval::Some { always, never };
+            [("read", true), ("write", false)].map(|(name, read_only)| rule.is_needed(name, read_only))
+        };
+        assert_eq!(needed(None, named("read")), [false, true]);
+        assert_eq!(needed(None, reading()), [false, true]);
+        assert_eq!(needed(named("write"), None), [false, true]);
+        assert_eq!(needed(named("read"), named("read")), [true, true]);
+        assert_eq!(needed(None, None), [true, true]);
+    }
 }

@@ -71,6 +71,7 @@ fn some_of_each_code() -> Vec<Wrong> {
         Wrong::Template { line: 3, column: 7, problem: text("`}}` is missing") },
         Wrong::VariableNames,
         Wrong::Columns(text("must have a column called content")),
+        Wrong::Window { max: 8_000, tokens: 9_000 },
         Wrong::Unfit("must not be the memory itself"),
     ]
 }

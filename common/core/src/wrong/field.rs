@@ -132,6 +132,8 @@ field_codes! {
     VariableNames = "variable_names";
     /// A CSV file without a first line of column names, one of which is `column`.
     NoColumns = "no_columns";
+    /// More than the model reads: about `tokens`, of `max` at most.
+    ContextLength = "context_length";
     /// It does not go with what it is for, or with the other fields.
     Unfit = "unfit";
 }

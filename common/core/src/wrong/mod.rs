@@ -128,6 +128,11 @@ pub enum Wrong {
     VariableNames,
     /// What is wrong with the first line of a file, as the end of the sentence.
     Columns(String),
+    /// What a model reads at once.
+    Window {
+        max: usize,
+        tokens: usize,
+    },
     Unfit(&'static str),
     /// One of these, as it came through a deserializer.
     Told {
@@ -340,6 +345,10 @@ impl Wrong {
                 plain(Is::VariableNames, "must have names of ASCII letters, digits and `_`")
             }
             Wrong::Columns(said) => (Is::NoColumns, json!({"column": "content"}), said.clone()),
+            Wrong::Window { max, tokens } => {
+                let message = format!("is about {tokens} tokens, and the model reads {max} at most");
+                (Is::ContextLength, json!({"max": max, "tokens": tokens}), message)
+            }
             Wrong::Unfit(said) => plain(Is::Unfit, said),
             Wrong::Told { code, params, said } => (*code, json!(params), said.clone()),
         }

@@ -1,5 +1,7 @@
 //! A cheap estimate of tokens, for budgets: no tokenizer fits every model.
 
+use crate::domain::prompt::ChatMessage;
+
 /// Text, counted piece by piece.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -23,6 +25,12 @@ impl Count {
     pub fn tokens(self) -> usize {
         self.ascii.div_ceil(4) + (self.other * 2).div_ceil(3)
     }
+}
+
+/// The tokens of a message: its text, and the calls in it.
+pub fn of_message(message: &ChatMessage) -> usize {
+    let calls = message.tool_calls.iter().map(|call| estimate(&call.arguments) + 8);
+    estimate(&message.content) + calls.sum::<usize>()
 }
 
 /// The tokens of a text; never less than one.

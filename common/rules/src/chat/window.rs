@@ -36,6 +36,23 @@ pub fn counts(turn: &Turn) -> bool {
     turn.status != MessageStatus::Failed && !turn.content.is_empty()
 }
 
+/// Leaves the oldest turns out until the rest fits; not the instructions before them, nor the last thing that a user said
+/// and what follows. What tools gave goes with the turn that called them.
+pub fn truncated(mut messages: Vec<ChatMessage>, budget: usize) -> Vec<ChatMessage> {
+    let head = messages.iter().take_while(|message| message.role == Role::System).count();
+    let last = messages.iter().rposition(|message| message.role == Role::User).unwrap_or(head);
+    let mut total: usize = messages.iter().map(tokens::of_message).sum();
+    let mut from = head;
+    while from < last && (total > budget || messages[from].role == Role::Tool) {
+        total -= tokens::of_message(&messages[from]);
+        from += 1;
+    }
+    if from > head {
+        messages.drain(head..from);
+    }
+    messages
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +61,7 @@ mod tests {
         MessageStatus::{Complete, Failed},
         Role::{Assistant, User},
     };
+    use crate::domain::prompt::ToolCall;
     use proptest::prelude::*;
 
     fn turn(role: message::Role, content: &str, status: MessageStatus) -> Turn {
@@ -62,6 +80,37 @@ mod tests {
         let texts: Vec<String> =
             build("system", &turns, 40).into_iter().map(|message| message.content).collect();
         assert_eq!(texts, ["system", "earlier", "question"]);
+    }
+
+    #[test]
+    fn the_oldest_turns_go_with_what_their_tools_gave() {
+        let called = |id: &str| {
+            let mut turn = ChatMessage::new(Role::Assistant, "");
+            let (name, arguments) = ("f".to_owned(), "{}".to_owned());
+            turn.tool_calls.push(ToolCall { id: id.to_owned(), name, arguments, signature: None });
+            turn
+        };
+        let said = |role, text: &str| ChatMessage::new(role, text);
+        let messages = vec![
+            said(Role::System, "kind"),
+            said(Role::User, &"old ".repeat(40)),
+            called("1"),
+            said(Role::Tool, "result"),
+            said(Role::Assistant, "said"),
+            said(Role::User, "question"),
+            called("2"),
+            said(Role::Tool, "result"),
+        ];
+        let kept = |budget| -> Vec<String> {
+            let kept = truncated(messages.clone(), budget).into_iter();
+            kept.map(|message| format!("{:?} {}", message.role, message.content)).collect()
+        };
+        let whole = messages.len();
+        assert_eq!(kept(10_000).len(), whole);
+        assert_eq!(kept(50).len(), whole - 1, "the oldest one goes");
+        let rest = ["System kind", "Assistant said", "User question", "Assistant ", "Tool result"];
+        assert_eq!(kept(20), rest, "a result does not stand without its call");
+        assert_eq!(kept(0).len(), rest.len() - 1, "the question stays");
     }
 
     proptest! {

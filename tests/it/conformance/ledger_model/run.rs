@@ -260,19 +260,9 @@ impl<'d> Run<'d> {
     async fn finish(&mut self, job: &Job, cancelled: bool) -> Result<(), String> {
         let answer = Answer {
             content: format!("answer of attempt {}", job.attempt),
-            provider: String::new(),
-            model: String::new(),
-            usage: Default::default(),
             finish_reason: "stop".to_owned(),
             cancelled,
-            memories: Vec::new(),
-            sources: Vec::new(),
-            tool_calls: Vec::new(),
-            cost: None,
-            project: None,
-            logprobs: Vec::new(),
-            handed: Vec::new(),
-            search: None,
+            ..Answer::default()
         };
         let payload = payload::read(job).unwrap();
         let stored = finish_chat(&self.db.ctx, job, &payload, &answer).await.unwrap().is_some();

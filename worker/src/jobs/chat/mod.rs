@@ -3,6 +3,7 @@
 mod patience;
 mod prompt;
 mod rounds;
+mod servers;
 mod tools;
 
 use rapport_common::{
@@ -59,27 +60,19 @@ async fn answer(
     let kept =
         |(memory, score): &(Memory, f64)| Used { id: memory.id, content: None, quote: None, score: *score };
     let memories: Vec<Used> = prompt.recall.used.iter().map(kept).collect();
-    let mut rounds = Rounds::new(ctx, job, payload, prompt, attempt.signal.clone(), attempt.slot);
+    let has_servers = !prompt.servers.named.is_empty();
+    let record = match servers::add(attempt, &mut log, &mut prompt).await? {
+        Ok(record) => record,
+        Err(outcome) => return Ok(outcome),
+    };
+    let mut rounds = Rounds::new(ctx, job, payload, (prompt, record), attempt.signal.clone(), attempt.slot);
     let stopped = rounds.run(&mut log).await.unwrap_or(Stopped::By(Stop::Lost));
     keep_tries(ctx, job, &rounds).await;
     let keeps_answer = matches!(stopped, Stopped::Whole | Stopped::By(Stop::Cancelled));
     count_in_vain(ctx, job, payload, &rounds, keeps_answer).await;
-    let cancelled = match stopped {
-        Stopped::Whole => false,
-        Stopped::By(Stop::Cancelled) => true,
-        Stopped::By(Stop::HandBack) => return Ok(Outcome::HandBack),
-        Stopped::By(Stop::Lost) => return Ok(Outcome::Lost),
-        Stopped::Spent(error) => return Ok(error.into()),
-        Stopped::Broken(error) => {
-            let public = error.public();
-            // Waited for, and in vain: trying once more would be waiting once more.
-            let waited = error.away && !ctx.settings.queue.provider_patience.is_zero();
-            return Ok(if error.class.is_transient() && !waited {
-                Outcome::Retry(public, error.retry_after)
-            } else {
-                Outcome::Fail(public)
-            });
-        }
+    let cancelled = match is_cancelled(ctx, stopped) {
+        Ok(cancelled) => cancelled,
+        Err(outcome) => return Ok(outcome),
     };
     log.flush().await?;
     let usage = rounds.usage;
@@ -98,6 +91,7 @@ async fn answer(
         logprobs: rounds.logprobs.all,
         handed: rounds.handed,
         search,
+        servers: has_servers.then(|| rounds.record.told()),
         provider: rounds.provider,
         model: rounds.model,
     };
@@ -106,6 +100,26 @@ async fn answer(
     // After the commit. Readers that miss it are told by the ledger.
     let _told = log.append("done", ended.data.clone()).await;
     Ok(Outcome::Done(ended))
+}
+
+/// Whether an answer that is to be kept was cancelled; or what becomes of the job without one.
+fn is_cancelled(ctx: &Context, stopped: Stopped) -> std::result::Result<bool, Outcome> {
+    match stopped {
+        Stopped::Whole => Ok(false),
+        Stopped::By(Stop::Cancelled) => Ok(true),
+        Stopped::By(stop) => Err(stop.into()),
+        Stopped::Spent(error) => Err(error.into()),
+        Stopped::Broken(error) => {
+            let public = error.public();
+            // Waited for, and in vain: trying once more would be waiting once more.
+            let waited = error.away && !ctx.settings.queue.provider_patience.is_zero();
+            Err(if error.class.is_transient() && !waited {
+                Outcome::Retry(public, error.retry_after)
+            } else {
+                Outcome::Fail(public)
+            })
+        }
+    }
 }
 
 /// Tells whoever follows what the prompt has of the user's memories and files.

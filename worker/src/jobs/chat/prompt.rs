@@ -10,13 +10,13 @@ use rapport_common::{
         ids::{ProjectId, SessionId, UserId},
         job::Job,
         message::Turn,
-        prompt::Prompted,
+        prompt::{AllowedCall, NamedServer, Prompted},
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
     providers::{ChatMessage, Options, Role, ToolSpec},
     secret::Secret,
     store::{
-        self, branches,
+        self, Conn, branches,
         projects::{Project, Prompt as Template},
     },
     tools::Tool,
@@ -50,6 +50,7 @@ pub struct Prompt {
     pub tools: Vec<Arc<dyn Tool>>,
     /// The client's own functions.
     pub theirs: Vec<ToolSpec>,
+    pub servers: Servers,
     pub options: Options,
     /// Whether everything it may be sent to is part of this deployment.
     pub inside: bool,
@@ -59,6 +60,13 @@ pub struct Prompt {
     pub has_budget: bool,
     /// Keys that the project brings along.
     pub own_keys: Vec<(String, Secret)>,
+}
+
+/// MCP servers that the client names, and calls of their tools that it has allowed.
+#[derive(Default)]
+pub struct Servers {
+    pub named: Vec<NamedServer>,
+    pub allowed: Vec<AllowedCall>,
 }
 
 /// Whom to ask, and how: as the request says, else the project, else the user's settings.
@@ -119,11 +127,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let mut conn = ctx.db.read().await?;
     let scope =
         branches::scope(&mut conn, user, session).await?.ok_or_else(|| Error::not_found("session"))?;
-    let turns = if scope.parent_session_id.is_some() {
-        branches::context(&mut conn, user, session, payload.seq, TURNS).await?
-    } else {
-        store::messages::context(&mut conn, user, session, payload.seq, TURNS).await?
-    };
+    let turns = turns(&mut conn, &scope, (user, session), payload.seq).await?;
     drop(conn);
     let UserSettings { memory_settings, chat_settings: settings } =
         settings::of(scope.settings.clone().unwrap_or_default());
@@ -163,12 +167,27 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
         knowledge,
         tools,
         theirs: prompted.tools,
+        servers: Servers::default(),
         options: prompted.options,
         inside,
         choice,
         project: project.map(|project| project.id),
         has_budget: has_budget(ctx, payload, &scope),
         own_keys,
+    })
+}
+
+/// The last turns before a place, newest first: those of a branch go on into its parent's.
+async fn turns(
+    conn: &mut Conn,
+    scope: &branches::Scope,
+    (user, session): (UserId, SessionId),
+    seq: i64,
+) -> Result<Vec<Turn>, Error> {
+    Ok(if scope.parent_session_id.is_some() {
+        branches::context(conn, user, session, seq, TURNS).await?
+    } else {
+        store::messages::context(conn, user, session, seq, TURNS).await?
     })
 }
 
@@ -252,6 +271,7 @@ async fn as_sent(
         knowledge,
         tools: Vec::new(),
         theirs: prompted.tools,
+        servers: Servers { named: prompted.servers, allowed: prompted.allowed },
         options: prompted.options,
         choice,
         project: None,

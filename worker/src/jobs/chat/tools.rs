@@ -13,13 +13,13 @@ use rapport_common::{
     providers::ToolCall,
     store::{self, tool_calls::Call},
     telemetry::metrics::METRICS,
-    tools::{CALL_TIMEOUT, Caller, Tool, ToolError, framed},
-    usecase::{finish_chat::whose, tool_calls},
+    tools::{CALL_TIMEOUT, Caller, OnServer, Tool, ToolError, framed},
+    usecase::{finish_chat::owner, tool_calls},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::rounds::TOOL_TIME;
+use super::{rounds::TOOL_TIME, servers::Record};
 use crate::{
     answer_log::{AnswerLog, Lost},
     ending::persist,
@@ -45,6 +45,11 @@ pub struct Calls<'a> {
     used: HashSet<i64>,
     next_step: i64,
     time_used: Duration,
+}
+
+/// Where a call goes, if a server has its tool that the client named.
+pub fn on_server<'t>(tools: &'t [Arc<dyn Tool>], call: &ToolCall) -> Option<&'t OnServer> {
+    tools.iter().find(|tool| tool.spec().name == call.name)?.on_server()
 }
 
 /// What is done about one call.
@@ -76,12 +81,16 @@ impl<'a> Calls<'a> {
         &mut self,
         log: &mut AnswerLog<'_>,
         tools: &[Arc<dyn Tool>],
-        calls: &[ToolCall],
+        (calls, approved): (&[ToolCall], bool),
+        record: &mut Record,
     ) -> Result<Vec<Told>, Lost> {
         for call in calls {
             let arguments = serde_json::from_str::<Value>(&call.arguments).unwrap_or(json!(call.arguments));
-            log.append("tool_call", json!({"id": call.id, "name": call.name, "arguments": arguments}))
-                .await?;
+            let mut data = json!({"id": call.id, "name": call.name, "arguments": arguments});
+            if let Some(on) = on_server(tools, call) {
+                data["mcp"] = record.begin(on, call, (&log.text, approved));
+            }
+            log.append("tool_call", data).await?;
         }
         self.look_up_earlier().await?;
         let mut plans = Vec::new();
@@ -96,8 +105,11 @@ impl<'a> Calls<'a> {
         for (call, told) in calls.iter().zip(&told) {
             let result: Value = serde_json::from_str(&told.content).unwrap_or_default();
             let shown = result.get("result").or_else(|| result.get("error")).cloned().unwrap_or(Value::Null);
-            let data =
+            let mut data =
                 json!({"id": call.id, "name": call.name, "ok": told.ok, "result": shown, "ms": told.ms});
+            if on_server(tools, call).is_some() {
+                data["mcp"] = record.end(&result);
+            }
             log.append("tool_result", data).await?;
             let outcome = if told.ok { "ok" } else { "failed" };
             // Names are ours, or of a configured server: bounded. What owners of projects and models make up is not.
@@ -116,7 +128,7 @@ impl<'a> Calls<'a> {
             return Ok(());
         }
         let look = || async {
-            let (user, _) = whose(self.job)?;
+            let user = owner(self.job)?;
             let mut conn = self.ctx.db.read().await?;
             Ok(store::tool_calls::of_job(&mut conn, user, self.job.id).await?)
         };
@@ -181,9 +193,10 @@ impl<'a> Calls<'a> {
             Plan::Make { tool, step, arguments } => (tool, step, arguments),
         };
         let started = Instant::now();
-        let result = match whose(self.job) {
+        let result = match owner(self.job) {
             Err(_) => Err(ToolError("the job has no user".to_owned())),
-            Ok((user, session)) => {
+            Ok(user) => {
+                let session = self.job.session_id;
                 let key = format!("{}:{step}", self.job.id);
                 let (ctx, message, inside) = (self.ctx, self.message, self.inside);
                 let caller = Caller { ctx, user, session, message, inside, key };

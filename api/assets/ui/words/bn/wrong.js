@@ -17,6 +17,6 @@ export const wrong = {
   'wrong.url_refused': 'উন্মুক্ত ইন্টারনেটের http বা https ঠিকানা হতে হবে, ভেতরে কোনো নাম বা পাসওয়ার্ড ছাড়া', 'wrong.no_provider': '{provider} এখানে ঠিক করা নেই; আছে {values}',
   'wrong.no_provider_key': '{provider} এখানে ঠিক করা নেই; আছে {values}। আগে প্রকল্পে এর কী দিন, নয়তো অন্যটি বেছে নিন', 'wrong.no_model': '{model} নামে কোনো মডেল এখানে নেই; আছে {values}',
   'wrong.no_tool': '{tool} নামে কোনো টুল এখানে ঠিক করা নেই', 'wrong.wrong_template': 'লাইন {line}, কলাম {column}: {problem}',
-  'wrong.variable_names': 'এর নামে শুধু ইংরেজি অক্ষর, অঙ্ক ও “_” থাকতে পারে', 'wrong.no_columns': 'এর প্রথম লাইনে কলামের নাম থাকতে হবে, যার একটি “{column}”', 'wrong.unfit': 'এখানে চলবে না',
+  'wrong.variable_names': 'এর নামে শুধু ইংরেজি অক্ষর, অঙ্ক ও “_” থাকতে পারে', 'wrong.no_columns': 'এর প্রথম লাইনে কলামের নাম থাকতে হবে, যার একটি “{column}”', 'wrong.context_length': 'প্রায় {tokens} টোকেন; মডেল একবারে সর্বোচ্চ {max} পড়ে', 'wrong.unfit': 'এখানে চলবে না',
   'problem.field': '“{field}” {message}।',
 };

@@ -19,5 +19,6 @@ export const wrong = {
   'wrong.no_provider_key': '{provider} is not set up here; there are {values}. Give the project a key for it first, or choose another',
   'wrong.no_model': 'there is no {model} here; there are {values}', 'wrong.no_tool': 'names {tool}, which is not set up here',
   'wrong.wrong_template': 'line {line}, column {column}: {problem}', 'wrong.variable_names': 'must have names of ASCII letters, digits and “_”',
-  'wrong.no_columns': 'must begin with a line of column names, one of which is “{column}”', 'wrong.unfit': 'does not fit here', 'problem.field': '“{field}” {message}.',
+  'wrong.no_columns': 'must begin with a line of column names, one of which is “{column}”', 'wrong.context_length': 'is about {tokens} tokens, and the model reads {max} at most',
+  'wrong.unfit': 'does not fit here', 'problem.field': '“{field}” {message}.',
 };
