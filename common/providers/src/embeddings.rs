@@ -9,6 +9,7 @@ use std::{
 use rapport_model::{Model, ModelError, Pool, Purpose};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use crate::{ErrorClass, ProviderError, http, memory::builtin_embedder, settings};
 
@@ -20,10 +21,13 @@ const QUERIES: usize = 4_096;
 const CHARS: usize = 8_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The vector of one question: computed once, by whoever comes first.
+type Question = Arc<OnceCell<Arc<[f32]>>>;
+
 #[derive(Clone)]
 pub struct Embedder {
     backend: Arc<Backend>,
-    queries: Arc<Mutex<HashMap<String, Arc<[f32]>>>>,
+    queries: Arc<Mutex<HashMap<String, Question>>>,
 }
 
 enum Backend {
@@ -149,22 +153,23 @@ impl Embedder {
 
     /// The vector of a question; those asked lately are remembered.
     pub async fn query(&self, text: &str) -> Result<Arc<[f32]>, ProviderError> {
-        if let Some(found) = self.queries.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
-            return Ok(Arc::clone(found));
-        }
-        let texts = vec![text.to_owned()];
-        let mut vectors = match &*self.backend {
-            Backend::Model(pool) => computed(pool, texts, Purpose::Question).await?,
-            Backend::Local | Backend::Http { .. } => self.embed(&texts).await?,
+        let cell = {
+            let mut queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
+            if queries.len() >= QUERIES && !queries.contains_key(text) {
+                queries.clear();
+            }
+            Arc::clone(queries.entry(text.to_owned()).or_default())
         };
-        let one = vectors.pop().unwrap_or_default();
-        let vector: Arc<[f32]> = one.into();
-        let mut queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
-        if queries.len() >= QUERIES {
-            queries.clear();
-        }
-        queries.insert(text.to_owned(), Arc::clone(&vector));
-        Ok(vector)
+        // Several searches of one prompt ask at once: one of them computes, or whoever still waits if it is given up.
+        let vector = cell.get_or_try_init(|| async {
+            let texts = vec![text.to_owned()];
+            let mut vectors = match &*self.backend {
+                Backend::Model(pool) => computed(pool, texts, Purpose::Question).await?,
+                Backend::Local | Backend::Http { .. } => self.embed(&texts).await?,
+            };
+            Ok::<_, ProviderError>(vectors.pop().unwrap_or_default().into())
+        });
+        vector.await.cloned()
     }
 }
 

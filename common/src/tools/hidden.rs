@@ -18,7 +18,8 @@ impl Hidden {
         });
         let mut words: Vec<&str> = words.filter(|word| word.len() >= HIDDEN_MIN).collect();
         // Longer ones first: one that another begins with would leave its rest.
-        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        words.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        words.dedup();
         Self(words.into_iter().map(Secret::new).collect())
     }
 

@@ -206,6 +206,19 @@ impl Tools {
     }
 }
 
+/// A value that every database can keep: without NULs, in names too. Its depth is bounded by its reader.
+pub fn without_nuls(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace('\0', "")),
+        Value::Array(all) => all.into_iter().map(without_nuls).collect(),
+        Value::Object(fields) => {
+            let field = |(name, one): (String, Value)| (name.replace('\0', ""), without_nuls(one));
+            Value::Object(fields.into_iter().map(field).collect())
+        }
+        other => other,
+    }
+}
+
 /// What a model gets to see of a result: JSON, cut to [`RESULT_MAX`] characters.
 pub fn framed(result: &Result<Value, ToolError>) -> String {
     let whole = match result {

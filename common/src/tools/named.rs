@@ -18,6 +18,7 @@ use super::{
     Caller, OnServer, Tool, ToolError,
     hidden::Hidden,
     mcp::{Client, Unanswered, ask, failed, over_http, text},
+    without_nuls,
 };
 use crate::{
     Context, Result,
@@ -36,6 +37,8 @@ const PAGES: usize = 50;
 /// Tools of one server that a request may use, and bytes of what they say of themselves.
 pub const TOOLS_MAX: usize = 128;
 const LIST_MAX: usize = 128 * 1_024;
+/// Bytes of what a call gives that are looked at: a model reads a part of them.
+const SAID_MAX: usize = 64 * 1_024;
 /// Longer ones are not read: they stand in a prompt.
 const DESCRIPTION_MAX: usize = 2_000;
 const NAME_MAX: usize = 128;
@@ -139,17 +142,19 @@ impl Named {
             let asked = Some(PaginatedRequestParams::default().with_cursor(cursor));
             let page = client.list_tools(asked).await.map_err(|_| "it does not list its tools")?;
             let shown = page.tools.into_iter().filter_map(|tool| shown(tool, wanted));
+            let mut of_page = Vec::new();
             for tool in shown {
-                let tool = self.hidden.without(tool);
                 bytes += tool.to_string().len();
-                listed.push(tool);
+                of_page.push(tool);
             }
-            if listed.len() > TOOLS_MAX {
+            if listed.len() + of_page.len() > TOOLS_MAX {
                 return Err("it has more than 128 tools: name some in `allowed_tools`");
             }
             if bytes > LIST_MAX {
                 return Err("its tools need more than 128 KiB to be described: name some in `allowed_tools`");
             }
+            // Each word that is hidden is looked for in all of it: it must not be long by now.
+            listed.extend(of_page.into_iter().map(|tool| self.hidden.without(tool)));
             cursor = page.next_cursor;
             if cursor.is_none() {
                 return Ok(listed);
@@ -241,7 +246,11 @@ impl Tool for NamedTool {
     }
 
     async fn call(&self, caller: &Caller<'_>, arguments: Value) -> std::result::Result<Value, ToolError> {
-        let own = |text: &str| self.server.hidden.masked(text).replace('\0', "");
+        // Cut first: each word that is hidden is looked for in all of it.
+        let own = |text: &str| {
+            let cut = text.floor_char_boundary(text.len().min(SAID_MAX));
+            self.server.hidden.masked(&text[..cut].replace('\0', ""))
+        };
         let client =
             self.server.client().await.map_err(|why| ToolError(format!("the server failed: {why}")))?;
         let asked = ask(&client, &self.on.name, &caller.key, arguments).await;
@@ -255,7 +264,7 @@ impl Tool for NamedTool {
             return Err(failed(&said));
         }
         if let (true, Some(content)) = (said.is_empty(), result.structured_content) {
-            said = self.server.hidden.without(content).to_string().replace("\\u0000", "");
+            said = own(&without_nuls(content).to_string());
         }
         Ok(said.into())
     }

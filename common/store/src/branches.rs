@@ -69,7 +69,8 @@ statements! {
         exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
         exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories,
         exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files,
-        exists (select 1 from sessions o where o.user_id = $2 and o.id <> $1) as has_others
+        exists (select 1 from sessions o where o.user_id = $2 and o.id <> $1 and o.status <> 'deleted'
+            and o.project_id is not distinct from s.project_id) as has_others
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }
@@ -260,7 +261,7 @@ pub struct Scope {
     pub has_memories: bool,
     /// Whether any file of the user's has passages.
     pub has_files: bool,
-    /// Whether the user has another conversation.
+    /// Whether the user has another conversation of the same project, or of none.
     pub has_others: bool,
 }
 

@@ -1,25 +1,39 @@
 //! Which past turns may stand in the prompt of another conversation.
 
 use crate::{
+    branches::line,
     db::{Querier, Tx, execute, fetch_all, ids, statements},
-    domain::ids::{MemoryId, MessageId, ProjectId, UserId},
+    domain::ids::{MemoryId, MessageId, ProjectId, SessionId, UserId},
 };
 
+/// Whether a memory x forbids the words that it was taken from. $6: what is private is forbidden too.
+macro_rules! forbids {
+    () => {
+        "(x.status = 'rejected' or (x.sensitive and x.status <> 'confirmed' and x.verified_at is null) or ($6 and x.is_private))"
+    };
+}
+
 statements! {
-    /// What a memory was taken from, when its user deletes it. A turn that its memory is taken out of has only itself to lose.
+    /// What a memory was taken from, when its user deletes it.
     FORGET = "insert into forgotten_turns (message_id, user_id)
-    select message_id, user_id from memory_evidence where memory_id = $1 and user_id = $2 on conflict do nothing";
-    /// Of some turns those of one project, or of none. Left out is what a memory was taken from that was forgotten or refused, or that
-    /// awaits its user although it is sensitive; and what follows such a turn, since an answer says again what it answers. $4: so is
-    /// what is private, and, as nobody can know that yet, what was not read.
-    MAY_BE_SHOWN = "select m.id from messages m join sessions s on s.id = m.session_id
-    where m.user_id = $1 and m.id in ", ids!(2), " and m.remember and s.status <> 'deleted' and s.project_id is not distinct from $3
-    and not ($4 and m.seq > s.extracted_seq)
-    and not exists (select 1 from messages w where w.session_id = m.session_id and w.seq between m.seq - 1 and m.seq and (
-        not w.remember
-        or exists (select 1 from forgotten_turns f where f.message_id = w.id)
-        or exists (select 1 from memory_evidence e join memories x on x.id = e.memory_id where e.message_id = w.id
-            and (x.status = 'rejected' or (x.status = 'pending' and x.sensitive) or ($4 and x.is_private)))))";
+    select message_id, user_id from memory_evidence where memory_id = $1 and user_id = $2
+    union select message_id, user_id from memories where id = $1 and user_id = $2 and message_id is not null on conflict do nothing";
+    FORGET_TURN = "insert into forgotten_turns (message_id, user_id) values ($1, $2) on conflict do nothing";
+    /// Of some turns those that people said, in conversations of one project or of none: what a model answered would come back as if
+    /// it were known, and may say again what was forgotten. Of the conversation itself, $1, only what stands before $5, and nothing of
+    /// those it branched from or that branched from one of them. $6: nor what no model has read yet, since nobody knows whether it is
+    /// private.
+    MAY_BE_SHOWN = line!(), "select m.id from messages m join sessions s on s.id = m.session_id
+    where m.user_id = $2 and m.id in ", ids!(3), " and m.remember and (m.role = 'user' or m.name is not null)
+    and s.status <> 'deleted' and s.project_id is not distinct from $4
+    and ((s.id = $1 and m.seq < $5) or (s.id not in (select id from line)
+        and (s.parent_session_id is null or s.parent_session_id not in (select id from line))))
+    and not exists (select 1 from forgotten_turns f where f.message_id = m.id and f.user_id = $2)
+    and not exists (select 1 from memory_evidence e join memories x on x.id = e.memory_id
+        where e.message_id = m.id and e.user_id = $2 and ", forbids!(), ")
+    and not exists (select 1 from memories x where x.message_id = m.id and x.user_id = $2 and ", forbids!(), ")
+    and (not $6 or exists (select 1 from extraction_runs r where r.session_id = m.session_id and r.user_id = $2
+        and m.seq between r.from_seq and r.to_seq and r.outcome in ('facts', 'no_facts')))";
 }
 
 /// Notes that turns were the source of a memory that is being deleted.
@@ -27,16 +41,32 @@ pub async fn forget(tx: &mut Tx, user: UserId, memory: MemoryId) -> Result<(), s
     execute!(tx, FORGET, memory, user).map(drop)
 }
 
-/// Those of `of` that a prompt may have. `project`: of the conversation that is answered. `without_private`: the prompt goes outside, and
-/// what is private must not.
+/// Notes that a turn says what its user does not want known.
+pub async fn forget_turn(tx: &mut Tx, user: UserId, message: MessageId) -> Result<(), sqlx::Error> {
+    execute!(tx, FORGET_TURN, message, user).map(drop)
+}
+
+/// In whose prompt they are to stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    pub session: SessionId,
+    pub project: Option<ProjectId>,
+    /// Where its window begins.
+    pub oldest: i64,
+    /// The prompt goes outside, and what is private must not.
+    pub without_private: bool,
+}
+
+/// Those of `of` that a prompt may have.
 pub async fn may_be_shown(
     q: &mut impl Querier,
     user: UserId,
     of: &[MessageId],
-    project: Option<ProjectId>,
-    without_private: bool,
+    reader: Reader,
 ) -> Result<Vec<MessageId>, sqlx::Error> {
+    let Reader { session, project, oldest, without_private } = reader;
+    let of = ids(of.iter().copied());
     let rows =
-        fetch_all!((MessageId,), q, MAY_BE_SHOWN, user, ids(of.iter().copied()), project, without_private)?;
+        fetch_all!((MessageId,), q, MAY_BE_SHOWN, session, user, of, project, oldest, without_private)?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }

@@ -143,7 +143,10 @@ async fn request(
     called.allowed.clear();
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
-    problems.done()?;
+    // Of one that is sent again nothing is made: what it goes back to may not be there any more.
+    if !is_repeat {
+        problems.done()?;
+    }
     let (servers, allowed) = mcp::complete(ctx, job, wanted.servers, &mut called)?;
     let search = match wanted.search {
         Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
@@ -156,7 +159,9 @@ async fn request(
     let (tools, options) = (wanted.tools, wanted.options);
     let mut prompted = Prompted { messages, tools, options, search, servers, allowed };
     let how = Fit { truncates: wanted.truncates, max_tokens: wanted.max_tokens };
-    fit(ctx, &named, &mut prompted, how)?;
+    if !is_repeat {
+        fit(ctx, &named, &mut prompted, how)?;
+    }
     let Named { provider, model } = named;
     Ok(NewRequest {
         job,
@@ -195,7 +200,16 @@ async fn ended(
     }
     if job.status == JobStatus::Failed {
         // As OpenAI does: what failed is the request.
-        return Err(error_of(&job.error.unwrap_or_default()).into());
+        let error = error_of(&job.error.unwrap_or_default());
+        let names_servers =
+            asked.shown["tools"].as_array().is_some_and(|tools| tools.iter().any(mcp::is_tool));
+        // A client that sent it again by itself would make calls of its servers once more.
+        return Err(if names_servers && error.code.status() >= 500 {
+            error.of_accepted(one.job)
+        } else {
+            error
+        }
+        .into());
     }
     Ok(asked.of_job(&job))
 }

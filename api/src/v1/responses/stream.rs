@@ -45,7 +45,9 @@ fn is_new(event: &Value, after: Option<u64>) -> bool {
         event["type"].as_str(),
         Some("response.completed" | "response.incomplete" | "response.failed")
     );
-    number > after || is_end && number < after
+    // Of a failure also at that very number: what stood there for live readers may have been another event.
+    let is_failure = event["type"] == "response.failed";
+    number > after || is_end && number < after || is_failure && number == after
 }
 
 fn framed(

@@ -33,6 +33,10 @@ pub fn fit(ctx: &Context, named: &Named, prompted: &mut Prompted, how: Fit) -> R
         let budget = max.saturating_sub(tools + answer + passages);
         prompted.messages = window::truncated(std::mem::take(&mut prompted.messages), budget);
     }
+    // Whoever names neither may be answered by another one, with more room.
+    if named.model.is_none() && named.provider == "auto" {
+        return Ok(());
+    }
     let tokens = tools + prompted.messages.iter().map(tokens::of_message).sum::<usize>();
     if tokens > max { Err(Error::field("input", Wrong::Window { max, tokens })) } else { Ok(()) }
 }

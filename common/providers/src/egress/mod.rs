@@ -25,6 +25,8 @@ use url::{Host, Url};
 
 const REDIRECTS: usize = 5;
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take in all, also one that is read in pieces.
+const WHOLE: Duration = Duration::from_secs(120);
 const NOT_NAMED: EgressError = EgressError::Refused("this deployment does not allow its host");
 
 /// Turns a name into addresses: the system, or a test.
@@ -137,6 +139,8 @@ impl Egress {
         let builder = || {
             Client::builder()
                 .connect_timeout(CONNECT)
+                // Whatever a caller waits for: a server that drips keeps no connection longer.
+                .timeout(WHOLE)
                 .pool_idle_timeout(Duration::from_secs(30))
                 .no_proxy()
                 .redirect(redirect::Policy::none())

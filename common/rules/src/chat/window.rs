@@ -13,27 +13,30 @@ const OVERHEAD: usize = 4;
 /// Builds the request from turns that come newest first, the first of them being the question. Turns are taken whole,
 /// as long as they fit; the question is always in. Failed answers are left out, empty cancelled ones too.
 pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMessage> {
-    let mut left = budget.saturating_sub(tokens::estimate(system) + OVERHEAD);
-    let mut chosen: Vec<ChatMessage> = Vec::new();
-    for turn in newest_first {
-        if !counts(turn) {
-            continue;
-        }
-        let cost = tokens::estimate(&turn.content) + OVERHEAD;
-        if cost > left && !chosen.is_empty() {
-            break;
-        }
-        left = left.saturating_sub(cost);
-        chosen.push(ChatMessage::new(turn.role.into(), turn.content.clone()));
-    }
+    let kept = kept(newest_first, budget.saturating_sub(tokens::estimate(system)));
+    let message = |turn: &&Turn| ChatMessage::new(turn.role.into(), turn.content.clone());
+    let mut chosen: Vec<ChatMessage> = kept.iter().map(message).collect();
     chosen.push(ChatMessage::new(Role::System, system.to_owned()));
     chosen.reverse();
     chosen
 }
 
-/// Whether a turn may stand in a prompt.
-pub fn counts(turn: &Turn) -> bool {
-    turn.status != MessageStatus::Failed && !turn.content.is_empty()
+/// The turns that fit beside a system prompt, newest first.
+pub fn kept(newest_first: &[Turn], budget: usize) -> Vec<&Turn> {
+    let mut left = budget.saturating_sub(OVERHEAD);
+    let mut kept: Vec<&Turn> = Vec::new();
+    for turn in newest_first {
+        if turn.status == MessageStatus::Failed || turn.content.is_empty() {
+            continue;
+        }
+        let cost = tokens::estimate(&turn.content) + OVERHEAD;
+        if cost > left && !kept.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(cost);
+        kept.push(turn);
+    }
+    kept
 }
 
 /// Leaves the oldest turns out until the rest fits; not the instructions before them, nor the last thing that a user said

@@ -11,7 +11,10 @@ use crate::{
         texts::Content,
     },
     error::{Code, Wrong},
-    store::memory_conflicts::{self, Conflict},
+    store::{
+        memory_conflicts::{self, Conflict},
+        past_turns,
+    },
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +119,8 @@ async fn keep_one(
     after.status = MemoryStatus::Confirmed;
     after.verified_at = Some(changes.now);
     if let Some(content) = content {
+        // What was said is wrong.
+        past_turns::forget(&mut changes.tx, changes.user, kept.id).await?;
         after.content = content.to_string();
         after.object = None;
     }

@@ -20,7 +20,7 @@ use crate::{
     store::{
         memories,
         memory_conflicts::{self, Conflict},
-        memory_links,
+        memory_links, past_turns,
         terms::Corpus,
         vectors,
     },
@@ -84,6 +84,9 @@ pub async fn store(
     let mut all = Vec::with_capacity(prepared.len());
     for one in prepared {
         let became = store_one(ctx, changes, told, one, &stored).await?;
+        if matches!(became, Became::Blocked) {
+            past_turns::forget_turn(&mut changes.tx, changes.user, one.fact.message).await?;
+        }
         if let Became::Created(id) = became {
             stored.push((id, &one.vector));
         }

@@ -6,15 +6,16 @@ use std::{collections::HashSet, time::Duration};
 use super::search::{self, Document, Hit, Query};
 use crate::{
     Context, Result,
-    domain::{
-        ids::{MessageId, ProjectId, UserId},
-        message::Turn,
-    },
+    domain::ids::{MessageId, ProjectId, SessionId, UserId},
     memory::{
         past::{PastTurn, frame},
         rank::Mode,
+        text,
     },
-    store::{messages::Found, past_turns},
+    store::{
+        messages::Found,
+        past_turns::{self, Reader},
+    },
     telemetry::metrics::METRICS,
     usecase::settings::MemorySettings,
 };
@@ -46,6 +47,7 @@ pub struct PastTurns {
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
     pub user: UserId,
+    pub session: SessionId,
     /// Conversations of other projects stay there.
     pub project: Option<ProjectId>,
     pub settings: &'a MemorySettings,
@@ -53,17 +55,20 @@ pub struct Asking<'a> {
     pub inside: bool,
     /// Tokens that they may take.
     pub budget: usize,
+    /// Where the window of this conversation begins, and how many turns stand in it: they are there anyway.
+    pub oldest: i64,
+    pub window: usize,
 }
 
-/// The turns for the newest of `window`, which are the turns that the prompt has anyway. Never fails: without them, the answer is given
-/// without them.
-pub async fn past_turns(ctx: &Context, asking: Asking<'_>, window: &[Turn]) -> PastTurns {
-    let Some(question) = window.first().filter(|_| asking.budget > 0) else {
+/// The turns for a question. Never fails: without them, the answer is given without them.
+pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> PastTurns {
+    let question: String = question.chars().take(QUESTION).collect();
+    if asking.budget == 0 || text::terms(&question).is_empty() {
         return PastTurns::default();
-    };
+    }
     let started = tokio::time::Instant::now();
     let outcome = |word: &str| METRICS.past_turns.with_label_values(&[word]).inc();
-    let found = tokio::time::timeout(DEADLINE, find(ctx, asking, question, window)).await;
+    let found = tokio::time::timeout(DEADLINE, find(ctx, asking, &question)).await;
     METRICS.past_turns_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
     match found {
         Ok(Ok(found)) => {
@@ -83,24 +88,26 @@ pub async fn past_turns(ctx: &Context, asking: Asking<'_>, window: &[Turn]) -> P
     }
 }
 
-async fn find(ctx: &Context, asking: Asking<'_>, question: &Turn, window: &[Turn]) -> Result<PastTurns> {
-    let text: String = question.content.chars().take(QUESTION).collect();
+async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
     let mode = if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
-    let query = Query { memories: false, messages: true, ..Query::memories(&text, FOUND, mode) };
+    let most = FOUND + asking.window;
+    let query = Query { memories: false, messages: true, ..Query::memories(question, most, mode) };
     let hits = search::search(ctx, asking.user, &query).await?;
-    let shown: HashSet<&str> = window.iter().map(|turn| turn.content.as_str()).collect();
-    let elsewhere = |hit: Hit| match hit.document {
-        Document::Message(found) if !shown.contains(found.content.as_str()) => {
+    let candidate = |hit: Hit| match hit.document {
+        Document::Message(found) => {
             Some(Candidate { found: *found, score: hit.explained.score, bearing: hit.bearing })
         }
-        _ => None,
+        Document::Memory(_) => None,
     };
-    let mut hits: Vec<Candidate> = hits.into_iter().filter_map(elsewhere).collect();
-    let without_private = !asking.inside && !asking.settings.allow_private_in_context;
+    let mut hits: Vec<Candidate> = hits.into_iter().filter_map(candidate).collect();
     let ids: Vec<MessageId> = hits.iter().map(|hit| hit.found.id).collect();
-    let mut conn = ctx.db.read().await?;
-    let may = past_turns::may_be_shown(&mut conn, asking.user, &ids, asking.project, without_private).await?;
-    drop(conn);
+    let reader = Reader {
+        session: asking.session,
+        project: asking.project,
+        oldest: asking.oldest,
+        without_private: !asking.inside && !asking.settings.allow_private_in_context,
+    };
+    let may = past_turns::may_be_shown(&mut ctx.db.read().await?, asking.user, &ids, reader).await?;
     let may: HashSet<MessageId> = may.into_iter().collect();
     hits.retain(|hit| may.contains(&hit.found.id));
     hits.truncate(MOST);
@@ -129,6 +136,5 @@ fn floor(ctx: &Context, mode: Mode) -> f64 {
 }
 
 fn told(found: &Found) -> PastTurn {
-    let who = found.name.clone().unwrap_or_else(|| found.role.as_str().to_owned());
-    PastTurn { at: found.created_at, who, said: found.content.clone() }
+    PastTurn { at: found.created_at, name: found.name.clone(), said: found.content.clone() }
 }

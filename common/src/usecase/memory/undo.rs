@@ -65,6 +65,10 @@ async fn undo_parts(
     // What was made goes first: it may say what something restored says.
     for part in parts.iter().filter(|part| part.before.is_none()) {
         let current = changes.get(part.memory_id).await?;
+        // What was said meanwhile says what it was made of.
+        for other in parts.iter().filter(|other| other.before.is_some()) {
+            memories::copy_evidence(&mut changes.tx, user, current.id, other.memory_id).await?;
+        }
         changes.delete(&current).await?;
     }
     let mut restored = Vec::new();

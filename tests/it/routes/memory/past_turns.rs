@@ -12,6 +12,7 @@ use crate::{
 both_stacks!(
     what_was_said_elsewhere_is_known_here,
     what_its_user_withdrew_is_in_no_prompt,
+    of_the_conversation_itself_nothing_comes_twice,
     what_is_private_or_not_read_yet_goes_to_nobody_outside,
 );
 
@@ -48,6 +49,10 @@ async fn what_was_said_elsewhere_is_known_here(stack: Stack) {
     let told = told.data["turns"].as_array().unwrap();
     let from_first = told.iter().find(|turn| turn["session_id"] == first["session_id"]).unwrap();
     assert_eq!(from_first["message_id"], ann.messages(first["session_id"].as_str().unwrap()).await[0]["id"]);
+    // What a model answered is no source: it would come back as if it were known.
+    let again = prompt(&ann, question, json!({})).await;
+    let block = again.split(OPEN).nth(1).unwrap().split("</past_turns>").next().unwrap();
+    assert!(block.contains("platform seven") && !block.contains("You are"), "{block}");
     // In another project it is another matter.
     let project = ann.post("/projects", &json!({"name": "Desk"})).await.expect(201)["id"].clone();
     assert!(!prompt(&ann, question, json!({"project_id": project})).await.contains(OPEN));
@@ -88,6 +93,28 @@ async fn what_its_user_withdrew_is_in_no_prompt(stack: Stack) {
     assert!(user.request(Method::DELETE, &path).send().await.unwrap().status().is_success());
     let after = prompt(&user, question, json!({})).await;
     assert!(!after.contains("I am allergic") && !after.contains("on Friday"), "{after}");
+    // Nor if it is said again: what reads it knows that it is not wanted.
+    user.tell("I am allergic to peanut butter. The violin is in tune for the lesson.").await;
+    let after = prompt(&user, question, json!({})).await;
+    assert!(!after.contains("in tune"), "{after}");
+}
+
+/// Neither is what follows in the conversation itself, nor what a branch was made to replace.
+async fn of_the_conversation_itself_nothing_comes_twice(stack: Stack) {
+    let app = App::start(stack).await;
+    let user = app.user().await;
+    user.chat("/echo another conversation").await;
+    let first = user.chat("/system The budget of the wedding is 5000").await;
+    let session = first["session_id"].as_str().unwrap();
+    user.chat_in(session, "The budget of the wedding is now 7000").await;
+    let messages = user.messages(session).await;
+    let at = json!({"session_id": session, "from_message_id": messages[1]["id"]});
+    let branch = user.post("/chat/branch", &at).await.expect(201);
+    let branch = branch["new_session_id"].as_str().unwrap();
+    let branched = user.chat_in(branch, "/system What is the budget of the wedding?").await;
+    assert!(!branched["reply"].as_str().unwrap().contains(OPEN), "{branched}");
+    let elsewhere = prompt(&user, "What is the budget of the wedding?", json!({})).await;
+    assert!(elsewhere.contains("5000") && elsewhere.contains("7000"), "{elsewhere}");
 }
 
 async fn what_is_private_or_not_read_yet_goes_to_nobody_outside(stack: Stack) {

@@ -28,7 +28,7 @@ use rapport_common::{
             recall::{Recall, recall},
         },
         projects,
-        settings::{self, ChatSettings, UserSettings},
+        settings::{self, ChatSettings, MemorySettings, UserSettings},
         vector_stores,
     },
 };
@@ -138,14 +138,8 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
     let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider, choice.fallback);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
-    let looks_back = payload.uses_memory() && scope.has_memories;
-    let recall = if looks_back { recall(ctx, user, question, inside).await } else { Recall::default() };
-    let budget = ctx.settings.memory.turn_tokens.min(room(ctx, &choice) / PAST);
-    let asking = Asking { user, project: scope.project_id, settings: &memory_settings, inside, budget };
-    let looks_back = payload.uses_memory() && memory_settings.use_past_conversations;
-    let past =
-        if looks_back { past(ctx, asking, &scope, (&choice, &turns)).await } else { PastTurns::default() };
-    let knowledge = knowledge(ctx, (user, session), &scope, question).await;
+    let asking = asking(ctx, (user, session), (&scope, &memory_settings, inside), (&choice, &turns));
+    let (recall, past, knowledge) = found(ctx, payload, &scope, asking, &turns).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
         (Some(active), Some(project)) => rendered(active, &scope.user_name, project, &recall).await?,
@@ -200,22 +194,43 @@ fn has_budget(ctx: &Context, payload: &ChatPayload, scope: &branches::Scope) -> 
         || default.daily_cost > 0
 }
 
-/// What bears on the question of the user's other conversations, and of what this one's window does not hold any more. Who has neither
-/// waits for no search.
-async fn past(
+/// Whose past turns are looked for, and where the window of this conversation will begin, as far as can be known before it is filled.
+fn asking<'a>(
     ctx: &Context,
-    asking: Asking<'_>,
-    scope: &branches::Scope,
+    (user, session): (UserId, SessionId),
+    (scope, settings, inside): (&branches::Scope, &'a MemorySettings, bool),
     (choice, turns): (&Choice, &[Turn]),
-) -> PastTurns {
-    // What the system prompt takes of the room besides, a few of the oldest turns lose: they have no second chance here.
-    let kept = build_window(ctx, choice, "", turns).len() - 1;
-    let last = turns.iter().enumerate().filter(|(_, turn)| window::counts(turn)).nth(kept);
-    let window = last.map_or(turns, |(at, _)| &turns[..at]);
-    if !scope.has_others && window.len() == turns.len() && turns.len() < TURNS as usize {
-        return PastTurns::default();
-    }
-    past_turns(ctx, asking, window).await
+) -> Asking<'a> {
+    let (room, memory) = (room(ctx, choice), &ctx.settings.memory);
+    let budget = memory.turn_tokens.min(room / PAST);
+    let files = if scope.has_files { ctx.settings.files.context_tokens } else { 0 };
+    let taken = memory.context_tokens + memory.essential_tokens + budget + files;
+    let kept = window::kept(turns, room - taken.min(room / 2));
+    let oldest = kept.last().map_or(i64::MAX, |turn| turn.seq);
+    Asking { user, session, project: scope.project_id, settings, inside, budget, oldest, window: kept.len() }
+}
+
+/// What memory, other conversations and files say about the question, all looked up at once.
+async fn found(
+    ctx: &Context,
+    payload: &ChatPayload,
+    scope: &branches::Scope,
+    asking: Asking<'_>,
+    turns: &[Turn],
+) -> (Recall, PastTurns, Knowledge) {
+    let question = turns.first().map_or("", |turn| turn.content.as_str());
+    let remembers = payload.uses_memory();
+    // Who has no other conversation, and sees all of this one, waits for no search.
+    let is_seen = !scope.has_others && asking.window == turns.len() && turns.len() < TURNS as usize;
+    let looks_back = remembers && asking.settings.use_past_conversations && !is_seen;
+    tokio::join!(
+        async {
+            let has_any = remembers && scope.has_memories;
+            if has_any { recall(ctx, asking.user, question, asking.inside).await } else { Recall::default() }
+        },
+        async { if looks_back { past_turns(ctx, asking, question).await } else { PastTurns::default() } },
+        knowledge(ctx, (asking.user, asking.session), scope, question),
+    )
 }
 
 /// What the user's files say about the question. Who has none waits for no search.

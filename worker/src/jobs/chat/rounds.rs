@@ -22,6 +22,8 @@ use rapport_common::{
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub(super) use calls::warn_of_tools;
+
 use super::{
     patience::{Patience, Waited},
     prompt::{Choice, Prompt},

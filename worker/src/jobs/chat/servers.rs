@@ -16,7 +16,7 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use super::prompt::Prompt;
+use super::{prompt::Prompt, rounds::warn_of_tools};
 use crate::{
     answer_log::{AnswerLog, Lost},
     attempt::Attempt,
@@ -93,6 +93,8 @@ pub async fn add(
     if named.is_empty() {
         return Ok(Ok(Record::default()));
     }
+    // Their descriptions, and what they said before, are from elsewhere too.
+    warn_of_tools(&mut prompt.messages);
     let at = (attempt.ctx, attempt.job);
     tokio::select! {
         biased;

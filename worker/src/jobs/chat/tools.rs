@@ -13,7 +13,7 @@ use rapport_common::{
     providers::ToolCall,
     store::{self, tool_calls::Call},
     telemetry::metrics::METRICS,
-    tools::{CALL_TIMEOUT, Caller, OnServer, Tool, ToolError, framed},
+    tools::{CALL_TIMEOUT, Caller, OnServer, Tool, ToolError, framed, without_nuls},
     usecase::{finish_chat::owner, tool_calls},
 };
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl<'a> Calls<'a> {
         }
         let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         let arguments = match serde_json::from_str::<Value>(text) {
-            Ok(arguments) if arguments.is_object() => arguments,
+            Ok(arguments) if arguments.is_object() => without_nuls(arguments),
             _ => return Ok(refuse("the arguments are no JSON object")),
         };
         let read_only = tool.is_read_only();
@@ -178,9 +178,8 @@ impl<'a> Calls<'a> {
 
     /// Writes the row. What changes something is not called without it.
     async fn begin(&self, tool: &dyn Tool, step: i64, arguments: &str, read_only: bool) -> Result<(), Lost> {
-        let arguments = arguments.replace('\0', "").replace("\\u0000", "");
         let name = &tool.spec().name;
-        let begin = || tool_calls::begin(self.ctx, self.job, step, name, &arguments, read_only);
+        let begin = || tool_calls::begin(self.ctx, self.job, step, name, arguments, read_only);
         match persist(begin).await {
             Some(true) => Ok(()),
             _ => Err(Lost),
@@ -193,6 +192,7 @@ impl<'a> Calls<'a> {
             Plan::Make { tool, step, arguments } => (tool, step, arguments),
         };
         let started = Instant::now();
+        let of_user = tool.is_of_project();
         let result = match owner(self.job) {
             Err(_) => Err(ToolError("the job has no user".to_owned())),
             Ok(user) => {
@@ -205,11 +205,15 @@ impl<'a> Calls<'a> {
             }
         };
         let ms = started.elapsed().as_millis() as u64;
-        if let Err(error) = &result {
-            tracing::info!(tool = %call.name, %error, ms, "a tool failed");
+        let result = result.map(without_nuls).map_err(|error| ToolError(error.0.replace('\0', "")));
+        match &result {
+            // What a user's own server says is the user's.
+            Err(_) if of_user => tracing::info!(step, ms, "a tool of a user's failed"),
+            Err(error) => tracing::info!(tool = %call.name, %error, ms, "a tool failed"),
+            Ok(_) => {}
         }
         let ok = result.is_ok();
-        let content = framed(&result).replace('\0', "").replace("\\u0000", "");
+        let content = framed(&result);
         let kept = async {
             let mut conn = self.ctx.db.relaxed().await?;
             store::tool_calls::end(&mut conn, self.job.id, step, ok, &content, ms as i64).await?;

@@ -28,10 +28,12 @@ const NAMES: usize = 1_000;
 const DESCRIPTION: usize = 500;
 /// Bytes of a header: tokens are long.
 const HEADER: usize = 8_000;
+/// Of all headers of a server together.
+const HEADERS: usize = 16_000;
+const URL: usize = 2_048;
 const REDACTED: &str = "<redacted>";
 
 /// A server as it was given.
-#[derive(Debug)]
 pub struct Given {
     field: String,
     label: String,
@@ -72,11 +74,17 @@ fn one(tool: &Value, field: String, problems: &mut Problems) -> Given {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let fits = (1..=LABEL).contains(&label.len())
         && label.starts_with(|c: char| c.is_ascii_alphabetic())
-        && label.chars().all(good);
-    let rule = Wrong::Form("must be 1 to 64 letters, digits, `_` or `-`, the first one a letter");
+        && label.chars().all(good)
+        // A model calls a tool `label__tool`: two that read alike must not be one.
+        && !label.contains("__")
+        && !label.ends_with('_');
+    let rule = Wrong::Form(
+        "must be 1 to 64 letters, digits, `-` or single `_`, the first one a letter, the last one no `_`",
+    );
     problems.unless(fits, &name("server_label"), rule);
     let url = tool["server_url"].as_str().unwrap_or_default();
     problems.unless(!url.is_empty(), &name("server_url"), Wrong::Required);
+    problems.unless(url.len() <= URL, &name("server_url"), Wrong::Text { min: 1, max: URL });
     let description = tool["server_description"].as_str().filter(|text| !text.is_empty());
     let short = description.is_none_or(|text| text.chars().count() <= DESCRIPTION);
     problems.unless(
@@ -115,6 +123,8 @@ fn headers(tool: &Value, field: &str, problems: &mut Problems) -> BTreeMap<Strin
     };
     let rule = Wrong::Form("must be 1 to 8000 visible ASCII characters each, as must `authorization`");
     problems.unless(all.values().all(plain), &field, rule);
+    let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
+    problems.unless(bytes <= HEADERS, &field, Wrong::Unfit("has more than 16000 bytes in all"));
     let ours = |name: &String| name.starts_with("mcp-") || name == "last-event-id";
     problems.unless(!all.keys().any(ours), &field, Wrong::Unfit("has one that belongs to MCP"));
     if let Err(wrong) = header_names(all.keys().map(|name| (name, "x"))) {

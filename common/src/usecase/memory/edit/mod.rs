@@ -19,7 +19,7 @@ use crate::{
     },
     error::{Code, Wrong},
     memory::{essential, text},
-    store::{Querier, memories},
+    store::{Querier, memories, past_turns},
     usecase::repeat::{Repeatable, repeated},
 };
 use delete::forget;
@@ -115,6 +115,9 @@ pub async fn change(ctx: &Context, user: UserId, id: MemoryId, draft: Draft) -> 
     clashes::infer_slot_again(&before, &mut after);
     if after == before {
         return Ok(before);
+    }
+    if after.content != before.content {
+        past_turns::forget(&mut changes.tx, user, before.id).await?;
     }
     let memory = changes.update(&before, after, memory::Action::Edited).await?;
     if memory.is_active() && memory.content != before.content {

@@ -2,7 +2,7 @@
 
 use rapport_common::{
     providers::{ChatMessage, Role, ToolCall},
-    tools::named,
+    tools::{named, without_nuls},
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ impl Rounds<'_> {
             stop = stopped(&mut self.signal) => return Ok(Err(stop)),
             results = calls.run(log, &self.tools, (&made, allowed), &mut self.record) => results?,
         };
-        self.warn_of_tools();
+        warn_of_tools(&mut self.messages);
         // A model that must call something has done so.
         self.options.tool_choice.take_if(|choice| *choice != "none");
         if let Some(text) = text {
@@ -78,7 +78,7 @@ impl Rounds<'_> {
                 self.messages.push(turn);
             }
             let arguments = serde_json::from_str::<Value>(&call.arguments);
-            let arguments = arguments.unwrap_or_else(|_| Value::String(call.arguments.clone()));
+            let arguments = without_nuls(arguments.unwrap_or_else(|_| Value::String(call.arguments.clone())));
             self.called
                 .push(json!({"name": call.name, "arguments": arguments, "ok": result.ok, "ms": result.ms}));
             let mut heard = ChatMessage::new(Role::Tool, result.content);
@@ -87,16 +87,17 @@ impl Rounds<'_> {
         }
         Ok(Ok(()))
     }
+}
 
-    fn warn_of_tools(&mut self) {
-        if !self.called.is_empty() {
-            return;
+/// Says once, before anything from a tool is in the conversation, what it is. A system message of parts is left as it is.
+pub(in crate::jobs::chat) fn warn_of_tools(messages: &mut Vec<ChatMessage>) {
+    if messages.iter().any(|message| message.role == Role::System && message.content.contains(ABOUT_TOOLS)) {
+        return;
+    }
+    match messages.iter_mut().find(|message| message.role == Role::System && message.parts.is_none()) {
+        Some(system) => {
+            system.content = format!("{}\n\n{ABOUT_TOOLS}", system.content).trim_start().to_owned();
         }
-        match self.messages.iter_mut().find(|message| message.role == Role::System) {
-            Some(system) => {
-                system.content = format!("{}\n\n{ABOUT_TOOLS}", system.content).trim_start().to_owned();
-            }
-            None => self.messages.insert(0, ChatMessage::new(Role::System, ABOUT_TOOLS)),
-        }
+        None => messages.insert(0, ChatMessage::new(Role::System, ABOUT_TOOLS)),
     }
 }
