@@ -4,6 +4,7 @@ import base64
 import sys
 
 import openai
+from refusals import fails
 
 client = openai.OpenAI(max_retries=0, timeout=60, _strict_response_validation=True)
 stores_of = client.vector_stores
@@ -16,14 +17,6 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 SAYS = "/echo The quince pump stops once the tank is full [1]."
-
-
-def fails(kind, call):
-    try:
-        said = call()
-    except kind as error:
-        return error
-    raise AssertionError(f"it was not refused: {said}")
 
 
 def refused(param, code, call):

@@ -6,6 +6,7 @@ import sys
 import time
 
 import openai
+from refusals import fails
 
 client = openai.OpenAI(max_retries=0, timeout=60, _strict_response_validation=True)
 TOKEN = "quincunx-token-7431"
@@ -28,14 +29,6 @@ def make(text, tools=None, **more):
 
 def kinds(response):
     return [item.type for item in response.output]
-
-
-def fails(kind, call):
-    try:
-        said = call()
-    except kind as error:
-        return error
-    raise AssertionError(f"it was not refused: {said}")
 
 
 def called():

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from pydantic import BaseModel
+from refusals import fails
 
 client = openai.OpenAI(max_retries=0, timeout=60, _strict_response_validation=True)
 
@@ -170,14 +171,6 @@ def background():
         events = list(helper)
         assert helper.get_final_response().output_text == whole
         assert all(event.sequence_number > 10 for event in events)
-
-
-def fails(kind, call):
-    try:
-        said = call()
-    except kind as error:
-        return error
-    raise AssertionError(f"it was not refused: {said}")
 
 
 def conversations():

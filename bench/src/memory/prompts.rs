@@ -27,10 +27,7 @@ pub async fn run(cluster: &Cluster, file: &File, report: &mut Report) -> Result<
         let ids = import(conversation, user).await?;
         user.until_embedded(ids.len() as u64).await?;
         for question in &conversation.questions {
-            let gold: Vec<&String> = question.evidence.iter().filter_map(|turn| ids.get(turn)).collect();
-            if gold.is_empty() {
-                continue;
-            }
+            let Some(gold) = question.gold(&ids) else { continue };
             let given = given(user, &question.question).await?;
             share += gold.iter().filter(|id| given.contains(**id)).count() as f64 / gold.len() as f64;
             turns += given.len();

@@ -43,9 +43,17 @@ pub(super) struct Turn {
 pub(super) struct Question {
     pub question: String,
     category: String,
-    pub evidence: Vec<String>,
+    evidence: Vec<String>,
     /// When it is asked, if not now.
     as_of: Option<String>,
+}
+
+impl Question {
+    /// The messages that answer it, of those that turns became. None: it cannot be asked.
+    pub fn gold<'a>(&self, ids: &'a HashMap<String, String>) -> Option<Vec<&'a String>> {
+        let gold: Vec<&String> = self.evidence.iter().filter_map(|turn| ids.get(turn)).collect();
+        (!gold.is_empty()).then_some(gold)
+    }
 }
 
 const MODES: [&str; 3] = ["keyword", "semantic", "hybrid"];
@@ -160,10 +168,7 @@ async fn ask_all(conversation: &Conversation, user: &Account<'_>, sums: &mut Sum
     let ids = import(conversation, user).await?;
     user.until_embedded(ids.len() as u64).await?;
     for question in &conversation.questions {
-        let gold: Vec<&String> = question.evidence.iter().filter_map(|turn| ids.get(turn)).collect();
-        if gold.is_empty() {
-            continue;
-        }
+        let Some(gold) = question.gold(&ids) else { continue };
         sums.questions += 1;
         for mode in MODES {
             let limit = if sums.parts { 100 } else { 20 };

@@ -20,7 +20,7 @@ pub struct Passage {
     pub content: String,
 }
 
-/// One passage as JSON on one line: no line break, no quote and no angle bracket of it can end the frame.
+/// One passage on a line of its own.
 fn line(number: usize, passage: &Passage) -> String {
     let mut said = json!({"n": number, "file": text::visible(&passage.file)});
     if let Some(page) = passage.page {
@@ -30,8 +30,7 @@ fn line(number: usize, passage: &Passage) -> String {
         said["under"] = text::visible(&passage.heading).into();
     }
     said["text"] = text::visible(&passage.content).into();
-    let said = said.to_string();
-    said.replace('<', "\\u003c").replace('>', "\\u003e").replace(['\u{2028}', '\u{2029}'], " ")
+    text::framed(&said)
 }
 
 /// The best passages that fit, numbered from 1, as a block for the system prompt; and which they are. Empty when there are none.

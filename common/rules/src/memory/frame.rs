@@ -9,10 +9,9 @@ use crate::{
 pub const OPEN: &str = "<memories>";
 pub const CLOSE: &str = "</memories>";
 
-/// One memory as a JSON string on one line: no line break, no quote and no angle bracket of it can end the frame.
+/// One memory, a JSON string, on a line of its own.
 fn line(memory: &Memory) -> String {
-    let quoted = serde_json::Value::String(text::visible(&memory.content)).to_string();
-    let safe = quoted.replace('<', "\\u003c").replace('>', "\\u003e").replace(['\u{2028}', '\u{2029}'], " ");
+    let safe = text::framed(&text::visible(&memory.content).into());
     let mark = if memory.status == MemoryStatus::Pending { " (not confirmed)" } else { "" };
     format!("- {safe}{mark}")
 }

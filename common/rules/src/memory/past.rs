@@ -8,7 +8,7 @@ use crate::chat::tokens;
 
 pub const OPEN: &str = "<past_turns>";
 pub const CLOSE: &str = "</past_turns>";
-/// Characters of one turn: an answer of pages is told by its beginning.
+/// Characters of one turn: a long one is told by its beginning.
 const LONGEST: usize = 600;
 
 /// A turn of another conversation.
@@ -20,7 +20,7 @@ pub struct PastTurn {
     pub said: String,
 }
 
-/// One turn as JSON on one line: no line break, no quote and no angle bracket of it can end the frame.
+/// One turn on a line of its own.
 fn line(turn: &PastTurn) -> String {
     let mut said = text::visible(&turn.said);
     if let Some((end, _)) = said.char_indices().nth(LONGEST) {
@@ -31,8 +31,7 @@ fn line(turn: &PastTurn) -> String {
     if let Some(name) = &turn.name {
         line["name"] = text::visible(name).into();
     }
-    let line = line.to_string();
-    line.replace('<', "\\u003c").replace('>', "\\u003e").replace(['\u{2028}', '\u{2029}'], " ")
+    text::framed(&line)
 }
 
 const HEAD: &str = "Turns of the user's earlier conversations that may bear on the question stand between the two marks, the oldest first, \

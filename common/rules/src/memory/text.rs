@@ -52,6 +52,13 @@ pub fn stem(word: &str) -> String {
     if word.is_ascii() { ENGLISH.stem(word).into_owned() } else { word.to_owned() }
 }
 
+/// A value as JSON on one line that nothing in it can leave: no line break, no quote and no angle bracket of it can end a frame in a
+/// prompt.
+pub fn framed(value: &serde_json::Value) -> String {
+    let line = value.to_string();
+    line.replace('<', "\\u003c").replace('>', "\\u003e").replace(['\u{2028}', '\u{2029}'], " ")
+}
+
 /// Without characters that are there but not seen: they could hide instructions.
 pub fn visible(text: &str) -> String {
     let hidden = |c: char| {

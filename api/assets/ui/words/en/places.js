@@ -23,7 +23,7 @@ export const places = {
   'settings.ask.all': 'Ask me about each', 'settings.ask.some': 'Keep what is certain, ask about the rest', 'settings.ask.from': 'Certain means at least (per cent)',
   'settings.importance': 'Leave out what matters less than (per cent)', 'settings.importance.help': '0 keeps all.',
   'settings.enable_semantic_search': 'Search memories by meaning', 'settings.enable_semantic_search.help': 'Without this, by shared words alone.',
-  'settings.use_past_conversations': 'Use what was said in earlier chats', 'settings.use_past_conversations.help': 'Answers may then rest on it, not on memories alone. What you forgot stays out.',
+  'settings.use_past_conversations': 'Use what was said in earlier chats', 'settings.use_past_conversations.help': 'Answers may then rest on it, not on memories alone. What you told it to forget stays out.',
   'settings.allow_private_in_context': 'Use private memories in answers', 'settings.allow_private_in_context.help': 'They may then be sent to a provider outside of this server.',
   'settings.provider': 'Provider', 'settings.provider.help': 'Who answers when a chat does not say.', 'settings.provider.auto': 'The first that is available',
   'settings.model': 'Model', 'settings.model.help': 'Empty: the provider’s own.', 'settings.model.own': 'Empty: the provider’s own, {name}.',
