@@ -14,7 +14,7 @@ use rmcp::{
     service::{RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport, TokioChildProcess,
-        streamable_http_client::StreamableHttpClientTransportConfig,
+        streamable_http_client::{StreamableHttpClient, StreamableHttpClientTransportConfig},
     },
 };
 use serde_json::Value;
@@ -174,7 +174,7 @@ impl Server {
 
 /// Connects to a server at an address. The SDK's errors are not passed on: they repeat what the server said.
 pub(super) async fn over_http(
-    client: reqwest::Client,
+    client: impl StreamableHttpClient + Sync,
     url: &str,
     headers: &[(String, Secret)],
 ) -> Result<Client, &'static str> {

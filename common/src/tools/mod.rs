@@ -4,6 +4,7 @@
 //! as instructions. Tools that change nothing may run again after a crash; the others get a key that stays the same
 //! (`job:step`), and one that was cut off is reported as unknown, never repeated.
 
+mod bounded;
 mod clock;
 mod hidden;
 mod http;

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Caller, OnServer, Tool, ToolError,
+    bounded::Bounded,
     hidden::Hidden,
     mcp::{Client, Unanswered, ask, failed, over_http, text},
     without_nuls,
@@ -125,7 +126,8 @@ impl Named {
         // Refused, unknown and closed addresses told apart would map the network we stand in.
         let away = "it could not be reached, did not take its authorization, or is no MCP server";
         let client = self.egress.client_for(&self.url).map_err(|_| away)?;
-        let client = Arc::new(over_http(client, &self.url, &self.headers).await.map_err(|_| away)?);
+        let client = over_http(Bounded::new(client), &self.url, &self.headers).await;
+        let client = Arc::new(client.map_err(|_| away)?);
         *held = Some(Arc::clone(&client));
         Ok(client)
     }

@@ -34,7 +34,7 @@ async fn openai_python_calls_mcp_servers(stack: Stack) {
     run_with(&app, &key, "openai_mcp.py", (&parts, &[("MCP_URL", &url)])).await;
     let written = std::fs::read_to_string(folder.join("http.txt")).unwrap();
     assert_eq!(
-        written, "approved\napproved\nin a conversation\nby an agent\n",
+        written, "approved\napproved\nin a conversation\nby an item\nby an agent\n",
         "what was not allowed was not called"
     );
     // Keys and addresses are sealed while they are needed, and told to nobody but their server.
@@ -59,6 +59,13 @@ async fn what_is_longer_than_a_model_reads(stack: Stack) {
 
 /// Speaks MCP, with so many tools.
 fn speaks(seen: &Seen, tools: usize) -> Reply {
+    match speaks_of(seen, tools) {
+        Value::Null => Reply::new(202, "text/plain", ""),
+        told => Reply::json(200, told),
+    }
+}
+
+fn speaks_of(seen: &Seen, tools: usize) -> Value {
     let asked = seen.json();
     let result = match asked["method"].as_str() {
         Some("initialize") => {
@@ -72,9 +79,9 @@ fn speaks(seen: &Seen, tools: usize) -> Reply {
         Some("tools/call") => {
             json!({"content": [{"type": "text", "text": "x\u{0}y".repeat(9_000)}]})
         }
-        _ => return Reply::new(202, "text/plain", ""),
+        _ => return Value::Null,
     };
-    Reply::json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+    json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})
 }
 
 async fn a_server_may_do_what_it_wants(stack: Stack) {
@@ -85,6 +92,14 @@ async fn a_server_may_do_what_it_wants(stack: Stack) {
         "refuses" => Reply::json(401, json!({"error": "no"})),
         "silent" => Reply { hangs_before: true, ..Reply::json(200, "") },
         "thousands" => speaks(seen, 3_000),
+        "pings" if seen.json()["method"] == "tools/call" => {
+            let ping = |n: usize| json!({"jsonrpc": "2.0", "id": format!("p{n}"), "method": "ping"});
+            let event = |message: Value| format!("data: {message}\n\n");
+            let pings: String = (0..20_000).map(|n| event(ping(n))).collect();
+            Reply::sse(pings + &event(speaks_of(seen, 3)))
+        }
+        "pings" if seen.line.starts_with("GET") => Reply { hangs_after: true, ..Reply::sse("") },
+        "pings" => speaks(seen, 3).header("mcp-session-id", "one"),
         _ => speaks(seen, 3),
     })
     .await;
@@ -113,6 +128,15 @@ async fn a_server_may_do_what_it_wants(stack: Stack) {
     }
     assert!(silent.contains("did not answer in time"), "{silent}");
     assert!(thousands.contains("more than 128 tools"), "{thousands}");
+    // One that asks without end is answered a little, and is then not heard.
+    let made = ask("pings", "/tool odd__t1 {} /tool odd__t2 {}", json!({})).await.expect(200);
+    for call in &made["output"].as_array().unwrap()[1..3] {
+        assert_eq!((&call["type"], &call["status"]), (&json!("mcp_call"), &json!("failed")), "{made}");
+    }
+    let of_pings: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.line.contains("/pings")).collect();
+    assert!(of_pings.iter().all(|seen| !seen.line.starts_with("GET")), "a stream of its own was opened");
+    let answers = of_pings.iter().filter(|seen| seen.json()["result"].is_object()).count();
+    assert!(answers <= 64, "{answers} of its requests were answered");
     let some = json!({"allowed_tools": ["t2999"]});
     let made = ask("thousands", "/tool odd__t2999 {}", some).await.expect(200);
     let call = &made["output"][1];
