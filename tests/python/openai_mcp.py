@@ -172,6 +172,13 @@ def approved():
     asked = make('/tool calc__append {"text":"in a conversation"}', tools=asks, conversation=talk.id)
     told = [{"type": "mcp_approval_response", "approval_request_id": asked.output[1].id, "approve": True}]
     assert make(told, tools=asks, conversation=talk.id).output[0].output == "written"
+    # Put in as an item it is heard once, by the next response.
+    asked = make('/tool calc__append {"text":"by an item"}', tools=asks, conversation=talk.id)
+    told = [{"type": "mcp_approval_response", "approval_request_id": asked.output[0].id, "approve": True}]
+    client.conversations.items.create(talk.id, items=told)
+    heard = make([{"role": "user", "content": "go on"}], tools=asks, conversation=talk.id)
+    assert kinds(heard) == ["mcp_call", "message"] and heard.output[0].output == "written", heard
+    assert kinds(make("/echo on", tools=asks, conversation=talk.id)) == ["message"]
     # Some need consent, others do not.
     for some in ({"never": {"read_only": True}}, {"always": {"tool_names": ["append"]}}):
         mixed = make('/tool calc__add {"a":1,"b":1} /tool calc__append {"text":"no"}', tools=[server(require_approval=some)])

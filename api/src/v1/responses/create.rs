@@ -131,6 +131,8 @@ async fn request(
     messages.extend(wanted.instructions.map(|text| ChatMessage::new(Role::System, text)));
     if let Some(previous) = wanted.previous {
         messages.extend(past::messages(ctx, caller.user, previous, &mut called).await?);
+        // What was allowed before was called then.
+        called.allowed.clear();
     }
     let mut problems = Problems::default();
     if let Some(conversation) = wanted.conversation.filter(|_| !is_repeat) {
@@ -138,9 +140,8 @@ async fn request(
         check_room(&before, &wanted.input)?;
         // It was read once before: nothing is wrong with it.
         messages.extend(items::messages(&before, &mut called, &mut Problems::default()));
+        mcp::keep_unheard(&before, &mut called);
     }
-    // What was allowed before was called then.
-    called.allowed.clear();
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     // Of one that is sent again nothing is made: what it goes back to may not be there any more.

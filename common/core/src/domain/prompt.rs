@@ -226,6 +226,9 @@ impl Approval {
     }
 }
 
+/// Calls in one round at most, or allowed at once: a model that asks for more has lost its way.
+pub const CALLS_MAX: usize = 16;
+
 /// A call that a client was asked about, and allowed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AllowedCall {

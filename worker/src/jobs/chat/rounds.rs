@@ -152,6 +152,13 @@ impl<'a> Rounds<'a> {
         let mut calls = Calls::new(self.ctx, self.job, self.payload.message_id, self.inside);
         let own = self.tools.iter().map(|tool| tool.spec().clone());
         let specs: Vec<ToolSpec> = own.chain(self.theirs.iter().cloned()).collect();
+        // What is not paid for changes nothing either.
+        if self.has_budget
+            && !self.allowed.is_empty()
+            && let Err(error) = self.hold_budget(&self.request(specs.clone())).await
+        {
+            return Ok(Stopped::Spent(error));
+        }
         if let Err(stop) = self.call_allowed(log, &mut calls).await? {
             return Ok(Stopped::By(stop));
         }

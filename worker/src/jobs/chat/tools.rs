@@ -9,7 +9,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures::future::join_all;
 use rapport_common::{
     Context, Error,
-    domain::{ids::MessageId, job::Job},
+    domain::{ids::MessageId, job::Job, prompt::CALLS_MAX},
     providers::ToolCall,
     store::{self, tool_calls::Call},
     telemetry::metrics::METRICS,
@@ -24,9 +24,6 @@ use crate::{
     answer_log::{AnswerLog, Lost},
     ending::persist,
 };
-
-/// Calls in one round at most: a model that asks for more has lost its way.
-const CALLS_MAX: usize = 16;
 
 pub struct Told {
     pub ok: bool,

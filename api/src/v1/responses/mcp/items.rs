@@ -86,6 +86,20 @@ pub fn message(
     }
 }
 
+/// Of the calls that a conversation allows, keeps those that its client allowed after the last answer: what was allowed before was
+/// called then, or was to be and its response was cancelled.
+pub fn keep_unheard(conversation: &[Value], called: &mut Called) {
+    let is_consent = |item: &&Value| item["type"] == "mcp_approval_response";
+    let is_clients = |item: &&Value| match item["type"].as_str() {
+        Some("message") => item["role"] != "assistant",
+        Some("function_call_output" | "mcp_approval_response") => true,
+        _ => false,
+    };
+    let newest = conversation.iter().rev().take_while(is_clients).filter(is_consent);
+    let heard: Vec<&Value> = newest.map(|item| &item["approval_request_id"]).collect();
+    called.allowed.retain(|call| heard.iter().any(|id| **id == call.id));
+}
+
 fn answer(
     item: &Value,
     field: &str,

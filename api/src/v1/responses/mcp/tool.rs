@@ -7,7 +7,7 @@ use rapport_common::{
     Context, Result,
     domain::{
         ids::JobId,
-        prompt::{AllowedCall, Approval, NamedServer, ToolFilter},
+        prompt::{AllowedCall, Approval, CALLS_MAX, NamedServer, ToolFilter},
     },
     error::{Error, Wrong},
     http_tools::header_names,
@@ -238,6 +238,9 @@ pub fn complete(
         servers.push(NamedServer { label, description, sealed, tools, approval, listed });
     }
     let allowed = std::mem::take(&mut called.allowed);
+    if allowed.len() > CALLS_MAX {
+        return Err(Error::field("input", Wrong::Unfit("allows more than 16 calls at once")));
+    }
     let there = |call: &AllowedCall| servers.iter().any(|server| server.label == call.label);
     if !allowed.iter().all(there) {
         let rule = Wrong::Unfit("allows a call of a server that `tools` does not name");
