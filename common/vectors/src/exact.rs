@@ -14,13 +14,19 @@ use uuid::Uuid;
 use super::{VectorError, VectorFilter, VectorIndex};
 use crate::{
     domain::ids::UserId,
-    memory::builtin_embedder::{dot, from_bytes},
+    memory::{
+        builtin_embedder::{dot, from_bytes},
+        coarse::Coarse,
+    },
     store::{
         Db, memory_log,
         terms::Corpus,
         vectors::{self, Point},
     },
 };
+
+/// Rows from which on a coarse look comes first.
+const MANY: usize = 2_000;
 
 pub struct Exact {
     db: Db,
@@ -46,6 +52,7 @@ struct Vectors {
     position: HashMap<Uuid, usize>,
     rows: Vec<Row>,
     matrix: Vec<f32>,
+    coarse: Coarse,
     dimensions: usize,
 }
 
@@ -71,7 +78,9 @@ impl Vectors {
             status: changed.status,
             importance: changed.importance,
         };
-        match self.position.get(&changed.doc_id) {
+        let at = self.position.get(&changed.doc_id);
+        self.coarse.put(at.copied().unwrap_or(self.rows.len()), &vector);
+        match at {
             Some(at) => {
                 self.matrix[at * self.dimensions..(at + 1) * self.dimensions].copy_from_slice(&vector);
                 self.rows[*at] = row;
@@ -89,7 +98,13 @@ impl Vectors {
     }
 
     fn bytes(&self) -> usize {
-        self.matrix.len() * 4 + self.rows.len() * 160
+        self.matrix.len() * 4 + self.coarse.bytes() + self.rows.len() * 160
+    }
+
+    /// The rows that pass a filter and may be of the nearest.
+    fn may_be_nearest(&self, query: &[f32], filter: &VectorFilter, limit: usize) -> Vec<usize> {
+        let rows = self.rows.iter().enumerate().filter(|(_, row)| passes(row, filter)).map(|(at, _)| at);
+        if self.rows.len() < MANY { rows.collect() } else { self.coarse.may_be_nearest(query, rows, limit) }
     }
 }
 
@@ -192,9 +207,9 @@ impl VectorIndex for Exact {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
-            let rows = vectors.rows.iter().enumerate().filter(|(_, row)| passes(row, filter));
+            let rows = vectors.may_be_nearest(query, filter, limit);
             let mut all: Vec<(Uuid, f32)> =
-                rows.map(|(at, row)| (row.id, vectors.cosine(at, query))).collect();
+                rows.into_iter().map(|at| (vectors.rows[at].id, vectors.cosine(at, query))).collect();
             let best_first = |a: &(Uuid, f32), b: &(Uuid, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
             if all.len() > limit && limit > 0 {
                 all.select_nth_unstable_by(limit - 1, best_first);

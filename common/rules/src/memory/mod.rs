@@ -4,6 +4,7 @@
 pub mod bengali;
 pub mod builtin_embedder;
 pub mod clash;
+pub mod coarse;
 pub mod concepts;
 pub mod cue;
 pub mod decide;

@@ -24,7 +24,8 @@ const WAITING: i64 = 4;
 
 statements! {
     /// One statement, so that it sees each message once, whether folded or not. `n` is a bag's length, a part's stamp, or a bucket. Last
-    /// come answers whose words are not known yet: they are found beside their questions.
+    /// come answers whose words are not known yet: they are found beside their questions. SQLite would read all of the user's messages for
+    /// them.
     READ = "select cast(0 as bigint) as what, cast(0 as bigint) as part, w.doc_id as doc, cast(w.length as bigint) as n, w.bag as bytes,
             m.session_id as session, m.seq, m.created_at, m.name
         from message_words w join messages m on m.id = w.doc_id and m.user_id = $1 where w.user_id = $1
@@ -35,7 +36,7 @@ statements! {
         lite!("in (select value from json_each($2))"), "
     union all select 3, 0, g.doc_id, 0, null, null, null, null, null from message_words_gone g where g.user_id = $1
     union all select 4, 0, a.id, 0, null, a.session_id, a.seq, a.created_at, a.name from (
-        select id, session_id, seq, created_at, name from messages
+        select id, session_id, seq, created_at, name from messages ", lite!("indexed by messages_unembedded"), "
         where user_id = $1 and not embedded and remember and role = 'assistant' and job_id is not null limit 2000) a";
 }
 
