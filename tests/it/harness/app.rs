@@ -20,7 +20,7 @@ use super::{
     left,
     pgbouncer::PgBouncer,
     process::Process,
-    servers::{Postgres, Redis, folder, free_port, unique},
+    servers::{Postgres, Redis, folder, free_port, migrated_file, unique},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +115,12 @@ impl Builder {
             app.start_mock(0);
         }
         if self.stack == Stack::Production {
+            let is_new = self.postgres.is_some();
             app.database = match self.postgres {
                 Some(url) => url,
                 None => {
-                    let made = tokio::task::spawn_blocking(|| {
-                        (Postgres::shared().create_database(), PgBouncer::shared())
-                    });
+                    let made =
+                        tokio::task::spawn_blocking(|| (Postgres::migrated_database(), PgBouncer::shared()));
                     let (database, shared) = made.await.unwrap();
                     app.pooler = app.pooler.take().or(shared);
                     database
@@ -133,8 +133,12 @@ impl Builder {
                 }
                 None => tokio::task::spawn_blocking(Redis::start).await.unwrap(),
             });
-            let migrated = app.command().arg("migrate").output().unwrap();
-            assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+            if is_new {
+                let migrated = app.command().arg("migrate").output().unwrap();
+                assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+            }
+        } else {
+            std::fs::copy(migrated_file(), app.folder.join("rapport.db")).unwrap();
         }
         for _ in 0..self.apis {
             app.add_api();

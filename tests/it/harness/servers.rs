@@ -124,6 +124,20 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// One of the shared server's with the schema as it is now: a copy of one that was made once, since each migration costs.
+    pub fn migrated_database() -> String {
+        static TEMPLATE: OnceLock<String> = OnceLock::new();
+        let server = Self::shared();
+        let template = TEMPLATE.get_or_init(|| {
+            let url = server.create_database();
+            migrate(&[("DATABASE_URL", &url), ("REDIS_URL", "redis://127.0.0.1:1")]);
+            url.rsplit('/').next().unwrap().to_owned()
+        });
+        let name = unique("rapport_test");
+        assert!(server.psql("postgres", &format!("create database {name} template {template}")));
+        format!("postgres://postgres@127.0.0.1:{}/{name}", server.port)
+    }
+
     /// A database whose tables are kept in a folder of its own (PostgreSQL's user must own it); the log is not.
     pub fn create_database_in(&self, folder: &Path) -> String {
         let name = unique("rapport_test_in");
@@ -142,6 +156,27 @@ impl Postgres {
         self.process = Self::launch(&self.dir, self.port);
         self.wait_ready();
     }
+}
+
+/// Runs `rapport migrate` in an environment of nothing else.
+fn migrate(env: &[(&str, &str)]) {
+    let mut command = Command::new(super::binary::binary());
+    command.env_clear().env("SECRET_KEY", super::app::SECRET_KEY).envs(env.iter().copied());
+    let made = command.current_dir(folder()).arg("migrate").output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// SQLite's file with the schema as it is now: tests begin with a copy.
+pub(super) fn migrated_file() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let dir = folder().join("migrated");
+        std::fs::create_dir_all(&dir).unwrap();
+        migrate(&[("DATA_DIR", dir.to_str().unwrap())]);
+        let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["rapport.db"], "all of it is in the file");
+        dir.join("rapport.db")
+    })
 }
 
 pub struct Redis {
