@@ -41,8 +41,9 @@ fn shown(kind: &str, bytes: &[u8]) -> Value {
 
 /// What a provider was asked last, titles apart.
 fn asked(server: &Replay) -> Option<Vec<Value>> {
-    let bodies = server.seen().into_iter().map(|seen| seen.json()["messages"].as_array().unwrap().clone());
-    bodies.filter(|messages| !messages[0].to_string().contains("Write a title")).last()
+    let mut bodies =
+        server.seen().into_iter().map(|seen| seen.json()["messages"].as_array().unwrap().clone());
+    bodies.rfind(|messages| !messages[0].to_string().contains("Write a title"))
 }
 
 fn last(server: &Replay) -> Value {
