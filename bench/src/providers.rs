@@ -89,7 +89,7 @@ async fn plain(client: &reqwest::Client, url: &str, message: &str) -> Result<usi
 async fn routed(providers: &Providers, message: &str) -> Result<usize, String> {
     let request = ChatRequest {
         model: Some("mock-1".to_owned()),
-        messages: vec![ChatMessage::new(Role::User, message)],
+        messages: vec![ChatMessage::new(Role::User, message)].into(),
         stream: true,
         ..ChatRequest::default()
     };

@@ -133,7 +133,8 @@ struct Function {
 #[derive(Deserialize)]
 struct Turn {
     role: String,
-    content: Option<String>,
+    /// A text, or parts.
+    content: Option<Value>,
     #[serde(default)]
     tool_calls: Vec<Value>,
     tool_call_id: Option<String>,
@@ -147,8 +148,16 @@ fn message(turn: &Turn, all: &[Turn]) -> ChatMessage {
         "tool" => Role::Tool,
         _ => Role::User,
     };
-    let mut message = ChatMessage::new(role, turn.content.clone().unwrap_or_default());
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let parts = turn.content.as_ref().and_then(Value::as_array);
+    let said = match parts {
+        Some(parts) => {
+            parts.iter().map(|part| text(&part["text"])).collect::<Vec<_>>().join("\n").trim().to_owned()
+        }
+        None => text(turn.content.as_ref().unwrap_or(&Value::Null)),
+    };
+    let mut message = ChatMessage::new(role, said);
+    message.parts = parts.cloned();
     let call = |call: &Value| ToolCall {
         id: text(&call["id"]),
         name: text(&call["function"]["name"]),

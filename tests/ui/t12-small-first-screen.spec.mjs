@@ -6,7 +6,7 @@ import { UI, promise, until, world } from './harness.mjs';
 
 const it = world({ embedded: true });
 // UI.md's aims. Bytes are those of bodies: headers are 0.7 kB a file.
-const BUDGET = { bytes: 75_000, requests: 26, screen: 8_000, all: 220_000, depth: 2 };
+const BUDGET = { bytes: 75_000, requests: 26, screen: 8_000, all: 225_000, depth: 2 };
 
 /** What the binary says it was made of and consists of, and where that is. */
 async function contents() {

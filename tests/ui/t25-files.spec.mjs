@@ -75,3 +75,36 @@ promise('a new chat is given a file; its answer quotes the words it rests on; ta
   await answered(page, 2);
   assert.equal(await page.locator('.sources').count(), 1);
 });
+
+/** One red pixel. */
+const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==', 'base64');
+
+promise('an image goes with a message to a model that sees, and is shown with it until it is deleted', {}, async ({ open }) => {
+  const person = await it.server.account();
+  const { token } = person;
+  await it.server.call('PATCH', '/settings', { token, body: { chat_settings: { default_provider: 'mock', default_model: 'mock-sees' } } });
+  const page = await visit(await open(it.browser, { url: it.server.url, as: person }), it.server.url, 'chat');
+  await page.locator('.composer').getByRole('button', { name: 'Files' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.locator('input[type=file]').setInputFiles({ name: 'red <b>.png', mimeType: 'text/plain', buffer: PIXEL });
+  await page.waitForFunction(() => document.querySelector('dialog input[type=checkbox]')?.checked);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.locator('.composer').getByRole('button', { name: 'Take red <b>.png out' }).click();
+  await page.locator('.chosen').waitFor({ state: 'detached' });
+  await page.locator('.composer').getByRole('button', { name: 'Files' }).click();
+  await dialog.getByLabel('red <b>.png').check();
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await say(page, '/images');
+  assert.match(await answered(page, 1), /^turn 1: image\/png of 70 bytes$/);
+  await page.locator('.chosen').waitFor({ state: 'detached' });
+  await page.reload();
+  const picture = page.locator('.question').getByRole('button', { name: 'Show red <b>.png' });
+  await page.waitForFunction(() => document.querySelector('.picture img')?.naturalWidth === 1);
+  await picture.click();
+  await page.waitForFunction(() => document.querySelector('dialog img.whole')?.naturalWidth === 1);
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  const [{ id }] = (await it.server.call('GET', '/files', { token })).items;
+  await it.server.call('DELETE', `/files/${id}`, { token });
+  await page.reload();
+  await page.locator('.question').getByText('Deleted image').waitFor();
+});

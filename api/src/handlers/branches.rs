@@ -38,6 +38,8 @@ pub struct BranchBody {
     /// What to go on with. With a user's message as `from_message_id` this edits it.
     #[schema(example = "And in winter?")]
     new_message: Option<String>,
+    /// Images that come with the new message, as in `POST /chat`. Absent: those of the message whose place it takes.
+    images: Option<Vec<String>>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -71,7 +73,10 @@ pub async fn branch(
     let session: SessionId = body.session_id.parse().map_err(|_| Error::not_found("session"))?;
     let from: MessageId = body.from_message_id.parse().map_err(|_| Error::not_found("message"))?;
     let chat = match body.new_message {
-        Some(message) => Some(ChatBody { message, ..ChatBody::default() }.new_chat(&state.ctx, trace, None)?),
+        Some(message) => {
+            let body = ChatBody { message, images: body.images, ..ChatBody::default() };
+            Some(body.new_chat(&state.ctx, trace, None)?)
+        }
         None => None,
     };
     let (made, replayed) =

@@ -12,7 +12,7 @@ use rapport_common::{
     Context, Error, auth,
     domain::{
         event::EventId,
-        ids::{ProjectId, SessionId},
+        ids::{FileId, ProjectId, SessionId},
         job::{Job, JobStatus},
         message::Usage,
     },
@@ -23,6 +23,7 @@ use rapport_common::{
     problems::Problems,
     store,
     usecase::{
+        files::images,
         repeat::Repeatable,
         send_message::{Accepted, Asked, NewChat, OnBusy, send_message},
     },
@@ -62,6 +63,9 @@ pub struct ChatBody {
     /// Names of tools, `auto` (all that are configured) or `none`. See `GET /tools`.
     #[schema(value_type = Option<Object>)]
     pub tools: Option<Value>,
+    /// Ids of up to 8 of your own files: images (PNG, JPEG, GIF, WebP) of at most 3.75 MiB each and 12 MiB together, for a model that
+    /// sees. A provider that takes no images is passed over.
+    pub images: Option<Vec<String>>,
     /// When the session is answering another message: `queue` (default), `reject` (409) or `interrupt`.
     #[schema(example = "queue")]
     pub on_busy: Option<String>,
@@ -117,6 +121,7 @@ impl ChatBody {
         let mut problems = Problems::default();
         let message = problems.checked("message", Some(self.message));
         let model = problems.checked("model", self.model);
+        let images = image_ids(self.images, &mut problems);
         let Self { temperature, max_tokens, .. } = self;
         Asked { provider: self.provider.as_deref(), temperature, max_tokens }.check(ctx, &mut problems);
         Ok(NewChat {
@@ -130,12 +135,28 @@ impl ChatBody {
             enable_memory: self.enable_memory,
             fallback: self.fallback,
             tools,
+            images,
             prompted: None,
             on_busy,
             repeatable,
             trace: Some(trace.0.to_string()),
         })
     }
+}
+
+/// Ids of files, each once.
+fn image_ids(given: Option<Vec<String>>, problems: &mut Problems) -> Option<Vec<FileId>> {
+    let given = given?;
+    problems.unless(given.len() <= images::MOST, "images", Wrong::Count { min: 0, max: images::MOST });
+    let mut ids: Vec<FileId> = Vec::new();
+    for (at, text) in given.iter().enumerate() {
+        match text.parse::<FileId>() {
+            Ok(id) if ids.contains(&id) => {}
+            Ok(id) => ids.push(id),
+            Err(_) => problems.add(format!("images[{at}]"), Wrong::Unfit("is no file of yours")),
+        }
+    }
+    Some(ids)
 }
 
 /// What a keyed repeat is compared by: the fields, not how they are written, so that a message sent over HTTP can be sent

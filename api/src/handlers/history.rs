@@ -55,7 +55,7 @@ async fn messages_of(
         "desc" => return Err(Error::new(Code::BadQuery, "`order=desc` takes `cursor`, not `skip`.").into()),
         _ => return Err(Error::new(Code::BadQuery, "`order` must be asc or desc.").into()),
     };
-    super::messages::with_memories(&mut conn, &caller.0, &mut messages).await?;
+    super::messages::with_details(&mut conn, &caller.0, &mut messages).await?;
     let total = store::messages::count(&mut conn, user, id).await?;
     let full = messages.len() as i64 == limit;
     let next_cursor = last.filter(|_| full).map(|last| encode_cursor(&last));

@@ -25,9 +25,9 @@ use crate::{
     state::AppState,
 };
 
-/// Puts in what the memories say that stood in each answer's prompt. Those that are gone, and those of others, are left out;
-/// an API key that may not see memories sees none.
-pub async fn with_memories(
+/// Puts in what the memories say that stood in each answer's prompt, and what images that came with questions are. Memories that are
+/// gone, and those of others, are left out; an API key that may not see memories sees none.
+pub async fn with_details(
     conn: &mut impl Querier,
     caller: &Account,
     messages: &mut [Message],
@@ -41,7 +41,7 @@ pub async fn with_memories(
     wanted.dedup();
     let found = store::memories::get_many(conn, caller.user, &wanted).await?;
     let found: HashMap<MemoryId, Memory> = found.into_iter().map(|memory| (memory.id, memory)).collect();
-    for message in messages {
+    for message in messages.iter_mut() {
         message.details.memories.retain_mut(|used| {
             let memory = found.get(&used.id);
             used.content = memory.map(|memory| memory.content.clone());
@@ -49,7 +49,7 @@ pub async fn with_memories(
             memory.is_some()
         });
     }
-    Ok(())
+    usecase::files::images::name(conn, caller.user, messages).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -93,7 +93,7 @@ pub async fn get(
     messages.reverse();
     let (rest, _) = store::messages::page(&mut conn, caller.user, session, seq - 1, around + 1, 0).await?;
     messages.extend(rest);
-    with_memories(&mut conn, &caller, &mut messages).await?;
+    with_details(&mut conn, &caller, &mut messages).await?;
     Ok(Answer(InContext { session_id: session, session_title: title, messages }))
 }
 

@@ -9,9 +9,14 @@ use axum::{
 };
 use rapport_common::{
     Context, Error,
-    domain::{ids::UserId, message::Message, session::Session},
+    domain::{
+        ids::UserId,
+        message::{Image, Message},
+        session::Session,
+    },
     error::Code,
     store,
+    usecase::files::images,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -67,6 +72,13 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
+/// What images came with a message. A name stays text, too.
+fn pictures(message: &Message) -> String {
+    let images = message.details.images.iter();
+    let one = |image: &Image| format!("({}) {}", image.file_id, image.name.as_deref().unwrap_or("deleted"));
+    images.map(|image| fenced(&one(image))).collect()
+}
+
 /// The conversation, piece by piece.
 pub fn pieces(
     ctx: Context,
@@ -86,16 +98,23 @@ pub fn pieces(
         }
         let (mut after, mut first) = (0, true);
         loop {
-            let page = store::messages::page(&mut ctx.db.read().await?, user, session.id, after, 200, 0).await?;
-            let (messages, Some(last)) = page else { break };
+            let mut conn = ctx.db.read().await?;
+            let page = store::messages::page(&mut conn, user, session.id, after, 200, 0).await?;
+            let (mut messages, Some(last)) = page else { break };
+            images::name(&mut conn, user, &mut messages).await?;
+            drop(conn);
             after = last;
             let mut piece = String::new();
             for message in messages.iter().filter(|message| !message.content.is_empty()) {
                 if markdown {
-                    piece.push_str(&format!("\n**{}** ({})\n\n{}", message.role, time(message), fenced(&message.content)));
+                    let said = fenced(&message.content);
+                    piece.push_str(&format!("\n**{}** ({})\n\n{}{said}", message.role, time(message), pictures(message)));
                 } else {
                     let comma = if std::mem::take(&mut first) { "" } else { "," };
-                    let one = json!({"role": message.role, "content": message.content, "created_at": time(message)});
+                    let mut one = json!({"role": message.role, "content": message.content, "created_at": time(message)});
+                    if !message.details.images.is_empty() {
+                        one["images"] = json!(message.details.images);
+                    }
                     piece.push_str(&format!("{comma}{one}"));
                 }
             }

@@ -157,6 +157,7 @@ fn turn_of(
         enable_memory: turn.memory,
         fallback: None,
         tools: turn.tools,
+        images: None,
         prompted: Some(prompted),
         on_busy: OnBusy::Queue,
         repeatable,

@@ -20,7 +20,10 @@ use rapport_common::{
         self,
         conversations::{self as rows, Part},
     },
-    usecase::conversations::{self, not_found},
+    usecase::{
+        conversations::{self, not_found},
+        repeat::{Repeatable, is_repeat},
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,6 +32,7 @@ use super::{
     answer::Said,
     responses::{
         body::check_metadata,
+        images,
         items::{self, Called},
         stored::{ItemsQuery, ResponseItems},
     },
@@ -120,6 +124,20 @@ fn read_items(
     items
 }
 
+/// Of what is sent again, what it names may be gone.
+async fn check_images(
+    state: &AppState,
+    caller: &auth::Caller,
+    items: &[Value],
+    repeatable: Option<&Repeatable>,
+    problems: &mut Problems,
+) -> Result<()> {
+    if is_repeat(&state.ctx, caller.user, repeatable).await? {
+        return Ok(());
+    }
+    Ok(images::check(&state.ctx, caller.user, items, problems).await?)
+}
+
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 pub struct ConversationBody {
     /// Its first items: at most 20.
@@ -144,6 +162,7 @@ pub async fn create(
     let mut problems = Problems::default();
     check_metadata(body.metadata.as_ref(), &mut problems);
     let items = read_items(body.items, JobId::new(), &mut Called::default(), &mut problems);
+    check_images(&state, &caller, &items, repeatable.as_ref(), &mut problems).await?;
     problems.done()?;
     let metadata = Value::Object(body.metadata.unwrap_or_default());
     let made = conversations::create(&state.ctx, caller.user, metadata, items, repeatable.as_ref()).await?;
@@ -267,6 +286,7 @@ pub async fn add_items(
     let (mut called, mut problems, base) = (Called::default(), Problems::default(), JobId::new());
     items::messages(&before, &mut called, &mut Problems::default());
     let items = read_items(Some(body.items), base, &mut called, &mut problems);
+    check_images(&state, &caller, &items, repeatable.as_ref(), &mut problems).await?;
     problems.done()?;
     let added =
         conversations::add_items(&state.ctx, caller.user, id, items, base, repeatable.as_ref()).await?;

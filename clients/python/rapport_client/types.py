@@ -193,6 +193,7 @@ class Ticket(TypedDict):
 class ChatBody(TypedDict):
     enable_memory: NotRequired[bool | None]
     fallback: NotRequired[bool | None]
+    images: NotRequired[list[str] | None]
     max_tokens: NotRequired[int | None]
     message: str
     model: NotRequired[str | None]
@@ -240,6 +241,7 @@ class JobView(TypedDict):
 
 class BranchBody(TypedDict):
     from_message_id: str
+    images: NotRequired[list[str] | None]
     new_message: NotRequired[str | None]
     session_id: str
 
@@ -1047,6 +1049,7 @@ JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 class Details(TypedDict):
     finish_reason: NotRequired[str | None]
+    images: NotRequired[list[Image]]
     memories: NotRequired[list[Used]]
     ms: NotRequired[int | None]
     sources: NotRequired[list[AnswerSource]]
@@ -1324,6 +1327,10 @@ class Delivery(TypedDict):
     id: str
     next_at: str
     status: str
+
+
+class Image(TypedDict):
+    file_id: str
 
 
 class Used(TypedDict):

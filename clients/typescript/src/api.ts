@@ -188,6 +188,7 @@ export type Ticket = {
 export type ChatBody = {
   enable_memory?: boolean | null;
   fallback?: boolean | null;
+  images?: Array<string> | null;
   max_tokens?: number | null;
   message: string;
   model?: string | null;
@@ -235,6 +236,7 @@ export type JobView = {
 
 export type BranchBody = {
   from_message_id: string;
+  images?: Array<string> | null;
   new_message?: string | null;
   session_id: string;
 };
@@ -1041,6 +1043,7 @@ export type JobStatus = "queued" | "running" | "succeeded" | "failed" | "cancell
 
 export type Details = {
   finish_reason?: string | null;
+  images?: Array<Image>;
   memories?: Array<Used>;
   ms?: number | null;
   sources?: Array<AnswerSource>;
@@ -1318,6 +1321,10 @@ export type Delivery = {
   id: string;
   next_at: string;
   status: string;
+};
+
+export type Image = {
+  file_id: string;
 };
 
 export type Used = {

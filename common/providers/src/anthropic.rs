@@ -96,7 +96,7 @@ fn body(request: &ChatRequest, default_model: &str) -> Result<Value, ProviderErr
     wanted.only(&OPTIONS)?;
     let mut messages: Vec<Value> = Vec::new();
     let mut system: Vec<&str> = Vec::new();
-    for message in &request.messages {
+    for message in request.messages.iter() {
         let role = match message.role {
             Role::System => {
                 system.push(&message.content);

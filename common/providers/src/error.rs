@@ -91,6 +91,9 @@ impl ErrorClass {
     }
 }
 
+/// Where images stand in a request.
+pub const IMAGES: &str = "messages.content";
+
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{provider}: {}: {message}", class.as_str())]
 pub struct ProviderError {

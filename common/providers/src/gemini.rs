@@ -107,7 +107,7 @@ fn body(request: &ChatRequest) -> Result<Value, ProviderError> {
     wanted.only(&OPTIONS)?;
     let mut contents: Vec<Value> = Vec::new();
     let mut system = Vec::new();
-    for message in &request.messages {
+    for message in request.messages.iter() {
         let role = match message.role {
             Role::System => {
                 system.push(json!({"text": message.content}));

@@ -31,7 +31,7 @@ pub mod sse;
 mod usual;
 mod wanted;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -40,18 +40,22 @@ use serde_json::Value;
 use crate::{domain::message::Usage, secret::Secret};
 
 pub use complete::Completion;
-pub use error::{ErrorClass, ProviderError};
+pub use error::{ErrorClass, IMAGES, ProviderError};
 pub use meter::{Call, Meter};
 pub use rates::RateHeaders;
 pub use registry::{Offered, Providers};
 pub use router::{Said, Try};
 pub use usual::Pace;
 
+/// An image is counted as so many tokens: providers count from a few hundred to 1,600, by its size.
+const IMAGE_TOKENS: usize = 1_000;
+
 #[derive(Debug, Clone, Default)]
 pub struct ChatRequest {
     /// `None`: the provider's default.
     pub model: Option<String>,
-    pub messages: Vec<ChatMessage>,
+    /// Shared by all who ask and are asked: images in them have megabytes.
+    pub messages: Arc<Vec<ChatMessage>>,
     pub tools: Vec<ToolSpec>,
     pub temperature: Option<f64>,
     pub max_tokens: Option<u32>,
@@ -84,7 +88,12 @@ impl ChatRequest {
 
     /// Tokens of the prompt, estimated.
     pub fn prompt_tokens(&self) -> usize {
-        self.messages.iter().map(crate::chat::tokens::of_message).sum()
+        self.messages.iter().map(crate::chat::tokens::of_message).sum::<usize>()
+            + self.images() * IMAGE_TOKENS
+    }
+
+    pub fn images(&self) -> usize {
+        self.messages.iter().map(ChatMessage::images).sum()
     }
 }
 

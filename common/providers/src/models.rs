@@ -1,4 +1,4 @@
-//! What is known of models: context size and list price. Configuration extends it (`AI_SERVICES__MODELS`).
+//! What is known of models: context size, list price, whether they see. Configuration extends it (`AI_SERVICES__MODELS`).
 //!
 //! A name is matched by its beginning, so that dated versions are found; the longest match counts. Prices are US dollars
 //! per million tokens, prompt and completion, as the providers published them by November 2026; a model that is not here
@@ -6,7 +6,7 @@
 
 use crate::{domain::message::Usage, settings::Model};
 
-const KNOWN: [(&str, u64, f64, f64); 22] = [
+const KNOWN: [(&str, u64, f64, f64); 23] = [
     ("gpt-4o-mini", 128_000, 0.15, 0.60),
     ("gpt-4o", 128_000, 2.50, 10.00),
     ("gpt-4.1-nano", 1_047_576, 0.10, 0.40),
@@ -28,8 +28,13 @@ const KNOWN: [(&str, u64, f64, f64); 22] = [
     ("llama-3.1-8b-instant", 131_072, 0.05, 0.08),
     ("openai/gpt-oss-120b", 131_072, 0.15, 0.60),
     ("llama3.2", 131_072, 0.0, 0.0),
+    ("llama3.2-vision", 131_072, 0.0, 0.0),
     ("mock-", 1_000_000, 0.0, 0.0),
 ];
+
+/// Those of them that take no images.
+const BLIND: [&str; 4] =
+    ["llama-3.3-70b-versatile", "llama-3.1-8b-instant", "openai/gpt-oss-120b", "llama3.2"];
 
 #[derive(Debug, Clone)]
 pub struct Models(Vec<Model>);
@@ -42,6 +47,7 @@ impl Models {
             context_tokens: Some(*context),
             prompt_price: Some(*prompt),
             completion_price: Some(*completion),
+            images: BLIND.contains(name).then_some(false),
         });
         Self(configured.iter().cloned().chain(known).collect())
     }
@@ -51,6 +57,11 @@ impl Models {
         let matches = |known: &&Model| bare.starts_with(&known.name) || model.starts_with(&known.name);
         // Of names of one length the first, which is the configured one.
         self.0.iter().rev().filter(matches).max_by_key(|known| known.name.len())
+    }
+
+    /// Whether it is known to take no images.
+    pub fn is_blind(&self, model: &str) -> bool {
+        self.get(model).is_some_and(|known| known.images == Some(false))
     }
 
     /// In US dollars; `None` for a model whose price is not known.
@@ -72,6 +83,7 @@ mod tests {
             context_tokens: Some(9),
             prompt_price: Some(1.0),
             completion_price: Some(1.0),
+            images: Some(false),
         };
         let (plain, with_own) = (Models::new(&[]), Models::new(&[own]));
         let usage = Usage::new(1_000_000, 1_000_000);
@@ -81,5 +93,8 @@ mod tests {
         assert_eq!(with_own.cost("gpt-4o-2024", usage), Some(2.0));
         assert_eq!(with_own.cost("gpt-4o-mini", usage), Some(0.75));
         assert_eq!(with_own.get("gpt-4o").unwrap().context_tokens, Some(9));
+        assert_eq!((plain.is_blind("gpt-4o"), with_own.is_blind("gpt-4o")), (false, true));
+        assert_eq!((plain.is_blind("llama3.2:3b"), plain.is_blind("llama3.2-vision:11b")), (true, false));
+        assert!(plain.is_blind("meta/llama-3.3-70b-versatile") && !plain.is_blind("unknown"));
     }
 }

@@ -2,42 +2,54 @@
 //! <https://platform.openai.com/docs/api-reference/chat>, <https://openrouter.ai/docs/api-reference/errors>,
 //! <https://console.groq.com/docs/errors>, <https://docs.ollama.com/api/openai-compatibility>
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, ToolCall,
+    error::IMAGES,
     http::{self, Decoder, Upstream},
     logprobs,
+    models::Models,
 };
 use crate::{domain::message::Usage, settings::Endpoint};
 
-pub struct OpenAi(pub Upstream);
+pub struct OpenAi {
+    pub upstream: Upstream,
+    pub models: Arc<Models>,
+}
 
 #[async_trait]
 impl Provider for OpenAi {
     fn name(&self) -> &str {
-        self.0.endpoint.name
+        self.upstream.endpoint.name
     }
 
     fn default_model(&self) -> &str {
-        &self.0.endpoint.model
+        &self.upstream.endpoint.model
     }
 
     fn is_inside(&self) -> bool {
-        self.0.endpoint.name == "ollama"
+        self.upstream.endpoint.name == "ollama"
     }
 
     fn keys(&self) -> usize {
-        self.0.endpoint.keys.len().max(1)
+        self.upstream.endpoint.keys.len().max(1)
     }
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
-        let name = self.0.endpoint.name;
-        let url = format!("{}/chat/completions", self.0.endpoint.base_url);
-        let mut call = self.0.pool.post(url).json(&body(request, &self.0.endpoint));
-        if let Some(key) = self.0.key(request, key) {
+        let name = self.upstream.endpoint.name;
+        let model = request.model.as_deref().unwrap_or(&self.upstream.endpoint.model);
+        let shows = request.images() > 0;
+        if shows && self.models.is_blind(model) {
+            return Err(ProviderError::unsupported(name, IMAGES));
+        }
+        let url = format!("{}/chat/completions", self.upstream.endpoint.base_url);
+        let mut call = self.upstream.pool.post(url).json(&body(request, &self.upstream.endpoint));
+        if let Some(key) = self.upstream.key(request, key) {
             call = call.bearer_auth(key.expose());
         }
         if name == "openrouter" {
@@ -48,9 +60,14 @@ impl Provider for OpenAi {
         if let Some(trace) = &request.trace {
             call = call.header("traceparent", trace);
         }
-        let response = http::send(name, call, &request.meter, self.0.timeouts, judge).await?;
+        let judge = if shows { judge_of_images } else { judge };
+        let sent = http::send(name, call, &request.meter, self.upstream.timeouts, judge).await;
+        let response = sent.map_err(|error| match error.class {
+            ErrorClass::Unsupported => ProviderError::unsupported(name, IMAGES),
+            _ => error,
+        })?;
         let limits = RateHeaders::openai(response.headers());
-        let events = http::read(name, response, self.0.timeouts, Reader::new(name));
+        let events = http::read(name, response, self.upstream.timeouts, Reader::new(name));
         Ok(Opened { events, limits })
     }
 }
@@ -150,6 +167,24 @@ fn judge(status: u16, body: &str) -> Option<ErrorClass> {
         429 if says(&["insufficient_quota"]) => Some(ErrorClass::Auth),
         _ => None,
     }
+}
+
+/// The same of a request with images: models that see nothing are told from images that are wrong by the words alone.
+fn judge_of_images(status: u16, body: &str) -> Option<ErrorClass> {
+    const BLIND: [&str; 9] = [
+        "support image",                    // OpenRouter, Ollama
+        "image input is not supported",     // llama.cpp
+        "required for image input",         // Ollama
+        "only supported by certain models", // OpenAI
+        "content must be a string",         // Groq
+        "unknown variant `image_url`",      // DeepSeek
+        "not a multimodal model",           // vLLM
+        "not support vision",
+        "array into go struct field", // Ollama of 2024
+    ];
+    let lower = body.to_lowercase();
+    let is_blind = status != 429 && BLIND.iter().any(|words| lower.contains(words));
+    if is_blind { Some(ErrorClass::Unsupported) } else { judge(status, body) }
 }
 
 #[derive(Deserialize)]

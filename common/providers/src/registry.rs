@@ -50,6 +50,7 @@ impl Providers {
         let mock: Arc<dyn Provider> = Arc::new(Mock::new(settings.mock_delay));
         let mut all = vec![Known { provider: mock, is_configured: true }];
         let pool = http::Pool::new(settings)?;
+        let models = Arc::new(Models::new(&settings.models));
         for endpoint in &settings.endpoints {
             let is_configured = endpoint.is_configured;
             let (pool, endpoint, timeouts) = (pool.clone(), endpoint.clone(), settings.timeouts());
@@ -57,7 +58,7 @@ impl Providers {
             let provider: Arc<dyn Provider> = match upstream.endpoint.name {
                 "gemini" => Arc::new(Gemini(upstream)),
                 "anthropic" => Arc::new(Anthropic(upstream)),
-                _ => Arc::new(OpenAi(upstream)),
+                _ => Arc::new(OpenAi { upstream, models: Arc::clone(&models) }),
             };
             all.push(Known { provider, is_configured });
         }
@@ -65,7 +66,7 @@ impl Providers {
         Ok(Self {
             all: Arc::new(all),
             order: settings.order.clone(),
-            models: Arc::new(Models::new(&settings.models)),
+            models,
             health: Health::new(breaker, shared),
             usual: Usual::new(settings.silence_timeout),
             pool,

@@ -41,7 +41,11 @@ impl Kind {
 
     /// Whether there is text to take out of it.
     pub fn has_text(self) -> bool {
-        !matches!(self, Kind::Png | Kind::Jpeg | Kind::Gif | Kind::Webp)
+        !self.is_image()
+    }
+
+    pub fn is_image(self) -> bool {
+        matches!(self, Kind::Png | Kind::Jpeg | Kind::Gif | Kind::Webp)
     }
 
     /// By the beginning of a file, some megabytes of it or all. `None`: nothing that is taken.

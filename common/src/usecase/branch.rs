@@ -17,8 +17,9 @@ use crate::{
     problems::Problems,
     store::{self, branches, jobs::NewJob},
     usecase::{
+        files::images,
         repeat::{Repeatable, repeated},
-        send_message::{Accepted, Asked, NewChat, send_message},
+        send_message::{Accepted, Asked, NewChat, check_images, send_message},
     },
 };
 
@@ -31,13 +32,13 @@ pub struct Branch {
 }
 
 /// Makes a session that has everything up to `from`, and sends a message in it. A new message in place of the user's own
-/// takes that one's place: the branch ends right before it.
+/// takes that one's place: the branch ends right before it, and what images it had come along unless others are named.
 pub async fn branch(
     ctx: &Context,
     caller: &Caller,
     session: SessionId,
     from: MessageId,
-    chat: Option<NewChat>,
+    mut chat: Option<NewChat>,
     repeatable: Option<&Repeatable>,
 ) -> Result<(Branch, bool)> {
     let user = caller.user;
@@ -54,6 +55,9 @@ pub async fn branch(
     let count = branches::count_upto(&mut tx, user, session, seq).await?;
     let mut id = SessionId::new();
     let first = repeated(ctx, &mut tx, user, "branch", repeatable, id).await?;
+    if let Some(chat) = &mut chat {
+        take_images(&mut tx, user, chat, &place, first.is_some()).await?;
+    }
     match first {
         Some(first) => id = first,
         None if branches::insert(
@@ -77,6 +81,20 @@ pub async fn branch(
         None => None,
     };
     Ok((Branch { session: id, parent: session, message }, first.is_some()))
+}
+
+/// Gives a message that takes another's place that one's images, and refuses what is none. What is sent again was looked at then.
+async fn take_images(
+    tx: &mut store::Tx,
+    user: UserId,
+    chat: &mut NewChat,
+    place: &branches::Place,
+    is_repeat: bool,
+) -> Result<()> {
+    if chat.images.is_none() {
+        chat.images = Some(images::still_there(tx, user, &place.details.images).await?);
+    }
+    if is_repeat { Ok(()) } else { check_images(tx, user, chat).await }
 }
 
 /// What may differ in another answer.

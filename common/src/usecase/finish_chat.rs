@@ -177,6 +177,7 @@ fn details(job: &Job, answer: &Answer) -> Details {
         tool_calls: answer.tool_calls.clone(),
         sources: answer.sources.clone(),
         ms: job.started_at.map(|started| (clock::now() - started).num_milliseconds().max(0)),
+        images: Vec::new(),
     }
 }
 

@@ -7,8 +7,9 @@ use crate::{
     auth::Caller,
     clock,
     domain::{
-        ids::{JobId, MessageId, ProjectId, SessionId, UserId},
+        ids::{FileId, JobId, MessageId, ProjectId, SessionId, UserId},
         job::{JobStatus, Queue},
+        message::{Details, Image},
         prompt::Prompted,
         request::Api,
         session::first_words,
@@ -26,7 +27,9 @@ use crate::{
 };
 
 use super::{
-    choice, projects,
+    choice,
+    files::images,
+    projects,
     repeat::{Repeatable, repeated},
     send_request::storable,
 };
@@ -56,6 +59,8 @@ pub struct NewChat {
     /// Whether others may answer in the named provider's place. `None`: as the project says.
     pub fallback: Option<bool>,
     pub tools: Option<ToolChoice>,
+    /// Files of images that come with it. `None`: none, or those of the message whose place it takes.
+    pub images: Option<Vec<FileId>>,
     /// What the client adds to what the session and the settings say.
     pub prompted: Option<Prompted>,
     pub on_busy: OnBusy,
@@ -113,7 +118,7 @@ pub fn check(ctx: &Context, chat: &NewChat) -> Result<()> {
     problems.done()
 }
 
-/// Refuses a message whose project, provider, model or tools are not there.
+/// Refuses a message whose project, provider, model, tools or images are not there.
 async fn check_stored(ctx: &Context, tx: &mut Tx, user: UserId, chat: &NewChat) -> Result<()> {
     if let Some(project) = chat.project {
         check_project(tx, user, chat, project).await?;
@@ -126,7 +131,24 @@ async fn check_stored(ctx: &Context, tx: &mut Tx, user: UserId, chat: &NewChat) 
         fallback: chat.fallback,
     };
     choice::check(ctx, tx, user, named).await?;
+    check_images(tx, user, chat).await?;
     check_tools(ctx, tx, user, chat).await
+}
+
+/// Refuses what is no image of the user's.
+pub(super) async fn check_images(tx: &mut Tx, user: UserId, chat: &NewChat) -> Result<()> {
+    let images = chat.images.iter().flatten().enumerate();
+    let named: Vec<(String, FileId)> = images.map(|(at, id)| (format!("images[{at}]"), *id)).collect();
+    let mut problems = Problems::default();
+    problems.unless(named.len() <= images::MOST, "images", Wrong::Count { min: 0, max: images::MOST });
+    images::check(tx, user, &named, &mut problems).await?;
+    problems.done()
+}
+
+/// What is kept with the message.
+fn details_of(chat: &NewChat) -> Option<Details> {
+    let images: Vec<Image> = chat.images.iter().flatten().map(|id| Image::new(*id)).collect();
+    (!images.is_empty()).then(|| Details { images, ..Details::default() })
 }
 
 async fn check_tools(ctx: &Context, tx: &mut Tx, user: UserId, chat: &NewChat) -> Result<()> {
@@ -165,6 +187,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
     let payload = payload_of(caller, &chat, message);
+    let details = details_of(&chat);
     let question = Question {
         user: caller.user,
         session,
@@ -174,6 +197,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         job,
         message,
         text,
+        details: details.as_ref(),
         payload,
         max_attempts: ctx.settings.queue.max_attempts,
         trace: chat.trace,

@@ -28,10 +28,10 @@ pub(super) use line;
 
 statements! {
     CONTEXT = line!(),
-        "select m.role, m.content, m.status, m.seq from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+        "select m.role, m.content, m.status, m.seq, case when m.role = 'user' then m.details end as details from line l join messages m on m.session_id = l.id and m.seq <= l.upto
       where m.seq <= $3 order by m.seq desc limit $4";
     FIND = line!(),
-        "select m.session_id, m.seq, m.role, m.content from line l join messages m on m.session_id = l.id and m.seq <= l.upto
+        "select m.session_id, m.seq, m.role, m.content, case when m.role = 'user' then m.details end as details from line l join messages m on m.session_id = l.id and m.seq <= l.upto
       where m.id = $3";
     COUNT_UPTO = line!(),
         "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.seq <= $3";
@@ -93,9 +93,11 @@ pub struct Place {
     pub seq: i64,
     pub role: Role,
     pub content: String,
+    /// Of a question.
+    pub details: Details,
 }
 
-row!(Place: session_id, seq, role, content);
+row!(Place: session_id, seq, role, content, details as default_json);
 
 /// A message that a session shows.
 pub async fn find(

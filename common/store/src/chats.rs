@@ -22,7 +22,7 @@ use crate::{
     domain::{
         ids::{JobId, MessageId, ProjectId, SessionId, UserId},
         job::{Job, JobKind, JobStatus, Lane},
-        message::{MessageStatus, Role},
+        message::{Details, MessageStatus, Role},
     },
     error::Result,
     payload::ChatPayload,
@@ -46,8 +46,8 @@ macro_rules! accepted {
             trace, created_at)
         select $5, 'chat', 'chat', $2, $1, s.seq, $6::jsonb || jsonb_build_object('seq', s.seq), 'queued', $7, $3, $8, $3
         from s),
-    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at, remember)
-        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3, $11 from s),
+    m as (insert into messages (id, session_id, user_id, job_id, seq, role, content, status, created_at, remember, details)
+        select $9, $1, $2, $5, s.seq, 'user', $10, 'complete', $3, $11, $17::jsonb from s),
     w as (insert into message_words (user_id, doc_id, length, bag) select $2, $9, $12, $13 from s where $11)
     select seq from s"
     };
@@ -55,7 +55,8 @@ macro_rules! accepted {
 
 statements! {
     /// $1 session, $2 user, $3 now, $4 title, $5 job, $6 payload without `seq`, $7 attempts, $8 trace, $9 message, $10 text,
-    /// $11 remember, $12 words, $13 their bag, $14 tokens, $15 when its extraction is due, $16 project
+    /// $11 remember, $12 words, $13 their bag, $14 tokens, $15 when its extraction is due, $16 project,
+    /// $17 what came with it
     ACCEPT_NEW = pg!("with s as (
         insert into sessions (id, user_id, title, title_source, next_seq, message_count, created_at, updated_at,
             pending_tokens, pending_since, extract_after, project_id)
@@ -107,6 +108,8 @@ pub struct Question<'a> {
     pub job: JobId,
     pub message: MessageId,
     pub text: &'a str,
+    /// What came with it.
+    pub details: Option<&'a Details>,
     /// The job's payload; `seq` is put in where it is taken.
     pub payload: ChatPayload,
     pub max_attempts: u32,
@@ -160,6 +163,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<bool, sqlx::E
                 job,
                 message,
                 text,
+                details,
                 payload,
                 max_attempts,
                 trace,
@@ -181,6 +185,7 @@ pub async fn accept(tx: &mut Tx, question: Question<'_>) -> Result<bool, sqlx::E
             let query =
                 query.bind(remember).bind(heard.words).bind(heard.bag).bind(heard.tokens).bind(heard.due);
             let query = if session_is_new { query.bind(project) } else { query.bind(heard.waited) };
+            let query = query.bind(details.map(Json));
             let stored = within(deadline, query.fetch_all(c)).await;
             tx.answered();
             let seq = stored.inspect_err(|error| tx.note(error))?.pop().map(|row| row.0);
@@ -204,6 +209,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         job,
         message,
         text,
+        details,
         payload,
         max_attempts,
         trace,
@@ -240,7 +246,7 @@ async fn accept_in_steps(tx: &mut Tx, question: Question<'_>) -> Result<Option<i
         usage: None,
         name: None,
         remember,
-        details: None,
+        details,
         created_at: now,
     };
     messages::insert(tx, question).await?;

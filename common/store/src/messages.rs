@@ -63,7 +63,8 @@ statements! {
     OF_JOB = "select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3";
     DELETE_FAILED_ANSWER =
         "delete from messages where job_id = $1 and user_id = $2 and role = 'assistant' and status = 'failed'";
-    CONTEXT = "select role, content, status, seq from messages
+    /// Of answers nothing is wanted but their words.
+    CONTEXT = "select role, content, status, seq, case when role = 'user' then details end as details from messages
     where session_id = $1 and user_id = $2 and seq <= $3 order by seq desc limit $4";
     EXISTS = "select 1 from messages where id = $1 and user_id = $2";
     /// With the message right before each, in its session.

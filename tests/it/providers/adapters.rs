@@ -290,11 +290,11 @@ async fn what_is_sent_is_what_the_documentation_wants() {
         let mut request = question(true);
         let mut turn = ChatMessage::new(Role::Assistant, "I look.");
         turn.tool_calls = vec![call.clone(), ToolCall { id: "call_2".to_owned(), ..call.clone() }];
-        request.messages.push(turn);
+        std::sync::Arc::make_mut(&mut request.messages).push(turn);
         for id in ["call_1", "call_2"] {
             let mut told = ChatMessage::new(Role::Tool, r#"{"ok":true,"result":5}"#);
             told.answers = Some((id.to_owned(), "get_weather".to_owned()));
-            request.messages.push(told);
+            std::sync::Arc::make_mut(&mut request.messages).push(told);
         }
         ask(&providers, format.name, request).await;
         let seen = server.seen().remove(0);

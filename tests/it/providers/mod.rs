@@ -56,7 +56,8 @@ pub fn question(stream: bool) -> ChatRequest {
         messages: vec![
             ChatMessage::new(Role::System, "Be kind."),
             ChatMessage::new(Role::User, "What is the weather in London?"),
-        ],
+        ]
+        .into(),
         tools: vec![
             tool(
                 "get_weather",

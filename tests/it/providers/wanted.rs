@@ -143,14 +143,51 @@ async fn how_likely_tokens_were_is_given_back_as_it_came() {
     }
 }
 
+fn with_part(part: Value) -> ChatRequest {
+    let mut message = ChatMessage::new(Role::User, "what?");
+    message.parts = Some(vec![json!({"type": "text", "text": "what?"}), part]);
+    ChatRequest { messages: vec![message].into(), tools: Vec::new(), ..question(false) }
+}
+
+fn image() -> Value {
+    json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}})
+}
+
+#[tokio::test]
+async fn a_model_that_sees_nothing_is_passed_over() {
+    assert_eq!(sent(&GROQ, with_part(image())).await.unwrap_err(), ErrorClass::Unsupported, "it is known");
+    let mut other = with_part(image());
+    other.model = Some("meta-llama/llama-4-scout-17b-16e-instruct".to_owned());
+    assert_eq!(sent(&GROQ, other).await.unwrap()["messages"][0]["content"][1], image());
+    for (status, words, passed) in [
+        (404, "No endpoints found that support image input", true),
+        (400, "messages[0].content must be a string", true),
+        (400, "this model does not support image input", true),
+        (400, "You uploaded an unsupported image.", false),
+    ] {
+        let blind = move |_: &_, _| Reply::json(status, json!({"error": {"message": words}}));
+        let (blind, seeing) =
+            (Replay::start(blind).await, Replay::start(|_, _| Reply::json(200, ANTHROPIC.plain)).await);
+        let providers = providers(&[
+            ("AI_SERVICES__OPEN_ROUTER_BASE_URL", &blind.url),
+            ("AI_SERVICES__OPEN_ROUTER_API_KEY", "k"),
+            ("AI_SERVICES__ANTHROPIC_BASE_URL", &seeing.url),
+            ("AI_SERVICES__ANTHROPIC_API_KEY", "k"),
+            ("AI_SERVICES__ORDER", r#"["openrouter", "anthropic"]"#),
+        ]);
+        let heard = ask(&providers, "auto", with_part(image())).await;
+        let expected = if passed { None } else { Some(ErrorClass::BadRequest) };
+        assert_eq!((heard.error, seeing.seen().len()), (expected, usize::from(passed)), "{words}");
+        assert_eq!(blind.seen().len(), 1, "{words}");
+        let heard = ask(&providers, "openrouter", with_part(image())).await;
+        let class = if passed { ErrorClass::Unsupported } else { ErrorClass::BadRequest };
+        assert_eq!(heard.error, Some(class), "{words}");
+    }
+}
+
 #[tokio::test]
 async fn images_and_recordings_go_to_those_who_take_them() {
-    let with_part = |part: Value| {
-        let mut message = ChatMessage::new(Role::User, "what?");
-        message.parts = Some(vec![json!({"type": "text", "text": "what?"}), part]);
-        ChatRequest { messages: vec![message], tools: Vec::new(), ..question(false) }
-    };
-    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}});
+    let image = image();
     let linked = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
     let audio = json!({"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}});
     let body = sent(&OPENAI, with_part(image.clone())).await.unwrap();

@@ -149,7 +149,7 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
         "source_id": ids["memory"], "target_id": ids["memory"], "job_ids": [ids["job"]], "messages": [{"role": "user", "content": "x"}],
         "current_password": "Wrong-horse-1", "new_password": "Another-horse-2",
         "verifications": [{"memory_id": ids["memory"], "action": "reject"}], "is_private": true, "relationship_type": "supports",
-        "names": ["t"], "file_ids": [ids["file"]], "file_id": ids["file"], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
+        "names": ["t"], "file_ids": [ids["file"]], "images": [ids["file"]], "file_id": ids["file"], "items": [], "metadata": {}, "document": {"openapi": "3.1.0", "paths": {}},
     });
     // These would rather change the caller than fail.
     if path == "/settings" || path == "/settings/settings" {

@@ -305,8 +305,11 @@ async fn files_of_store(
 async fn messages(ctx: &Context, user: UserId, session: SessionId, archive: &mut Archive<'_>) -> Result<()> {
     let mut after = 0;
     loop {
-        let page = store::messages::page(&mut ctx.db.read().await?, user, session, after, PAGE, 0).await?;
-        let (messages, Some(last)) = page else { return Ok(()) };
+        let mut conn = ctx.db.read().await?;
+        let page = store::messages::page(&mut conn, user, session, after, PAGE, 0).await?;
+        let (mut messages, Some(last)) = page else { return Ok(()) };
+        files::images::name(&mut conn, user, &mut messages).await?;
+        drop(conn);
         for message in messages {
             archive.line(&json!({"session_id": session, "message": message})).await?;
         }

@@ -176,7 +176,7 @@ pub async fn ask(
 ) -> std::result::Result<Completion, ProviderError> {
     let request = ChatRequest {
         model: ctx.settings.memory.model.clone(),
-        messages,
+        messages: messages.into(),
         temperature: Some(0.0),
         max_tokens: Some(4_000),
         schema: Some(schema),

@@ -56,7 +56,7 @@ async fn ask(
 ) -> std::result::Result<Completion, ProviderError> {
     let choice = if ctx.providers.offers(provider) { provider } else { "auto" };
     let request = ChatRequest {
-        messages: title::prompt(first),
+        messages: title::prompt(first).into(),
         temperature: Some(0.2),
         max_tokens: Some(TOKENS),
         trace: job.trace.clone(),

@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 
 use super::{
     body::{ResponseBody, Wanted},
-    file_search,
+    file_search, images,
     items::{self, Called},
     mcp,
     object::Asked,
@@ -146,6 +146,7 @@ async fn request(
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     // Of one that is sent again nothing is made: what it goes back to may not be there any more.
     if !is_repeat {
+        images::check(ctx, caller.user, &wanted.input, &mut problems).await?;
         problems.done()?;
     }
     let (servers, allowed) = mcp::complete(ctx, job, wanted.servers, &mut called)?;

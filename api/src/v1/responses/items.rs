@@ -10,11 +10,15 @@ use rapport_common::{
 };
 use serde_json::{Value, json};
 
-use super::{file_search, mcp};
+use super::{file_search, images, mcp};
 use crate::v1::{
     answer::Said,
     body::{NOT_HERE, only},
 };
+
+/// The fields of a message's parts.
+const PARTS: [&str; 9] =
+    ["type", "text", "annotations", "logprobs", "refusal", "image_url", "file_id", "detail", "input_audio"];
 
 /// What the items so far have told.
 #[derive(Debug, Default)]
@@ -136,9 +140,7 @@ fn message(item: &Value, field: &str, problems: &mut Problems) -> Option<ChatMes
     let content = item["content"].as_array();
     problems.unless(content.is_some(), &format!("{field}.content"), Wrong::Required);
     for (at, part) in content.into_iter().flatten().enumerate() {
-        let known =
-            ["type", "text", "annotations", "logprobs", "refusal", "image_url", "detail", "input_audio"];
-        only(part, &known, &format!("{field}.content[{at}]"), problems);
+        only(part, &PARTS, &format!("{field}.content[{at}]"), problems);
         match self::part(part) {
             Some((text, chat)) => {
                 only_text &= text.is_some();
@@ -164,13 +166,7 @@ fn part(part: &Value) -> Option<(Option<String>, Value)> {
             let text = part["refusal"].as_str()?;
             Some((Some(text.to_owned()), json!({"type": "text", "text": text})))
         }
-        "input_image" => {
-            let mut image = json!({"url": part["image_url"].as_str()?});
-            if let Some(detail) = part["detail"].as_str() {
-                image["detail"] = json!(detail);
-            }
-            Some((None, json!({"type": "image_url", "image_url": image})))
-        }
+        "input_image" => Some((None, images::part(part)?)),
         "input_audio" => Some((None, json!({"type": "input_audio", "input_audio": part["input_audio"]}))),
         _ => None,
     }

@@ -3,6 +3,7 @@
 pub(super) mod body;
 mod create;
 mod file_search;
+pub(super) mod images;
 pub(super) mod items;
 mod mcp;
 mod object;

@@ -89,7 +89,7 @@ row!(Message:
     variants, details as default_json, created_at
 );
 
-/// What an answer was made with. All of it is empty in questions, and in answers from before this was kept.
+/// What an answer was made with, and what came with a question. Empty where there was nothing, and in messages from before this was kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Details {
@@ -105,6 +105,28 @@ pub struct Details {
     pub sources: Vec<AnswerSource>,
     /// Milliseconds from its job's start to its end.
     pub ms: Option<i64>,
+    /// Images that came with a question.
+    pub images: Vec<Image>,
+}
+
+/// An image that came with a question. Only which it is is kept with the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Image {
+    #[schema(value_type = String)]
+    pub file_id: FileId,
+    /// Null: the file was deleted.
+    #[serde(skip_deserializing)]
+    #[schema(example = "cat.png")]
+    pub name: Option<String>,
+    #[serde(skip_deserializing)]
+    #[schema(example = "image/png")]
+    pub media_type: Option<String>,
+}
+
+impl Image {
+    pub fn new(file_id: FileId) -> Self {
+        Self { file_id, name: None, media_type: None }
+    }
 }
 
 /// Words of a file that an answer rests on: verbatim, at the place that is named.
@@ -154,6 +176,8 @@ pub struct Turn {
     pub content: String,
     pub status: MessageStatus,
     pub seq: i64,
+    /// Of a question.
+    pub details: Details,
 }
 
-row!(Turn: role, content, status, seq);
+row!(Turn: role, content, status, seq, details as default_json);

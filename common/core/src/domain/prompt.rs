@@ -1,9 +1,12 @@
 //! What a model is given to read.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{ids::VectorStoreId, message};
+use super::{
+    ids::{FileId, VectorStoreId},
+    message,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +73,53 @@ impl ChatMessage {
         let content = content.into();
         Self { role, content, tool_calls: Vec::new(), answers: None, parts: None, name: None }
     }
+
+    /// How many images it shows.
+    pub fn images(&self) -> usize {
+        self.parts.iter().flatten().filter(|part| is_image(part)).count()
+    }
+
+    /// Parts that are nothing but text become one: not every provider takes parts.
+    pub fn join_texts(&mut self) {
+        let texts: Option<Vec<&str>> = self.parts.as_ref().and_then(|parts| {
+            parts.iter().map(|part| part["text"].as_str().filter(|_| part["type"] == "text")).collect()
+        });
+        if let Some(texts) = texts {
+            self.content = texts.join("\n");
+            self.parts = None;
+        }
+    }
+}
+
+/// A part that names an image by its file. Only we write it: no client's parts have this type, and no provider's. The bytes are put in
+/// when a model is asked, and stand in nothing that is stored.
+const IMAGE_FILE: &str = "image_file";
+
+pub fn text_part(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+/// An image by what it holds (`data:…`), or by an address.
+pub fn image_part(url: &str, detail: &Value) -> Value {
+    let mut image = json!({"url": url});
+    if detail.is_string() {
+        image["detail"] = detail.clone();
+    }
+    json!({"type": "image_url", "image_url": image})
+}
+
+/// An image of the user's. `detail` is OpenAI's: how closely it is looked at.
+pub fn image_file_part(file: FileId, detail: &Value) -> Value {
+    json!({"type": IMAGE_FILE, "file_id": file, "detail": detail})
+}
+
+/// The file that a part names.
+pub fn image_file(part: &Value) -> Option<FileId> {
+    part["file_id"].as_str().filter(|_| part["type"] == IMAGE_FILE)?.parse().ok()
+}
+
+pub fn is_image(part: &Value) -> bool {
+    matches!(part["type"].as_str(), Some("image_url" | IMAGE_FILE))
 }
 
 /// A function on offer.

@@ -31,6 +31,9 @@ pub struct Model {
     pub prompt_price: Option<f64>,
     #[serde(default)]
     pub completion_price: Option<f64>,
+    /// Whether it takes images. Not known: it is asked, and says so.
+    #[serde(default)]
+    pub images: Option<bool>,
 }
 
 /// How long a provider may be silent.

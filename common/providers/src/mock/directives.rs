@@ -1,4 +1,4 @@
-//! Plain directives in a user's message: `/echo TEXT`, `/tokens N`, `/delay MS`, `/fail CODE [xN]`, `/system`,
+//! Plain directives in a user's message: `/echo TEXT`, `/tokens N`, `/delay MS`, `/fail CODE [xN]`, `/system`, `/images`,
 //! `/tool NAME JSON`, `/loop NAME JSON` (calls it in every round), `/facts TEXT`. Several may stand in one message; a text runs to the next directive.
 
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Directive {
         times: Option<u32>,
     },
     System,
+    /// Tells what images are in the prompt.
+    Images,
     /// What the extractor answers when it reads this turn.
     Facts(String),
     Tool {
@@ -21,7 +23,8 @@ pub enum Directive {
     },
 }
 
-const NAMES: [&str; 8] = ["/echo", "/tokens", "/delay", "/fail", "/system", "/tool", "/loop", "/facts"];
+const NAMES: [&str; 9] =
+    ["/echo", "/tokens", "/delay", "/fail", "/system", "/images", "/tool", "/loop", "/facts"];
 
 /// The directives of a message in order; empty when it has none. Malformed ones are not directives.
 pub fn parse(message: &str) -> Vec<Directive> {
@@ -57,6 +60,7 @@ fn one(name: &str, text: &str) -> Option<Directive> {
             Some(Directive::Fail { status, times })
         }
         "/system" => Some(Directive::System),
+        "/images" => Some(Directive::Images),
         "/facts" => Some(Directive::Facts(text.to_owned())),
         "/tool" | "/loop" => {
             let (tool, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, "{}"));

@@ -4,6 +4,7 @@
 //! HTTP in OpenAI's form.
 
 mod directives;
+mod eyes;
 mod memory;
 pub mod plan;
 mod shape;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     directives::{self, Directive},
-    memory,
+    eyes, memory,
 };
 use crate::{
     ChatMessage, Role, ToolCall, ToolSpec,
@@ -104,6 +104,7 @@ pub fn plan(messages: &[ChatMessage], tools: &[ToolSpec], model: &str) -> Plan {
                 plan.words.extend((1..=n).map(|i| if i == 1 { "w1".to_owned() } else { format!(" w{i}") }))
             }
             Directive::System => plan.words.extend(words_of(system)),
+            Directive::Images => plan.words.extend(words_of(&eyes::seen(messages))),
             Directive::Delay(ms) => {
                 plan.delay = Some(Duration::from_millis(ms));
                 continue;
@@ -204,6 +205,9 @@ fn small_talk(user: &str, messages: &[ChatMessage]) -> String {
     {
         return "Hello! I am the built-in mock model: I run offline and answer by simple rules. What can I do for you?"
             .to_owned();
+    }
+    if let Some(seen) = eyes::shown(messages) {
+        return seen;
     }
     let recalled = recall(user, messages);
     if !recalled.is_empty() {

@@ -2,20 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::plan::{Plan, words_of};
+use super::{
+    eyes::SEEING,
+    plan::{Plan, words_of},
+};
 use crate::{
     ChatRequest, ProviderError, ToolCall,
+    domain::prompt::is_image,
+    error::IMAGES,
     wanted::{Choice, Format, Part, Wanted},
 };
 
 /// How deep an example of a schema goes.
 const DEEPEST: usize = 8;
 
-/// Refuses what is no text: the mock reads nothing else.
+/// Refuses what is no text: the mock reads nothing else, but for one model that takes images.
 pub fn check(wanted: Wanted<'_>) -> Result<(), ProviderError> {
+    let sees = wanted.request.model.as_deref() == Some(SEEING);
     for part in wanted.request.messages.iter().filter_map(|message| message.parts.as_ref()).flatten() {
-        if !matches!(wanted.part(part)?, Part::Text(_)) {
-            return Err(wanted.refuse("messages.content"));
+        if !(matches!(wanted.part(part)?, Part::Text(_)) || sees && is_image(part)) {
+            return Err(wanted.refuse(IMAGES));
         }
     }
     Ok(())

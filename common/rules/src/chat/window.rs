@@ -25,10 +25,7 @@ pub fn build(system: &str, newest_first: &[Turn], budget: usize) -> Vec<ChatMess
 pub fn kept(newest_first: &[Turn], budget: usize) -> Vec<&Turn> {
     let mut left = budget.saturating_sub(OVERHEAD);
     let mut kept: Vec<&Turn> = Vec::new();
-    for turn in newest_first {
-        if turn.status == MessageStatus::Failed || turn.content.is_empty() {
-            continue;
-        }
+    for turn in newest_first.iter().filter(|turn| has_words(turn)) {
         let cost = tokens::estimate(&turn.content) + OVERHEAD;
         if cost > left && !kept.is_empty() {
             break;
@@ -37,6 +34,11 @@ pub fn kept(newest_first: &[Turn], budget: usize) -> Vec<&Turn> {
         kept.push(turn);
     }
     kept
+}
+
+/// Whether a model is told of a turn: not of failed answers, nor of empty cancelled ones.
+pub fn has_words(turn: &Turn) -> bool {
+    turn.status != MessageStatus::Failed && !turn.content.is_empty()
 }
 
 /// Leaves the oldest turns out until the rest fits; not the instructions before them, nor the last thing that a user said
@@ -60,7 +62,7 @@ pub fn truncated(mut messages: Vec<ChatMessage>, budget: usize) -> Vec<ChatMessa
 mod tests {
     use super::*;
     use crate::domain::message::{
-        self,
+        self, Details,
         MessageStatus::{Complete, Failed},
         Role::{Assistant, User},
     };
@@ -68,7 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn turn(role: message::Role, content: &str, status: MessageStatus) -> Turn {
-        Turn { role, content: content.to_owned(), status, seq: 0 }
+        Turn { role, content: content.to_owned(), status, seq: 0, details: Details::default() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod attach;
 mod clean;
 mod finish;
+pub mod images;
 pub mod ingest;
 mod part;
 mod receive;

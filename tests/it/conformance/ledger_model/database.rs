@@ -114,6 +114,7 @@ impl Database {
             job,
             message,
             text: "a question",
+            details: None,
             payload,
             max_attempts: MAX_ATTEMPTS,
             trace: None,

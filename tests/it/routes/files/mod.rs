@@ -1,4 +1,5 @@
 mod hostile;
+mod images;
 mod kept;
 mod kinds;
 mod knowledge;

@@ -1,5 +1,6 @@
 //! Answers a message: context, ask, call tools, stream, commit.
 
+mod images;
 mod patience;
 mod prompt;
 mod rounds;
@@ -14,11 +15,12 @@ use rapport_common::{
         message::{AnswerSource, Usage, Used},
     },
     jobs::payload::ChatPayload,
+    providers::IMAGES,
     store::{self, chunks::Chunk, messages::Found},
     telemetry::metrics::METRICS,
     usecase::{
         files::{self, search::Knowledge},
-        finish_chat::{Answer, finish_chat},
+        finish_chat::{Answer, finish_chat, owner},
         usage,
     },
 };
@@ -42,10 +44,17 @@ impl Work for ChatPayload {
         let prompt = tokio::select! {
             biased;
             stop = stopped(&mut attempt.signal) => return Ok(stop.into()),
-            prompt = prompt::build(attempt.ctx, attempt.job, &self) => prompt?,
+            prompt = prompt(attempt.ctx, attempt.job, &self) => prompt?,
         };
         Ok(answer(attempt, &self, prompt).await.unwrap_or(Outcome::Lost))
     }
+}
+
+/// What the model is asked, with the images in it.
+async fn prompt(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt> {
+    let mut prompt = prompt::build(ctx, job, payload).await?;
+    files::images::fill(ctx, owner(job)?, &mut prompt.messages).await?;
+    Ok(prompt)
 }
 
 async fn answer(
@@ -70,7 +79,7 @@ async fn answer(
     keep_tries(ctx, job, &rounds).await;
     let keeps_answer = matches!(stopped, Stopped::Whole | Stopped::By(Stop::Cancelled));
     count_in_vain(ctx, job, payload, &rounds, keeps_answer).await;
-    let cancelled = match is_cancelled(ctx, stopped) {
+    let cancelled = match is_cancelled(ctx, job, stopped) {
         Ok(cancelled) => cancelled,
         Err(outcome) => return Ok(outcome),
     };
@@ -103,13 +112,17 @@ async fn answer(
 }
 
 /// Whether an answer that is to be kept was cancelled; or what becomes of the job without one.
-fn is_cancelled(ctx: &Context, stopped: Stopped) -> std::result::Result<bool, Outcome> {
+fn is_cancelled(ctx: &Context, job: &Job, stopped: Stopped) -> std::result::Result<bool, Outcome> {
     match stopped {
         Stopped::Whole => Ok(false),
         Stopped::By(Stop::Cancelled) => Ok(true),
         Stopped::By(stop) => Err(stop.into()),
         Stopped::Spent(error) => Err(error.into()),
-        Stopped::Broken(error) => {
+        Stopped::Broken(mut error) => {
+            // A message has its images there.
+            if job.session_id.is_some() && error.field.as_deref() == Some(IMAGES) {
+                error.field = Some("images".to_owned());
+            }
             let public = error.public();
             // Waited for, and in vain: trying once more would be waiting once more.
             let waited = error.away && !ctx.settings.queue.provider_patience.is_zero();

@@ -33,6 +33,8 @@ use rapport_common::{
     },
 };
 
+use super::images;
+
 /// Turns loaded for the window at most; the token budget usually ends it sooner.
 const TURNS: i64 = 200;
 /// Of a small window, earlier conversations take this part at most: the turns of this one come first.
@@ -327,7 +329,9 @@ async fn rendered(
 }
 
 fn build_window(ctx: &Context, choice: &Choice, system: &str, turns: &[Turn]) -> Vec<ChatMessage> {
-    window::build(system, turns, room(ctx, choice))
+    let mut messages = window::build(system, turns, room(ctx, choice));
+    images::name(&mut messages, turns);
+    messages
 }
 
 /// As configured, or what the model takes, if that is less.

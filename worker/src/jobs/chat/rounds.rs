@@ -11,8 +11,8 @@ use rapport_common::{
     domain::{ids::ProjectId, job::Job, message::Usage, prompt::AllowedCall},
     jobs::payload::ChatPayload,
     providers::{
-        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, Options, ProviderError, Said, ToolCall,
-        ToolSpec, Try, logprobs::Kept,
+        Call, ChatEvent, ChatMessage, ChatRequest, ErrorClass, IMAGES, Options, ProviderError, Said,
+        ToolCall, ToolSpec, Try, logprobs::Kept,
     },
     secret::Secret,
     telemetry::{metrics::METRICS, trace::TraceContext},
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 pub(super) use calls::warn_of_tools;
 
 use super::{
+    images,
     patience::{Patience, Waited},
     prompt::{Choice, Prompt},
     servers::Record,
@@ -76,7 +77,7 @@ pub struct Rounds<'a> {
     pub project: Option<ProjectId>,
     own_keys: Vec<(String, Secret)>,
     has_budget: bool,
-    messages: Vec<ChatMessage>,
+    messages: Arc<Vec<ChatMessage>>,
     signal: StopSignal,
     slot: &'a Slot,
     patience: Patience<'a>,
@@ -128,7 +129,7 @@ impl<'a> Rounds<'a> {
             record,
             options,
             inside,
-            messages,
+            messages: Arc::new(messages),
             signal,
             slot,
             patience: Patience::new(ctx),
@@ -176,6 +177,7 @@ impl<'a> Rounds<'a> {
             self.add_usage(meter.take(), &said);
             let said = match said? {
                 Ok(said) => said,
+                Err(Stopped::Broken(error)) if self.look_away(&error) => continue,
                 Err(stopped) => return Ok(stopped),
             };
             let text = log.text[begins..].to_owned();
@@ -199,7 +201,7 @@ impl<'a> Rounds<'a> {
         let trace = self.job.trace.as_deref().and_then(TraceContext::parse);
         ChatRequest {
             model: self.choice.model.clone(),
-            messages: self.messages.clone(),
+            messages: Arc::clone(&self.messages),
             tools,
             temperature: self.choice.temperature,
             max_tokens: self.choice.max_tokens,
@@ -214,6 +216,12 @@ impl<'a> Rounds<'a> {
             within: Some(NO_TRY_AFTER),
             ..ChatRequest::default()
         }
+    }
+
+    /// A model that takes no images can go on with a conversation that had some before: it is told that it does not see them.
+    fn look_away(&mut self, error: &ProviderError) -> bool {
+        let refused = self.job.session_id.is_some() && error.field.as_deref() == Some(IMAGES);
+        refused && images::leave_out(Arc::<Vec<_>>::make_mut(&mut self.messages))
     }
 
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {

@@ -12,8 +12,11 @@ import { Empty, Loaded, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { useSending } from '../files/add.js';
 
-/** So many a conversation may name. */
+/** So many a conversation may name, and so many images a message; and bytes of one. */
 const MOST = 100;
+const IMAGES = { most: 8, bytes: 3_932_160 };
+
+const isImage = (file) => file.status === 'stored';
 
 async function make(chat) {
   const session = await post('sessions', {}, {}, { key: newKey() });
@@ -70,7 +73,7 @@ export function Attached({ chat, onClose }) {
     const [all, here] = await Promise.all([get('files', {}, { limit: 200 }), chat.id ? get('sessionFiles', { id: chat.id }) : { files: [] }]);
     want.ids ??= new Set(here.files.map(({ id }) => id));
     // One that is named, and so old that it is not on the page.
-    return [...all.items, ...here.files.filter(({ id }) => !all.items.some((one) => one.id === id))].filter((file) => file.status !== 'stored');
+    return [...all.items, ...here.files.filter(({ id }) => !all.items.some((one) => one.id === id))];
   }, []);
   // One that was being read is read, or is not to be read.
   useEffect(() => onEvents((event, data) => {
@@ -84,15 +87,26 @@ export function Attached({ chat, onClose }) {
     await save(chat, setProblem);
     redraw((n) => n + 1);
   };
+  const isShown = (file) => chat.images.value.some(({ id }) => id === file.id);
+  const mayShow = (file) => isShown(file) || (file.bytes <= IMAGES.bytes && chat.images.value.length < IMAGES.most);
+  const show = (file, on) => {
+    const others = chat.images.value.filter(({ id }) => id !== file.id);
+    if (!on || mayShow(file)) chat.images.value = on ? [...others, { id: file.id, name: file.name }] : others;
+    redraw((n) => n + 1);
+  };
   const sending = useSending(async (files) => {
-    const fresh = files.filter((file) => file.status !== 'stored');
-    list.set((old) => [...fresh, ...(old ?? []).filter(({ id }) => !fresh.some((one) => one.id === id))]);
+    const fresh = files.filter((file) => !isImage(file));
+    list.set((old) => [...files, ...(old ?? []).filter(({ id }) => !files.some((one) => one.id === id))]);
+    for (const file of files.filter(isImage)) show(file, true);
     if (fresh.length) await change((ids) => { for (const { id } of fresh) ids.add(id); });
   });
   const choose = (id, on) => change((ids) => { if (on) ids.add(id); else ids.delete(id); });
   return html`<${Dialog} title=${t('files.of.chat')} onClose=${onClose}><p class="quiet">${t('files.of.chat.text')}</p>
     <${Loaded} of=${list}>${(files) => html`<div class="row"><${Choose} label=${t('files.add')} onFiles=${sending.add} /></div>${sending.shown}<${ProblemLine} problem=${problem} />
-      ${files.length ? html`<ul class="files-pick">${files.map((file) => html`<li key=${file.id}><label dir="auto"><input type="checkbox" checked=${want.ids.has(file.id)}
+      ${files.some(isImage) && html`<h3>${t('images.next')}</h3><p class="quiet">${t('images.text')}</p><ul class="files-pick">${files.filter(isImage).map((file) => html`<li key=${file.id}>
+        <label dir="auto"><input type="checkbox" checked=${isShown(file)} disabled=${!mayShow(file)} onChange=${(event) => show(file, event.target.checked)} /> ${file.name}</label>
+        ${file.bytes > IMAGES.bytes && html`<span class="tag">${t('images.large')}</span>`}</li>`)}</ul><h3>${t('files')}</h3>`}
+      ${files.some((file) => !isImage(file)) ? html`<ul class="files-pick">${files.filter((file) => !isImage(file)).map((file) => html`<li key=${file.id}><label dir="auto"><input type="checkbox" checked=${want.ids.has(file.id)}
         disabled=${!want.ids.has(file.id) && want.ids.size >= MOST} onChange=${(event) => choose(file.id, event.target.checked)} /> ${file.name}</label>
       ${['queued', 'reading', 'failed'].includes(file.status) && html`<span class=${file.status === 'failed' ? 'tag bad' : 'tag'}>${t(`files.${file.status}`)}</span>`}</li>`)}</ul>` : html`<${Empty} text=${t('files.empty')} />`}`}<//><//>`;
 }

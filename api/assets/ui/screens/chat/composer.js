@@ -9,6 +9,7 @@ import { Later } from '../../parts/later.js';
 
 const LIMIT = 32_000;
 const attached = () => Promise.all([import('./attached.js'), need('files')]).then(([module]) => module.Attached);
+const chosen = () => Promise.all([import('./images.js'), need('files')]).then(([module]) => module.Chosen);
 const touch = matchMedia('(pointer: coarse)');
 
 export function Composer({ chat, onSent }) {
@@ -46,9 +47,11 @@ export function Composer({ chat, onSent }) {
     const choices = { tools };
     if (memory !== null) choices.enable_memory = memory;
     if (answering && busyMode !== 'queue') choices.on_busy = busyMode;
+    if (chat.images.value.length) choices.images = chat.images.value.map(({ id }) => id);
     sending.current = true;
     try {
       await chat.send(words, choices);
+      chat.images.value = [];
       // Written meanwhile: it stays.
       set(box.current.value.trim() === words ? '' : box.current.value);
       onSent();
@@ -72,6 +75,7 @@ export function Composer({ chat, onSent }) {
     <label class="sr" for="composer">${t('composer.label')}</label>
     <textarea id="composer" ref=${box} dir="auto" rows="1" placeholder=${t('composer.placeholder')} value=${text}
       onInput=${(event) => set(event.target.value)} onKeyDown=${key} enterkeyhint=${touch.matches ? 'enter' : 'send'}></textarea>
+    ${chat.images.value.length > 0 && html`<${Later} load=${chosen} chat=${chat} />`}
     <div class="row">
       <label class="pick">${t('tools')} <select value=${tools} onChange=${(event) => setTools(event.target.value)}>
         <option value="auto">${t('tools.auto')}</option><option value="none">${t('tools.none')}</option></select></label>

@@ -25,8 +25,8 @@ export class Conversation {
     this.outgoing = signal([]);
     /** Answers in the making by job: {job, question, item, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
-    /** What answers here may look into: {id, name}; what is to be said of it, and the naming that waits for (attached.js). */
-    this.files = signal([]); this.wanted = null; this.naming = null;
+    /** What answers here may look into: {id, name}; images for the next message; what is to be said of it, and the naming that waits for (attached.js). */
+    this.files = signal([]); this.images = signal([]); this.wanted = null; this.naming = null;
     /** Called with a session's id when the first message has made one. */
     this.onNamed = (/** @type {string} */ _) => {};
     this.stop = new AbortController();
@@ -144,11 +144,11 @@ export class Conversation {
 
   /** The server has the message: it leaves the draft and becomes part of the conversation. */
   async stored(item, { session_id: session, message_id: id, job_id: job }) {
-    const isNew = this.id === null;
-    const old = `out/${this.id ?? 'new'}`;
+    const [isNew, old] = [this.id === null, `out/${this.id ?? 'new'}`];
     this.id = session;
     this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
-    const message = { id, role: 'user', content: item.text, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
+    const images = (item.choices.images ?? []).map((file) => ({ file_id: file, name: '' }));
+    const message = { id, role: 'user', content: item.text, images, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
     if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
     if (isNew) {
       this.session.value = { id: session, title: item.text.slice(0, 48), is_pinned: false };

@@ -1,6 +1,6 @@
 // What the user said: edit as a branch, remember a selection; and what is still on its way.
 import { html, useEffect, useRef, useState } from '../../core/dom.js';
-import { t } from '../../core/i18n.js';
+import { need, t } from '../../core/i18n.js';
 import { go } from '../../core/router.js';
 import { inField, nameOf } from '../../core/keys.js';
 import { copy } from '../../core/copy.js';
@@ -11,6 +11,7 @@ import { ProblemLine } from '../../parts/problem.js';
 import { toast } from '../../parts/toast.js';
 import { script } from '../../text/render.js';
 
+const pictures = () => Promise.all([import('./images.js'), need('files')]).then(([module]) => module.Pictures);
 const edit = () => import('./edit.js').then((module) => module.Edit);
 
 export function Question({ message, chat }) {
@@ -39,6 +40,7 @@ export function Question({ message, chat }) {
   return html`<article class="message question" id=${message.id} tabindex="-1" aria-label=${t('you.said')} onKeyDown=${keys}>
     ${editing ? html`<${Later} load=${edit} message=${message} chat=${chat} onClose=${() => setEditing(false)} />`
       : html`<p class="words" ref=${words} dir="auto" lang=${script(message.content)}>${message.content}</p>
+      ${message.images?.length > 0 && html`<div class="pictures"><${Later} load=${pictures} images=${message.images} /></div>`}
       <div class="under">${chosen && html`<button type="button" onClick=${remember}>${t('remember.this')}</button>`}
         <button type="button" class="plain" onClick=${() => setEditing(true)}>${t('edit')}</button>
         <button type="button" class="plain" onClick=${() => copy(message.content).then(() => toast(t('copied')))}>${t('copy')}</button></div>`}

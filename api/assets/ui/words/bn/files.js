@@ -11,4 +11,6 @@ export const files = {
   'files.delete.text': '{name} আর সেখান থেকে যা পড়া হয়েছে সব মুছে যাবে। উত্তরে তুলে দেওয়া কথা থেকে যাবে।',
   'files.of.chat': 'এই আলাপের ফাইল', 'files.of.chat.text': 'আপনার বেছে নেওয়া ফাইল দেখে এই আলাপে উত্তর দেওয়া হতে পারে।',
   'sources.count': { one: '{n}টি উৎস', other: '{n}টি উৎস' },
+  'images.next': 'পরের বার্তার সঙ্গে ছবি', 'images.text': 'যে মডেল ছবি দেখতে পারে, আপনার লেখার সঙ্গে সে এগুলো দেখবে।', 'images.large': 'মডেলের জন্য বেশি বড়',
+  'images.gone': 'মোছা ছবি', 'images.open': '{name} দেখান', 'images.drop': '{name} বাদ দিন',
 };

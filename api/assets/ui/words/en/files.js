@@ -11,4 +11,6 @@ export const files = {
   'files.delete.text': '{name} is deleted, with all that was read of it. Answers keep the words they quoted.',
   'files.of.chat': 'Files of this chat', 'files.of.chat.text': 'Answers in this chat may look into the files you choose.',
   'sources.count': { one: '{n} source', other: '{n} sources' },
+  'images.next': 'Images for the next message', 'images.text': 'A model that sees is shown them with what you write.', 'images.large': 'too large for models',
+  'images.gone': 'Deleted image', 'images.open': 'Show {name}', 'images.drop': 'Take {name} out',
 };

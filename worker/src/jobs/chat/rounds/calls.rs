@@ -1,5 +1,7 @@
 //! The calls of a round: whose they are, and what they add to the conversation.
 
+use std::sync::Arc;
+
 use rapport_common::{
     providers::{ChatMessage, Role, ToolCall},
     tools::{named, without_nuls},
@@ -63,19 +65,20 @@ impl Rounds<'_> {
             stop = stopped(&mut self.signal) => return Ok(Err(stop)),
             results = calls.run(log, &self.tools, (&made, allowed), &mut self.record) => results?,
         };
-        warn_of_tools(&mut self.messages);
+        let messages = Arc::make_mut(&mut self.messages);
+        warn_of_tools(messages);
         // A model that must call something has done so.
         self.options.tool_choice.take_if(|choice| *choice != "none");
         if let Some(text) = text {
             let mut turn = ChatMessage::new(Role::Assistant, text);
             turn.tool_calls.clone_from(&made);
-            self.messages.push(turn);
+            messages.push(turn);
         }
         for (call, result) in made.into_iter().zip(results) {
             if allowed {
                 let mut turn = ChatMessage::new(Role::Assistant, "");
                 turn.tool_calls.push(call.clone());
-                self.messages.push(turn);
+                messages.push(turn);
             }
             let arguments = serde_json::from_str::<Value>(&call.arguments);
             let arguments = without_nuls(arguments.unwrap_or_else(|_| Value::String(call.arguments.clone())));
@@ -83,7 +86,7 @@ impl Rounds<'_> {
                 .push(json!({"name": call.name, "arguments": arguments, "ok": result.ok, "ms": result.ms}));
             let mut heard = ChatMessage::new(Role::Tool, result.content);
             heard.answers = Some((call.id, call.name));
-            self.messages.push(heard);
+            messages.push(heard);
         }
         Ok(Ok(()))
     }

@@ -1,0 +1,155 @@
+//! Images in prompts: which may come with a message, what a conversation shows of them later, and their bytes for a model.
+
+use std::collections::HashMap;
+
+use data_encoding::BASE64;
+use futures::TryStreamExt;
+use serde_json::Value;
+
+use super::{content, media_type};
+use crate::{
+    Context, Result,
+    domain::{
+        file::File,
+        ids::{FileId, UserId},
+        message::{Image, Message},
+        prompt::{ChatMessage, image_file, image_part, text_part},
+    },
+    error::Wrong,
+    problems::Problems,
+    reader::Kind,
+    store::{self, Querier},
+};
+
+/// Images of one message.
+pub const MOST: usize = 8;
+/// Images of one prompt: of more than twenty, Anthropic wants each to be small.
+pub const MOST_OF_PROMPT: usize = 20;
+/// Bytes of one. What providers bound is the base64 text (Anthropic: 5 MiB of it), which is a third longer.
+const BYTES: i64 = 5 * 1_048_576 / 4 * 3;
+/// Bytes of one prompt's: 16 MiB in base64, which leaves room in the 20 MB that Gemini takes of everything.
+const BYTES_OF_PROMPT: i64 = 16 * 1_048_576 / 4 * 3;
+
+/// In place of images that a model is not shown.
+const GONE: &str = "[An image that came with this message was deleted since.]";
+const LEFT_OUT: &str = "[An image that came with this message is left out: there are too many.]";
+
+fn is_image(file: &File) -> bool {
+    Kind::from_name(&file.kind).is_some_and(Kind::is_image)
+}
+
+/// Notes what is no image of the user's, or too large for a model. `named` says where each id stands.
+pub async fn check(
+    q: &mut impl Querier,
+    user: UserId,
+    named: &[(String, FileId)],
+    problems: &mut Problems,
+) -> Result<()> {
+    let files = by_id(q, user, named.iter().map(|(_, id)| *id).collect()).await?;
+    let mut sum = 0;
+    for (field, id) in named {
+        let wrong = match files.get(id) {
+            None => Some("is no file of yours"),
+            Some(file) if !is_image(file) => Some("is no image: PNG, JPEG, GIF or WebP"),
+            Some(file) if file.bytes > BYTES => Some("has more than the 3.75 MiB that models take"),
+            Some(file) => {
+                sum += file.bytes;
+                (sum > BYTES_OF_PROMPT).then_some("makes them more than the 12 MiB that models take at once")
+            }
+        };
+        if let Some(why) = wrong {
+            problems.add(field.as_str(), Wrong::Unfit(why));
+        }
+    }
+    Ok(())
+}
+
+/// Those of the user's images that are there. No query for none.
+async fn by_id(q: &mut impl Querier, user: UserId, mut ids: Vec<FileId>) -> Result<HashMap<FileId, File>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let found = store::files::named(q, user, &ids).await?;
+    Ok(found.into_iter().map(|file| (file.id, file)).collect())
+}
+
+/// Of a message's images those that are still there.
+pub async fn still_there(q: &mut impl Querier, user: UserId, images: &[Image]) -> Result<Vec<FileId>> {
+    let ids: Vec<FileId> = images.iter().map(|image| image.file_id).collect();
+    let found = by_id(q, user, ids.clone()).await?;
+    Ok(ids.into_iter().filter(|id| found.contains_key(id)).collect())
+}
+
+/// Puts in what the images of messages are called now, and are. Those that are gone stay without a name.
+pub async fn name(q: &mut impl Querier, user: UserId, messages: &mut [Message]) -> Result<()> {
+    let ids = messages.iter().flat_map(|message| message.details.images.iter().map(|image| image.file_id));
+    let found = by_id(q, user, ids.collect()).await?;
+    for image in messages.iter_mut().flat_map(|message| &mut message.details.images) {
+        if let Some(file) = found.get(&image.file_id) {
+            image.name = Some(file.name.clone());
+            image.media_type = Some(media_type(file).to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Puts the bytes of images in where messages name them: the newest first, as far as models take them. What is not shown is said to be
+/// missing.
+pub async fn fill(ctx: &Context, user: UserId, messages: &mut [ChatMessage]) -> Result<()> {
+    let named = messages.iter().flat_map(|message| message.parts.iter().flatten().filter_map(image_file));
+    let ids: Vec<FileId> = named.collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let files = by_id(&mut ctx.db.read().await?, user, ids).await?;
+    let mut room = Room { images: MOST_OF_PROMPT, bytes: BYTES_OF_PROMPT };
+    for message in messages.iter_mut().rev() {
+        for part in message.parts.iter_mut().flatten() {
+            let Some(id) = image_file(part) else { continue };
+            *part = match files.get(&id) {
+                None => text_part(GONE),
+                Some(file) if !room.take(file) => text_part(LEFT_OUT),
+                Some(file) => shown(ctx, user, file, &part["detail"]).await?,
+            };
+        }
+        message.join_texts();
+    }
+    Ok(())
+}
+
+/// What of a prompt is left for images.
+struct Room {
+    images: usize,
+    bytes: i64,
+}
+
+impl Room {
+    /// `false`: there is none for this one, nor for any before it.
+    fn take(&mut self, file: &File) -> bool {
+        let fits = self.images > 0 && file.bytes <= self.bytes && file.bytes <= BYTES;
+        (self.images, self.bytes) = if fits { (self.images - 1, self.bytes - file.bytes) } else { (0, 0) };
+        fits
+    }
+}
+
+/// A file as a model is shown it. What it is tell its bytes, once more.
+async fn shown(ctx: &Context, user: UserId, file: &File, detail: &Value) -> Result<Value> {
+    let read: Result<Vec<bytes::Bytes>> = content(ctx, file, 0..file.bytes as u64).try_collect().await;
+    let bytes = match read {
+        Ok(parts) => parts.concat(),
+        // Deleted in between, its bytes go right after its row. Else it is the store that is away.
+        Err(error) => {
+            let found = store::files::get(&mut ctx.db.read().await?, user, file.id).await?;
+            return if found.is_none() { Ok(text_part(GONE)) } else { Err(error) };
+        }
+    };
+    Ok(match Kind::of(&bytes).filter(|kind| kind.is_image()) {
+        Some(kind) => {
+            let url = format!("data:{};base64,{}", kind.media_type(), BASE64.encode(&bytes));
+            image_part(&url, detail)
+        }
+        None => text_part(GONE),
+    })
+}
