@@ -219,7 +219,11 @@ async fn past_turns_that_do_not_bear_on_a_question_are_not_given(stack: Stack) {
     assert_eq!(found(strange, None).await, [""; 0], "one plain word of many is no answer");
     assert!(!found(strange, Some(0.0)).await.is_empty(), "whoever wants the best guesses gets them");
     assert_eq!(found("What is my dog called?", None).await[0], said[0]);
-    assert_eq!(found("What is my dog called?", Some(1.9)).await, [""; 0]);
+    let vague = "What did my dog eat yesterday morning?";
+    assert_eq!(
+        (found(vague, Some(0.05)).await[0].as_str(), found(vague, Some(1.9)).await.len()),
+        (said[0], 0)
+    );
     // Who looks for a number, a name or a word gets it, whatever else the question says.
     let long = "Which submarine captain sold the haunted lighthouse with ZX-48213 on it to an opera singer?";
     assert_eq!(found(long, None).await[0], said[1]);
