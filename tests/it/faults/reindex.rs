@@ -70,7 +70,6 @@ async fn found(user: &User, query: &str) -> Vec<String> {
     hits.iter().map(|hit: &Value| hit["memory"]["content"].as_str().unwrap().to_owned()).collect()
 }
 
-#[expect(clippy::too_many_lines, reason = "one scenario: each step stands on those before")]
 async fn what_changes_during_a_reindex_is_in_the_new_index(stack: Stack) {
     let (builder, index) = with_index_on_any(quick(stack)).await;
     let app = builder.start().await;
