@@ -1,11 +1,17 @@
-//! Rebuilds the vector index from the database, without asking a provider again.
+//! Rebuilds the vector index from the database, without asking a provider again, while searches and changes go on.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+};
 
 use rapport_common::{
     settings::Settings,
-    store::{terms::Corpus, vectors},
-    usecase::memory::embed,
+    store::{Db, terms::Corpus, vectors},
+    usecase::memory::{embed, rebuild},
     wiring,
 };
+use sqlx::PgConnection;
 
 use crate::commands;
 
@@ -18,8 +24,6 @@ pub struct Arguments {
     #[arg(long)]
     reconcile: bool,
 }
-
-const PAGE: i64 = 1_000;
 
 pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String> {
     let db = wiring::database(&settings).await?;
@@ -41,21 +45,42 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
         let wrong = embed::reconcile(&ctx).await.map_err(|error| error.to_string())?;
         return commands::print(&format!("{wrong} points were not as the database says, and are now\n"));
     }
-    ctx.vectors.reset().await.map_err(|error| error.to_string())?;
-    for corpus in Corpus::ALL {
-        let read = async || vectors::count(&mut ctx.db.read().await?, corpus, &model).await;
-        let total = read().await.map_err(|error| error.to_string())?;
-        let (mut after, mut done) = (uuid::Uuid::nil(), 0);
-        loop {
-            let page = async || vectors::page(&mut ctx.db.read().await?, corpus, &model, after, PAGE).await;
-            let points = page().await.map_err(|error| error.to_string())?;
-            let Some(last) = points.last() else { break };
-            after = last.doc_id;
-            embed::put(&ctx, corpus, &points).await.map_err(|error| error.to_string())?;
-            done += points.len() as i64;
-            commands::print(&format!("{}: {done} of {total}\n", corpus.as_str()))?;
-        }
+    let _turn = alone(&ctx.db, &ctx.settings.data_dir).await?;
+    let told = |corpus: Corpus, done, total| {
+        // Nobody listens any more: no reason to stop.
+        let _unheard = commands::print(&format!("{}: {done} of {total}\n", corpus.as_str()));
+    };
+    let built = rebuild::rebuild(&ctx, told).await.map_err(|error| error.to_string())?;
+    if built.repaired > 0 {
+        commands::print(&format!(
+            "{} points were changed meanwhile by a process of an earlier version, and are as the database says now\n",
+            built.repaired
+        ))?;
     }
-    let count = ctx.vectors.count().await.map_err(|error| error.to_string())?;
-    commands::print(&format!("the index holds {count} points of {model}\n"))
+    commands::print(&format!("the index holds {} points of {model}\n", built.points))
+}
+
+/// Holds others off as long as it lives, and not a moment longer: a killed process lets go of both.
+enum Turn {
+    Connection(#[expect(dead_code, reason = "its lock is all that it is for")] Box<PgConnection>),
+    File(#[expect(dead_code, reason = "its lock is all that it is for")] File),
+}
+
+/// One reindex at a time: the next would drop what this one fills.
+async fn alone(db: &Db, data_dir: &Path) -> Result<Turn, String> {
+    const OTHER: &str = "another reindex is under way";
+    if let Db::Pg(_) = db {
+        let mut connection = db.separate().await.map_err(|error| error.to_string())?;
+        let mine = vectors::reindex_alone(&mut connection).await.map_err(|error| error.to_string())?;
+        return if mine { Ok(Turn::Connection(Box::new(connection))) } else { Err(OTHER.to_owned()) };
+    }
+    let path = data_dir.join("reindex.lock");
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    fs::create_dir_all(data_dir).map_err(told)?;
+    let file = File::create(&path).map_err(told)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Turn::File(file)),
+        Err(TryLockError::WouldBlock) => Err(OTHER.to_owned()),
+        Err(TryLockError::Error(error)) => Err(told(error)),
+    }
 }

@@ -3,14 +3,18 @@
 //! `TEST_QDRANT_URL` names one.
 
 mod filter;
+mod gate;
+mod small;
 mod store;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use gate::Gate;
 use qdrant_client::qdrant::{
     self as q, collections_server::Collections, collections_server::CollectionsServer, points_server::Points,
     points_server::PointsServer,
@@ -19,11 +23,37 @@ use store::Store;
 use tonic::{Request, Response, Status};
 
 #[derive(Clone, Default)]
-pub struct StandIn(Arc<Mutex<Store>>);
+pub struct StandIn {
+    store: Arc<Mutex<Store>>,
+    fills: Arc<Gate>,
+}
 
 impl StandIn {
     fn with<T>(&self, act: impl FnOnce(&mut Store) -> Result<T, Status>) -> Result<T, Status> {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on, what is put into a collection by its own name waits: that is what fills a new one. All others go by an alias.
+    pub fn hold_fills(&self) {
+        self.fills.close();
+    }
+
+    pub async fn until_a_fill_waits(&self) {
+        self.fills.until_somebody_waits().await;
+    }
+
+    pub fn release_fills(&self) {
+        self.fills.open();
+    }
+
+    /// The collections there are, by their own names.
+    pub fn collections(&self) -> Vec<String> {
+        self.with(|store| Ok(store.names())).unwrap_or_default()
+    }
+
+    /// Each point of a collection as text, by its id. Nothing, when there is no such collection.
+    pub fn points_of(&self, collection: &str) -> BTreeMap<String, String> {
+        self.with(|store| Ok(store.collection(collection)?.as_text())).unwrap_or_default()
     }
 
     /// How many points there are, for tests that look behind the protocol.
@@ -89,6 +119,9 @@ impl Points for StandIn {
         request: Request<q::UpsertPoints>,
     ) -> Result<Response<q::PointsOperationResponse>, Status> {
         let request = request.into_inner();
+        if self.with(|store| Ok(store.names().contains(&request.collection_name)))? {
+            self.fills.pass().await;
+        }
         self.with(|store| store.collection(&request.collection_name)?.upsert(request.points))?;
         Ok(done())
     }
@@ -190,13 +223,43 @@ impl Collections for StandIn {
         }))
     }
 
+    async fn get(
+        &self,
+        request: Request<q::GetCollectionInfoRequest>,
+    ) -> Result<Response<q::GetCollectionInfoResponse>, Status> {
+        let name = request.into_inner().collection_name;
+        let result = Some(self.with(|store| Ok(store.collection(&name)?.info()))?);
+        Ok(Response::new(q::GetCollectionInfoResponse { result, time: 0.0 }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<q::ListCollectionsRequest>,
+    ) -> Result<Response<q::ListCollectionsResponse>, Status> {
+        let names = self.with(|store| Ok(store.names()))?;
+        let collections = names.into_iter().map(|name| q::CollectionDescription { name }).collect();
+        Ok(Response::new(q::ListCollectionsResponse { collections, time: 0.0 }))
+    }
+
+    async fn update_aliases(
+        &self,
+        request: Request<q::ChangeAliases>,
+    ) -> Result<Response<q::CollectionOperationResponse>, Status> {
+        self.with(|store| store.change_aliases(request.into_inner().actions))?;
+        Ok(Response::new(q::CollectionOperationResponse { result: true, time: 0.0 }))
+    }
+
+    async fn list_aliases(
+        &self,
+        _: Request<q::ListAliasesRequest>,
+    ) -> Result<Response<q::ListAliasesResponse>, Status> {
+        let aliases = self.with(|store| Ok(store.aliases()))?;
+        Ok(Response::new(q::ListAliasesResponse { aliases, time: 0.0 }))
+    }
+
     not_here! {
-        get(q::GetCollectionInfoRequest) -> q::GetCollectionInfoResponse;
-        list(q::ListCollectionsRequest) -> q::ListCollectionsResponse;
         update(q::UpdateCollection) -> q::CollectionOperationResponse;
-        update_aliases(q::ChangeAliases) -> q::CollectionOperationResponse;
         list_collection_aliases(q::ListCollectionAliasesRequest) -> q::ListAliasesResponse;
-        list_aliases(q::ListAliasesRequest) -> q::ListAliasesResponse;
         collection_cluster_info(q::CollectionClusterInfoRequest) -> q::CollectionClusterInfoResponse;
         update_collection_cluster_setup(q::UpdateCollectionClusterSetupRequest) -> q::UpdateCollectionClusterSetupResponse;
         create_shard_key(q::CreateShardKeyRequest) -> q::CreateShardKeyResponse;

@@ -1,18 +1,20 @@
-//! Collections and points in memory, by tenant.
+//! Collections and points in memory, by tenant; and the names that collections go by.
 
 use std::collections::{BTreeMap, HashMap};
 
 use qdrant_client::qdrant::{
-    self as q, point_id::PointIdOptions, points_selector::PointsSelectorOneOf, query, vector, vector_input,
-    vectors, vectors_config,
+    self as q, alias_operations::Action, point_id::PointIdOptions, points_selector::PointsSelectorOneOf,
+    query, vector, vector_input, vectors, vectors_config,
 };
 use tonic::Status;
 
-use crate::filter;
+use crate::{filter, small::Small};
 
 #[derive(Default)]
 pub struct Store {
     collections: HashMap<String, Collection>,
+    /// Alias to collection, as `lib/storage/src/content_manager/toc` of Qdrant has them.
+    aliases: BTreeMap<String, String>,
 }
 
 /// Points of one tenant, in the order of their ids.
@@ -20,6 +22,8 @@ type Tenant = BTreeMap<String, Stored>;
 
 pub struct Collection {
     dimensions: usize,
+    /// As it was asked for.
+    made: q::CreateCollection,
     tenants: BTreeMap<String, Tenant>,
 }
 
@@ -28,7 +32,7 @@ pub struct Stored {
     vector: Vec<f32>,
 }
 
-fn bad(message: &str) -> Status {
+pub fn bad(message: &str) -> Status {
     Status::invalid_argument(message.to_owned())
 }
 
@@ -60,7 +64,7 @@ fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; 8];
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let (b_chunks, b_rest) = b.as_chunks::<8>();
@@ -78,10 +82,13 @@ impl Store {
     }
 
     pub fn create(&mut self, request: &q::CreateCollection) -> Result<(), Status> {
-        if self.collections.contains_key(&request.collection_name) {
-            return Err(Status::already_exists(format!(
-                "Collection `{}` already exists!",
-                request.collection_name
+        let name = &request.collection_name;
+        if self.collections.contains_key(name) {
+            return Err(Status::already_exists(format!("Collection `{name}` already exists!")));
+        }
+        if self.aliases.contains_key(name) {
+            return Err(bad(&format!(
+                "Can't create collection with name {name}. Alias with the same name already exists"
             )));
         }
         let Some(vectors_config::Config::Params(params)) =
@@ -92,23 +99,95 @@ impl Store {
         if params.distance != q::Distance::Cosine as i32 {
             return Err(bad("only cosine is known here"));
         }
-        let collection = Collection { dimensions: params.size as usize, tenants: BTreeMap::new() };
-        self.collections.insert(request.collection_name.clone(), collection);
+        let dimensions = params.size as usize;
+        let collection = Collection { dimensions, made: request.clone(), tenants: BTreeMap::new() };
+        self.collections.insert(name.clone(), collection);
         Ok(())
     }
 
+    /// By its own name alone: an alias is nothing to drop. Its aliases go with it.
     pub fn drop_collection(&mut self, name: &str) -> bool {
+        self.aliases.retain(|_, of| of != name);
         self.collections.remove(name).is_some()
     }
 
+    /// By its name, or by an alias.
     pub fn collection(&mut self, name: &str) -> Result<&mut Collection, Status> {
-        self.collections
-            .get_mut(name)
-            .ok_or_else(|| Status::not_found(format!("Collection `{name}` doesn't exist!")))
+        let name = self.aliases.get(name).map_or(name, String::as_str);
+        self.collections.get_mut(name).ok_or_else(|| absent(name))
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.collections.keys().cloned().collect()
+    }
+
+    pub fn aliases(&self) -> Vec<q::AliasDescription> {
+        let described = |(alias, collection): (&String, &String)| q::AliasDescription {
+            alias_name: alias.clone(),
+            collection_name: collection.clone(),
+        };
+        self.aliases.iter().map(described).collect()
+    }
+
+    /// One after another, under one lock: no request is answered between them.
+    pub fn change_aliases(&mut self, actions: Vec<q::AliasOperations>) -> Result<(), Status> {
+        for action in actions {
+            match action.action.ok_or_else(|| bad("no action"))? {
+                Action::CreateAlias(new) => {
+                    if !self.collections.contains_key(&new.collection_name) {
+                        return Err(absent(&new.collection_name));
+                    }
+                    if self.collections.contains_key(&new.alias_name) {
+                        return Err(Status::already_exists(format!(
+                            "Collection `{}` already exists!",
+                            new.alias_name
+                        )));
+                    }
+                    // One that is there is overwritten.
+                    self.aliases.insert(new.alias_name, new.collection_name);
+                }
+                Action::DeleteAlias(gone) => drop(self.aliases.remove(&gone.alias_name)),
+                Action::RenameAlias(_) => return Err(Status::unimplemented("rename_alias")),
+            }
+        }
+        Ok(())
     }
 }
 
+fn absent(name: &str) -> Status {
+    Status::not_found(format!("Collection `{name}` doesn't exist!"))
+}
+
 impl Collection {
+    pub fn as_text(&self) -> BTreeMap<String, String> {
+        let text = |(id, point): (&String, &Stored)| {
+            let payload: BTreeMap<&String, &q::Value> = point.payload.iter().collect();
+            (id.clone(), format!("{payload:?} {:?}", point.vector))
+        };
+        self.tenants.values().flatten().map(text).collect()
+    }
+
+    pub fn info(&self) -> q::CollectionInfo {
+        let params = q::CollectionParams {
+            shard_number: self.made.shard_number.unwrap_or(1),
+            vectors_config: self.made.vectors_config.clone(),
+            replication_factor: Some(self.made.replication_factor.unwrap_or(1)),
+            ..q::CollectionParams::default()
+        };
+        let config = q::CollectionConfig {
+            params: Some(params),
+            hnsw_config: self.made.hnsw_config,
+            quantization_config: self.made.quantization_config,
+            ..q::CollectionConfig::default()
+        };
+        q::CollectionInfo {
+            status: q::CollectionStatus::Green as i32,
+            config: Some(config),
+            points_count: Some(self.tenants.values().map(BTreeMap::len).sum::<usize>() as u64),
+            ..q::CollectionInfo::default()
+        }
+    }
+
     pub fn upsert(&mut self, points: Vec<q::PointStruct>) -> Result<(), Status> {
         for point in points {
             let id = id_text(point.id.as_ref())?;
@@ -178,16 +257,23 @@ impl Collection {
         let asked = unit(asked.data.clone());
         let filter = request.filter.as_ref();
         let tenants = self.tenants(filter);
-        let mut all: Vec<(f32, &String)> = tenants
+        let small = Small::of(self.made.quantization_config.as_ref(), request.params.as_ref())?;
+        let limit = request.limit.unwrap_or(10) as usize;
+        let mut all: Vec<(f32, &String, &Stored)> = tenants
             .into_iter()
             .flatten()
             .filter(|(id, point)| filter.is_none_or(|filter| filter::matches(filter, id, point)))
-            .map(|(id, point)| (dot(&asked, &point.vector), id))
+            .map(|(id, point)| (small.likeness(&asked, &point.vector), id, point))
             .collect();
         all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        let best = all.into_iter().take(request.limit.unwrap_or(10) as usize);
+        all.truncate(small.first(limit));
+        if small.rescores() {
+            all.iter_mut().for_each(|(score, _, point)| *score = dot(&asked, &point.vector));
+            all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        }
+        let best = all.into_iter().take(limit);
         Ok(best
-            .map(|(score, id)| q::ScoredPoint { id: point_id(id), score, ..q::ScoredPoint::default() })
+            .map(|(score, id, _)| q::ScoredPoint { id: point_id(id), score, ..q::ScoredPoint::default() })
             .collect())
     }
 

@@ -1,5 +1,6 @@
 //! Memory: does search find what was said, does it know what holds now, and how fast.
 
+mod floors;
 mod prompts;
 mod quality;
 mod speed;
@@ -30,6 +31,9 @@ pub struct Arguments {
     /// With a file: instead, how much of each question's evidence stands in the prompt of a chat that asks it.
     #[arg(long, requires = "file", conflicts_with = "parts")]
     prompts: bool,
+    /// With a file: instead, what a floor of search would cost its questions, and spare those about another's life.
+    #[arg(long, requires = "file", conflicts_with_all = ["parts", "gates", "prompts"])]
+    floors: bool,
     /// Search times of a user with so many past turns.
     #[arg(long)]
     turns: Option<usize>,
@@ -66,7 +70,9 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     report.text("stack", &format!("{stack}{}", if qdrant { " + Qdrant" } else { ", exact search" }))?;
     if let Some(file) = &arguments.file {
         let file = quality::read(file)?;
-        if arguments.prompts {
+        if arguments.floors {
+            floors::run(&cluster, &file, report).await?;
+        } else if arguments.prompts {
             prompts::run(&cluster, &file, report).await?;
         } else {
             quality::run(&cluster, &file, (arguments.parts, arguments.gates), report).await?;

@@ -50,7 +50,7 @@ pub async fn run(cluster: &Cluster, file: &File, report: &mut Report) -> Result<
 }
 
 /// Without the names of whom it is about: a namesake would be no mistake.
-fn unnamed(conversation: &Conversation, question: &str) -> String {
+pub(super) fn unnamed(conversation: &Conversation, question: &str) -> String {
     let without = |question: String, name: &String| question.replace(name, "somebody");
     conversation.speakers.iter().fold(question.to_owned(), without)
 }

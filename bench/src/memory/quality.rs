@@ -172,7 +172,7 @@ async fn ask_all(conversation: &Conversation, user: &Account<'_>, sums: &mut Sum
         sums.questions += 1;
         for mode in MODES {
             let limit = if sums.parts { 100 } else { 20 };
-            let body = json!({"query": question.question, "mode": mode, "sources": ["messages"], "limit": limit, "explain": sums.parts, "as_of": question.as_of});
+            let body = json!({"query": question.question, "mode": mode, "sources": ["messages"], "limit": limit, "min_bearing": 0, "explain": sums.parts, "as_of": question.as_of});
             let hits = user.post("/memory/search", &body).await?;
             let hits: Vec<&Value> = hits.as_array().into_iter().flatten().collect();
             for part in PARTS.iter().filter(|_| sums.parts) {
@@ -203,7 +203,7 @@ async fn ask_all(conversation: &Conversation, user: &Account<'_>, sums: &mut Sum
 }
 
 /// The share of the evidence among the first k.
-fn recall(hits: &[&Value], k: usize, gold: &[&String]) -> f64 {
+pub(super) fn recall(hits: &[&Value], k: usize, gold: &[&String]) -> f64 {
     let first: Vec<&str> = hits.iter().take(k).filter_map(|hit| hit["message"]["id"].as_str()).collect();
     gold.iter().filter(|id| first.contains(&id.as_str())).count() as f64 / gold.len() as f64
 }

@@ -664,6 +664,7 @@ class SearchBody(TypedDict):
     explain: NotRequired[bool]
     limit: NotRequired[int | None]
     memory_type: NotRequired[str | None]
+    min_bearing: NotRequired[float | None]
     min_importance: NotRequired[float | None]
     mode: NotRequired[str | None]
     query: str
@@ -673,6 +674,7 @@ class SearchBody(TypedDict):
 
 
 class SearchHit(TypedDict):
+    bearing: float
     explain: NotRequired[Explained | None]
     memory: NotRequired[MemoryView | None]
     message: NotRequired[MessageHit | None]

@@ -659,6 +659,7 @@ export type SearchBody = {
   explain?: boolean;
   limit?: number | null;
   memory_type?: string | null;
+  min_bearing?: number | null;
   min_importance?: number | null;
   mode?: string | null;
   query: string;
@@ -668,6 +669,7 @@ export type SearchBody = {
 };
 
 export type SearchHit = {
+  bearing: number;
   explain?: Explained | null;
   memory?: MemoryView | null;
   message?: MessageHit | null;

@@ -1,5 +1,6 @@
 //! Vectors: the truth, in the database. An index outside is fed from here and can be made anew from here.
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -31,6 +32,9 @@ macro_rules! texts_of {
             pub(super) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
             pub(super) PAGE = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
+            pub(super) POINTS = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id in ", ids!(2);
+            pub(super) VERSIONS = "select doc_id, version from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
             pub(super) COUNT = "select count(*) from ", $vectors, " where model = $1";
             pub(super) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
             pub(super) PRESENT = "select doc_id from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
@@ -95,6 +99,8 @@ statements! {
     where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
     limit 200";
     DELETIONS = "select doc_id, model from vector_deletions limit $1";
+    /// Held as long as the connection; 2 keeps it apart from other users of advisory locks.
+    REINDEX_ALONE = pg!("select pg_try_advisory_lock(hashtextextended('reindex', 2))");
     FORGET_DELETION = "delete from vector_deletions where doc_id = $1 and model = $2";
 }
 
@@ -271,6 +277,31 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<Point>, sqlx::Error> {
     fetch_all!(Point, q, of!(corpus, PAGE), model, after, limit)
+}
+
+/// Certain documents' vectors, over all users: for `rapport reindex`.
+pub async fn points(
+    q: &mut impl Querier,
+    corpus: Corpus,
+    model: &str,
+    docs: &[Uuid],
+) -> Result<Vec<Point>, sqlx::Error> {
+    fetch_all!(Point, q, of!(corpus, POINTS), model, ids(docs.iter().copied()))
+}
+
+/// The version that each of these has by now; those that are gone are left out.
+pub async fn versions(
+    q: &mut impl Querier,
+    corpus: Corpus,
+    model: &str,
+    docs: &[Uuid],
+) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+    fetch_all!((Uuid, i64), q, of!(corpus, VERSIONS), model, ids(docs.iter().copied()))
+}
+
+/// Whether this is the only reindex, for as long as the connection lives. PostgreSQL's alone.
+pub async fn reindex_alone(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(sqlx::query_as::<_, (bool,)>(REINDEX_ALONE.pg()).fetch_one(connection).await?.0)
 }
 
 pub async fn count(q: &mut impl Querier, corpus: Corpus, model: &str) -> Result<i64, sqlx::Error> {

@@ -264,9 +264,4 @@ impl VectorIndex for Exact {
     async fn page(&self, _: Option<Uuid>, _: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError> {
         Ok(Vec::new())
     }
-
-    async fn reset(&self) -> Result<(), VectorError> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).users.clear();
-        Ok(())
-    }
 }

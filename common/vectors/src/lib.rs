@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use exact::Exact;
-pub use qdrant::Qdrant;
+pub use qdrant::{Look, Qdrant};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the vector index failed: {0}")]
@@ -75,6 +75,21 @@ pub trait VectorIndex: Send + Sync {
     async fn count(&self) -> Result<u64, VectorError>;
     /// Ids of points after one, in order: for finding drift.
     async fn page(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError>;
-    /// Throws everything away and begins anew.
-    async fn reset(&self) -> Result<(), VectorError>;
+    /// Begins an index beside the one in use, and gives its name: what changes from now on changes in both. An index that
+    /// reads the database itself has none to build.
+    async fn begin_anew(&self) -> Result<String, VectorError> {
+        Err(VectorError(format!("{} has nothing to build anew", self.name())))
+    }
+    /// Puts points into the new one alone.
+    async fn fill(&self, anew: &str, _: Corpus, _: &[Point]) -> Result<(), VectorError> {
+        Err(VectorError(format!("there is no {anew}")))
+    }
+    /// Takes points from the new one alone.
+    async fn unfill(&self, anew: &str, _: &[Uuid]) -> Result<(), VectorError> {
+        Err(VectorError(format!("there is no {anew}")))
+    }
+    /// Puts the new one in the place of the one in use, in one step, and drops that.
+    async fn switch(&self, anew: &str) -> Result<(), VectorError> {
+        Err(VectorError(format!("there is no {anew}")))
+    }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, time::Duration};
 
 use rapport_common::{
     secret::redact_url,
-    settings::{Cors, Settings, ToolsAs},
+    settings::{Cors, Quantization, Settings, ToolsAs},
 };
 
 /// Lines of a name and what it is set to.
@@ -55,7 +55,12 @@ fn stores(sheet: &mut Sheet, settings: &Settings) {
         format!("in {kept}, {} MiB each, {} MiB a user", files.max_bytes >> 20, files.user_bytes >> 20),
     );
     if let Some(at) = &settings.qdrant {
-        sheet.line("qdrant", format!("{}, collections {}…", redact_url(&at.url), at.prefix));
+        let smaller = match at.layout.quantization {
+            Quantization::None => String::new(),
+            kind => format!(", {} for the first look", kind.as_str()),
+        };
+        let place = if at.layout.on_disk { ", vectors on disk" } else { "" };
+        sheet.line("qdrant", format!("{}, collections {}…{smaller}{place}", redact_url(&at.url), at.prefix));
     }
 }
 

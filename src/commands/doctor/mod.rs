@@ -17,7 +17,7 @@ use rapport_common::{
     settings::{QdrantAt, Settings},
     store::{Db, PoolSizes},
     tools::Tools,
-    vectors::{Qdrant, VectorIndex},
+    vectors::Qdrant,
     wiring,
 };
 
@@ -129,11 +129,21 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
     let embedder = Embedder::from_settings(settings).map_err(|error| error.to_string())?;
     let index =
         Qdrant::new(at, &embedder.model(), embedder.dimensions()).map_err(|error| error.to_string())?;
-    match tokio::time::timeout(CHECK_DEADLINE, index.count()).await {
-        Err(_) => Err("does not answer".to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(count)) => Ok(format!("answers, and holds {count} points of {}", embedder.model())),
+    let look = match tokio::time::timeout(CHECK_DEADLINE, index.look()).await {
+        Err(_) => return Err("does not answer".to_owned()),
+        Ok(found) => found.map_err(|error| error.to_string())?,
+    };
+    let Some(collection) = look.collection else {
+        return Ok("answers; the first write makes its collection".to_owned());
+    };
+    let mut told = format!("answers, {collection} holds {} points of {}", look.points, embedder.model());
+    if !look.differences.is_empty() {
+        told += &format!("; {}: `rapport reindex` makes it so", look.differences.join(", "));
     }
+    if look.unfinished {
+        told += "; a reindex is under way, or was broken off: `rapport reindex` begins anew";
+    }
+    Ok(told)
 }
 
 /// The whole model is read, and asked something.

@@ -10,33 +10,32 @@ use rapport_common::{
     },
     embeddings::Embedder,
     memory::builtin_embedder,
-    settings::QdrantAt,
+    settings::{QdrantAt, QdrantLayout, Quantization},
     store::{Db, memories, memory_log, terms::Corpus, vectors as rows},
     vectors::{Exact, Qdrant, VectorFilter, VectorIndex},
 };
 use rapport_tests::StandIn;
 use uuid::Uuid;
 
-use crate::harness::servers::{folder, unique};
+use crate::harness::{
+    memory::{forget_collections, qdrant_server},
+    servers::{folder, unique},
+};
 
 const TYPES: [MemoryType; 3] = [MemoryType::Preference, MemoryType::Fact, MemoryType::Goal];
 
-async fn qdrant(model: &str) -> (Qdrant, Option<StandIn>) {
-    let (url, stand_in) = match std::env::var_os("TEST_QDRANT_URL") {
-        Some(url) => (url.into_string().unwrap(), None),
-        None => {
-            let stand_in = StandIn::default();
-            let (address, _serving) = stand_in.clone().serve(([127, 0, 0, 1], 0).into()).await.unwrap();
-            (format!("http://{address}"), Some(stand_in))
-        }
-    };
-    let at = QdrantAt {
-        url,
+fn at(url: &str, prefix: &str, layout: QdrantLayout) -> QdrantAt {
+    QdrantAt {
+        url: url.to_owned(),
         api_key: None,
-        prefix: unique("parity"),
+        prefix: prefix.to_owned(),
         reconcile: std::time::Duration::from_secs(300),
-    };
-    (Qdrant::new(&at, model, builtin_embedder::DIMENSIONS).unwrap(), stand_in)
+        layout,
+    }
+}
+
+fn qdrant(at: &QdrantAt, model: &str) -> Qdrant {
+    Qdrant::new(at, model, builtin_embedder::DIMENSIONS).unwrap()
 }
 
 async fn user(db: &Db) -> UserId {
@@ -78,8 +77,8 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
     db.migrate().await.unwrap();
     let model = Embedder::local().model();
     let exact: Arc<dyn VectorIndex> = Arc::new(Exact::new(db.clone(), model.clone(), 1 << 20));
-    let (qdrant, _stand_in) = qdrant(&model).await;
-    let qdrant: Arc<dyn VectorIndex> = Arc::new(qdrant);
+    let ((url, _stand_in), prefix) = (qdrant_server().await, unique("parity"));
+    let qdrant: Arc<dyn VectorIndex> = Arc::new(qdrant(&at(&url, &prefix, QdrantLayout::default()), &model));
     let (ann, bob) = (user(&db).await, user(&db).await);
     let mut anns = Vec::new();
     for n in 0..150 {
@@ -149,20 +148,104 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
     qdrant.delete_owner(bob).await.unwrap();
     assert_eq!(qdrant.count().await.unwrap(), 100);
     qdrant.delete("a-model-nobody-had:3", &anns[..1]).await.unwrap();
-    qdrant.reset().await.unwrap();
+    let anew = qdrant.begin_anew().await.unwrap();
+    qdrant.switch(&anew).await.unwrap();
     assert_eq!(qdrant.count().await.unwrap(), 0);
+    forget_collections(&url, &prefix).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_vectors_are_weighed_again_by_the_vectors_as_they_came() {
+    let db = Db::sqlite(&folder().join(unique("vectors")).with_extension("db")).await.unwrap();
+    db.migrate().await.unwrap();
+    let model = Embedder::local().model();
+    let exact = Exact::new(db.clone(), model.clone(), 1 << 20);
+    let ann = user(&db).await;
+    let mut all = Vec::new();
+    for n in 0..60 {
+        all.push(put(&db, ann, n, &model).await);
+    }
+    let points =
+        rows::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000).await.unwrap();
+    let ((url, _stand_in), anything) = (qdrant_server().await, VectorFilter::default());
+    for (quantization, on_disk) in [(Quantization::Int8, true), (Quantization::Binary, false)] {
+        let (prefix, layout) =
+            (unique("small"), QdrantLayout { quantization, on_disk, ..QdrantLayout::default() });
+        let index = qdrant(&at(&url, &prefix, layout), &model);
+        index.upsert(Corpus::Memories, &points).await.unwrap();
+        let vector = builtin_embedder::embed("Note about tea and chess");
+        let truth = exact.search(ann, Corpus::Memories, &vector, &anything, 60).await.unwrap();
+        let found = index.search(ann, Corpus::Memories, &vector, &anything, 10).await.unwrap();
+        assert_eq!(found.len(), 10);
+        for (doc, score) in &found {
+            let (_, known) = truth.iter().find(|(one, _)| one == doc).unwrap();
+            assert!((known - score).abs() < 1e-4, "{quantization:?}: {score}, not {known}");
+        }
+        if quantization == Quantization::Int8 {
+            let (best, known) = (found[9].1, truth[9].1);
+            assert!((best - known).abs() < 1e-4, "a byte a number loses none of the best");
+        }
+        let scored = index.score(ann, Corpus::Memories, &vector, &all).await.unwrap();
+        assert_eq!(scored.len(), 60, "all that are asked for");
+        assert!(scored.iter().zip(&truth).all(|(a, b)| (a.1 - b.1).abs() < 1e-4));
+        // The settings of before, and of after.
+        assert_eq!(index.look().await.unwrap().differences, [""; 0]);
+        let plain =
+            qdrant(&at(&url, &prefix, QdrantLayout { shards: Some(2), ..QdrantLayout::default() }), &model);
+        let differences = plain.look().await.unwrap().differences.join(", ");
+        assert!(
+            differences.contains(", not none") && differences.contains("shards is 1, not 2"),
+            "{differences}"
+        );
+        assert_eq!(differences.contains("on disk, not in memory"), on_disk, "{differences}");
+        let anew = plain.begin_anew().await.unwrap();
+        plain.fill(&anew, Corpus::Memories, &points).await.unwrap();
+        plain.switch(&anew).await.unwrap();
+        let look = plain.look().await.unwrap();
+        assert_eq!((look.points, look.differences.len(), look.unfinished), (60, 0, false));
+        forget_collections(&url, &prefix).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_from_before_there_were_aliases_stays_in_use_until_it_is_built_anew() {
+    use qdrant_client::qdrant::{CreateCollectionBuilder, Distance, VectorParamsBuilder};
+    let db = Db::sqlite(&folder().join(unique("vectors")).with_extension("db")).await.unwrap();
+    db.migrate().await.unwrap();
+    let (model, ann) = (Embedder::local().model(), user(&db).await);
+    put(&db, ann, 1, &model).await;
+    let points =
+        rows::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000).await.unwrap();
+    let ((url, _stand_in), prefix) = (qdrant_server().await, unique("older"));
+    let client = qdrant_client::Qdrant::from_url(&url).build().unwrap();
+    let older = format!("{prefix}_{}", model.replace(':', "_"));
+    let vectors = VectorParamsBuilder::new(builtin_embedder::DIMENSIONS as u64, Distance::Cosine);
+    client.create_collection(CreateCollectionBuilder::new(&older).vectors_config(vectors)).await.unwrap();
+    let index = qdrant(&at(&url, &prefix, QdrantLayout::default()), &model);
+    assert_eq!(index.look().await.unwrap().collection.as_deref(), Some(older.as_str()));
+    index.upsert(Corpus::Memories, &points).await.unwrap();
+    let names = async || {
+        let all = client.list_collections().await.unwrap().collections;
+        let mut all: Vec<String> =
+            all.into_iter().map(|one| one.name).filter(|name| name.starts_with(&prefix)).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(names().await, [older.as_str()], "nothing is made beside it");
+    let anew = index.begin_anew().await.unwrap();
+    // What changes now changes in both, and searches go on with the old one.
+    index.upsert(Corpus::Memories, &points).await.unwrap();
+    assert_eq!((names().await.len(), index.count().await.unwrap()), (2, 1));
+    index.switch(&anew).await.unwrap();
+    assert_eq!((names().await, index.count().await.unwrap()), (vec![format!("{older}_v1")], 1));
+    forget_collections(&url, &prefix).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collection_is_made_once_by_many_at_once() {
     let stand_in = StandIn::default();
     let (address, _serving) = stand_in.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let at = QdrantAt {
-        url: format!("http://{address}"),
-        api_key: None,
-        prefix: "race".to_owned(),
-        reconcile: std::time::Duration::from_secs(300),
-    };
+    let at = at(&format!("http://{address}"), "race", QdrantLayout::default());
     let racing = (0..8).map(|_| {
         let at = at.clone();
         tokio::spawn(async move { Qdrant::new(&at, "m:384", 384).unwrap().count().await })

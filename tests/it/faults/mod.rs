@@ -13,6 +13,7 @@ mod poison;
 mod pooler;
 mod provider_away;
 mod redis_dies;
+mod reindex;
 mod responses;
 mod silent_links;
 mod takeover;

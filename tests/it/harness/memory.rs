@@ -22,13 +22,52 @@ pub async fn with_index(stack: Stack, builder: Builder) -> (Builder, Option<Stan
     if stack == Stack::Embedded {
         return (builder, None);
     }
-    let builder = builder.env("QDRANT__COLLECTION_PREFIX", unique("test"));
+    let (builder, index) = with_index_on_any(builder).await;
+    (builder, index.stand_in)
+}
+
+/// An index outside the database, of one test alone.
+pub struct Index {
+    pub stand_in: Option<StandIn>,
+    url: String,
+    prefix: String,
+}
+
+impl Index {
+    /// Leaves nothing behind on a server that lives on.
+    pub async fn forget(&self) {
+        if self.stand_in.is_none() {
+            forget_collections(&self.url, &self.prefix).await;
+        }
+    }
+}
+
+/// The server that TEST_QDRANT_URL names, or the stand-in.
+pub async fn qdrant_server() -> (String, Option<StandIn>) {
     if let Some(url) = std::env::var_os("TEST_QDRANT_URL") {
-        return (builder.env("QDRANT_URL", url.into_string().unwrap()), None);
+        return (url.into_string().unwrap(), None);
     }
     let stand_in = StandIn::default();
     let (address, _serving) = stand_in.clone().serve(([127, 0, 0, 1], 0).into()).await.unwrap();
-    (builder.env("QDRANT_URL", format!("http://{address}")), Some(stand_in))
+    (format!("http://{address}"), Some(stand_in))
+}
+
+/// Drops the collections that a test made on a real server.
+pub async fn forget_collections(url: &str, prefix: &str) {
+    let client = qdrant_client::Qdrant::from_url(url).build().unwrap();
+    for one in client.list_collections().await.unwrap().collections {
+        if one.name.starts_with(prefix) {
+            client.delete_collection(one.name).await.unwrap();
+        }
+    }
+}
+
+/// Also on the stack that usually searches its own database.
+pub async fn with_index_on_any(builder: Builder) -> (Builder, Index) {
+    let prefix = unique("test");
+    let (url, stand_in) = qdrant_server().await;
+    let builder = builder.env("QDRANT__COLLECTION_PREFIX", &prefix).env("QDRANT_URL", &url);
+    (builder, Index { stand_in, url, prefix })
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use rapport_common::{
     },
     error::{FieldError, Wrong},
     memory::rank::{Explained, Mode},
-    usecase::memory::search::{self, Document, Hit, Query},
+    usecase::memory::search::{self, Document, Floor, Hit, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,10 @@ pub struct SearchBody {
     /// What was true at this time, instead of now. A date is its first moment, UTC.
     #[serde(default, deserialize_with = "clock::moment::deserialize")]
     as_of: Option<DateTime<Utc>>,
+    /// Past turns are given only if one of the first ten bears on the question at least so much; 0 gives the best guesses whatever
+    /// they are worth. Default: a floor that was measured, by what the search goes by; none with `mode: semantic`. A turn with a name
+    /// or a number of the question that hardly any other turn has counts as bearing on it. Memories have a floor of their own.
+    min_bearing: Option<f64>,
     /// `memories` (default), `messages` (past turns), or both. An API key needs the scope `chat` for messages.
     sources: Option<Vec<String>>,
     /// Show every term of the scores.
@@ -73,8 +77,11 @@ pub struct SearchHit {
     message: Option<MessageHit>,
     /// Likeness in meaning (cosine), 0-1.
     similarity_score: f64,
-    /// What the list is ordered by.
+    /// What the list is ordered by. Scaled to the best of this question: not comparable with another question's.
     score: f64,
+    /// How much it bears on the question, comparable between questions: the share of what is rare in the question that it has, and half
+    /// of its likeness. 0 is nothing; from 1 on it has all, or a past turn has a name or a number that hardly any other has.
+    bearing: f64,
     #[schema(example = "shares the words dhaka; likeness 0.61")]
     relevance_reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +120,9 @@ impl SearchBody {
         if self.min_importance.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
             problem("min_importance", Wrong::Range { min: 0, max: 1 });
         }
+        if self.min_bearing.is_some_and(|least| !(0.0..=2.0).contains(&least)) {
+            problem("min_bearing", Wrong::Range { min: 0, max: 2 });
+        }
         if self.contexts.len() > 20 {
             problem("contexts", Wrong::Count { min: 0, max: 20 });
         }
@@ -136,6 +146,7 @@ impl SearchBody {
             contexts: self.contexts,
             as_of: self.as_of,
             without_private: false,
+            floor: self.min_bearing.map_or(Floor::Usual, Floor::At),
         })
     }
 }
@@ -160,6 +171,7 @@ fn view(hit: Hit, explain: bool) -> SearchHit {
         message,
         similarity_score: hit.explained.cosine.clamp(0.0, 1.0),
         score: hit.explained.score,
+        bearing: if hit.is_named { hit.bearing.max(1.0) } else { hit.bearing },
         relevance_reason: hit.reason,
         explain: explain.then_some(hit.explained),
     }

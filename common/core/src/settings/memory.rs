@@ -56,6 +56,39 @@ pub struct QdrantAt {
     pub prefix: String,
     /// How often drift between the database and it is looked for.
     pub reconcile: Duration,
+    pub layout: QdrantLayout,
+}
+
+/// What new collections are like; `rapport reindex` makes one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QdrantLayout {
+    pub quantization: Quantization,
+    /// Vectors as they came stay on disk; what is made smaller stays in memory.
+    pub on_disk: bool,
+    /// `None`: as the server has it.
+    pub shards: Option<u32>,
+    pub replicas: Option<u32>,
+}
+
+/// How vectors are made smaller for the first look. What it finds is weighed again by the vectors as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Quantization {
+    #[default]
+    None,
+    /// A byte for each number.
+    Int8,
+    /// A bit for each number.
+    Binary,
+}
+
+impl Quantization {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Int8 => "int8",
+            Self::Binary => "binary",
+        }
+    }
 }
 
 pub fn memory(env: &mut Env) -> Memory {
@@ -123,9 +156,31 @@ pub fn qdrant(env: &mut Env) -> Option<QdrantAt> {
     let api_key = env.optional("QDRANT_API_KEY").map(Secret::new);
     let reconcile = env.seconds("QDRANT__RECONCILE_SECONDS", 300.0, 1.0..=86_400.0);
     let prefix = env.text("QDRANT__COLLECTION_PREFIX", "rapport");
+    let layout = qdrant_layout(env);
     let url = env.optional("QDRANT_URL")?;
     if !(url.starts_with("http://") || url.starts_with("https://")) {
         env.problem("QDRANT_URL must begin with http:// or https:// (its gRPC port, usually 6334)");
     }
-    Some(QdrantAt { url, api_key, prefix, reconcile })
+    Some(QdrantAt { url, api_key, prefix, reconcile, layout })
+}
+
+fn qdrant_layout(env: &mut Env) -> QdrantLayout {
+    let on_disk = env.flag("QDRANT__ON_DISK", false);
+    let quantization = match env.optional("QDRANT__QUANTIZATION").map(|text| text.to_lowercase()).as_deref() {
+        // Without small vectors in memory, each search would read from the disk what it compares.
+        None if on_disk => Quantization::Int8,
+        None | Some("none") => Quantization::None,
+        Some("int8") => Quantization::Int8,
+        Some("binary") => Quantization::Binary,
+        Some(_) => {
+            env.problem("QDRANT__QUANTIZATION must be none, int8 or binary");
+            Quantization::None
+        }
+    };
+    let mut some = |key: &str, most| match env.number(key, 0, 0..=most) {
+        0 => None,
+        number => Some(number as u32),
+    };
+    let (shards, replicas) = (some("QDRANT__SHARDS", 1_024), some("QDRANT__REPLICAS", 64));
+    QdrantLayout { quantization, on_disk, shards, replicas }
 }

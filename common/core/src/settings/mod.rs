@@ -33,7 +33,7 @@ pub use email::Email;
 pub use env::Env;
 pub use files::Files;
 pub use log::Log;
-pub use memory::{Embedding, Memory, QdrantAt};
+pub use memory::{Embedding, Memory, QdrantAt, QdrantLayout, Quantization};
 pub use retention::Retention;
 pub use server::Server;
 pub use tools::{Budget, HttpTools, McpServer, Tools, ToolsAs};

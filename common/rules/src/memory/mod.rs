@@ -13,6 +13,7 @@ pub mod extract;
 pub mod frame;
 pub mod json_upload;
 pub mod judge;
+pub mod names;
 pub mod past;
 pub mod quote;
 pub mod rank;

@@ -14,6 +14,7 @@ pub mod graph;
 pub mod import;
 pub mod merge;
 pub mod past_turns;
+pub mod rebuild;
 pub mod recall;
 pub mod review;
 pub mod search;

@@ -13,6 +13,7 @@ both_stacks!(
     words_and_meaning_find_and_every_term_of_the_score_shows,
     filters_and_time_narrow_the_search,
     past_turns_are_found_at_once,
+    past_turns_that_do_not_bear_on_a_question_are_not_given,
     private_and_shared_memories_go_where_they_may,
 );
 
@@ -191,4 +192,45 @@ async fn private_and_shared_memories_go_where_they_may(stack: Stack) {
     let none = json!({"memory_ids": [secret], "is_private": true, "shared_with": []});
     owner.post("/memory/privacy", &none).await.expect(200);
     reader.get(&format!("/memory/{secret}")).await.problem(404, "not_found");
+}
+
+async fn past_turns_that_do_not_bear_on_a_question_are_not_given(stack: Stack) {
+    let (app, _index) = app(stack).await;
+    let user = app.user().await;
+    let said = [
+        "I adopted a dog called Biscuit in spring",
+        "The parcel with the number ZX-48213 came on Monday",
+        "My sister Nadezhda plays the trombone",
+        "We walk along the river every evening",
+        "The kitchen needs new paint before winter",
+    ];
+    let messages: Vec<Value> = said.iter().map(|text| json!({"role": "user", "content": text})).collect();
+    user.post("/chat/sessions/import", &json!({"title": "t", "messages": messages})).await.expect(201);
+    let found = async |query: &str, least: Option<f64>| -> Vec<String> {
+        let mut body = json!({"query": query, "mode": "keyword", "sources": ["messages"]});
+        if let Some(least) = least {
+            body["min_bearing"] = json!(least);
+        }
+        let hits = user.search(body).await;
+        assert!(hits.iter().all(|hit| hit["bearing"].as_f64().unwrap() >= 0.0));
+        hits.iter().map(|hit| hit["message"]["content"].as_str().unwrap().to_owned()).collect()
+    };
+    let strange = "Which submarine captain sold the haunted lighthouse while his brother married an opera singer in winter?";
+    assert_eq!(found(strange, None).await, [""; 0], "one plain word of many is no answer");
+    assert!(!found(strange, Some(0.0)).await.is_empty(), "whoever wants the best guesses gets them");
+    assert_eq!(found("What is my dog called?", None).await[0], said[0]);
+    let vague = "What did my dog eat yesterday morning?";
+    assert_eq!(
+        (found(vague, Some(0.05)).await[0].as_str(), found(vague, Some(1.9)).await.len()),
+        (said[0], 0)
+    );
+    // Who looks for a number, a name or a word gets it, whatever else the question says.
+    let long = "Which submarine captain sold the haunted lighthouse with ZX-48213 on it to an opera singer?";
+    assert_eq!(found(long, None).await[0], said[1]);
+    let long = "Which submarine captain sold the haunted lighthouse near Nadezhda to an opera singer?";
+    assert_eq!(found(long, None).await[0], said[2]);
+    assert_eq!(found("trombone", None).await[0], said[2]);
+    let body = json!({"query": "dog", "sources": ["messages"], "min_bearing": -1});
+    let problem = user.post("/memory/search", &body).await.problem(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["field"], "min_bearing");
 }

@@ -61,6 +61,7 @@ pub(super) async fn search(
                 explained,
                 is_relevant,
                 bearing,
+                is_named: false,
                 reason,
             });
         }

@@ -1,11 +1,11 @@
 //! Past turns that a question may be about, in the sum of `memory/turns`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::{
-    Document, Hit, Query,
+    Document, Floor, Hit, Query,
     arms::{Asked as Vector, add_cosines, nearest, or_words_alone, wants_meaning},
     reason::{Words, bearing, is_relevant, reason},
 };
@@ -13,6 +13,7 @@ use crate::{
     Context, Result, clock,
     domain::ids::UserId,
     memory::{
+        names,
         rank::{self, Explained, Mode},
         text,
         turns::{
@@ -39,7 +40,7 @@ pub(super) async fn search(
     // People speak of themselves in the first person: a question about them must too.
     let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
     let anything = VectorFilter::default();
-    let (found, near) = tokio::join!(by_words(ctx, user, query.mode, words), async {
+    let (found, near) = tokio::join!(by_words(ctx, user, query, words), async {
         if !wants_meaning(ctx, query.mode, &question) {
             return Ok(None);
         }
@@ -71,7 +72,34 @@ pub(super) async fn search(
         b.1.relevance.total_cmp(&a.1.relevance).then(newest(b.0).cmp(&newest(a.0))).then(b.0.cmp(&a.0))
     });
     order.truncate(query.limit + SPARE);
-    hits(ctx, user, query, &found, order).await
+    let hits = hits(ctx, user, query, &found, order).await?;
+    let least = match query.floor {
+        Floor::None => return Ok(hits),
+        Floor::At(least) => least,
+        Floor::Usual => floor(ctx, query.mode, cosines.is_empty()),
+    };
+    let is_known = hits.iter().take(VOUCHING).any(|hit| hit.is_named || hit.bearing >= least);
+    Ok(if is_known { hits } else { Vec::new() })
+}
+
+/// The first so many answer for the rest: one that bears on the question vouches for what was found beside it, since most evidence
+/// shares few words with its question.
+const VOUCHING: usize = 10;
+/// Chosen on three conversations of LoCoMo's development half and tried on the other two (docs/benchmarks.md).
+const FLOOR: f64 = 0.25;
+/// With the built-in vectors, which are like each other for a word in common; and by words alone.
+const FLOOR_LEXICAL: f64 = 0.20;
+const FLOOR_WORDS: f64 = 0.10;
+
+fn floor(ctx: &Context, mode: Mode, by_words_alone: bool) -> f64 {
+    match mode {
+        // Whoever asks for the nearest gets the nearest.
+        Mode::Semantic => 0.0,
+        Mode::Keyword => FLOOR_WORDS,
+        Mode::Hybrid if by_words_alone => FLOOR_WORDS,
+        Mode::Hybrid if ctx.embedder.is_local() => FLOOR_LEXICAL,
+        Mode::Hybrid => FLOOR,
+    }
 }
 
 /// Reads the messages of the best turns.
@@ -96,12 +124,14 @@ async fn hits(
         explained.score = explained.relevance;
         let reason = reason(&explained, &message.content, &found.words);
         let bearing = bearing(&explained, &found.words);
+        let is_named = text::terms(&message.content).keys().any(|term| found.rare_names.contains(term));
         let is_relevant = is_relevant(ctx, &explained, &found.words, 1.0);
         hits.push(Hit {
             document: Document::Message(Box::new(message)),
             explained,
             is_relevant,
             bearing,
+            is_named,
             reason,
         });
     }
@@ -115,14 +145,19 @@ struct Found {
     ids: Vec<Uuid>,
     index: search::Found,
     words: Words,
+    /// Names and numbers of the question that hardly any turn has.
+    rare_names: HashSet<String>,
     by_words: ByWords,
 }
 
-async fn by_words(ctx: &Context, user: UserId, mode: Mode, words: &HashMap<String, i64>) -> Result<Found> {
+/// Turns that have a name, at most, for it to be rare.
+const RARE: usize = 5;
+
+async fn by_words(ctx: &Context, user: UserId, query: &Query, words: &HashMap<String, i64>) -> Result<Found> {
     // In one order, so that the same sums are the same to the last bit.
     let mut terms: Vec<&str> = words.keys().map(String::as_str).collect();
     terms.sort_unstable();
-    if mode == Mode::Semantic {
+    if query.mode == Mode::Semantic {
         terms.clear();
     }
     let mut index = search::find(&mut ctx.db.read().await?, &ctx.sheets, user, &terms).await?;
@@ -133,8 +168,13 @@ async fn by_words(ctx: &Context, user: UserId, mode: Mode, words: &HashMap<Strin
     };
     let weights: Vec<(String, f64)> = terms.iter().zip(&held).map(weight).collect();
     let ideal = rank::ideal(&weights);
+    let is_rare = |term: &String| {
+        let at = terms.iter().position(|known| known == term);
+        at.is_some_and(|at| (1..=RARE).contains(&held[at].len()))
+    };
+    let rare_names = names::named(&query.text).into_iter().filter(is_rare).collect();
     let by_words = passages::by_words(&turns, &held);
-    Ok(Found { turns, ids, index, words: Words { weights, ideal }, by_words })
+    Ok(Found { turns, ids, index, words: Words { weights, ideal }, rare_names, by_words })
 }
 
 impl Found {

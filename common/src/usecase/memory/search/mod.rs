@@ -41,6 +41,17 @@ pub struct Query {
     pub as_of: Option<DateTime<Utc>>,
     /// Private memories are left out.
     pub without_private: bool,
+    pub floor: Floor,
+}
+
+/// When past turns are worth showing: one of those found must bear on the question so much, or none is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Floor {
+    /// The best guesses, whatever they are worth.
+    None,
+    /// As it was measured, for what the search went by.
+    Usual,
+    At(f64),
 }
 
 impl Query {
@@ -58,6 +69,7 @@ impl Query {
             contexts: Vec::new(),
             as_of: None,
             without_private: false,
+            floor: Floor::None,
         }
     }
 
@@ -102,6 +114,8 @@ pub struct Hit {
     /// The share of what is rare in the question that it has, and half of its likeness to it: comparable between questions, as
     /// relevance is not.
     pub bearing: f64,
+    /// It has a name or a number of the question that hardly anything else has: whoever looks for that wants it.
+    pub is_named: bool,
     pub reason: String,
 }
 

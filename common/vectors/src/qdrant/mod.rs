@@ -1,7 +1,10 @@
-//! Qdrant: one collection per model and dimension, one tenant per user.
+//! Qdrant: one collection per model and dimension in use, one tenant per user.
 //!
-//! The collection is made when it is first needed, safely by many processes at once. Points carry what searches filter
-//! by; the search filters by owner inside the index, and whoever reads the answer loads rows by owner again.
+//! The collection is made when it is first needed, safely by many processes at once; `collections` says how another takes
+//! its place. Points carry what searches filter by; the search filters by owner inside the index, and whoever reads the answer
+//! loads rows by owner again.
+
+mod collections;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,10 +12,9 @@ use async_trait::async_trait;
 use qdrant_client::{
     Payload, QdrantError,
     qdrant::{
-        Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-        DeletePointsBuilder, Distance, FieldType, Filter, HnswConfigDiffBuilder, KeywordIndexParamsBuilder,
-        PointId, PointStruct, PointsIdsList, QueryPointsBuilder, Range, ScrollPointsBuilder,
-        UpsertPointsBuilder, VectorParamsBuilder, point_id::PointIdOptions,
+        Condition, CountPointsBuilder, DeletePointsBuilder, Filter, PointId, PointStruct, PointsIdsList,
+        QueryPointsBuilder, Range, ScrollPointsBuilder, SearchParams, UpsertPointsBuilder,
+        point_id::PointIdOptions, points_selector::PointsSelectorOneOf,
     },
 };
 use tokio::sync::OnceCell;
@@ -22,11 +24,12 @@ use tokio_retry::{
 };
 use uuid::Uuid;
 
+use self::collections::Names;
 use super::{VectorError, VectorFilter, VectorIndex};
 use crate::{
     domain::ids::UserId,
     memory::builtin_embedder::from_bytes,
-    settings::QdrantAt,
+    settings::{QdrantAt, QdrantLayout},
     store::{terms::Corpus, vectors::Point},
 };
 
@@ -36,10 +39,13 @@ const BATCH: usize = 256;
 /// the same connection.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
+pub use collections::Look;
+
 pub struct Qdrant {
     client: qdrant_client::Qdrant,
     prefix: String,
-    collection: String,
+    names: Names,
+    layout: QdrantLayout,
     dimensions: u64,
     ready: OnceCell<()>,
 }
@@ -67,6 +73,7 @@ fn is_transient(error: &QdrantError) -> bool {
 mod tonic_code {
     pub const CANCELLED: i32 = 1;
     pub const DEADLINE_EXCEEDED: i32 = 4;
+    pub const NOT_FOUND: i32 = 5;
     pub const ALREADY_EXISTS: i32 = 6;
     pub const RESOURCE_EXHAUSTED: i32 = 8;
     pub const ABORTED: i32 = 10;
@@ -93,49 +100,15 @@ impl Qdrant {
         Ok(Self {
             client: config.build()?,
             prefix: at.prefix.clone(),
-            collection: collection_name(&at.prefix, model),
+            names: Names::of(&at.prefix, model),
+            layout: at.layout,
             dimensions: dimensions as u64,
             ready: OnceCell::new(),
         })
     }
 
     async fn ready(&self) -> Result<(), VectorError> {
-        self.ready.get_or_try_init(|| self.create()).await.map(drop)
-    }
-
-    async fn create(&self) -> Result<(), VectorError> {
-        if !again(|| self.client.collection_exists(&self.collection)).await? {
-            // Tenants search only among their own: links within a tenant are enough, one graph over all is not needed.
-            let hnsw = HnswConfigDiffBuilder::default().m(0).payload_m(16);
-            let vectors = VectorParamsBuilder::new(self.dimensions, Distance::Cosine);
-            let request =
-                CreateCollectionBuilder::new(&self.collection).vectors_config(vectors).hnsw_config(hnsw);
-            match self.client.create_collection(request).await {
-                Ok(_) => {}
-                // Another process was quicker: the collection is there, which is all that is wanted.
-                Err(error) if already_exists(&error) => {}
-                Err(error) => {
-                    if !again(|| self.client.collection_exists(&self.collection)).await? {
-                        return Err(error.into());
-                    }
-                }
-            }
-        }
-        let tenant = KeywordIndexParamsBuilder::default().is_tenant(true);
-        let index = |field: &str, kind: FieldType| {
-            CreateFieldIndexCollectionBuilder::new(&self.collection, field, kind).wait(true)
-        };
-        let fields = [
-            index("user_id", FieldType::Keyword).field_index_params(tenant),
-            index("corpus", FieldType::Keyword),
-            index("kind", FieldType::Keyword),
-            index("status", FieldType::Keyword),
-            index("importance", FieldType::Float),
-        ];
-        for field in fields {
-            again(|| self.client.create_field_index(field.clone())).await?;
-        }
-        Ok(())
+        self.ready.get_or_try_init(|| self.make_sure()).await.map(drop)
     }
 }
 
@@ -143,11 +116,8 @@ fn already_exists(error: &QdrantError) -> bool {
     matches!(error, QdrantError::ResponseError { status } if status.code() as i32 == tonic_code::ALREADY_EXISTS)
 }
 
-/// `text-embedding-3-small:1536` → `rapport_text-embedding-3-small_1536`.
-fn collection_name(prefix: &str, model: &str) -> String {
-    let safe: String =
-        model.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    format!("{prefix}_{safe}")
+fn not_found(error: &QdrantError) -> bool {
+    matches!(error, QdrantError::ResponseError { status } if status.code() as i32 == tonic_code::NOT_FOUND)
 }
 
 fn owner(user: UserId, corpus: Corpus) -> Vec<Condition> {
@@ -203,7 +173,7 @@ impl VectorIndex for Qdrant {
         if let Some(least) = filter.min_importance {
             conditions.push(Condition::range("importance", Range { gte: Some(least), ..Range::default() }));
         }
-        self.query(query, Filter::must(conditions), limit).await
+        self.query(query, Filter::must(conditions), limit, collections::nearest(self.layout)).await
     }
 
     async fn score(
@@ -219,30 +189,29 @@ impl VectorIndex for Qdrant {
         self.ready().await?;
         let mut conditions = owner(user, corpus);
         conditions.push(Condition::has_id(docs.iter().map(|doc| point_id(*doc))));
-        self.query(query, Filter::must(conditions), docs.len()).await
+        self.query(query, Filter::must(conditions), docs.len(), collections::exactly()).await
     }
 
     async fn upsert(&self, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
         self.ready().await?;
-        for batch in points.chunks(BATCH) {
-            let points: Vec<PointStruct> = batch.iter().map(|point| structure(corpus, point)).collect();
-            let request = UpsertPointsBuilder::new(&self.collection, points).wait(true);
-            again(|| self.client.upsert_points(request.clone())).await?;
+        // First the one that is being filled: should it be in use already when this comes to the other, that is the same one.
+        if self.exists(&self.names.next).await? {
+            let put = self.put(&self.names.next, corpus, points).await;
+            self.unless_it_is_gone(&self.names.next, put).await?;
         }
-        Ok(())
+        self.put(&self.names.live, corpus, points).await
     }
 
     async fn delete(&self, model: &str, docs: &[Uuid]) -> Result<(), VectorError> {
-        let collection = collection_name(&self.prefix, model);
-        for batch in docs.chunks(BATCH) {
-            let ids = PointsIdsList { ids: batch.iter().map(|doc| point_id(*doc)).collect() };
-            let request = DeletePointsBuilder::new(&collection).points(ids).wait(true);
-            if let Err(error) = again(|| self.client.delete_points(request.clone())).await {
-                // A model whose collection is gone, or never was, has nothing to delete.
-                if !again(|| self.client.collection_exists(&collection)).await? {
-                    return Ok(());
-                }
-                return Err(error);
+        if docs.is_empty() {
+            return Ok(());
+        }
+        let names = Names::of(&self.prefix, model);
+        // A model that is not in force any more may have the collection it had before there were others.
+        for name in [&names.next, &names.live, &names.base] {
+            if self.exists(name).await? {
+                let deleted = self.take(name, docs).await;
+                self.unless_it_is_gone(name, deleted).await?;
             }
         }
         Ok(())
@@ -250,22 +219,24 @@ impl VectorIndex for Qdrant {
 
     async fn delete_owner(&self, user: UserId) -> Result<(), VectorError> {
         self.ready().await?;
-        let filter = Filter::must([Condition::matches("user_id", user.0.simple().to_string())]);
-        let request = DeletePointsBuilder::new(&self.collection).points(filter).wait(true);
-        again(|| self.client.delete_points(request.clone())).await?;
-        Ok(())
+        let owned = Filter::must([Condition::matches("user_id", user.0.simple().to_string())]);
+        let owned = PointsSelectorOneOf::Filter(owned);
+        if self.exists(&self.names.next).await? {
+            let deleted = self.delete_points(&self.names.next, owned.clone()).await;
+            self.unless_it_is_gone(&self.names.next, deleted).await?;
+        }
+        self.delete_points(&self.names.live, owned).await
     }
 
     async fn count(&self) -> Result<u64, VectorError> {
         self.ready().await?;
-        let request = CountPointsBuilder::new(&self.collection).exact(true);
-        Ok(again(|| self.client.count(request.clone())).await?.result.map_or(0, |result| result.count))
+        self.count_in(&self.names.live).await
     }
 
     async fn page(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError> {
         self.ready().await?;
         // The offset is the first id of the page: one more is asked for, and the one we know is left out.
-        let mut request = ScrollPointsBuilder::new(&self.collection)
+        let mut request = ScrollPointsBuilder::new(&self.names.live)
             .limit(limit + 1)
             .with_payload(true)
             .with_vectors(false);
@@ -282,11 +253,20 @@ impl VectorIndex for Qdrant {
         Ok(points.filter(|(id, _)| Some(*id) != after).take(limit as usize).collect())
     }
 
-    async fn reset(&self) -> Result<(), VectorError> {
-        if again(|| self.client.collection_exists(&self.collection)).await? {
-            again(|| self.client.delete_collection(&self.collection)).await?;
-        }
-        self.create().await
+    async fn begin_anew(&self) -> Result<String, VectorError> {
+        self.begin().await
+    }
+
+    async fn fill(&self, anew: &str, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
+        self.put(anew, corpus, points).await
+    }
+
+    async fn unfill(&self, anew: &str, docs: &[Uuid]) -> Result<(), VectorError> {
+        self.take(anew, docs).await
+    }
+
+    async fn switch(&self, anew: &str) -> Result<(), VectorError> {
+        self.put_in_use(anew).await
     }
 }
 
@@ -296,17 +276,58 @@ impl Qdrant {
         query: &[f32],
         filter: Filter,
         limit: usize,
+        params: SearchParams,
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
-        let request = QueryPointsBuilder::new(&self.collection)
+        let request = QueryPointsBuilder::new(&self.names.live)
             .query(query.to_vec())
             .filter(filter)
             .limit(limit as u64)
+            .params(params)
             .with_payload(false);
         let found = again(|| self.client.query(request.clone())).await?;
         let mut scored: Vec<(Uuid, f32)> =
             found.result.into_iter().filter_map(|point| Some((uuid_of(point.id)?, point.score))).collect();
         scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         Ok(scored)
+    }
+
+    async fn put(&self, collection: &str, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
+        for batch in points.chunks(BATCH) {
+            let points: Vec<PointStruct> = batch.iter().map(|point| structure(corpus, point)).collect();
+            let request = UpsertPointsBuilder::new(collection, points).wait(true);
+            again(|| self.client.upsert_points(request.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, collection: &str, docs: &[Uuid]) -> Result<(), VectorError> {
+        for batch in docs.chunks(BATCH) {
+            let ids = PointsIdsList { ids: batch.iter().map(|doc| point_id(*doc)).collect() };
+            self.delete_points(collection, PointsSelectorOneOf::Points(ids)).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_points(
+        &self,
+        collection: &str,
+        selected: PointsSelectorOneOf,
+    ) -> Result<(), VectorError> {
+        let request = DeletePointsBuilder::new(collection).points(selected).wait(true);
+        again(|| self.client.delete_points(request.clone())).await.map(drop)
+    }
+
+    /// What could not be changed because it went meanwhile needs no change.
+    async fn unless_it_is_gone(&self, name: &str, done: Result<(), VectorError>) -> Result<(), VectorError> {
+        match done {
+            Err(_) if !self.exists(name).await? => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn count_in(&self, collection: &str) -> Result<u64, VectorError> {
+        let request = CountPointsBuilder::new(collection).exact(true);
+        Ok(again(|| self.client.count(request.clone())).await?.result.map_or(0, |result| result.count))
     }
 }
 
