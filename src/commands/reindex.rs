@@ -53,7 +53,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     let built = rebuild::rebuild(&ctx, told).await.map_err(|error| error.to_string())?;
     if built.repaired > 0 {
         commands::print(&format!(
-            "{} points were changed meanwhile by a process of an earlier version, and are as the database says now\n",
+            "{} points were missing or too many at the end, and were put right\n",
             built.repaired
         ))?;
     }

@@ -92,4 +92,8 @@ pub trait VectorIndex: Send + Sync {
     async fn switch(&self, anew: &str) -> Result<(), VectorError> {
         Err(VectorError(format!("there is no {anew}")))
     }
+    /// Drops the new one: it is not going to be filled.
+    async fn abandon(&self, anew: &str) -> Result<(), VectorError> {
+        Err(VectorError(format!("there is no {anew}")))
+    }
 }

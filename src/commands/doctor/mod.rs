@@ -143,6 +143,9 @@ async fn qdrant(settings: &Settings, at: &QdrantAt) -> Result<String, String> {
     if look.unfinished {
         told += "; a reindex is under way, or was broken off: `rapport reindex` begins anew";
     }
+    if !look.left.is_empty() {
+        told += &format!("; nobody uses {}: `rapport reindex` drops what is left over", look.left.join(", "));
+    }
     Ok(told)
 }
 

@@ -1,6 +1,7 @@
 //! The index outside is built anew while people talk, and while it is broken off: nothing that changes meanwhile is lost.
 
 use std::{
+    collections::BTreeSet,
     process::{Child, Output, Stdio},
     time::Duration,
 };
@@ -12,7 +13,9 @@ use serde_json::{Value, json};
 use crate::{
     both_stacks,
     harness::{
-        App, Stack, User, dump, eventually,
+        App, Stack, User,
+        client::PASSWORD,
+        dump, eventually,
         memory::{quick, with_index_on_any},
     },
 };
@@ -65,6 +68,17 @@ fn only(stand_in: &StandIn, ending: &str) -> String {
     all[0].clone()
 }
 
+/// How many users have points in each collection.
+fn owners(stand_in: &StandIn) -> Vec<usize> {
+    let of = |name: &String| {
+        let points = stand_in.points_of(name);
+        let owner =
+            |point: &String| point.split("user_id").nth(1).map(|rest| rest.chars().take(90).collect());
+        points.values().filter_map(owner).collect::<BTreeSet<String>>().len()
+    };
+    stand_in.collections().iter().map(of).collect()
+}
+
 async fn found(user: &User, query: &str) -> Vec<String> {
     let hits = user.search(json!({"query": query, "mode": "semantic", "limit": 20})).await;
     hits.iter().map(|hit: &Value| hit["memory"]["content"].as_str().unwrap().to_owned()).collect()
@@ -107,7 +121,7 @@ async fn what_changes_during_a_reindex_is_in_the_new_index(stack: Stack) {
         held
     });
     let told = said(&ended(child).await);
-    assert!(told.contains("the index holds 4 points") && !told.contains("meanwhile"), "{told}");
+    assert!(told.contains("the index holds 4 points") && !told.contains("put right"), "{told}");
     if let (Some(stand_in), Some(held)) = (&index.stand_in, held) {
         assert_eq!(held.len(), 4);
         assert_eq!(stand_in.points_of(&only(stand_in, "_v2")), held, "as the index in use had it");
@@ -143,8 +157,16 @@ async fn a_reindex_that_was_killed_is_begun_anew(stack: Stack) {
     until_indexed(&app).await;
     assert_eq!(found(&user, "tea or soup").await.len(), 2);
     assert_eq!(stand_in.collections().len(), 2);
+    // Who is erased now goes from both.
+    let other = app.user().await;
+    other.add_memory("Likes loud drums").await;
+    until_indexed(&app).await;
+    assert_eq!(owners(stand_in), [2, 2]);
+    other.send(Method::DELETE, "/users/me", &json!({"password": PASSWORD})).await.expect(202);
+    eventually("the erasure is done", PATIENCE, || async { (owners(stand_in) == [1, 1]).then_some(()) })
+        .await;
     let told = said(&ended(reindex(&app)).await);
-    assert!(told.contains("the index holds 2 points") && !told.contains("meanwhile"), "{told}");
+    assert!(told.contains("the index holds 2 points") && !told.contains("put right"), "{told}");
     assert_eq!(stand_in.points_of(&only(stand_in, "_v2")).len(), 2);
 
     // Only one at a time: the second would drop what the first fills.

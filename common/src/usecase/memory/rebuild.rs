@@ -23,14 +23,29 @@ const PAGE: i64 = 1_000;
 /// What was built.
 pub struct Rebuilt {
     pub points: u64,
-    /// Points that differed from the database at the end: none, if everybody is of this version.
+    /// Points that were missing or too many at the end.
     pub repaired: u64,
 }
 
 /// Builds the index anew. `told` hears how far it is: what, how many of how many.
 pub async fn rebuild(ctx: &Context, mut told: impl FnMut(Corpus, i64, i64)) -> Result<Rebuilt> {
-    let model = ctx.embedder.model();
     let anew = ctx.vectors.begin_anew().await.map_err(away)?;
+    if let Err(error) = fill_all(ctx, &anew, &mut told).await {
+        // Nobody waits for it any more: changes go to the one in use alone.
+        if let Err(also) = ctx.vectors.abandon(&anew).await {
+            tracing::warn!(error = %also, collection = %anew, "what was filled could not be dropped: the next reindex does");
+        }
+        return Err(error);
+    }
+    ctx.vectors.switch(&anew).await.map_err(away)?;
+    // Deletions that wait are no fault of anybody.
+    embed::delete_some(ctx).await?;
+    let repaired = embed::reconcile(ctx).await?;
+    Ok(Rebuilt { points: ctx.vectors.count().await.map_err(away)?, repaired })
+}
+
+async fn fill_all(ctx: &Context, anew: &str, told: &mut impl FnMut(Corpus, i64, i64)) -> Result<()> {
+    let model = ctx.embedder.model();
     for corpus in Corpus::ALL {
         let total = vectors::count(&mut ctx.db.read().await?, corpus, &model).await?;
         let (mut after, mut done) = (Uuid::nil(), 0);
@@ -39,13 +54,11 @@ pub async fn rebuild(ctx: &Context, mut told: impl FnMut(Corpus, i64, i64)) -> R
             let Some(last) = page.last() else { break };
             after = last.doc_id;
             done += page.len() as i64;
-            fill(ctx, &anew, corpus, page).await?;
+            fill(ctx, anew, corpus, page).await?;
             told(corpus, done, total);
         }
     }
-    ctx.vectors.switch(&anew).await.map_err(away)?;
-    let repaired = embed::reconcile(ctx).await?;
-    Ok(Rebuilt { points: ctx.vectors.count().await.map_err(away)?, repaired })
+    Ok(())
 }
 
 fn away(error: crate::vectors::VectorError) -> Error {

@@ -172,7 +172,10 @@ impl Qdrant {
         self.make_sure().await?;
         // First of all: nobody writes to what goes.
         self.end_next().await?;
-        self.drop_others().await?;
+        let Some(live) = self.named(&self.names.live).await? else {
+            return Err(VectorError(format!("{} names no collection", self.names.live)));
+        };
+        self.drop_others(&live).await?;
         let newest = self.versions().await?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
         let name = self.make(newest + 1).await?;
         self.index_fields(&name).await?;
@@ -189,31 +192,59 @@ impl Qdrant {
         }
         self.point(&self.names.live, collection).await?;
         self.end_next().await?;
-        self.drop_others().await
+        // It is in use: that what was before does not go is no reason to have failed. The next reindex drops it, and `doctor` tells.
+        if let Err(error) = self.drop_others(collection).await {
+            tracing::warn!(%error, "a collection that is not in use any more could not be dropped");
+        }
+        Ok(())
+    }
+
+    /// Gives up a collection that was to be filled, if it is still the next.
+    pub(super) async fn give_up(&self, collection: &str) -> Result<(), VectorError> {
+        if self.named(&self.names.next).await?.as_deref() == Some(collection) {
+            self.end_next().await?;
+            self.drop_one(collection).await?;
+        }
+        Ok(())
     }
 
     async fn end_next(&self) -> Result<(), VectorError> {
         again(|| self.client.delete_alias(self.names.next.as_str())).await.map(drop)
     }
 
-    /// Drops all collections of this model but the one in use.
-    async fn drop_others(&self) -> Result<(), VectorError> {
-        let Some(live) = self.named(&self.names.live).await? else {
-            return Err(VectorError(format!("{} names no collection", self.names.live)));
-        };
+    /// Drops all collections of this model but the one in use, if everybody agrees that it is: a node of a cluster may not have heard
+    /// yet of a swap.
+    async fn drop_others(&self, live: &str) -> Result<(), VectorError> {
+        if self.named(&self.names.live).await?.as_deref() != Some(live) {
+            return Err(VectorError(format!("{} does not name {live} everywhere yet", self.names.live)));
+        }
         for (_, name) in self.versions().await? {
             if name != live {
-                again(|| self.client.delete_collection(name.as_str())).await?;
+                self.drop_one(&name).await?;
             }
         }
         Ok(())
+    }
+
+    /// The server may need longer than a request may take: then it is asked whether the collection went.
+    async fn drop_one(&self, collection: &str) -> Result<(), VectorError> {
+        match again(|| self.client.delete_collection(collection)).await {
+            Err(_) if !self.exists(collection).await? => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// All collections that may hold points of this model: an erasure leaves none out, also one that nobody uses any more.
+    pub(super) async fn all(&self) -> Result<Vec<String>, VectorError> {
+        Ok(self.versions().await?.into_iter().map(|(_, name)| name).collect())
     }
 
     /// What there is to say of the collection in use: how many points it holds, and what `rapport reindex` would change. Makes
     /// and changes nothing.
     pub async fn look(&self) -> Result<Look, VectorError> {
         let live = self.named(&self.names.live).await?;
-        let unfinished = self.named(&self.names.next).await?.is_some();
+        let next = self.named(&self.names.next).await?;
+        let unfinished = next.is_some();
         let before = if live.is_none() && self.exists(&self.names.base).await? {
             Some(self.names.base.clone())
         } else {
@@ -230,7 +261,9 @@ impl Qdrant {
         };
         let differences = info.map(|info| differences(&info, self.layout)).unwrap_or_default();
         let points = self.count_in(&collection).await?;
-        Ok(Look { collection: Some(collection), points, differences, unfinished })
+        let mut left = self.all().await?;
+        left.retain(|name| *name != collection && Some(name) != next.as_ref());
+        Ok(Look { collection: Some(collection), points, differences, unfinished, left })
     }
 }
 
@@ -244,6 +277,8 @@ pub struct Look {
     pub differences: Vec<String>,
     /// A reindex is under way, or was broken off.
     pub unfinished: bool,
+    /// Collections of this model that nobody uses: the next reindex drops them.
+    pub left: Vec<String>,
 }
 
 #[expect(deprecated, reason = "servers before 1.19 know no other way to say it, and later ones take it")]
@@ -272,7 +307,10 @@ fn differences(info: &CollectionInfo, wanted: QdrantLayout) -> Vec<String> {
         Some(quantization_config::Quantization::Binary(_)) => "binary",
         Some(_) => "of another kind",
     };
-    tell("quantization", kind, wanted.quantization.as_str());
+    // Where nothing is asked for the server has its own way.
+    if wanted.quantization != Quantization::None {
+        tell("quantization", kind, wanted.quantization.as_str());
+    }
     let place = |on_disk: bool| if on_disk { "on disk" } else { "in memory" };
     tell("the place of vectors", place(vectors.is_some_and(is_on_disk)), place(wanted.on_disk));
     if let Some(shards) = wanted.shards {

@@ -81,11 +81,17 @@ mod tonic_code {
 }
 
 /// Three more tries with growing, jittered pauses.
+async fn patiently<T, F: Future<Output = Result<T, QdrantError>>>(
+    action: impl FnMut() -> F,
+) -> Result<T, QdrantError> {
+    let pauses = ExponentialBackoff::from_millis(4).factor(25).map(jitter).take(3);
+    RetryIf::start(pauses, action, is_transient).await
+}
+
 async fn again<T, F: Future<Output = Result<T, QdrantError>>>(
     action: impl FnMut() -> F,
 ) -> Result<T, VectorError> {
-    let pauses = ExponentialBackoff::from_millis(4).factor(25).map(jitter).take(3);
-    Ok(RetryIf::start(pauses, action, is_transient).await?)
+    Ok(patiently(action).await?)
 }
 
 impl Qdrant {
@@ -118,6 +124,14 @@ fn already_exists(error: &QdrantError) -> bool {
 
 fn not_found(error: &QdrantError) -> bool {
     matches!(error, QdrantError::ResponseError { status } if status.code() as i32 == tonic_code::NOT_FOUND)
+}
+
+/// What is not there, or went meanwhile, needs no change.
+fn unless_it_is_gone(done: Result<(), QdrantError>) -> Result<(), VectorError> {
+    match done {
+        Err(error) if not_found(&error) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 fn owner(user: UserId, corpus: Corpus) -> Vec<Condition> {
@@ -195,11 +209,8 @@ impl VectorIndex for Qdrant {
     async fn upsert(&self, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
         self.ready().await?;
         // First the one that is being filled: should it be in use already when this comes to the other, that is the same one.
-        if self.exists(&self.names.next).await? {
-            let put = self.put(&self.names.next, corpus, points).await;
-            self.unless_it_is_gone(&self.names.next, put).await?;
-        }
-        self.put(&self.names.live, corpus, points).await
+        unless_it_is_gone(self.put(&self.names.next, corpus, points).await)?;
+        Ok(self.put(&self.names.live, corpus, points).await?)
     }
 
     async fn delete(&self, model: &str, docs: &[Uuid]) -> Result<(), VectorError> {
@@ -209,10 +220,7 @@ impl VectorIndex for Qdrant {
         let names = Names::of(&self.prefix, model);
         // A model that is not in force any more may have the collection it had before there were others.
         for name in [&names.next, &names.live, &names.base] {
-            if self.exists(name).await? {
-                let deleted = self.take(name, docs).await;
-                self.unless_it_is_gone(name, deleted).await?;
-            }
+            unless_it_is_gone(self.take(name, docs).await)?;
         }
         Ok(())
     }
@@ -221,11 +229,12 @@ impl VectorIndex for Qdrant {
         self.ready().await?;
         let owned = Filter::must([Condition::matches("user_id", user.0.simple().to_string())]);
         let owned = PointsSelectorOneOf::Filter(owned);
-        if self.exists(&self.names.next).await? {
-            let deleted = self.delete_points(&self.names.next, owned.clone()).await;
-            self.unless_it_is_gone(&self.names.next, deleted).await?;
+        unless_it_is_gone(self.delete_points(&self.names.next, owned.clone()).await)?;
+        // Also in what a reindex left that was broken off, or a process of before makes: nobody looks there, and nothing may stay.
+        for collection in self.all().await? {
+            unless_it_is_gone(self.delete_points(&collection, owned.clone()).await)?;
         }
-        self.delete_points(&self.names.live, owned).await
+        Ok(())
     }
 
     async fn count(&self) -> Result<u64, VectorError> {
@@ -258,15 +267,19 @@ impl VectorIndex for Qdrant {
     }
 
     async fn fill(&self, anew: &str, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
-        self.put(anew, corpus, points).await
+        Ok(self.put(anew, corpus, points).await?)
     }
 
     async fn unfill(&self, anew: &str, docs: &[Uuid]) -> Result<(), VectorError> {
-        self.take(anew, docs).await
+        Ok(self.take(anew, docs).await?)
     }
 
     async fn switch(&self, anew: &str) -> Result<(), VectorError> {
         self.put_in_use(anew).await
+    }
+
+    async fn abandon(&self, anew: &str) -> Result<(), VectorError> {
+        self.give_up(anew).await
     }
 }
 
@@ -291,16 +304,16 @@ impl Qdrant {
         Ok(scored)
     }
 
-    async fn put(&self, collection: &str, corpus: Corpus, points: &[Point]) -> Result<(), VectorError> {
+    async fn put(&self, collection: &str, corpus: Corpus, points: &[Point]) -> Result<(), QdrantError> {
         for batch in points.chunks(BATCH) {
             let points: Vec<PointStruct> = batch.iter().map(|point| structure(corpus, point)).collect();
             let request = UpsertPointsBuilder::new(collection, points).wait(true);
-            again(|| self.client.upsert_points(request.clone())).await?;
+            patiently(|| self.client.upsert_points(request.clone())).await?;
         }
         Ok(())
     }
 
-    async fn take(&self, collection: &str, docs: &[Uuid]) -> Result<(), VectorError> {
+    async fn take(&self, collection: &str, docs: &[Uuid]) -> Result<(), QdrantError> {
         for batch in docs.chunks(BATCH) {
             let ids = PointsIdsList { ids: batch.iter().map(|doc| point_id(*doc)).collect() };
             self.delete_points(collection, PointsSelectorOneOf::Points(ids)).await?;
@@ -312,17 +325,9 @@ impl Qdrant {
         &self,
         collection: &str,
         selected: PointsSelectorOneOf,
-    ) -> Result<(), VectorError> {
+    ) -> Result<(), QdrantError> {
         let request = DeletePointsBuilder::new(collection).points(selected).wait(true);
-        again(|| self.client.delete_points(request.clone())).await.map(drop)
-    }
-
-    /// What could not be changed because it went meanwhile needs no change.
-    async fn unless_it_is_gone(&self, name: &str, done: Result<(), VectorError>) -> Result<(), VectorError> {
-        match done {
-            Err(_) if !self.exists(name).await? => Ok(()),
-            done => done,
-        }
+        patiently(|| self.client.delete_points(request.clone())).await.map(drop)
     }
 
     async fn count_in(&self, collection: &str) -> Result<u64, VectorError> {

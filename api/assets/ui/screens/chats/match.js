@@ -9,7 +9,7 @@ const AFTER = 120;
 export async function found(q) {
   const lines = new Map();
   try {
-    const hits = await post('memorySearch', {}, { query: q.slice(0, 2_000), sources: ['messages'], mode: 'keyword', limit: 100 });
+    const hits = await post('memorySearch', {}, { query: q.slice(0, 2_000), sources: ['messages'], mode: 'keyword', limit: 100, min_bearing: 0 });
     for (const { message } of hits) {
       if (message && !lines.has(message.session_id) && message.content.toLowerCase().includes(q.toLowerCase())) lines.set(message.session_id, message);
     }

@@ -71,15 +71,21 @@ pub(super) async fn search(
     order.sort_by(|a, b| {
         b.1.relevance.total_cmp(&a.1.relevance).then(newest(b.0).cmp(&newest(a.0))).then(b.0.cmp(&a.0))
     });
-    order.truncate(query.limit + SPARE);
-    let hits = hits(ctx, user, query, &found, order).await?;
+    order.truncate(query.limit.max(VOUCHING) + SPARE);
+    let mut hits = hits(ctx, user, query, &found, order).await?;
     let least = match query.floor {
-        Floor::None => return Ok(hits),
-        Floor::At(least) => least,
-        Floor::Usual => floor(ctx, query.mode, cosines.is_empty()),
+        Floor::None => None,
+        Floor::At(least) => Some(least),
+        Floor::Usual => Some(floor(ctx, query.mode, cosines.is_empty())),
     };
-    let is_known = hits.iter().take(VOUCHING).any(|hit| hit.is_named || hit.bearing >= least);
-    Ok(if is_known { hits } else { Vec::new() })
+    let bears = |least: f64| {
+        hits.iter().any(|hit| hit.is_named) || hits.iter().take(VOUCHING).any(|hit| hit.bearing >= least)
+    };
+    if !least.is_none_or(bears) {
+        return Ok(Vec::new());
+    }
+    hits.truncate(query.limit);
+    Ok(hits)
 }
 
 /// The first so many answer for the rest: one that bears on the question vouches for what was found beside it, since most evidence
@@ -135,7 +141,6 @@ async fn hits(
             reason,
         });
     }
-    hits.truncate(query.limit);
     Ok(hits)
 }
 
