@@ -79,7 +79,7 @@ promise('a new chat is given a file; its answer quotes the words it rests on; ta
 /** One red pixel. */
 const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==', 'base64');
 
-promise('an image goes with a message to a model that sees, and is shown with it until it is deleted', {}, async ({ open }) => {
+promise('an image goes with a message to a model that sees, and is shown with it until it is deleted', { allow: status(422) }, async ({ open }) => {
   const person = await it.server.account();
   const { token } = person;
   await it.server.call('PATCH', '/settings', { token, body: { chat_settings: { default_provider: 'mock', default_model: 'mock-sees' } } });
@@ -103,8 +103,16 @@ promise('an image goes with a message to a model that sees, and is shown with it
   await picture.click();
   await page.waitForFunction(() => document.querySelector('dialog img.whole')?.naturalWidth === 1);
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  await page.locator('.composer').getByRole('button', { name: 'Files' }).click();
+  await dialog.getByLabel('red <b>.png').check();
+  await dialog.getByRole('button', { name: 'Close' }).click();
   const [{ id }] = (await it.server.call('GET', '/files', { token })).items;
   await it.server.call('DELETE', `/files/${id}`, { token });
+  // Refused with it, a message comes back with it.
+  await say(page, 'and now?');
+  await page.locator('.outgoing').getByRole('button', { name: 'Back into the box' }).click();
+  await page.locator('.composer').getByRole('button', { name: 'Take red <b>.png out' }).waitFor();
+  assert.equal(await page.inputValue('#composer'), 'and now?');
   await page.reload();
   await page.locator('.question').getByText('Deleted image').waitFor();
 });

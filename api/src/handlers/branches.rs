@@ -12,6 +12,7 @@ use rapport_common::{
         ids::{MessageId, SessionId},
         message::Role,
     },
+    error::Wrong,
     problems::Problems,
     store::{self, branches::Standing},
     usecase::branch::{self, Again},
@@ -77,7 +78,12 @@ pub async fn branch(
             let body = ChatBody { message, images: body.images, ..ChatBody::default() };
             Some(body.new_chat(&state.ctx, trace, None)?)
         }
-        None => None,
+        None => {
+            let mut problems = Problems::default();
+            problems.unless(body.images.is_none(), "images", Wrong::Unfit("come with a `new_message`"));
+            problems.done()?;
+            None
+        }
     };
     let (made, replayed) =
         branch::branch(&state.ctx, &caller, session, from, chat, repeatable.as_ref()).await?;

@@ -147,7 +147,10 @@ impl ChatBody {
 /// Ids of files, each once.
 fn image_ids(given: Option<Vec<String>>, problems: &mut Problems) -> Option<Vec<FileId>> {
     let given = given?;
-    problems.unless(given.len() <= images::MOST, "images", Wrong::Count { min: 0, max: images::MOST });
+    if given.len() > images::MOST {
+        problems.add("images", Wrong::Count { min: 0, max: images::MOST });
+        return None;
+    }
     let mut ids: Vec<FileId> = Vec::new();
     for (at, text) in given.iter().enumerate() {
         match text.parse::<FileId>() {

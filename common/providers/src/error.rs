@@ -24,7 +24,7 @@ pub enum ErrorClass {
     Refused,
     /// The model cannot call functions.
     NoTools,
-    /// Our adapter has no words for something the caller asks for: the provider was not asked.
+    /// Our adapter has no words for something the caller asks for, and the provider was not asked; or its model takes no images.
     Unsupported,
     /// We do not ask: its circuit breaker is open.
     Unavailable,

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ChatEvent, ChatMessage, ChatRequest, ErrorClass, Opened, Provider, ProviderError, RateHeaders, Role,
-    ToolCall,
+    ChatEvent, ChatMessage, ChatRequest, ErrorClass, IMAGES, Opened, Provider, ProviderError, RateHeaders,
+    Role, ToolCall,
     http::{self, Decoder, Upstream},
     wanted::{self, Choice, Format, Wanted},
 };
@@ -71,9 +71,11 @@ fn judge(status: u16, body: &str) -> Option<ErrorClass> {
 fn given(wanted: Wanted<'_>, part: &Value) -> Result<Value, ProviderError> {
     Ok(match wanted.part(part)? {
         wanted::Part::Text(text) => json!({"text": text}),
+        // Of what we take for images, all but this: PNG, JPEG, WebP.
+        wanted::Part::Data(kind, _) if kind == "image/gif" => return Err(wanted.refuse(IMAGES)),
         wanted::Part::Data(kind, data) => json!({"inlineData": {"mimeType": kind, "data": data}}),
         // It fetches only what was uploaded to it.
-        wanted::Part::Image(_) => return Err(wanted.refuse("messages.content")),
+        wanted::Part::Image(_) => return Err(wanted.refuse(IMAGES)),
     })
 }
 

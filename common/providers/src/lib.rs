@@ -15,6 +15,7 @@ pub mod anthropic;
 mod breaker;
 mod complete;
 pub mod error;
+mod failures;
 pub mod gemini;
 pub mod health;
 pub mod http;
@@ -46,9 +47,6 @@ pub use rates::RateHeaders;
 pub use registry::{Offered, Providers};
 pub use router::{Said, Try};
 pub use usual::Pace;
-
-/// An image is counted as so many tokens: providers count from a few hundred to 1,600, by its size.
-const IMAGE_TOKENS: usize = 1_000;
 
 #[derive(Debug, Clone, Default)]
 pub struct ChatRequest {
@@ -86,10 +84,9 @@ impl ChatRequest {
         self.own_keys.iter().find(|(name, _)| name == provider).map(|(_, key)| key)
     }
 
-    /// Tokens of the prompt, estimated.
+    /// Tokens of the prompt, estimated; images as most models count them ([`models::Models::more_for_an_image`]).
     pub fn prompt_tokens(&self) -> usize {
-        self.messages.iter().map(crate::chat::tokens::of_message).sum::<usize>()
-            + self.images() * IMAGE_TOKENS
+        self.messages.iter().map(crate::chat::tokens::of_message).sum()
     }
 
     pub fn images(&self) -> usize {

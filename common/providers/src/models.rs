@@ -4,9 +4,9 @@
 //! per million tokens, prompt and completion, as the providers published them by November 2026; a model that is not here
 //! has no known price.
 
-use crate::{domain::message::Usage, settings::Model};
+use crate::{chat::tokens, domain::message::Usage, settings::Model};
 
-const KNOWN: [(&str, u64, f64, f64); 23] = [
+const KNOWN: [(&str, u64, f64, f64); 24] = [
     ("gpt-4o-mini", 128_000, 0.15, 0.60),
     ("gpt-4o", 128_000, 2.50, 10.00),
     ("gpt-4.1-nano", 1_047_576, 0.10, 0.40),
@@ -30,11 +30,15 @@ const KNOWN: [(&str, u64, f64, f64); 23] = [
     ("llama3.2", 131_072, 0.0, 0.0),
     ("llama3.2-vision", 131_072, 0.0, 0.0),
     ("mock-", 1_000_000, 0.0, 0.0),
+    ("mock-sees", 1_000_000, 0.0, 0.0),
 ];
 
 /// Those of them that take no images.
-const BLIND: [&str; 4] =
-    ["llama-3.3-70b-versatile", "llama-3.1-8b-instant", "openai/gpt-oss-120b", "llama3.2"];
+const BLIND: [&str; 5] =
+    ["llama-3.3-70b-versatile", "llama-3.1-8b-instant", "openai/gpt-oss-120b", "llama3.2", "mock-"];
+
+/// Those that count far more tokens for an image than others do: of a square one of 1,024 pixels.
+const COSTLY_IMAGES: [(&str, usize); 1] = [("gpt-4o-mini", 2_833 + 4 * 5_667)];
 
 #[derive(Debug, Clone)]
 pub struct Models(Vec<Model>);
@@ -62,6 +66,13 @@ impl Models {
     /// Whether it is known to take no images.
     pub fn is_blind(&self, model: &str) -> bool {
         self.get(model).is_some_and(|known| known.images == Some(false))
+    }
+
+    /// Tokens that it counts for an image beyond [`tokens::IMAGE`].
+    pub fn more_for_an_image(&self, model: &str) -> usize {
+        let known = self.get(model).map_or("", |known| known.name.as_str());
+        let costly = COSTLY_IMAGES.iter().find(|(name, _)| known.starts_with(name));
+        costly.map_or(0, |(_, count)| count.saturating_sub(tokens::IMAGE))
     }
 
     /// In US dollars; `None` for a model whose price is not known.
@@ -95,6 +106,9 @@ mod tests {
         assert_eq!(with_own.get("gpt-4o").unwrap().context_tokens, Some(9));
         assert_eq!((plain.is_blind("gpt-4o"), with_own.is_blind("gpt-4o")), (false, true));
         assert_eq!((plain.is_blind("llama3.2:3b"), plain.is_blind("llama3.2-vision:11b")), (true, false));
+        assert_eq!((plain.is_blind("mock-1"), plain.is_blind("mock-sees")), (true, false));
+        let more = |model| plain.more_for_an_image(model);
+        assert_eq!((more("openai/gpt-4o-mini-2024"), more("gpt-4o"), more("unknown")), (24_501, 0, 0));
         assert!(plain.is_blind("meta/llama-3.3-70b-versatile") && !plain.is_blind("unknown"));
     }
 }

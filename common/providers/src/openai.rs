@@ -2,8 +2,6 @@
 //! <https://platform.openai.com/docs/api-reference/chat>, <https://openrouter.ai/docs/api-reference/errors>,
 //! <https://console.groq.com/docs/errors>, <https://docs.ollama.com/api/openai-compatibility>
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,43 +11,35 @@ use super::{
     error::IMAGES,
     http::{self, Decoder, Upstream},
     logprobs,
-    models::Models,
 };
 use crate::{domain::message::Usage, settings::Endpoint};
 
-pub struct OpenAi {
-    pub upstream: Upstream,
-    pub models: Arc<Models>,
-}
+pub struct OpenAi(pub Upstream);
 
 #[async_trait]
 impl Provider for OpenAi {
     fn name(&self) -> &str {
-        self.upstream.endpoint.name
+        self.0.endpoint.name
     }
 
     fn default_model(&self) -> &str {
-        &self.upstream.endpoint.model
+        &self.0.endpoint.model
     }
 
     fn is_inside(&self) -> bool {
-        self.upstream.endpoint.name == "ollama"
+        self.0.endpoint.name == "ollama"
     }
 
     fn keys(&self) -> usize {
-        self.upstream.endpoint.keys.len().max(1)
+        self.0.endpoint.keys.len().max(1)
     }
 
     async fn chat(&self, request: &ChatRequest, key: usize) -> Result<Opened, ProviderError> {
-        let name = self.upstream.endpoint.name;
-        let model = request.model.as_deref().unwrap_or(&self.upstream.endpoint.model);
+        let name = self.0.endpoint.name;
         let shows = request.images() > 0;
-        if shows && self.models.is_blind(model) {
-            return Err(ProviderError::unsupported(name, IMAGES));
-        }
-        let url = format!("{}/chat/completions", self.upstream.endpoint.base_url);
-        let mut call = self.upstream.pool.post(url).json(&body(request, &self.upstream.endpoint));
-        if let Some(key) = self.upstream.key(request, key) {
+        let url = format!("{}/chat/completions", self.0.endpoint.base_url);
+        let mut call = self.0.pool.post(url).json(&body(request, &self.0.endpoint));
+        if let Some(key) = self.0.key(request, key) {
             call = call.bearer_auth(key.expose());
         }
         if name == "openrouter" {
@@ -61,13 +51,13 @@ impl Provider for OpenAi {
             call = call.header("traceparent", trace);
         }
         let judge = if shows { judge_of_images } else { judge };
-        let sent = http::send(name, call, &request.meter, self.upstream.timeouts, judge).await;
+        let sent = http::send(name, call, &request.meter, self.0.timeouts, judge).await;
         let response = sent.map_err(|error| match error.class {
             ErrorClass::Unsupported => ProviderError::unsupported(name, IMAGES),
             _ => error,
         })?;
         let limits = RateHeaders::openai(response.headers());
-        let events = http::read(name, response, self.upstream.timeouts, Reader::new(name));
+        let events = http::read(name, response, self.0.timeouts, Reader::new(name));
         Ok(Opened { events, limits })
     }
 }

@@ -12,6 +12,7 @@ use super::{
     mock::{self, Mock},
     models::Models,
     openai::OpenAi,
+    router::is_meant,
     usual::{Pace, Usual},
 };
 use rapport_core::error::Wrong;
@@ -58,7 +59,7 @@ impl Providers {
             let provider: Arc<dyn Provider> = match upstream.endpoint.name {
                 "gemini" => Arc::new(Gemini(upstream)),
                 "anthropic" => Arc::new(Anthropic(upstream)),
-                _ => Arc::new(OpenAi { upstream, models: Arc::clone(&models) }),
+                _ => Arc::new(OpenAi(upstream)),
             };
             all.push(Known { provider, is_configured });
         }
@@ -170,9 +171,39 @@ impl Providers {
         found
     }
 
+    /// Which candidates may take images: all but those whose model is known to see nothing. `model` is the one that was named.
+    pub(super) fn seeing(
+        &self,
+        choice: &str,
+        model: Option<&str>,
+        candidates: &[Arc<dyn Provider>],
+    ) -> Vec<bool> {
+        let sees = |(place, provider): (usize, &Arc<dyn Provider>)| {
+            let named = model.filter(|_| is_meant(choice, place, provider.name()));
+            !self.models.is_blind(named.unwrap_or_else(|| provider.default_model()))
+        };
+        candidates.iter().enumerate().map(sees).collect()
+    }
+
+    /// Who may answer and is not known to see nothing of what the request shows, in the order they are asked.
+    fn who_takes(&self, choice: &str, request: &ChatRequest) -> Vec<Arc<dyn Provider>> {
+        let mut candidates = self.candidates(choice, request);
+        if request.images() > 0 {
+            let mut sees = self.seeing(choice, request.model.as_deref(), &candidates).into_iter();
+            candidates.retain(|_| sees.next().unwrap_or(true));
+        }
+        candidates
+    }
+
+    /// Whether somebody who may answer a request may take images.
+    pub fn may_see(&self, choice: &str, request: &ChatRequest) -> bool {
+        let candidates = self.candidates(choice, request);
+        self.seeing(choice, request.model.as_deref(), &candidates).contains(&true)
+    }
+
     /// How long nobody can be asked who may answer a request, because all their breakers are open; `None`: somebody can.
     pub fn all_away(&self, choice: &str, request: &ChatRequest) -> Option<Duration> {
-        let waits = self.candidates(choice, request).into_iter().map(|known| self.health.wait(known.name()));
+        let waits = self.who_takes(choice, request).into_iter().map(|known| self.health.wait(known.name()));
         waits.min().filter(|wait| !wait.is_zero())
     }
 
@@ -204,7 +235,7 @@ impl Providers {
 
     /// What a request that names no model is answered by, if the first candidate answers.
     pub fn likely_model(&self, choice: &str, request: &ChatRequest) -> Option<String> {
-        self.candidates(choice, request).first().map(|provider| provider.default_model().to_owned())
+        self.who_takes(choice, request).first().map(|provider| provider.default_model().to_owned())
     }
 
     pub fn default_model(&self, provider: &str) -> Option<String> {

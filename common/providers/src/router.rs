@@ -18,7 +18,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_retry::strategy::ExponentialBackoff;
 
-use super::{ChatEvent, ChatRequest, ErrorClass, Opened, Provider, ProviderError, Providers};
+use super::{
+    ChatEvent, ChatRequest, ErrorClass, IMAGES, Opened, Provider, ProviderError, Providers,
+    failures::Failures,
+};
 use crate::telemetry::metrics::METRICS;
 
 /// How often opening an answer is tried again with one provider. The ledger's attempts come on top.
@@ -79,6 +82,11 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .map(|cap| Duration::from_millis(rand::rng().random_range(20..=cap.as_millis().max(21) as u64)))
 }
 
+/// Whether the model that was named is meant for a candidate: for the first, if that was named too or nobody was.
+pub(super) fn is_meant(choice: &str, place: usize, provider: &str) -> bool {
+    place == 0 && (choice == "auto" || choice == provider)
+}
+
 /// `None`: not ready within `silence`.
 async fn unless_silent<T>(silence: Option<Duration>, ready: impl Future<Output = T>) -> Option<T> {
     match silence {
@@ -111,40 +119,6 @@ struct Fault<'a> {
     others: bool,
 }
 
-/// How each candidate failed.
-#[derive(Default)]
-struct Failures {
-    last: Option<ProviderError>,
-    /// The last who is away; one that was asked before one that was not.
-    away: Option<ProviderError>,
-    /// Somebody was there and failed at this request.
-    present: bool,
-}
-
-impl Failures {
-    fn note(&mut self, error: ProviderError) {
-        let unasked = |error: &ProviderError| error.class == ErrorClass::Unavailable;
-        if error.away {
-            if self.away.as_ref().is_none_or(|known| unasked(known) || !unasked(&error)) {
-                self.away = Some(error.clone());
-            }
-        } else if !matches!(error.class, ErrorClass::RateLimited | ErrorClass::Auth) {
-            self.present = true;
-        }
-        if !unasked(&error) || self.last.is_none() {
-            self.last = Some(error);
-        }
-    }
-
-    /// What is told of all of them.
-    fn last(self) -> Option<ProviderError> {
-        match self.away {
-            Some(away) if !self.present => Some(away),
-            _ => self.last.map(|error| ProviderError { away: false, ..error }),
-        }
-    }
-}
-
 impl Providers {
     /// Asks `choice` (a provider's name, or `auto`). Dropping the stream closes the provider's connection. It ends with
     /// the answer's last event, or with the error of the last try.
@@ -166,17 +140,23 @@ impl Providers {
         stream! {
             let deadline = request.within.map(|within| Instant::now() + within);
             let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let images = request.images();
+            // Whom it is no use to ask: somebody else is not alone because of them, nor is what fails there lasting.
+            let sees = match images {
+                0 => vec![true; candidates.len()],
+                _ => self.seeing(&choice, request.model.as_deref(), &candidates),
+            };
             let asked_model = request.model.take();
-            let estimate = request.prompt_tokens();
+            let tokens = request.prompt_tokens();
             let mut failures = Failures::default();
             let count = candidates.len();
             for place in 0..count {
                 let provider = std::sync::Arc::clone(&candidates[place]);
                 let name = provider.name().to_owned();
                 // The model that was named is asked for where it was meant; others answer with their own.
-                request.model =
-                    asked_model.clone().filter(|_| place == 0 && (choice == "auto" || choice == name));
+                request.model = asked_model.clone().filter(|_| is_meant(&choice, place, &name));
                 let model = request.model.clone().unwrap_or_else(|| provider.default_model().to_owned());
+                let estimate = tokens + images * self.models.more_for_an_image(&model);
                 let tried = |key: usize, error: &ProviderError, in_answer: bool, started: Option<Instant>| {
                     let class = error.class.as_str();
                     METRICS.provider_errors.with_label_values(&[name.as_str(), class]).inc();
@@ -199,10 +179,17 @@ impl Providers {
                 if place > 0 && late() {
                     break;
                 }
+                if !sees[place] {
+                    let error = ProviderError::unsupported(&name, IMAGES);
+                    yield Ok(tried(0, &error, false, None));
+                    failures.note(error);
+                    continue;
+                }
                 // Who came before has failed just now; whether somebody comes after decides how soon this one is tried again.
-                let alone = !candidates[place + 1..]
-                    .iter()
-                    .any(|next| self.health.can_be_asked(next.name(), next.keys()));
+                let mut next = candidates[place + 1..].iter().zip(&sees[place + 1..]);
+                let others = sees[place + 1..].contains(&true);
+                let alone =
+                    !next.any(|(next, sees)| *sees && self.health.can_be_asked(next.name(), next.keys()));
                 let pass = match self.health.admit(&name, alone).await {
                     Ok(pass) => pass,
                     Err(wait) => {
@@ -241,7 +228,8 @@ impl Providers {
                     request.meter.begin(&name, &model, estimate);
                     let listens = request.stream && silences < SILENCES;
                     let mut lost = false;
-                    let silence = self.usual.silence(&name, &model).filter(|_| listens);
+                    // How long images are on their way is the line's: it says nothing of the model.
+                    let silence = self.usual.silence(&name, &model).filter(|_| listens && images == 0);
                     let opened = unless_silent(silence, provider.chat(&request, key)).await.unwrap_or_else(|| {
                         lost = true;
                         Err(silent(&name))
@@ -249,7 +237,7 @@ impl Providers {
                     let mut error = match opened {
                         Err(error) => error,
                         Ok(Opened { mut events, limits }) => {
-                            if request.stream {
+                            if request.stream && images == 0 {
                                 self.usual.began(&name, &model, started.elapsed());
                             }
                             if !own {
@@ -315,13 +303,14 @@ impl Providers {
                     let is_outage = error.class.is_outage() && provider.can_break();
                     if is_outage {
                         self.health.failed(&name, pass).await;
-                    } else if provider.can_break() && error.class != ErrorClass::Unsupported {
+                    } else if provider.can_break()
+                        && (error.class != ErrorClass::Unsupported || request.meter.was_handed_over())
+                    {
                         self.health.began(&name); // it is there, if only to refuse
                     }
                     // Many were failed like this one: it is the provider, not the request.
                     let is_open = is_outage && self.health.is_open(&name);
                     error.away = (error.away || is_open) && !said;
-                    let others = place + 1 < count;
                     let fault = Fault { error: &error, said, own, key, others };
                     let then = match self.then(&*provider, fault, &mut pauses) {
                         Then::SameKey(_) if is_open => Then::NextProvider,

@@ -185,10 +185,38 @@ async fn a_model_that_sees_nothing_is_passed_over() {
     }
 }
 
+/// Somebody who sees fails once, and beside it is somebody who sees nothing.
+#[tokio::test]
+async fn who_sees_nothing_makes_no_passing_failure_a_lasting_one() {
+    let models = r#"[{"name": "claude-haiku-4-5", "images": false}]"#;
+    for (known, expected, asked) in [(true, None, 2), (false, Some(ErrorClass::Overloaded), 1)] {
+        let failing = |_: &_, before| match before {
+            0 => Reply::json(503, "{}"),
+            _ => Reply::json(200, OPENAI.plain),
+        };
+        let blind = |_: &_, _| Reply::json(400, r#"{"error":{"message":"content must be a string"}}"#);
+        let (seeing, blind) = (Replay::start(failing).await, Replay::start(blind).await);
+        let variable = if known { "ANTHROPIC" } else { "OPEN_ROUTER" };
+        let (url, key) =
+            (format!("AI_SERVICES__{variable}_BASE_URL"), format!("AI_SERVICES__{variable}_API_KEY"));
+        let providers = providers(&[
+            ("AI_SERVICES__OPENAI_BASE_URL", &seeing.url),
+            (&url, &blind.url),
+            (&key, "k"),
+            ("AI_SERVICES__MODELS", models),
+            ("AI_SERVICES__ORDER", r#"["openai", "anthropic", "openrouter"]"#),
+        ]);
+        let heard = ask(&providers, "auto", with_part(image())).await;
+        assert_eq!((heard.error, seeing.seen().len()), (expected, asked), "{heard:?}");
+        assert_eq!(blind.seen().len(), usize::from(!known), "configuration counts for every provider");
+    }
+}
+
 #[tokio::test]
 async fn images_and_recordings_go_to_those_who_take_them() {
     let image = image();
     let linked = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
+    let moving = json!({"type": "image_url", "image_url": {"url": "data:image/gif;base64,QUJD"}});
     let audio = json!({"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}});
     let body = sent(&OPENAI, with_part(image.clone())).await.unwrap();
     assert_eq!(body["messages"][0]["content"][1], image);
@@ -204,7 +232,7 @@ async fn images_and_recordings_go_to_those_who_take_them() {
     );
     let body = sent(&GEMINI, with_part(audio.clone())).await.unwrap();
     assert_eq!(body["contents"][0]["parts"][1]["inlineData"]["mimeType"], "audio/wav");
-    for (format, part) in [(&ANTHROPIC, audio), (&GEMINI, linked)] {
+    for (format, part) in [(&ANTHROPIC, audio), (&GEMINI, linked), (&GEMINI, moving)] {
         assert_eq!(
             sent(format, with_part(part)).await.unwrap_err(),
             ErrorClass::Unsupported,

@@ -62,6 +62,14 @@ async fn many_messages_on_one_socket(stack: Stack) {
         session = heard[0]["session_id"].clone();
     }
     assert_eq!(user.messages(session.as_str().unwrap()).await.len(), 6);
+    let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &[7; 52]].concat();
+    let image = user.upload("cat.png", png).await.expect(201)["id"].clone();
+    let seeing = json!({"message": "/images", "images": [image], "provider": "mock", "model": "mock-sees"});
+    say(&mut socket, seeing).await;
+    let heard = hear_until(&mut socket, "done").await;
+    assert_eq!(heard.last().unwrap()["reply"], "turn 1: image/png of 60 bytes");
+    say(&mut socket, json!({"message": "/images", "images": ["file_none"]})).await;
+    assert_eq!(hear(&mut socket).await["errors"][0]["field"], "images[0]");
     say(&mut socket, json!({"type": "chat", "message": "/delay 50 /tokens 300"})).await;
     let job = hear(&mut socket).await["job_id"].clone();
     let seen = hear(&mut socket).await["id"].clone();

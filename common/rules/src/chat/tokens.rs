@@ -27,10 +27,13 @@ impl Count {
     }
 }
 
-/// The tokens of a message: its text, and the calls in it.
+/// An image is counted as so many tokens: most models count from a few hundred to some 2,500, by its size.
+pub const IMAGE: usize = 1_000;
+
+/// The tokens of a message: its text, the calls in it, and its images.
 pub fn of_message(message: &ChatMessage) -> usize {
     let calls = message.tool_calls.iter().map(|call| estimate(&call.arguments) + 8);
-    estimate(&message.content) + calls.sum::<usize>()
+    estimate(&message.content) + calls.sum::<usize>() + message.images() * IMAGE
 }
 
 /// The tokens of a text; never less than one.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use data_encoding::BASE64;
 use futures::TryStreamExt;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{content, media_type};
 use crate::{
@@ -13,9 +14,9 @@ use crate::{
         file::File,
         ids::{FileId, UserId},
         message::{Image, Message},
-        prompt::{ChatMessage, image_file, image_part, text_part},
+        prompt::{ChatMessage, Role, image_file, image_part, text_part},
     },
-    error::Wrong,
+    error::{Error, Wrong},
     problems::Problems,
     reader::Kind,
     store::{self, Querier},
@@ -30,8 +31,16 @@ const BYTES: i64 = 5 * 1_048_576 / 4 * 3;
 /// Bytes of one prompt's: 16 MiB in base64, which leaves room in the 20 MB that Gemini takes of everything.
 const BYTES_OF_PROMPT: i64 = 16 * 1_048_576 / 4 * 3;
 
+/// Bytes of all prompts of this process, in base64. Who needs more waits until others have their answers.
+const BYTES_OF_ALL: usize = 256 * 1_048_576;
+/// A permit is for so many of them.
+const PERMIT: usize = 1_024;
+static ROOM_OF_ALL: Semaphore = Semaphore::const_new(BYTES_OF_ALL / PERMIT);
+
 /// In place of images that a model is not shown.
 const GONE: &str = "[An image that came with this message was deleted since.]";
+const NONE: &str = "[An image that came with this message is none that can be shown.]";
+const UNREAD: &str = "[An image that came with this message cannot be read now.]";
 const LEFT_OUT: &str = "[An image that came with this message is left out: there are too many.]";
 
 fn is_image(file: &File) -> bool {
@@ -95,28 +104,60 @@ pub async fn name(q: &mut impl Querier, user: UserId, messages: &mut [Message]) 
     Ok(())
 }
 
-/// Puts the bytes of images in where messages name them: the newest first, as far as models take them. What is not shown is said to be
-/// missing.
-pub async fn fill(ctx: &Context, user: UserId, messages: &mut [ChatMessage]) -> Result<()> {
+/// Puts the bytes of images in where messages name them: the newest first, as far as models take them, and no more than `most` beside
+/// those of the question. What is not shown is said to be missing. What comes back keeps their room in this process' memory.
+pub async fn fill(
+    ctx: &Context,
+    user: UserId,
+    messages: &mut [ChatMessage],
+    most: usize,
+) -> Result<Option<SemaphorePermit<'static>>> {
     let named = messages.iter().flat_map(|message| message.parts.iter().flatten().filter_map(image_file));
     let ids: Vec<FileId> = named.collect();
     if ids.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let files = by_id(&mut ctx.db.read().await?, user, ids).await?;
-    let mut room = Room { images: MOST_OF_PROMPT, bytes: BYTES_OF_PROMPT };
-    for message in messages.iter_mut().rev() {
+    let question = messages.iter().rposition(|message| message.role == Role::User);
+    let asked = question.map_or(0, |at| messages[at].images());
+    let mut room = Room { images: most.max(asked).min(MOST_OF_PROMPT), bytes: BYTES_OF_PROMPT };
+    leave_out(messages, &files, &mut room);
+    let held = hold(BYTES_OF_PROMPT - room.bytes.max(0)).await?;
+    for (at, message) in messages.iter_mut().enumerate() {
         for part in message.parts.iter_mut().flatten() {
-            let Some(id) = image_file(part) else { continue };
-            *part = match files.get(&id) {
-                None => text_part(GONE),
-                Some(file) if !room.take(file) => text_part(LEFT_OUT),
-                Some(file) => shown(ctx, user, file, &part["detail"]).await?,
+            let Some(file) = image_file(part).and_then(|id| files.get(&id)) else { continue };
+            *part = match shown(ctx, user, file, &part["detail"]).await {
+                Ok(part) => part,
+                Err(error) if question == Some(at) => return Err(error),
+                // What was said since must not wait for it.
+                Err(error) => {
+                    tracing::warn!(%error, file = %file.id, "an earlier image cannot be read");
+                    text_part(UNREAD)
+                }
             };
         }
         message.join_texts();
     }
-    Ok(())
+    Ok(held)
+}
+
+/// Says of what is gone, and of what there is no room for, that it is missing. The newest come first.
+fn leave_out(messages: &mut [ChatMessage], files: &HashMap<FileId, File>, room: &mut Room) {
+    for part in messages.iter_mut().rev().flat_map(|message| message.parts.iter_mut().flatten()) {
+        let Some(id) = image_file(part) else { continue };
+        match files.get(&id) {
+            None => *part = text_part(GONE),
+            Some(file) if !room.take(file) => *part = text_part(LEFT_OUT),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Waits for room in this process for so many bytes of files.
+async fn hold(bytes: i64) -> Result<Option<SemaphorePermit<'static>>> {
+    let permits = (bytes.max(0) as usize).div_ceil(3) * 4 / PERMIT;
+    let permits = permits.clamp(1, BYTES_OF_ALL / PERMIT) as u32;
+    ROOM_OF_ALL.acquire_many(permits).await.map(Some).map_err(Error::internal)
 }
 
 /// What of a prompt is left for images.
@@ -129,7 +170,8 @@ impl Room {
     /// `false`: there is none for this one, nor for any before it.
     fn take(&mut self, file: &File) -> bool {
         let fits = self.images > 0 && file.bytes <= self.bytes && file.bytes <= BYTES;
-        (self.images, self.bytes) = if fits { (self.images - 1, self.bytes - file.bytes) } else { (0, 0) };
+        (self.images, self.bytes) =
+            if fits { (self.images - 1, self.bytes - file.bytes) } else { (0, self.bytes) };
         fits
     }
 }
@@ -150,6 +192,6 @@ async fn shown(ctx: &Context, user: UserId, file: &File, detail: &Value) -> Resu
             let url = format!("data:{};base64,{}", kind.media_type(), BASE64.encode(&bytes));
             image_part(&url, detail)
         }
-        None => text_part(GONE),
+        None => text_part(NONE),
     })
 }

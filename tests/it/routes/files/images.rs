@@ -1,5 +1,7 @@
 //! Images that come with messages: models that see are shown them, those that do not are passed over, and nobody is shown another's.
 
+use std::sync::{Arc, Mutex};
+
 use data_encoding::BASE64;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,11 +19,15 @@ use crate::{
 
 both_stacks!(
     models_that_see_are_shown_what_comes_with_messages,
+    what_fails_with_images_does_not_end_their_conversation,
     what_is_no_image_of_ones_own_is_refused,
     openais_clients_name_images_by_their_files,
 );
 
 const GONE: &str = "[An image that came with this message was deleted since.]";
+const LEFT_OUT: &str = "[An image that came with this message is left out: there are too many.]";
+const REJECTED: &str = "[An image came with this message. It could not be shown.]";
+const UNREAD: &str = "[An image that came with this message cannot be read now.]";
 const UNSEEN: &str = "[An image came with this message. You cannot see it.]";
 
 fn png(bytes: usize, fill: u8) -> Vec<u8> {
@@ -177,9 +183,66 @@ async fn answered_again(
     let without = edit(json!({"images": []})).await;
     assert_eq!(ann.messages(&without).await[0]["images"], json!([]));
     let from = json!({"session_id": session, "from_message_id": id});
+    let alone = json!({"session_id": session, "from_message_id": id, "images": [cat_id]});
+    let refused = ann.post("/chat/branch", &alone).await.problem(422, "validation_failed");
+    assert_eq!(refused["errors"][0]["field"], "images", "there is no message for them");
     let made = ann.post("/chat/branch", &from).await.expect(201);
     let shared = ann.messages(made["new_session_id"].as_str().unwrap()).await;
     assert_eq!(shared[0]["images"], question["images"], "a branch shares them");
+}
+
+async fn what_fails_with_images_does_not_end_their_conversation(stack: Stack) {
+    // What whoever sees says to the next requests that show something.
+    let faults: Arc<Mutex<Vec<u16>>> = Arc::default();
+    let next = Arc::clone(&faults);
+    let seeing = Replay::start(move |seen, _| {
+        let fault = seen.text.contains("image_url").then(|| next.lock().unwrap().pop()).flatten();
+        fault.map_or_else(|| Reply::sse(OPENAI.streamed), |status| Reply::json(status, "{}"))
+    });
+    let (blind, seeing) = (Replay::start(|_, _| Reply::sse(GROQ.streamed)).await, seeing.await);
+    let app = App::builder(stack)
+        .env("AI_SERVICES__GROQ_BASE_URL", &blind.url)
+        .env("AI_SERVICES__OPENAI_BASE_URL", &seeing.url)
+        .env("AI_SERVICES__ORDER", r#"["openai", "groq"]"#)
+        .env("MEMORY__PROVIDER", "mock")
+        .env("CHAT__CONTEXT_TOKENS", "2000")
+        .start()
+        .await;
+    let ann = app.user().await;
+    let (cat, dog) = (png(600, 7), png(600, 8));
+    let (cat_id, dog_id) = (kept(&ann, "cat.png", &*cat).await, kept(&ann, "dog.png", &*dog).await);
+    let (cat_part, dog_part) = (shown("image/png", &cat), shown("image/png", &dog));
+    let words = |text: &str| json!({"type": "text", "text": text});
+
+    // One failure passes: nobody who sees nothing answers in its place, and nothing is taken out.
+    *faults.lock().unwrap() = vec![503];
+    let body = json!({"message": "Who is it?", "images": [cat_id, dog_id]});
+    let said = ann.post("/chat", &body).await.expect(200);
+    assert_eq!(said["provider"], "openai");
+    assert_eq!(last(&seeing), json!([cat_part, dog_part, words("Who is it?")]));
+    let session = said["session_id"].as_str().unwrap();
+    let ask = || async {
+        let said = ann.post("/chat", &json!({"message": "And now?", "session_id": session})).await;
+        assert_eq!(said.expect(200)["provider"], "openai");
+        asked(&seeing).unwrap()
+    };
+    *faults.lock().unwrap() = vec![503];
+    // Half of the window is for what was shown before.
+    let fits = json!([cat_part, words(LEFT_OUT), words("Who is it?")]);
+    assert_eq!(ask().await[1]["content"], fits);
+
+    // Nobody takes it: the message that came with it fails, and what is said after it does not.
+    *faults.lock().unwrap() = vec![400, 413];
+    assert_eq!(ask().await[1]["content"], format!("{REJECTED}\n{LEFT_OUT}\nWho is it?"));
+    let body = json!({"message": "Who?", "session_id": session, "images": [dog_id]});
+    ann.post("/chat", &body).await.problem(502, "provider_refused");
+    assert_eq!(ask().await[7]["content"], json!([dog_part, words("Who?")]));
+    assert!(asked(&blind).is_none());
+    assert_eq!(*faults.lock().unwrap(), Vec::<u16>::new());
+
+    // Nor does what was said after it wait for a file that cannot be read.
+    std::fs::rename(app.folder.join("files"), app.folder.join("away")).unwrap();
+    assert_eq!(ask().await[7]["content"], format!("{UNREAD}\nWho?"));
 }
 
 async fn what_is_no_image_of_ones_own_is_refused(stack: Stack) {

@@ -11,7 +11,9 @@ use rapport_common::{
 use serde_json::Value;
 
 /// In place of an image, for a model that takes none.
-const UNSEEN: &str = "[An image came with this message. You cannot see it.]";
+pub const UNSEEN: &str = "[An image came with this message. You cannot see it.]";
+/// In place of images that a provider took for wrong.
+pub const REJECTED: &str = "[An image came with this message. It could not be shown.]";
 
 /// Names the images of the turns that a window has. `messages` are the system prompt and those turns, which come newest first.
 pub fn name(messages: &mut [ChatMessage], newest_first: &[Turn]) {
@@ -27,8 +29,8 @@ pub fn name(messages: &mut [ChatMessage], newest_first: &[Turn]) {
     }
 }
 
-/// Says of images of earlier turns that they cannot be seen. `false`: there are none, or the message that is answered has some.
-pub fn leave_out(messages: &mut [ChatMessage]) -> bool {
+/// Puts a sentence in place of each image of earlier turns. `false`: there are none, or the message that is answered has some.
+pub fn leave_out(messages: &mut [ChatMessage], sentence: &str) -> bool {
     let present = messages.iter().rfind(|message| message.role == Role::User);
     let is_asked = present.is_some_and(|message| message.images() > 0);
     if is_asked || messages.iter().all(|message| message.images() == 0) {
@@ -36,7 +38,7 @@ pub fn leave_out(messages: &mut [ChatMessage]) -> bool {
     }
     for message in messages.iter_mut().filter(|message| message.images() > 0) {
         for part in message.parts.iter_mut().flatten().filter(|part| is_image(part)) {
-            *part = text_part(UNSEEN);
+            *part = text_part(sentence);
         }
         message.join_texts();
     }
@@ -75,7 +77,7 @@ mod tests {
         assert_eq!(shown, [0, 2, 1]);
         let parts = messages[1].parts.clone().unwrap();
         assert_eq!((&parts[0]["file_id"], &parts[2]), (&json!(old), &text_part("what is it?")));
-        assert!(!leave_out(&mut messages), "the message that is answered has one");
+        assert!(!leave_out(&mut messages, UNSEEN), "the message that is answered has one");
     }
 
     #[test]
@@ -88,7 +90,7 @@ mod tests {
         ];
         let mut messages = window::build("kind", &turns, 1_000);
         name(&mut messages, &turns);
-        assert!(leave_out(&mut messages) && !leave_out(&mut messages));
+        assert!(leave_out(&mut messages, UNSEEN) && !leave_out(&mut messages, REJECTED));
         let (parts, content) = (&messages[1].parts, &messages[1].content);
         assert_eq!((parts, content.as_str()), (&None, format!("{UNSEEN}\nwhat is it?").as_str()));
     }

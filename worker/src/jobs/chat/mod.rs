@@ -25,6 +25,7 @@ use rapport_common::{
     },
 };
 use serde_json::json;
+use tokio::sync::SemaphorePermit;
 
 use super::Work;
 use crate::{
@@ -46,15 +47,26 @@ impl Work for ChatPayload {
             stop = stopped(&mut attempt.signal) => return Ok(stop.into()),
             prompt = prompt(attempt.ctx, attempt.job, &self) => prompt?,
         };
+        let (prompt, _room) = prompt;
         Ok(answer(attempt, &self, prompt).await.unwrap_or(Outcome::Lost))
     }
 }
 
-/// What the model is asked, with the images in it.
-async fn prompt(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt> {
+/// What the model is asked, with the images in it, and the room in memory that they have.
+async fn prompt(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+) -> Result<(Prompt, Option<SemaphorePermit<'static>>)> {
     let mut prompt = prompt::build(ctx, job, payload).await?;
-    files::images::fill(ctx, owner(job)?, &mut prompt.messages).await?;
-    Ok(prompt)
+    // Nothing is read for whoever is known not to look at it.
+    let blind = job.session_id.is_some()
+        && !ctx.providers.may_see(&prompt.choice.provider, &prompt.choice.request(&prompt.own_keys));
+    if blind {
+        images::leave_out(&mut prompt.messages, images::UNSEEN);
+    }
+    let room = files::images::fill(ctx, owner(job)?, &mut prompt.messages, prompt.images).await?;
+    Ok((prompt, room))
 }
 
 async fn answer(

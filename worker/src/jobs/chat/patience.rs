@@ -1,6 +1,6 @@
 //! Waiting for providers that are away, without giving the attempt up (docs/decisions/0010-waiting-for-providers.md).
 //!
-//! The job stays running and its lease is renewed; its place is free for others meanwhile. The reader is told with
+//! The job stays running and its lease is renewed; its place is free for others meanwhile, unless its prompt has images. The reader is told with
 //! `waiting` events. Nothing was said yet in this round, so there is nothing to take back.
 
 use std::time::Duration;
@@ -71,7 +71,10 @@ impl<'a> Patience<'a> {
         if self.most.is_zero() {
             return Ok(Waited::InVain);
         }
-        slot.leave();
+        // Images are too much to keep for as many as wait without a place.
+        if request.images() == 0 {
+            slot.leave();
+        }
         loop {
             let back = self.ctx.providers.health.closes();
             let left = end.saturating_duration_since(Instant::now());

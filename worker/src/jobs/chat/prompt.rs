@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rapport_common::{
     Context, Error,
-    chat::{language, template, window},
+    chat::{language, template, tokens, window},
     clock,
     domain::{
         ids::{ProjectId, SessionId, UserId},
@@ -13,7 +13,7 @@ use rapport_common::{
         prompt::{AllowedCall, NamedServer, Prompted},
     },
     jobs::payload::{ChatPayload, ToolChoice, ToolWord, UNSPECIFIED},
-    providers::{ChatMessage, Options, Role, ToolSpec},
+    providers::{ChatMessage, ChatRequest, Options, Role, ToolSpec},
     secret::Secret,
     store::{
         self, Conn, branches,
@@ -21,7 +21,10 @@ use rapport_common::{
     },
     tools::Tool,
     usecase::{
-        files::search::{self, Knowledge},
+        files::{
+            images::MOST_OF_PROMPT,
+            search::{self, Knowledge},
+        },
         finish_chat::{owner, whose},
         memory::{
             past_turns::{Asking, PastTurns, past_turns},
@@ -44,6 +47,8 @@ const ANSWER: usize = 1_024;
 
 pub struct Prompt {
     pub messages: Vec<ChatMessage>,
+    /// So many images are to be in them at most, beside those of the question.
+    pub images: usize,
     pub recall: Recall,
     /// What stands in it of the user's earlier conversations.
     pub past: PastTurns,
@@ -118,6 +123,12 @@ impl Choice {
             provider,
         }
     }
+
+    /// As far as it decides who may answer.
+    pub fn request(&self, own_keys: &[(String, Secret)]) -> ChatRequest {
+        let (model, own_keys) = (self.model.clone(), own_keys.to_vec());
+        ChatRequest { model, own_keys, fallback: self.fallback, ..ChatRequest::default() }
+    }
 }
 
 pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt, Error> {
@@ -155,9 +166,12 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     // Of a turn that came by /v1 with instructions of its own.
     system.extend(prompted.messages.iter().map(|message| message.content.as_str()));
     system.retain(|part| !part.is_empty());
-    let messages = build_window(ctx, &choice, &system.join("\n\n"), &turns);
+    let (words, images) = room(ctx, &choice, &turns);
+    let mut messages = window::build(&system.join("\n\n"), &turns, words);
+    images::name(&mut messages, &turns);
     Ok(Prompt {
         messages,
+        images,
         recall,
         past,
         knowledge,
@@ -203,7 +217,7 @@ fn asking<'a>(
     (scope, settings, inside): (&branches::Scope, &'a MemorySettings, bool),
     (choice, turns): (&Choice, &[Turn]),
 ) -> Asking<'a> {
-    let (room, memory) = (room(ctx, choice), &ctx.settings.memory);
+    let ((room, _), memory) = (room(ctx, choice, turns), &ctx.settings.memory);
     let budget = memory.turn_tokens.min(room / PAST);
     let files = if scope.has_files { ctx.settings.files.context_tokens } else { 0 };
     let taken = memory.context_tokens + memory.essential_tokens + budget + files;
@@ -283,6 +297,7 @@ async fn as_sent(
     Ok(Prompt {
         inside: ctx.providers.stays_inside(&choice.provider, false),
         messages: prompted.messages,
+        images: MOST_OF_PROMPT,
         recall: Recall::default(),
         past: PastTurns::default(),
         knowledge,
@@ -328,18 +343,15 @@ async fn rendered(
     template::rendered(active.content.clone(), all, "content").await
 }
 
-fn build_window(ctx: &Context, choice: &Choice, system: &str, turns: &[Turn]) -> Vec<ChatMessage> {
-    let mut messages = window::build(system, turns, room(ctx, choice));
-    images::name(&mut messages, turns);
-    messages
-}
-
-/// As configured, or what the model takes, if that is less.
-fn room(ctx: &Context, choice: &Choice) -> usize {
+/// As configured, or what the model takes, if that is less: tokens of words, and how many images. Those take half at most.
+fn room(ctx: &Context, choice: &Choice, turns: &[Turn]) -> (usize, usize) {
     let named = choice.model.as_deref().and_then(|model| ctx.providers.models.get(model));
     let most = named.and_then(|model| model.context_tokens).unwrap_or(u64::MAX) as usize;
     let answer = choice.max_tokens.map_or(ANSWER, |tokens| tokens as usize);
-    ctx.settings.chat.context_tokens.min(most.saturating_sub(answer).max(256))
+    let all = ctx.settings.chat.context_tokens.min(most.saturating_sub(answer).max(256));
+    let named = window::kept(turns, all).iter().map(|turn| turn.details.images.len()).sum::<usize>();
+    let of_images = (named.min(MOST_OF_PROMPT) * tokens::IMAGE).min(all / 2);
+    (all - of_images, of_images / tokens::IMAGE)
 }
 
 async fn offered(

@@ -165,19 +165,9 @@ impl<'a> Rounds<'a> {
         }
         for round in 0..=ROUNDS {
             let may_call = round < ROUNDS && calls.time_left() > Duration::ZERO;
-            let request = self.request(if may_call { specs.clone() } else { Vec::new() });
-            if self.has_budget
-                && let Err(error) = self.hold_budget(&request).await
-            {
-                return Ok(Stopped::Spent(error));
-            }
             let begins = log.text.len();
-            let meter = request.meter.clone();
-            let said = self.one_patiently(log, request).await;
-            self.add_usage(meter.take(), &said);
-            let said = match said? {
+            let said = match self.one_round(log, if may_call { &specs } else { &[] }).await? {
                 Ok(said) => said,
-                Err(Stopped::Broken(error)) if self.look_away(&error) => continue,
                 Err(stopped) => return Ok(stopped),
             };
             let text = log.text[begins..].to_owned();
@@ -218,15 +208,44 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// A model that takes no images can go on with a conversation that had some before: it is told that it does not see them.
+    /// Asks, and once more without the images of earlier turns if it is them that cannot be shown.
+    async fn one_round(
+        &mut self,
+        log: &mut AnswerLog<'_>,
+        tools: &[ToolSpec],
+    ) -> Result<Result<Round, Stopped>, Lost> {
+        loop {
+            let request = self.request(tools.to_vec());
+            if self.has_budget
+                && let Err(error) = self.hold_budget(&request).await
+            {
+                return Ok(Err(Stopped::Spent(error)));
+            }
+            let begins = log.text.len();
+            let meter = request.meter.clone();
+            let said = self.one_patiently(log, request).await;
+            self.add_usage(meter.take(), &said);
+            match said? {
+                Err(Stopped::Broken(error)) if log.text.len() == begins && self.look_away(&error) => {}
+                said => return Ok(said),
+            }
+        }
+    }
+
+    /// A conversation that had images before goes on without them when nobody sees them, or when a provider does not take what may
+    /// be them: the model is told. Else one image would end it for good.
     fn look_away(&mut self, error: &ProviderError) -> bool {
-        let refused = self.job.session_id.is_some() && error.field.as_deref() == Some(IMAGES);
-        refused && images::leave_out(Arc::<Vec<_>>::make_mut(&mut self.messages))
+        let sentence = match error.class {
+            _ if error.field.as_deref() == Some(IMAGES) => images::UNSEEN,
+            ErrorClass::BadRequest | ErrorClass::Refused => images::REJECTED,
+            _ => return false,
+        };
+        self.job.session_id.is_some()
+            && images::leave_out(Arc::<Vec<_>>::make_mut(&mut self.messages), sentence)
     }
 
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {
         let user = owner(self.job)?;
-        let prompt = request.prompt_tokens() as i64;
         let in_vain: i64 = self.in_vain.iter().map(|call| call.usage().total_tokens).sum();
         let used = self.usage.total_tokens + in_vain;
         let model = if self.model.is_empty() {
@@ -234,6 +253,8 @@ impl<'a> Rounds<'a> {
         } else {
             self.model.clone()
         };
+        let images = request.images() * self.ctx.providers.models.more_for_an_image(&model);
+        let prompt = (request.prompt_tokens() + images) as i64;
         let call = budget::Call {
             user,
             project: self.project,

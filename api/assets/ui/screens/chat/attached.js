@@ -12,9 +12,9 @@ import { Empty, Loaded, useLoad } from '../../parts/list.js';
 import { ProblemLine } from '../../parts/problem.js';
 import { useSending } from '../files/add.js';
 
-/** So many a conversation may name, and so many images a message; and bytes of one. */
+/** So many a conversation may name, and so many images a message; bytes of one, and of all. */
 const MOST = 100;
-const IMAGES = { most: 8, bytes: 3_932_160 };
+const IMAGES = { most: 8, bytes: 3_932_160, all: 12_582_912 };
 
 const isImage = (file) => file.status === 'stored';
 
@@ -88,10 +88,11 @@ export function Attached({ chat, onClose }) {
     redraw((n) => n + 1);
   };
   const isShown = (file) => chat.images.value.some(({ id }) => id === file.id);
-  const mayShow = (file) => isShown(file) || (file.bytes <= IMAGES.bytes && chat.images.value.length < IMAGES.most);
+  const mayShow = (file) => isShown(file) || (file.bytes <= IMAGES.bytes && chat.images.value.length < IMAGES.most
+    && chat.images.value.reduce((sum, { bytes }) => sum + bytes, file.bytes) <= IMAGES.all);
   const show = (file, on) => {
     const others = chat.images.value.filter(({ id }) => id !== file.id);
-    if (!on || mayShow(file)) chat.images.value = on ? [...others, { id: file.id, name: file.name }] : others;
+    if (!on || mayShow(file)) chat.images.value = on ? [...others, { id: file.id, name: file.name, bytes: file.bytes }] : others;
     redraw((n) => n + 1);
   };
   const sending = useSending(async (files) => {

@@ -47,10 +47,9 @@ export function Composer({ chat, onSent }) {
     const choices = { tools };
     if (memory !== null) choices.enable_memory = memory;
     if (answering && busyMode !== 'queue') choices.on_busy = busyMode;
-    if (chat.images.value.length) choices.images = chat.images.value.map(({ id }) => id);
     sending.current = true;
     try {
-      await chat.send(words, choices);
+      await chat.send(words, choices, chat.images.value);
       chat.images.value = [];
       // Written meanwhile: it stays.
       set(box.current.value.trim() === words ? '' : box.current.value);

@@ -21,7 +21,7 @@ export class Conversation {
     this.cursor = signal(null);
     this.loading = signal(session !== null);
     this.problem = signal(null);
-    /** Messages that the server has not accepted yet: {key, text, state: 'sending' | 'waiting' | 'failed', problem}. */
+    /** Messages that the server has not accepted yet: {key, text, images, state: 'sending' | 'waiting' | 'failed', problem}. */
     this.outgoing = signal([]);
     /** Answers in the making by job: {job, question, item, text, listeners, state, tools, memories, notes}. */
     this.live = signal([]);
@@ -29,6 +29,8 @@ export class Conversation {
     this.files = signal([]); this.images = signal([]); this.wanted = null; this.naming = null;
     /** Called with a session's id when the first message has made one. */
     this.onNamed = (/** @type {string} */ _) => {};
+    /** Puts words into the composer: it says how. */
+    this.fill = (/** @type {string} */ _) => {};
     this.stop = new AbortController();
   }
 
@@ -78,8 +80,8 @@ export class Conversation {
   // --- Sending ---
 
   /** Sends a text; `body` holds the choices (provider, tools, …). The key makes it happen once, whatever breaks. */
-  async send(text, choices = {}) {
-    const item = { key: newKey(), text, choices, state: 'sending', problem: null };
+  async send(text, choices = {}, images = []) {
+    const item = { key: newKey(), text, choices, images, state: 'sending', problem: null };
     // Kept before it is shown and sent: from here on it cannot be lost.
     await this.keepOutgoing([...this.outgoing.value, item]);
     this.outgoing.value = [...this.outgoing.value, item];
@@ -87,16 +89,16 @@ export class Conversation {
   }
 
   keepOutgoing(items = this.outgoing.value) {
-    const kept = items.map(({ key, text, choices }) => ({ key, text, choices }));
+    const kept = items.map(({ key, text, choices, images }) => ({ key, text, choices, images }));
     return drafts.save(user.value.id, `out/${this.id ?? 'new'}`, kept.length ? { key: kept[0].key, text: '', kept } : null);
   }
 
   /** What was on its way when the page was left goes out again, with its key. */
   async resume() {
     const draft = await drafts.load(user.value.id, `out/${this.id ?? 'new'}`);
-    for (const { key, text, choices } of draft?.kept ?? []) {
+    for (const { key, text, choices, images = [] } of draft?.kept ?? []) {
       if (this.outgoing.value.some((item) => item.key === key)) continue;
-      const item = { key, text, choices, state: 'sending', problem: null };
+      const item = { key, text, choices, images, state: 'sending', problem: null };
       this.outgoing.value = [...this.outgoing.value, item];
       await this.push(item);
     }
@@ -112,6 +114,7 @@ export class Conversation {
     await this.naming;
     const body = { message: item.text, ...item.choices };
     if (this.id) body.session_id = this.id;
+    if (item.images.length) body.images = item.images.map(({ id }) => id);
     try {
       const response = await insistently(async () => {
         const answer = await raw('POST', 'stream', { body, key: item.key, signal: this.stop.signal });
@@ -131,6 +134,13 @@ export class Conversation {
     return this.push(item);
   }
 
+  /** What was refused can be changed: its words and images are in the composer again. */
+  takeBack(item) {
+    this.fill(item.text);
+    this.images.value = item.images;
+    return this.drop(item);
+  }
+
   async drop(item) {
     this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
     await this.keepOutgoing();
@@ -147,7 +157,7 @@ export class Conversation {
     const [isNew, old] = [this.id === null, `out/${this.id ?? 'new'}`];
     this.id = session;
     this.outgoing.value = this.outgoing.value.filter((other) => other !== item);
-    const images = (item.choices.images ?? []).map((file) => ({ file_id: file, name: '' }));
+    const images = item.images.map(({ id, name }) => ({ file_id: id, name }));
     const message = { id, role: 'user', content: item.text, images, job_id: job, status: 'complete', created_at: new Date().toISOString(), variants: 0 };
     if (!this.messages.value.some((other) => other.id === id)) this.messages.value = [...this.messages.value, message];
     if (isNew) {

@@ -57,6 +57,6 @@ export function Outgoing({ item, chat }) {
     <p class="words" dir="auto" lang=${script(item.text)}>${item.text}</p>
     ${state && html`<p class="under quiet" role="status">${state}</p>`}
     ${item.state === 'failed' && html`<${ProblemLine} problem=${item.problem} onRetry=${() => chat.again(item)} />
-      <div class="under"><button type="button" class="plain" onClick=${() => { chat.fill(item.text); chat.drop(item); }}>${t('outgoing.back')}</button></div>`}
+      <div class="under"><button type="button" class="plain" onClick=${() => chat.takeBack(item)}>${t('outgoing.back')}</button></div>`}
   </article></div>`;
 }
