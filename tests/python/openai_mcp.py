@@ -179,6 +179,14 @@ def approved():
     heard = make([{"role": "user", "content": "go on"}], tools=asks, conversation=talk.id)
     assert kinds(heard) == ["mcp_call", "message"] and heard.output[0].output == "written", heard
     assert kinds(make("/echo on", tools=asks, conversation=talk.id)) == ["message"]
+    # Also by one that then fails: nobody makes the call again by itself.
+    asked = make('/tool calc__append {"text":"by one that fails"}', tools=asks, conversation=talk.id)
+    told = [{"type": "mcp_approval_response", "approval_request_id": asked.output[0].id, "approve": True}]
+    client.conversations.items.create(talk.id, items=told)
+    fails(openai.APIStatusError, lambda: make("/fail 400", tools=asks, conversation=talk.id))
+    assert kinds(make("/echo on", tools=asks, conversation=talk.id)) == ["message"]
+    heard = [item for item in client.conversations.items.list(talk.id) if getattr(item, "approval_request_id", None) == asked.output[0].id]
+    assert sorted(item.type for item in heard) == ["mcp_approval_response", "mcp_call"], heard
     # Some need consent, others do not.
     for some in ({"never": {"read_only": True}}, {"always": {"tool_names": ["append"]}}):
         mixed = make('/tool calc__add {"a":1,"b":1} /tool calc__append {"text":"no"}', tools=[server(require_approval=some)])

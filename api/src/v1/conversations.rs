@@ -34,6 +34,7 @@ use super::{
         body::check_metadata,
         images,
         items::{self, Called},
+        mcp,
         stored::{ItemsQuery, ResponseItems},
     },
 };
@@ -75,8 +76,8 @@ pub async fn settle(state: &AppState, caller: &auth::Caller, id: ConversationId)
     drop(conn);
     let said = match found.job.status {
         JobStatus::Queued | JobStatus::Running => return Ok(false),
-        // Nothing was said: its client asks again.
-        JobStatus::Failed => Vec::new(),
+        // Nothing was said: its client asks again. A consent that stood in the conversation was heard.
+        JobStatus::Failed => mcp::unknown(response, &found.body["heard"]),
         JobStatus::Succeeded | JobStatus::Cancelled => {
             let mut said = found.body["input"].as_array().cloned().unwrap_or_default();
             let answer = Said(found.job.result.unwrap_or_default());

@@ -193,10 +193,8 @@ async fn small_vectors_are_weighed_again_by_the_vectors_as_they_came() {
         let plain =
             qdrant(&at(&url, &prefix, QdrantLayout { shards: Some(2), ..QdrantLayout::default() }), &model);
         let differences = plain.look().await.unwrap().differences.join(", ");
-        assert!(
-            differences.contains(", not none") && differences.contains("shards is 1, not 2"),
-            "{differences}"
-        );
+        // Small vectors that nobody asks for may be the server's own way: nothing is told of them.
+        assert!(differences.contains("shards is 1, not 2") && !differences.contains("none"), "{differences}");
         assert_eq!(differences.contains("on disk, not in memory"), on_disk, "{differences}");
         let anew = plain.begin_anew().await.unwrap();
         plain.fill(&anew, Corpus::Memories, &points).await.unwrap();

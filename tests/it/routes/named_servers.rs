@@ -34,7 +34,7 @@ async fn openai_python_calls_mcp_servers(stack: Stack) {
     run_with(&app, &key, "openai_mcp.py", (&parts, &[("MCP_URL", &url)])).await;
     let written = std::fs::read_to_string(folder.join("http.txt")).unwrap();
     assert_eq!(
-        written, "approved\napproved\nin a conversation\nby an item\nby an agent\n",
+        written, "approved\napproved\nin a conversation\nby an item\nby one that fails\nby an agent\n",
         "what was not allowed was not called"
     );
     // Keys and addresses are sealed while they are needed, and told to nobody but their server.

@@ -142,6 +142,7 @@ async fn request(
         messages.extend(items::messages(&before, &mut called, &mut Problems::default()));
         mcp::keep_unheard(&before, &mut called);
     }
+    let heard = mcp::heard(&called);
     messages.extend(items::messages(&wanted.input, &mut called, &mut problems));
     problems.unless(!messages.is_empty(), "input", Wrong::Empty);
     // Of one that is sent again nothing is made: what it goes back to may not be there any more.
@@ -154,7 +155,7 @@ async fn request(
         Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
         None => None,
     };
-    let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
+    let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background, "heard": heard});
     if let Some(search) = &search {
         body["queries"] = json!(search.queries);
     }

@@ -5,7 +5,7 @@ mod create;
 mod file_search;
 pub(super) mod images;
 pub(super) mod items;
-mod mcp;
+pub(super) mod mcp;
 mod object;
 mod past;
 pub(super) mod stored;

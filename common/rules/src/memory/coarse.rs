@@ -80,7 +80,10 @@ impl Coarse {
             let coarse = product(codes, &numbers) as f32 * row.scale * asked.scale;
             // |q·v - q'·v'| ≤ |q - q'|·|v| + |q'|·|v - v'|
             let slack = asked.lost * row.length + (asked.length + asked.lost) * row.lost + ROUNDING;
-            Some((at, coarse - slack, coarse + slack))
+            // Of what is no number nothing is known: it is computed whole.
+            let (least, most) = (coarse - slack, coarse + slack);
+            let is_known = least.is_finite() && most.is_finite();
+            Some(if is_known { (at, least, most) } else { (at, f32::NEG_INFINITY, f32::INFINITY) })
         };
         let all: Vec<(usize, f32, f32)> = wanted.filter_map(bounds).collect();
         if all.len() <= limit {
@@ -121,6 +124,14 @@ mod tests {
                 prop_assert!(found.contains(at), "{at} of {found:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_number_hides_nothing() {
+        let mut coarse = Coarse::default();
+        (0..9).for_each(|at| coarse.put(at, &[f32::NAN, 1.0]));
+        coarse.put(9, &[0.0, 1.0]);
+        assert!(coarse.may_be_nearest(&[0.0, 1.0], 0..10, 3).contains(&9));
     }
 
     #[test]

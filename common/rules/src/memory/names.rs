@@ -10,7 +10,9 @@ const FEW: usize = 2;
 pub fn named(question: &str) -> Vec<String> {
     let all = text::terms(question);
     if all.len() <= FEW {
-        return all.into_keys().collect();
+        let mut few: Vec<String> = all.into_keys().collect();
+        few.sort_unstable();
+        return few;
     }
     let mut found: Vec<String> = Vec::new();
     let (mut begins, mut quoted) = (true, false);

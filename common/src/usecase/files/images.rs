@@ -1,6 +1,6 @@
 //! Images in prompts: which may come with a message, what a conversation shows of them later, and their bytes for a model.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use data_encoding::BASE64;
 use futures::TryStreamExt;
@@ -35,6 +35,8 @@ const BYTES_OF_PROMPT: i64 = 16 * 1_048_576 / 4 * 3;
 const BYTES_OF_ALL: usize = 256 * 1_048_576;
 /// A permit is for so many of them.
 const PERMIT: usize = 1_024;
+/// After that the job waits in the queue.
+const FOR_ROOM: Duration = Duration::from_secs(5);
 static ROOM_OF_ALL: Semaphore = Semaphore::const_new(BYTES_OF_ALL / PERMIT);
 
 /// In place of images that a model is not shown.
@@ -138,7 +140,8 @@ pub async fn fill(
         }
         message.join_texts();
     }
-    Ok(held)
+    // Who holds room keeps its place, and gives neither up alone: so nobody waits for what another who waits has.
+    Ok(held.filter(|_| messages.iter().any(|message| message.images() > 0)))
 }
 
 /// Says of what is gone, and of what there is no room for, that it is missing. The newest come first.
@@ -153,11 +156,13 @@ fn leave_out(messages: &mut [ChatMessage], files: &HashMap<FileId, File>, room: 
     }
 }
 
-/// Waits for room in this process for so many bytes of files.
+/// Waits for room in this process for so many bytes of files. Not for long: whoever waits keeps a place from others.
 async fn hold(bytes: i64) -> Result<Option<SemaphorePermit<'static>>> {
     let permits = (bytes.max(0) as usize).div_ceil(3) * 4 / PERMIT;
     let permits = permits.clamp(1, BYTES_OF_ALL / PERMIT) as u32;
-    ROOM_OF_ALL.acquire_many(permits).await.map(Some).map_err(Error::internal)
+    let held = tokio::time::timeout(FOR_ROOM, ROOM_OF_ALL.acquire_many(permits)).await;
+    let held = held.map_err(|late| Error::unavailable("room for images in this process", late))?;
+    held.map(Some).map_err(Error::internal)
 }
 
 /// What of a prompt is left for images.

@@ -161,22 +161,24 @@ impl Qdrant {
         Ok(all.into_iter().find(|one| one.alias_name == alias).map(|one| one.collection_name))
     }
 
-    /// All collections of this model, with their numbers.
-    async fn versions(&self) -> Result<Vec<(u64, String)>, VectorError> {
+    /// All collections of a model, with their numbers: also what nobody uses any more.
+    pub(super) async fn versions(&self, names: &Names) -> Result<Vec<(u64, String)>, VectorError> {
         let all = again(|| self.client.list_collections()).await?.collections;
-        Ok(all.into_iter().filter_map(|one| Some((self.names.number_of(&one.name)?, one.name))).collect())
+        Ok(all.into_iter().filter_map(|one| Some((names.number_of(&one.name)?, one.name))).collect())
     }
 
     /// Ends what a reindex that was killed left, and begins a new collection. Its name.
     pub(super) async fn begin(&self) -> Result<String, VectorError> {
         self.make_sure().await?;
-        // First of all: nobody writes to what goes.
-        self.end_next().await?;
-        let Some(live) = self.named(&self.names.live).await? else {
-            return Err(VectorError(format!("{} names no collection", self.names.live)));
-        };
-        self.drop_others(&live).await?;
-        let newest = self.versions().await?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
+        if let Some(half) = self.named(&self.names.next).await? {
+            // First of all: nobody writes to what goes.
+            self.end_next().await?;
+            if self.named(&self.names.live).await?.as_ref() != Some(&half) {
+                self.drop_one(&half).await?;
+            }
+        }
+        let newest =
+            self.versions(&self.names).await?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
         let name = self.make(newest + 1).await?;
         self.index_fields(&name).await?;
         self.point(&self.names.next, &name).await?;
@@ -218,7 +220,7 @@ impl Qdrant {
         if self.named(&self.names.live).await?.as_deref() != Some(live) {
             return Err(VectorError(format!("{} does not name {live} everywhere yet", self.names.live)));
         }
-        for (_, name) in self.versions().await? {
+        for (_, name) in self.versions(&self.names).await? {
             if name != live {
                 self.drop_one(&name).await?;
             }
@@ -232,11 +234,6 @@ impl Qdrant {
             Err(_) if !self.exists(collection).await? => Ok(()),
             done => done.map(drop),
         }
-    }
-
-    /// All collections that may hold points of this model: an erasure leaves none out, also one that nobody uses any more.
-    pub(super) async fn all(&self) -> Result<Vec<String>, VectorError> {
-        Ok(self.versions().await?.into_iter().map(|(_, name)| name).collect())
     }
 
     /// What there is to say of the collection in use: how many points it holds, and what `rapport reindex` would change. Makes
@@ -261,7 +258,8 @@ impl Qdrant {
         };
         let differences = info.map(|info| differences(&info, self.layout)).unwrap_or_default();
         let points = self.count_in(&collection).await?;
-        let mut left = self.all().await?;
+        let all = self.versions(&self.names).await?;
+        let mut left: Vec<String> = all.into_iter().map(|(_, name)| name).collect();
         left.retain(|name| *name != collection && Some(name) != next.as_ref());
         Ok(Look { collection: Some(collection), points, differences, unfinished, left })
     }

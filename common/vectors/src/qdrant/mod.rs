@@ -217,10 +217,10 @@ impl VectorIndex for Qdrant {
         if docs.is_empty() {
             return Ok(());
         }
-        let names = Names::of(&self.prefix, model);
-        // A model that is not in force any more may have the collection it had before there were others.
-        for name in [&names.next, &names.live, &names.base] {
-            unless_it_is_gone(self.take(name, docs).await)?;
+        // From all there are, also what a reindex left: nobody looks there, and nothing may stay. A collection that is begun later is
+        // filled from the database, which has them no more.
+        for (_, collection) in self.versions(&Names::of(&self.prefix, model)).await? {
+            unless_it_is_gone(self.take(&collection, docs).await)?;
         }
         Ok(())
     }
@@ -229,9 +229,7 @@ impl VectorIndex for Qdrant {
         self.ready().await?;
         let owned = Filter::must([Condition::matches("user_id", user.0.simple().to_string())]);
         let owned = PointsSelectorOneOf::Filter(owned);
-        unless_it_is_gone(self.delete_points(&self.names.next, owned.clone()).await)?;
-        // Also in what a reindex left that was broken off, or a process of before makes: nobody looks there, and nothing may stay.
-        for collection in self.all().await? {
+        for (_, collection) in self.versions(&self.names).await? {
             unless_it_is_gone(self.delete_points(&collection, owned.clone()).await)?;
         }
         Ok(())

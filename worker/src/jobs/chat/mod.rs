@@ -25,7 +25,6 @@ use rapport_common::{
     },
 };
 use serde_json::json;
-use tokio::sync::SemaphorePermit;
 
 use super::Work;
 use crate::{
@@ -47,17 +46,12 @@ impl Work for ChatPayload {
             stop = stopped(&mut attempt.signal) => return Ok(stop.into()),
             prompt = prompt(attempt.ctx, attempt.job, &self) => prompt?,
         };
-        let (prompt, _room) = prompt;
         Ok(answer(attempt, &self, prompt).await.unwrap_or(Outcome::Lost))
     }
 }
 
-/// What the model is asked, with the images in it, and the room in memory that they have.
-async fn prompt(
-    ctx: &Context,
-    job: &Job,
-    payload: &ChatPayload,
-) -> Result<(Prompt, Option<SemaphorePermit<'static>>)> {
+/// What the model is asked, with the images in it.
+async fn prompt(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Prompt> {
     let mut prompt = prompt::build(ctx, job, payload).await?;
     // Nothing is read for whoever is known not to look at it.
     let blind = job.session_id.is_some()
@@ -65,8 +59,8 @@ async fn prompt(
     if blind {
         images::leave_out(&mut prompt.messages, images::UNSEEN);
     }
-    let room = files::images::fill(ctx, owner(job)?, &mut prompt.messages, prompt.images).await?;
-    Ok((prompt, room))
+    prompt.room = files::images::fill(ctx, owner(job)?, &mut prompt.messages, prompt.images).await?;
+    Ok(prompt)
 }
 
 async fn answer(

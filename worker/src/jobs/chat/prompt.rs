@@ -36,6 +36,8 @@ use rapport_common::{
     },
 };
 
+use tokio::sync::SemaphorePermit;
+
 use super::images;
 
 /// Turns loaded for the window at most; the token budget usually ends it sooner.
@@ -49,6 +51,8 @@ pub struct Prompt {
     pub messages: Vec<ChatMessage>,
     /// So many images are to be in them at most, beside those of the question.
     pub images: usize,
+    /// What they have of this process' memory.
+    pub room: Option<SemaphorePermit<'static>>,
     pub recall: Recall,
     /// What stands in it of the user's earlier conversations.
     pub past: PastTurns,
@@ -172,6 +176,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     Ok(Prompt {
         messages,
         images,
+        room: None,
         recall,
         past,
         knowledge,
@@ -298,6 +303,7 @@ async fn as_sent(
         inside: ctx.providers.stays_inside(&choice.provider, false),
         messages: prompted.messages,
         images: MOST_OF_PROMPT,
+        room: None,
         recall: Recall::default(),
         past: PastTurns::default(),
         knowledge,

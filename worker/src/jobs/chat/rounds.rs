@@ -20,7 +20,7 @@ use rapport_common::{
     usecase::{budget, finish_chat::owner},
 };
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::SemaphorePermit, time::Instant};
 
 pub(super) use calls::warn_of_tools;
 
@@ -78,6 +78,8 @@ pub struct Rounds<'a> {
     own_keys: Vec<(String, Secret)>,
     has_budget: bool,
     messages: Arc<Vec<ChatMessage>>,
+    /// What their images have of this process' memory, as long as there are some.
+    room: Option<SemaphorePermit<'static>>,
     signal: StopSignal,
     slot: &'a Slot,
     patience: Patience<'a>,
@@ -108,6 +110,7 @@ impl<'a> Rounds<'a> {
     ) -> Self {
         let Prompt {
             messages,
+            room,
             tools,
             theirs,
             servers,
@@ -130,6 +133,7 @@ impl<'a> Rounds<'a> {
             options,
             inside,
             messages: Arc::new(messages),
+            room,
             signal,
             slot,
             patience: Patience::new(ctx),
@@ -238,10 +242,16 @@ impl<'a> Rounds<'a> {
         let sentence = match error.class {
             _ if error.field.as_deref() == Some(IMAGES) => images::UNSEEN,
             ErrorClass::BadRequest | ErrorClass::Refused => images::REJECTED,
+            // Who sees does not let us in: another may answer who does not.
+            ErrorClass::Auth => images::UNSEEN,
             _ => return false,
         };
-        self.job.session_id.is_some()
-            && images::leave_out(Arc::<Vec<_>>::make_mut(&mut self.messages), sentence)
+        let changed = self.job.session_id.is_some()
+            && images::leave_out(Arc::<Vec<_>>::make_mut(&mut self.messages), sentence);
+        if changed {
+            self.room = None;
+        }
+        changed
     }
 
     async fn hold_budget(&self, request: &ChatRequest) -> Result<(), Error> {

@@ -100,6 +100,18 @@ pub fn keep_unheard(conversation: &[Value], called: &mut Called) {
     called.allowed.retain(|call| heard.iter().any(|id| **id == call.id));
 }
 
+/// Calls that are allowed, as a response keeps them that hears of them in its conversation.
+pub fn heard(called: &Called) -> Vec<Value> {
+    let call = |call: &AllowedCall| json!({"server_label": call.label, "name": call.name, "arguments": call.arguments, "approval_request_id": call.id});
+    called.allowed.iter().map(call).collect()
+}
+
+/// The same once the response has failed: they were made or not, nobody knows, and are not made again by themselves.
+pub fn unknown(job: JobId, heard: &Value) -> Vec<Value> {
+    let calls = heard.as_array().into_iter().flatten().enumerate();
+    calls.map(|(at, call)| call_item(job, at, call, &Value::Null)).collect()
+}
+
 fn answer(
     item: &Value,
     field: &str,

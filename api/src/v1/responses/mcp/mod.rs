@@ -3,5 +3,5 @@
 mod items;
 mod tool;
 
-pub use items::{asked, call_item, fields, keep_unheard, list_item, lists, message, parts};
+pub use items::{asked, call_item, fields, heard, keep_unheard, list_item, lists, message, parts, unknown};
 pub use tool::{Given, choice, complete, is_tool, read, shown};
