@@ -158,6 +158,12 @@ fn body(path: &str, operation: &Value, ids: &HashMap<&str, String>) -> Value {
     if path == "/memory/link" {
         body["type"] = json!("supports");
     }
+    // They come with a new message, and it is whose the session is that is asked here.
+    if path == "/chat/branch"
+        && let Some(fields) = body.as_object_mut()
+    {
+        fields.remove("images");
+    }
     if path.starts_with("/v1/") {
         body["model"] = json!("auto");
     }
