@@ -60,13 +60,9 @@ export class Conversation {
     }
   }
 
-  older(around) {
-    return older(this, around);
-  }
+  older(around) { return older(this, around); }
 
-  reach(message) {
-    return reach(this, message);
-  }
+  reach(message) { return reach(this, message); }
 
   /** Questions at the end without an answer: their jobs are still at work (or failed, which the job says). */
   watchUnanswered() {
@@ -148,8 +144,7 @@ export class Conversation {
 
   /** The stream of a sent message: its first event says that it was stored. */
   async accepted(item, response) {
-    const job = response.headers.get('x-job-id');
-    await this.watch(job, null, { response, item });
+    await this.watch(response.headers.get('x-job-id'), null, { response, item });
   }
 
   /** The server has the message: it leaves the draft and becomes part of the conversation. */
@@ -172,9 +167,7 @@ export class Conversation {
   }
 
   /** Follows a job's answer to its end. */
-  watch(job, question = null, sent = {}) {
-    return watch(this, job, question, sent);
-  }
+  watch(job, question = null, sent = {}) { return watch(this, job, question, sent); }
 
   // --- What one does with answers ---
 
@@ -198,13 +191,9 @@ export class Conversation {
     const body = { session_id: this.id, message_id: question, ...choices };
     const job = await insistently(() => post('regenerate', {}, body, { key: newKey(), headers: { Prefer: 'respond-async' } }));
     const at = this.messages.value.findIndex((message) => message.id === question);
-    if (this.messages.value[at + 1]?.role === 'assistant') {
-      this.messages.value = this.messages.value.filter((_, place) => place !== at + 1);
-    }
+    if (this.messages.value[at + 1]?.role === 'assistant') this.messages.value = this.messages.value.filter((_, place) => place !== at + 1);
     return this.watch(job.id, question);
   }
 
-  reload() {
-    return newest(this);
-  }
+  reload() { return newest(this); }
 }
