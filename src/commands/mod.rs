@@ -16,12 +16,14 @@ pub mod serve;
 pub mod worker;
 
 use std::{
+    fs::{File, TryLockError},
     io::{IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
-use rapport_common::settings::Settings;
+use rapport_common::{files, settings::Settings};
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +71,24 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener, String> {
         }
         _ => format!("cannot listen on {host}:{port}: {error}"),
     })
+}
+
+/// Where the embedded database lies.
+pub fn database_folder(settings: &Settings) -> &Path {
+    let folder = settings.sqlite_path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Locks a file in a folder for as long as it is open: a process that dies lets go of it. `None`: another process has it.
+pub fn lock(folder: &Path, name: &str) -> Result<Option<File>, String> {
+    let unusable = |error: std::io::Error| files::unusable(folder, &error);
+    files::folder(folder).map_err(unusable)?;
+    let file = files::open(&folder.join(name)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
 }
 
 /// Where a browser on this machine reaches what listens on `address`: "every address" is none that can be called.

@@ -1,9 +1,6 @@
 //! Rebuilds the vector index from the database, without asking a provider again, while searches and changes go on.
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
-};
+use std::fs::File;
 
 use rapport_common::{
     settings::Settings,
@@ -45,7 +42,7 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
         let wrong = embed::reconcile(&ctx).await.map_err(|error| error.to_string())?;
         return commands::print(&format!("{wrong} points were not as the database says, and are now\n"));
     }
-    let _turn = alone(&ctx.db, &ctx.settings.data_dir).await?;
+    let _turn = alone(&ctx.db, &ctx.settings).await?;
     let told = |corpus: Corpus, done, total| {
         // Nobody listens any more: no reason to stop.
         let _unheard = commands::print(&format!("{}: {done} of {total}\n", corpus.as_str()));
@@ -67,20 +64,13 @@ enum Turn {
 }
 
 /// One reindex at a time: the next would drop what this one fills.
-async fn alone(db: &Db, data_dir: &Path) -> Result<Turn, String> {
-    const OTHER: &str = "another reindex is under way";
-    if let Db::Pg(_) = db {
+async fn alone(db: &Db, settings: &Settings) -> Result<Turn, String> {
+    let mine = if let Db::Pg(_) = db {
         let mut connection = db.separate().await.map_err(|error| error.to_string())?;
         let mine = vectors::reindex_alone(&mut connection).await.map_err(|error| error.to_string())?;
-        return if mine { Ok(Turn::Connection(Box::new(connection))) } else { Err(OTHER.to_owned()) };
-    }
-    let path = data_dir.join("reindex.lock");
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    fs::create_dir_all(data_dir).map_err(told)?;
-    let file = File::create(&path).map_err(told)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Turn::File(file)),
-        Err(TryLockError::WouldBlock) => Err(OTHER.to_owned()),
-        Err(TryLockError::Error(error)) => Err(told(error)),
-    }
+        mine.then(|| Turn::Connection(Box::new(connection)))
+    } else {
+        commands::lock(commands::database_folder(settings), "reindex.lock")?.map(Turn::File)
+    };
+    mine.ok_or_else(|| "another reindex is under way".to_owned())
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rapport_common::{
     Context, clock,
     domain::job::Queue,
-    files, presence,
+    presence,
     secret::redact_url,
     settings::Settings,
     store::{self, Conn},
@@ -90,18 +90,10 @@ fn lock(settings: &Settings) -> Result<Option<File>, String> {
     if settings.postgres_url.is_some() {
         return Ok(None);
     }
-    let folder = settings.sqlite_path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(std::path::Path::new("."));
-    let unusable = |error: std::io::Error| files::unusable(folder, &error);
-    files::folder(folder).map_err(unusable)?;
-    let file = files::open(&folder.join("rapport.lock")).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(_) => Err(format!(
-            "{}: another rapport uses this data folder (set DATA_DIR to use another)",
-            folder.display()
-        )),
-    }
+    let folder = commands::database_folder(settings);
+    commands::lock(folder, "rapport.lock")?.map(Some).ok_or_else(|| {
+        format!("{}: another rapport uses this data folder (set DATA_DIR to use another)", folder.display())
+    })
 }
 
 fn banner(ctx: &Context, address: SocketAddr) -> String {
