@@ -51,7 +51,6 @@ impl Providers {
         let mock: Arc<dyn Provider> = Arc::new(Mock::new(settings.mock_delay));
         let mut all = vec![Known { provider: mock, is_configured: true }];
         let pool = http::Pool::new(settings)?;
-        let models = Arc::new(Models::new(&settings.models));
         for endpoint in &settings.endpoints {
             let is_configured = endpoint.is_configured;
             let (pool, endpoint, timeouts) = (pool.clone(), endpoint.clone(), settings.timeouts());
@@ -67,7 +66,7 @@ impl Providers {
         Ok(Self {
             all: Arc::new(all),
             order: settings.order.clone(),
-            models,
+            models: Arc::new(Models::new(&settings.models)),
             health: Health::new(breaker, shared),
             usual: Usual::new(settings.silence_timeout),
             pool,

@@ -155,7 +155,10 @@ async fn request(
         Some(search) => Some(file_search::complete(ctx, caller.user, search, &messages, is_repeat).await?),
         None => None,
     };
-    let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background, "heard": heard});
+    let mut body = json!({"input": wanted.input, "shown": wanted.shown, "background": wanted.background});
+    if !heard.is_empty() {
+        body["heard"] = json!(heard);
+    }
     if let Some(search) = &search {
         body["queries"] = json!(search.queries);
     }

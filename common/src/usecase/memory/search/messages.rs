@@ -130,7 +130,9 @@ async fn hits(
         explained.score = explained.relevance;
         let reason = reason(&explained, &message.content, &found.words);
         let bearing = bearing(&explained, &found.words);
-        let is_named = text::terms(&message.content).keys().any(|term| found.rare_names.contains(term));
+        // Most questions name nothing that is rare, and need not have each text read for it.
+        let is_named = !found.rare_names.is_empty()
+            && text::terms(&message.content).keys().any(|term| found.rare_names.contains(term));
         let is_relevant = is_relevant(ctx, &explained, &found.words, 1.0);
         hits.push(Hit {
             document: Document::Message(Box::new(message)),
