@@ -11,6 +11,25 @@ use super::{
 };
 use crate::domain::ids::{MemoryId, UserId};
 
+/// What an index is told of documents.
+macro_rules! points {
+    ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
+        concat!(
+            "select v.doc_id, v.user_id, v.vector, v.version, ",
+            $kind,
+            " as kind, ",
+            $status,
+            " as status, ",
+            $importance,
+            " as importance from ",
+            $vectors,
+            " v join ",
+            $docs,
+            " m on m.id = v.doc_id "
+        )
+    };
+}
+
 /// The statements of one corpus: its vectors, and what searches filter them by.
 macro_rules! texts_of {
     ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
@@ -20,9 +39,7 @@ macro_rules! texts_of {
             pub(super) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
             pub(super) GET = "select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in ", ids!(2);
-            pub(super) UNINDEXED = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
-                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id
-                where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
+            pub(super) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
             /// user's change locks rows in an order of its own.
             pub(super) MARK_INDEXED = pg!("update ", $vectors, " set indexed = $1 where user_id = $3 and doc_id in (
@@ -30,10 +47,8 @@ macro_rules! texts_of {
                 order by doc_id for update skip locked)"),
                 lite!("update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4));
             pub(super) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
-            pub(super) PAGE = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
-                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
-            pub(super) POINTS = "select v.doc_id, v.user_id, v.vector, v.version, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
-                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.model = $1 and v.doc_id in ", ids!(2);
+            pub(super) PAGE = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
+            pub(super) POINTS = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id in ", ids!(2);
             pub(super) VERSIONS = "select doc_id, version from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
             pub(super) COUNT = "select count(*) from ", $vectors, " where model = $1";
             pub(super) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";

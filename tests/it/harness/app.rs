@@ -115,7 +115,7 @@ impl Builder {
             app.start_mock(0);
         }
         if self.stack == Stack::Production {
-            let is_new = self.postgres.is_some();
+            let is_bare = self.postgres.is_some();
             app.database = match self.postgres {
                 Some(url) => url,
                 None => {
@@ -133,7 +133,7 @@ impl Builder {
                 }
                 None => tokio::task::spawn_blocking(Redis::start).await.unwrap(),
             });
-            if is_new {
+            if is_bare {
                 let migrated = app.command().arg("migrate").output().unwrap();
                 assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
             }

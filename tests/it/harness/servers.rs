@@ -119,8 +119,11 @@ impl Postgres {
     }
 
     pub fn create_database(&self) -> String {
-        let name = unique("rapport_test");
-        assert!(self.psql("postgres", &format!("create database {name}")));
+        self.create(&unique("rapport_test"), "")
+    }
+
+    fn create(&self, name: &str, how: &str) -> String {
+        assert!(self.psql("postgres", &format!("create database {name} {how}")));
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
@@ -133,17 +136,14 @@ impl Postgres {
             migrate(&[("DATABASE_URL", &url), ("REDIS_URL", "redis://127.0.0.1:1")]);
             url.rsplit('/').next().unwrap().to_owned()
         });
-        let name = unique("rapport_test");
-        assert!(server.psql("postgres", &format!("create database {name} template {template}")));
-        format!("postgres://postgres@127.0.0.1:{}/{name}", server.port)
+        server.create(&unique("rapport_test"), &format!("template {template}"))
     }
 
     /// A database whose tables are kept in a folder of its own (PostgreSQL's user must own it); the log is not.
     pub fn create_database_in(&self, folder: &Path) -> String {
         let name = unique("rapport_test_in");
         assert!(self.psql("postgres", &format!("create tablespace {name} location '{}'", folder.display())));
-        assert!(self.psql("postgres", &format!("create database {name} tablespace {name}")));
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+        self.create(&name, &format!("tablespace {name}"))
     }
 
     /// Stops it at once, as a crash would, and starts it again.
