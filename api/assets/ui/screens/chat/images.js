@@ -42,5 +42,5 @@ export function Pictures({ images }) {
 export function Chosen({ chat }) {
   const drop = (id) => { chat.images.value = chat.images.value.filter((one) => one.id !== id); };
   return html`<div class="row chosen">${chat.images.value.map(({ id, name }) => html`<button key=${id} type="button" class="chip" dir="auto"
-    aria-label=${t('images.drop', { name })} onClick=${() => drop(id)}>${name}</button>`)}</div>`;
+    aria-label=${t('images.drop', { name })} onClick=${() => drop(id)}>${name} <span aria-hidden="true">×</span></button>`)}</div>`;
 }
