@@ -4,7 +4,7 @@ use std::fs::File;
 
 use rapport_common::{
     settings::Settings,
-    store::{Db, terms::Corpus, vectors},
+    store::{Db, terms::Corpus, vector_index, vectors},
     usecase::memory::{embed, rebuild},
     wiring,
 };
@@ -67,7 +67,7 @@ enum Turn {
 async fn alone(db: &Db, settings: &Settings) -> Result<Turn, String> {
     let mine = if let Db::Pg(_) = db {
         let mut connection = db.separate().await.map_err(|error| error.to_string())?;
-        let mine = vectors::reindex_alone(&mut connection).await.map_err(|error| error.to_string())?;
+        let mine = vector_index::reindex_alone(&mut connection).await.map_err(|error| error.to_string())?;
         mine.then(|| Turn::Connection(Box::new(connection)))
     } else {
         commands::lock(commands::database_folder(settings), "reindex.lock")?.map(Turn::File)

@@ -49,6 +49,7 @@ pub mod tool_calls;
 pub mod uploads;
 pub mod usage;
 pub mod users;
+pub mod vector_index;
 pub mod vector_stores;
 pub mod vectors;
 pub mod webhooks;
@@ -106,6 +107,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     uploads::STATEMENTS,
     usage::STATEMENTS,
     users::STATEMENTS,
+    vector_index::STATEMENTS,
     vector_stores::STATEMENTS,
     vectors::STATEMENTS,
     vectors::of_chunks::STATEMENTS,

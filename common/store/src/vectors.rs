@@ -1,12 +1,9 @@
 //! Vectors: the truth, in the database. An index outside is fed from here and can be made anew from here.
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    db::{
-        Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements, within,
-    },
+    db::{Conn, Querier, Raw, Tx, execute, fetch_all, fetch_optional, ids, row, statements, within},
     terms::{Corpus, of},
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -34,28 +31,28 @@ macro_rules! points {
 macro_rules! texts_of {
     ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
         $crate::db::statements! {
-            pub(super) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
+            pub(crate) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
-            pub(super) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+            pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
-            pub(super) GET = "select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in ", ids!(2);
-            pub(super) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
+            pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in ", ids!(2);
+            pub(crate) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
             /// user's change locks rows in an order of its own.
-            pub(super) MARK_INDEXED = pg!("update ", $vectors, " set indexed = $1 where user_id = $3 and doc_id in (
+            pub(crate) MARK_INDEXED = pg!("update ", $vectors, " set indexed = $1 where user_id = $3 and doc_id in (
                 select doc_id from ", $vectors, " where version <= $2 and user_id = $3 and doc_id in ", ids!(4), "
                 order by doc_id for update skip locked)"),
                 lite!("update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4));
-            pub(super) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
-            pub(super) PAGE = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
-            pub(super) POINTS = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id in ", ids!(2);
-            pub(super) VERSIONS = "select doc_id, version from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
-            pub(super) COUNT = "select count(*) from ", $vectors, " where model = $1";
-            pub(super) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
-            pub(super) PRESENT = "select doc_id from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
-            pub(super) EDGES = "select model from (select model from ", $vectors, " order by doc_id limit 1) first
+            pub(crate) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
+            pub(crate) PAGE = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
+            pub(crate) POINTS = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id in ", ids!(2);
+            pub(crate) VERSIONS = "select doc_id, version from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
+            pub(crate) COUNT = "select count(*) from ", $vectors, " where model = $1";
+            pub(crate) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
+            pub(crate) PRESENT = "select doc_id from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
+            pub(crate) EDGES = "select model from (select model from ", $vectors, " order by doc_id limit 1) first
                 union select model from (select model from ", $vectors, " order by doc_id desc limit 1) last";
-            pub(super) OLD_MODEL = "update ", $docs, " set embedded = $1 where embedded and id in (select doc_id from ", $vectors, " where model <> $2)";
+            pub(crate) OLD_MODEL = "update ", $docs, " set embedded = $1 where embedded and id in (select doc_id from ", $vectors, " where model <> $2)";
         }
     };
 }
@@ -113,10 +110,6 @@ statements! {
         union select user_id from chunk_vectors where not indexed and $1) u
     where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
     limit 200";
-    DELETIONS = "select doc_id, model from vector_deletions limit $1";
-    /// Held as long as the connection; 2 keeps it apart from other users of advisory locks.
-    REINDEX_ALONE = pg!("select pg_try_advisory_lock(hashtextextended('reindex', 2))");
-    FORGET_DELETION = "delete from vector_deletions where doc_id = $1 and model = $2";
 }
 
 pub struct NewVector<'a> {
@@ -236,42 +229,6 @@ pub async fn get(
     fetch_all!(Stored, q, of!(corpus, GET), user, ids(docs.iter().copied()))
 }
 
-/// A vector for the index outside.
-#[derive(Debug, Clone)]
-pub struct Point {
-    pub doc_id: Uuid,
-    pub user_id: UserId,
-    pub vector: Vec<u8>,
-    pub version: i64,
-    pub kind: String,
-    pub status: String,
-    pub importance: f64,
-}
-
-row!(Point: doc_id, user_id, vector, version, kind, status, importance);
-
-/// What the index outside does not have as it is here. Of one user, or of all.
-pub async fn unindexed(
-    q: &mut impl Querier,
-    corpus: Corpus,
-    model: &str,
-    user: Option<UserId>,
-    limit: i64,
-) -> Result<Vec<Point>, sqlx::Error> {
-    fetch_all!(Point, q, of!(corpus, UNINDEXED), model, user, limit)
-}
-
-/// Notes that the index outside has these, as they were at `version`.
-pub async fn mark_indexed(
-    conn: &mut Conn,
-    user: UserId,
-    corpus: Corpus,
-    docs: &[Uuid],
-    version: i64,
-) -> Result<(), sqlx::Error> {
-    execute!(conn, of!(corpus, MARK_INDEXED), true, version, user, ids(docs.iter().copied())).map(drop)
-}
-
 /// Notes that what searches filter by has changed.
 pub async fn touch(
     tx: &mut Tx,
@@ -281,64 +238,6 @@ pub async fn touch(
     version: i64,
 ) -> Result<(), sqlx::Error> {
     execute!(tx, of!(corpus, TOUCH), doc, user, version, false).map(drop)
-}
-
-/// All vectors in the order of their documents, over all users: for `rapport reindex`.
-pub async fn page(
-    q: &mut impl Querier,
-    corpus: Corpus,
-    model: &str,
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<Point>, sqlx::Error> {
-    fetch_all!(Point, q, of!(corpus, PAGE), model, after, limit)
-}
-
-/// Certain documents' vectors, over all users: for `rapport reindex`.
-pub async fn points(
-    q: &mut impl Querier,
-    corpus: Corpus,
-    model: &str,
-    docs: &[Uuid],
-) -> Result<Vec<Point>, sqlx::Error> {
-    fetch_all!(Point, q, of!(corpus, POINTS), model, ids(docs.iter().copied()))
-}
-
-/// The version that each of these has by now; those that are gone are left out.
-pub async fn versions(
-    q: &mut impl Querier,
-    corpus: Corpus,
-    model: &str,
-    docs: &[Uuid],
-) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
-    fetch_all!((Uuid, i64), q, of!(corpus, VERSIONS), model, ids(docs.iter().copied()))
-}
-
-/// Whether this is the only reindex, for as long as the connection lives. PostgreSQL's alone.
-pub async fn reindex_alone(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    Ok(sqlx::query_as::<_, (bool,)>(REINDEX_ALONE.pg()).fetch_one(connection).await?.0)
-}
-
-pub async fn count(q: &mut impl Querier, corpus: Corpus, model: &str) -> Result<i64, sqlx::Error> {
-    Ok(fetch_one!((i64,), q, of!(corpus, COUNT), model)?.0)
-}
-
-/// Has everything indexed again.
-pub async fn unindex_all(conn: &mut Conn, corpus: Corpus, model: &str) -> Result<u64, sqlx::Error> {
-    execute!(conn, of!(corpus, UNINDEX_ALL), false, model)
-}
-
-/// Which of these documents have a vector of this model.
-pub async fn present(
-    q: &mut impl Querier,
-    corpus: Corpus,
-    model: &str,
-    docs: &[Uuid],
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    Ok(fetch_all!((Uuid,), q, of!(corpus, PRESENT), model, ids(docs.iter().copied()))?
-        .into_iter()
-        .map(|row| row.0)
-        .collect())
 }
 
 /// A document that waits for its vector.
@@ -378,15 +277,6 @@ pub async fn memory_embedded(
 /// Users with something to embed (or, with an index outside, to index) and no job for it. For the sweep.
 pub async fn users_to_embed(q: &mut impl Querier, with_index: bool) -> Result<Vec<UserId>, sqlx::Error> {
     Ok(fetch_all!((UserId,), q, USERS_TO_EMBED, with_index)?.into_iter().map(|row| row.0).collect())
-}
-
-/// (document, model) that must go from the index outside.
-pub async fn deletions(q: &mut impl Querier, limit: i64) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
-    fetch_all!((Uuid, String), q, DELETIONS, limit)
-}
-
-pub async fn forget_deletion(conn: &mut Conn, doc: Uuid, model: &str) -> Result<(), sqlx::Error> {
-    execute!(conn, FORGET_DELETION, doc, model).map(drop)
 }
 
 /// The models of the oldest and the newest vectors: a change of the model shows there, and nothing is counted.

@@ -21,7 +21,8 @@ use crate::{
     store::{
         Db, memory_log,
         terms::Corpus,
-        vectors::{self, Point},
+        vector_index::{self, Point},
+        vectors,
     },
 };
 
@@ -256,7 +257,7 @@ impl VectorIndex for Exact {
         let mut conn = self.db.read().await?;
         let mut total = 0;
         for corpus in Corpus::ALL {
-            total += vectors::count(&mut conn, corpus, &self.model).await? as u64;
+            total += vector_index::count(&mut conn, corpus, &self.model).await? as u64;
         }
         Ok(total)
     }

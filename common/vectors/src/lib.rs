@@ -18,7 +18,7 @@ use crate::{
         ids::UserId,
         memory::{MemoryStatus, MemoryType},
     },
-    store::{terms::Corpus, vectors::Point},
+    store::{terms::Corpus, vector_index::Point},
 };
 
 pub use exact::Exact;

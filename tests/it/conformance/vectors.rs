@@ -11,7 +11,7 @@ use rapport_common::{
     embeddings::Embedder,
     memory::builtin_embedder,
     settings::{QdrantAt, QdrantLayout, Quantization},
-    store::{Db, memories, memory_log, terms::Corpus, vectors as rows},
+    store::{Db, memories, memory_log, terms::Corpus, vector_index, vectors as rows},
     vectors::{Exact, Qdrant, VectorFilter, VectorIndex},
 };
 use rapport_tests::StandIn;
@@ -86,7 +86,9 @@ async fn both_adapters_find_the_same_with_the_same_scores() {
         put(&db, bob, n, &model).await;
     }
     let points =
-        rows::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000).await.unwrap();
+        vector_index::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000)
+            .await
+            .unwrap();
     assert_eq!(points.len(), 300);
     qdrant.upsert(Corpus::Memories, &points).await.unwrap();
     qdrant.upsert(Corpus::Memories, &points).await.unwrap(); // again, without harm
@@ -166,7 +168,9 @@ async fn small_vectors_are_weighed_again_by_the_vectors_as_they_came() {
         all.push(put(&db, ann, n, &model).await);
     }
     let points =
-        rows::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000).await.unwrap();
+        vector_index::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000)
+            .await
+            .unwrap();
     let ((url, _stand_in), anything) = (qdrant_server().await, VectorFilter::default());
     for (quantization, on_disk) in [(Quantization::Int8, true), (Quantization::Binary, false)] {
         let (prefix, layout) =
@@ -213,7 +217,9 @@ async fn a_collection_from_before_there_were_aliases_stays_in_use_until_it_is_bu
     let (model, ann) = (Embedder::local().model(), user(&db).await);
     put(&db, ann, 1, &model).await;
     let points =
-        rows::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000).await.unwrap();
+        vector_index::unindexed(&mut db.read().await.unwrap(), Corpus::Memories, &model, None, 1_000)
+            .await
+            .unwrap();
     let ((url, _stand_in), prefix) = (qdrant_server().await, unique("older"));
     let client = qdrant_client::Qdrant::from_url(&url).build().unwrap();
     let older = format!("{prefix}_{}", model.replace(':', "_"));

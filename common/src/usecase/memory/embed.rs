@@ -17,7 +17,8 @@ use crate::{
         jobs::Ready,
         memory_log,
         terms::Corpus,
-        vectors::{self, Embedded, Point},
+        vector_index::{self, Point},
+        vectors::{self, Embedded},
         words,
     },
 };
@@ -85,7 +86,8 @@ pub async fn index_some(ctx: &Context, user: Option<UserId>, corpus: Corpus, lim
         return Ok(0);
     }
     let points =
-        vectors::unindexed(&mut ctx.db.read().await?, corpus, &ctx.embedder.model(), user, limit).await?;
+        vector_index::unindexed(&mut ctx.db.read().await?, corpus, &ctx.embedder.model(), user, limit)
+            .await?;
     put(ctx, corpus, &points).await?;
     Ok(points.len())
 }
@@ -104,14 +106,14 @@ pub async fn put(ctx: &Context, corpus: Corpus, points: &[Point]) -> Result<()> 
         let of = || points.iter().filter(|point| point.user_id == user);
         let docs: Vec<Uuid> = of().map(|point| point.doc_id).collect();
         let newest = of().map(|point| point.version).max().unwrap_or(0);
-        vectors::mark_indexed(&mut conn, user, corpus, &docs, newest).await?;
+        vector_index::mark_indexed(&mut conn, user, corpus, &docs, newest).await?;
     }
     Ok(())
 }
 
 /// Takes from the index outside what is gone from the database. How many.
 pub async fn delete_some(ctx: &Context) -> Result<usize> {
-    let gone = vectors::deletions(&mut ctx.db.read().await?, 1_000).await?;
+    let gone = vector_index::deletions(&mut ctx.db.read().await?, 1_000).await?;
     let mut models: Vec<&String> = gone.iter().map(|(_, model)| model).collect();
     models.sort();
     models.dedup();
@@ -121,7 +123,7 @@ pub async fn delete_some(ctx: &Context) -> Result<usize> {
             // Deleted, and made again since under the same id: an undone merge.
             let mut conn = ctx.db.read().await?;
             for corpus in Corpus::ALL {
-                let back = vectors::present(&mut conn, corpus, model, &docs).await?;
+                let back = vector_index::present(&mut conn, corpus, model, &docs).await?;
                 docs.retain(|doc| !back.contains(doc));
             }
         }
@@ -129,7 +131,7 @@ pub async fn delete_some(ctx: &Context) -> Result<usize> {
     }
     let mut conn = ctx.db.relaxed().await?;
     for (doc, model) in &gone {
-        vectors::forget_deletion(&mut conn, *doc, model).await?;
+        vector_index::forget_deletion(&mut conn, *doc, model).await?;
     }
     Ok(gone.len())
 }
@@ -187,7 +189,7 @@ pub async fn reconcile(ctx: &Context) -> Result<u64> {
     let mut held = 0;
     for corpus in Corpus::ALL {
         while index_some(ctx, None, corpus, 1_000).await? > 0 {}
-        held += vectors::count(&mut ctx.db.read().await?, corpus, &model).await? as u64;
+        held += vector_index::count(&mut ctx.db.read().await?, corpus, &model).await? as u64;
     }
     if !ctx.vectors.is_outside() || ctx.vectors.count().await.map_err(away)? == held {
         return Ok(wrong);
@@ -199,7 +201,7 @@ pub async fn reconcile(ctx: &Context) -> Result<u64> {
         after = Some(last.0);
         for corpus in Corpus::ALL {
             let docs: Vec<Uuid> = page.iter().filter(|(_, of)| *of == corpus).map(|(doc, _)| *doc).collect();
-            let present = vectors::present(&mut ctx.db.read().await?, corpus, &model, &docs).await?;
+            let present = vector_index::present(&mut ctx.db.read().await?, corpus, &model, &docs).await?;
             let strangers: Vec<Uuid> = docs.into_iter().filter(|doc| !present.contains(doc)).collect();
             wrong += strangers.len() as u64;
             seen += present.len() as u64;
@@ -210,7 +212,7 @@ pub async fn reconcile(ctx: &Context) -> Result<u64> {
         // Points are missing: have all of them put in again.
         wrong += held - seen;
         for corpus in Corpus::ALL {
-            vectors::unindex_all(&mut ctx.db.relaxed().await?, corpus, &model).await?;
+            vector_index::unindex_all(&mut ctx.db.relaxed().await?, corpus, &model).await?;
             while index_some(ctx, None, corpus, 1_000).await? > 0 {}
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     Context, Error, Result,
     store::{
         terms::Corpus,
-        vectors::{self, Point},
+        vector_index::{self, Point},
     },
 };
 
@@ -47,10 +47,10 @@ pub async fn rebuild(ctx: &Context, mut told: impl FnMut(Corpus, i64, i64)) -> R
 async fn fill_all(ctx: &Context, anew: &str, told: &mut impl FnMut(Corpus, i64, i64)) -> Result<()> {
     let model = ctx.embedder.model();
     for corpus in Corpus::ALL {
-        let total = vectors::count(&mut ctx.db.read().await?, corpus, &model).await?;
+        let total = vector_index::count(&mut ctx.db.read().await?, corpus, &model).await?;
         let (mut after, mut done) = (Uuid::nil(), 0);
         loop {
-            let page = vectors::page(&mut ctx.db.read().await?, corpus, &model, after, PAGE).await?;
+            let page = vector_index::page(&mut ctx.db.read().await?, corpus, &model, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.doc_id;
             done += page.len() as i64;
@@ -75,10 +75,10 @@ async fn fill(ctx: &Context, anew: &str, corpus: Corpus, page: Vec<Point>) -> Re
         ctx.vectors.fill(anew, corpus, &read).await.map_err(away)?;
         let gone: Vec<Uuid> = open.iter().filter(|doc| !known.contains_key(doc)).copied().collect();
         ctx.vectors.unfill(anew, &gone).await.map_err(away)?;
-        let now = vectors::versions(&mut ctx.db.read().await?, corpus, &model, &open).await?;
+        let now = vector_index::versions(&mut ctx.db.read().await?, corpus, &model, &open).await?;
         let now: HashMap<Uuid, i64> = now.into_iter().collect();
         open.retain(|doc| now.get(doc) != known.get(doc));
-        read = vectors::points(&mut ctx.db.read().await?, corpus, &model, &open).await?;
+        read = vector_index::points(&mut ctx.db.read().await?, corpus, &model, &open).await?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use crate::{
     domain::ids::UserId,
     memory::builtin_embedder::from_bytes,
     settings::{QdrantAt, QdrantLayout},
-    store::{terms::Corpus, vectors::Point},
+    store::{terms::Corpus, vector_index::Point},
 };
 
 /// Points sent in one request.
