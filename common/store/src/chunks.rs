@@ -34,7 +34,7 @@ statements! {
     /// Of those that count.
     GET = "select c.id, c.file_id, c.n, c.page, c.heading, c.start, c.content from chunks c join files f on f.id = c.file_id
         and f.generation = c.generation
-    where c.user_id = $1 and c.id in ", ids!(2);
+    where ", checked!("c.user_id = $1"), " and c.id in ", ids!(2);
     FREQUENCIES = "select t.term, count(*) from chunk_terms t where t.user_id = $1 and t.term in ", texts!(2),
         " and t.generation in ", texts!(3), " group by t.term";
     /// Okapi BM25, as memories have it ([`super::terms`]).

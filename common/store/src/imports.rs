@@ -10,8 +10,8 @@ use crate::domain::{
 
 statements! {
     /// Also of answers that gave way to others.
-    PLACES = "select id, session_id, seq from messages where user_id = $1 and id in ", ids!(2),
-        " union all select id, session_id, seq from message_variants where user_id = $1 and id in ", ids!(2);
+    PLACES = "select id, session_id, seq from messages where ", checked!("user_id = $1"), " and id in ", ids!(2),
+        " union all select id, session_id, seq from message_variants where ", checked!("user_id = $1"), " and id in ", ids!(2);
     ROOM = "select next_seq, message_count from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
     /// What is not to be read counts as read, unless something before it still waits.
     GROW = "update sessions set next_seq = cast($3 as bigint), message_count = message_count + $4,

@@ -23,7 +23,7 @@ statements! {
         from walk w join memory_links l on (l.source = w.id or l.target = w.id) and l.user_id = $1
         where w.depth < $3 and ($4 is null or l.relationship = $4))
     select id, min(depth) from walk where depth > 0 and id <> $2 group by id order by min(depth), id limit $5";
-    AMONG = "select source, target, relationship from memory_links where user_id = $1
+    AMONG = "select source, target, relationship from memory_links where ", checked!("user_id = $1"), "
         and source in ", ids!(2), " and target in ", ids!(2), " order by source, target, relationship limit 5000";
     ALL =
         "select source, target, relationship from memory_links where user_id = $1 order by source, target, relationship limit $2";

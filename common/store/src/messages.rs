@@ -70,7 +70,7 @@ statements! {
     /// With the message right before each, in its session.
     FOUND = "select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
         where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
-    from messages m where m.user_id = $1 and m.remember and m.id in ", ids!(2);
+    from messages m where ", checked!("m.user_id = $1"), " and m.remember and m.id in ", ids!(2);
     IDS = "select id from messages where session_id = $1 and user_id = $2 order by seq";
     /// From one name to the next along the index: its time is that of the names, not of the messages.
     NAMES = "with recursive n(name) as (

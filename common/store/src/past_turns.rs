@@ -24,14 +24,14 @@ statements! {
     /// those it branched from or that branched from one of them. $6: nor what no model has read yet, since nobody knows whether it is
     /// private.
     MAY_BE_SHOWN = line!(), "select m.id from messages m join sessions s on s.id = m.session_id
-    where m.user_id = $2 and m.id in ", ids!(3), " and m.remember and (m.role = 'user' or m.name is not null)
+    where ", checked!("m.user_id = $2"), " and m.id in ", ids!(3), " and m.remember and (m.role = 'user' or m.name is not null)
     and s.status <> 'deleted' and s.project_id is not distinct from $4
     and ((s.id = $1 and m.seq < $5) or (s.id not in (select id from line)
         and (s.parent_session_id is null or s.parent_session_id not in (select id from line))))
     and not exists (select 1 from forgotten_turns f where f.message_id = m.id and f.user_id = $2)
     and not exists (select 1 from memory_evidence e join memories x on x.id = e.memory_id
-        where e.message_id = m.id and e.user_id = $2 and ", forbids!(), ")
-    and not exists (select 1 from memories x where x.message_id = m.id and x.user_id = $2 and ", forbids!(), ")
+        where e.message_id = m.id and ", checked!("e.user_id = $2"), " and ", forbids!(), ")
+    and not exists (select 1 from memories x where x.message_id = m.id and ", checked!("x.user_id = $2"), " and ", forbids!(), ")
     and (not $6 or exists (select 1 from extraction_runs r where r.session_id = m.session_id and r.user_id = $2
         and m.seq between r.from_seq and r.to_seq and r.outcome in ('facts', 'no_facts')))";
 }

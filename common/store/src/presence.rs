@@ -4,7 +4,20 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::db::{Querier, Tx, execute, fetch_all, row, statements};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, row, statements};
+
+/// Whether nobody holds the lock of a name.
+macro_rules! is_gone {
+    ($name:literal) => {
+        concat!(
+            "not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+        and l.database = (select oid from pg_database where datname = current_database())
+        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(",
+            $name,
+            ", 1))"
+        )
+    };
+}
 
 statements! {
     /// A process' lock is a number made of its name; 1 keeps it apart from other users of advisory locks.
@@ -19,9 +32,11 @@ statements! {
     ABSENT = pg!("select h.name, coalesce(w.seen_at, to_timestamp(0)) as seen_at
     from (select distinct worker as name from jobs where status = 'running' and worker is not null) h
     left join workers w on w.name = h.name
-    where not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
-        and l.database = (select oid from pg_database where datname = current_database())
-        and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(h.name, 1))");
+    where ", is_gone!("h.name"));
+    /// Whose process is gone has no say. One that was cut off, and whose lock the server still holds, has one for so many seconds.
+    LEAD = pg!("update sweeper s set name = $1, until = clock_timestamp() + make_interval(secs => $2)
+    where s.name = $1 or s.until < clock_timestamp() or ", is_gone!("s.name"));
+    RESIGN = pg!("update sweeper set until = clock_timestamp() where name = $1");
     NOTED = "select name, role, seen_at, skew_millis from processes where seen_at >= $1 order by role, name";
     PRUNE = "delete from processes where seen_at < $1";
     /// A row nobody reads: what `/readyz` writes to see that writing works.
@@ -60,6 +75,16 @@ row!(Absent: name, seen_at);
 
 pub async fn absent(q: &mut impl Querier) -> Result<Vec<Absent>, sqlx::Error> {
     fetch_all!(Absent, q, ABSENT)
+}
+
+/// Makes a process the one that sweeps for all, or keeps it that for so many seconds more. `false`: another one is.
+pub async fn lead(conn: &mut Conn, name: &str, seconds: f64) -> Result<bool, sqlx::Error> {
+    Ok(execute!(conn, LEAD, name, seconds)? == 1)
+}
+
+/// Lets another one sweep at once.
+pub async fn resign(conn: &mut Conn, name: &str) -> Result<(), sqlx::Error> {
+    execute!(conn, RESIGN, name).map(drop)
 }
 
 /// A process and its clock.

@@ -30,8 +30,9 @@ macro_rules! members {
         concat!(
             "select l.attributes, l.added_at, ",
             file_columns!(),
-            " from vector_store_files l join files f on f.id = l.file_id and f.user_id = l.user_id
-            where l.vector_store_id = $1 and l.user_id = $2"
+            " from vector_store_files l join files f on f.id = l.file_id and ",
+            checked!("f.user_id = l.user_id"),
+            " where l.vector_store_id = $1 and l.user_id = $2"
         )
     };
 }
@@ -47,14 +48,14 @@ statements! {
     where id = $1 and user_id = $2";
     DELETE = "delete from vector_stores where id = $1 and user_id = $2";
     COUNTS = "select l.vector_store_id, f.status, count(*), cast(sum(f.bytes) as bigint) from vector_store_files l
-    join files f on f.id = l.file_id where l.user_id = $1 and l.vector_store_id in ", ids!(2), " group by l.vector_store_id, f.status";
+    join files f on f.id = l.file_id where ", checked!("l.user_id = $1"), " and l.vector_store_id in ", ids!(2), " group by l.vector_store_id, f.status";
     ADD = "insert into vector_store_files (vector_store_id, file_id, user_id, attributes, added_at)
     select $1, f.id, f.user_id, t.attributes, $4 from ", rows!(3, t, file uuid, attributes jsonb), " join files f on f.id = t.file
     where f.user_id = $2 on conflict (vector_store_id, file_id) do update set attributes =
         case when excluded.attributes = '{}' then vector_store_files.attributes else excluded.attributes end";
     MEMBERS = "select count(*) from vector_store_files where user_id = $1";
-    STATES = "select f.status, count(*) from vector_store_files l join files f on f.id = l.file_id and f.user_id = l.user_id
-    where l.vector_store_id = $1 and l.user_id = $2 and l.file_id in ", ids!(3), " group by f.status";
+    STATES = "select f.status, count(*) from vector_store_files l join files f on f.id = l.file_id and ", checked!("f.user_id = l.user_id"), "
+    where l.vector_store_id = $1 and ", checked!("l.user_id = $2"), " and l.file_id in ", ids!(3), " group by f.status";
     MEMBER = members!(), " and l.file_id = $3";
     /// In the order of ids, which are those of the files' ages: a cursor is good also when its file is out of the store since.
     AHEAD = members!(), " and f.status in ", texts!(3), " and ($4 is null or f.id in ", ids!(4), ")
@@ -63,13 +64,13 @@ statements! {
     and ($5 is null or l.file_id < $5) order by l.file_id desc limit $6";
     /// Those with passages of several stores.
     SEARCHED = "select l.attributes, l.added_at, ", file_columns!(), " from vector_store_files l join files f on f.id = l.file_id
-    where l.user_id = $1 and f.user_id = $1 and l.vector_store_id in ", ids!(2), " and f.generation is not null order by l.added_at, l.file_id limit 10000";
+    where ", checked!("l.user_id = $1"), " and ", checked!("f.user_id = $1"), " and l.vector_store_id in ", ids!(2), " and f.generation is not null order by l.added_at, l.file_id limit 10000";
     SET_ATTRIBUTES = "update vector_store_files set attributes = $4 where vector_store_id = $1 and user_id = $2 and file_id = $3";
     REMOVE = "delete from vector_store_files where vector_store_id = $1 and user_id = $2 and file_id = $3";
     /// Those that came with a batch, and that nobody can find yet.
-    REMOVE_UNREAD = "delete from vector_store_files where vector_store_id = $1 and user_id = $2 and file_id in ", ids!(3), "
+    REMOVE_UNREAD = "delete from vector_store_files where vector_store_id = $1 and ", checked!("user_id = $2"), " and file_id in ", ids!(3), "
     and added_at = (select created_at from vector_store_batches where id = $4 and vector_store_id = $1)
-    and file_id in (select id from files where user_id = $2 and status in ('queued', 'reading') and generation is null)";
+    and file_id in (select id from files where ", checked!("user_id = $2"), " and status in ('queued', 'reading') and generation is null)";
     INSERT_BATCH = "insert into vector_store_batches (id, vector_store_id, user_id, file_ids, created_at) values ($1, $2, $3, $4, $5)";
     /// Not of the last day: whoever sends a request again is told of its batch.
     PRUNE_BATCHES = "delete from vector_store_batches where vector_store_id = $1 and user_id = $2 and created_at < $4 and id not in

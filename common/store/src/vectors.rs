@@ -35,7 +35,7 @@ macro_rules! texts_of {
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
             pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
-            pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where user_id = $1 and doc_id in ", ids!(2);
+            pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
             pub(crate) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
             /// user's change locks rows in an order of its own.
@@ -72,21 +72,21 @@ statements! {
     STORE_MEMORIES = pg!("with fresh as (
         insert into memory_vectors (doc_id, user_id, model, vector, version)
         select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[], $6::text[]) as u(id, vector, norm)
-            join memories m on m.id = u.id and m.user_id = $1 and m.norm = u.norm
+            join memories m on m.id = u.id and ", checked!("m.user_id = $1"), " and m.norm = u.norm
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
     update memories set embedded = true where id in (select doc_id from fresh)");
     STORE_MESSAGES = pg!("with fresh as (
         insert into message_vectors (doc_id, user_id, model, vector, version)
         select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[]) as u(id, vector)
-            join messages m on m.id = u.id and m.user_id = $1
+            join messages m on m.id = u.id and ", checked!("m.user_id = $1"), "
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
     update messages set embedded = true where id in (select doc_id from fresh)");
     STORE_CHUNKS = pg!("with fresh as (
         insert into chunk_vectors (doc_id, user_id, model, vector, version)
         select u.id, $1, $2, u.vector, $3 from unnest($4::uuid[], $5::bytea[]) as u(id, vector)
-            join chunks m on m.id = u.id and m.user_id = $1
+            join chunks m on m.id = u.id and ", checked!("m.user_id = $1"), "
         on conflict (doc_id) do update set model = $2, vector = excluded.vector, version = $3, indexed = false
         returning doc_id)
     update chunks set embedded = true where id in (select doc_id from fresh)");
@@ -98,10 +98,10 @@ statements! {
     /// With its heading, which says what it is about.
     UNEMBEDDED_CHUNKS = "select id, case when heading = '' then content else heading || ': ' || content end as content, 1 = 0 as unsearchable
     from chunks where user_id = $1 and not embedded limit $2";
-    CHUNKS_EMBEDDED = "update chunks set embedded = $1 where user_id = $2 and id in ", ids!(3);
+    CHUNKS_EMBEDDED = "update chunks set embedded = $1 where ", checked!("user_id = $2"), " and id in ", ids!(3);
     CHUNK_EXISTS = "select 1 from chunks where id = $1 and user_id = $2";
     MEMORY_EMBEDDED = "update memories set embedded = $3 where id = $1 and user_id = $2 and norm = $4";
-    MESSAGES_EMBEDDED = "update messages set embedded = $1 where user_id = $2 and id in ", ids!(3);
+    MESSAGES_EMBEDDED = "update messages set embedded = $1 where ", checked!("user_id = $2"), " and id in ", ids!(3);
     USERS_TO_EMBED = "select u.user_id from (select user_id from memories where not embedded
         union select user_id from messages where not embedded and remember
         union select user_id from chunks where not embedded

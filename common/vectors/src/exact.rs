@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::{VectorError, VectorFilter, VectorIndex};
@@ -109,6 +110,17 @@ impl Vectors {
     }
 }
 
+/// Does what may take long where it holds up no other request, nor the words of this one.
+async fn apart<T: Send + 'static>(
+    is_long: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, VectorError> {
+    if !is_long {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| VectorError(error.to_string()))
+}
+
 fn passes(row: &Row, filter: &VectorFilter) -> bool {
     filter.memory_type.is_none_or(|kind| kind.as_str() == row.kind)
         && (filter.statuses.is_empty() || filter.statuses.iter().any(|status| status.as_str() == row.status))
@@ -151,15 +163,14 @@ impl Exact {
     }
 
     /// `fresh`: brought up to date first. A look at certain documents right after a search needs that not.
-    async fn with<T>(
+    async fn with<T: Send + 'static>(
         &self,
         user: UserId,
         corpus: Corpus,
         fresh: bool,
-        use_them: impl FnOnce(&Vectors) -> T,
+        use_them: impl FnOnce(&Vectors) -> T + Send + 'static,
     ) -> Result<T, VectorError> {
-        let slot = self.slot((user, corpus));
-        let mut vectors = slot.lock().await;
+        let mut vectors = self.slot((user, corpus)).lock_owned().await;
         if !fresh && vectors.version > 0 {
             return Ok(use_them(&vectors));
         }
@@ -173,12 +184,15 @@ impl Exact {
             let since = vectors.version;
             let changed = vectors::changed(&mut conn, user, corpus, since, &self.model).await?;
             grew = !changed.is_empty();
-            changed.into_iter().for_each(|one| vectors.put(one));
-            (vectors.version, vectors.deletions) = (version, deletions);
+            let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
+                changed.into_iter().for_each(|one| vectors.put(one));
+                (vectors.version, vectors.deletions) = (version, deletions);
+                vectors
+            };
+            vectors = apart(grew, move || put(vectors)).await?;
         }
         drop(conn);
-        let found = use_them(&vectors);
-        drop(vectors);
+        let found = apart(vectors.rows.len() >= MANY, move || use_them(&vectors)).await?;
         if grew {
             self.make_room();
         }
@@ -204,13 +218,14 @@ impl VectorIndex for Exact {
         filter: &VectorFilter,
         limit: usize,
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
-        self.with(user, corpus, true, |vectors| {
+        let (query, filter) = (query.to_vec(), filter.clone());
+        self.with(user, corpus, true, move |vectors| {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
-            let rows = vectors.may_be_nearest(query, filter, limit);
+            let rows = vectors.may_be_nearest(&query, &filter, limit);
             let mut all: Vec<(Uuid, f32)> =
-                rows.into_iter().map(|at| (vectors.rows[at].id, vectors.cosine(at, query))).collect();
+                rows.into_iter().map(|at| (vectors.rows[at].id, vectors.cosine(at, &query))).collect();
             let best_first = |a: &(Uuid, f32), b: &(Uuid, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
             if all.len() > limit && limit > 0 {
                 all.select_nth_unstable_by(limit - 1, best_first);
@@ -229,12 +244,13 @@ impl VectorIndex for Exact {
         query: &[f32],
         docs: &[Uuid],
     ) -> Result<Vec<(Uuid, f32)>, VectorError> {
-        self.with(user, corpus, false, |vectors| {
+        let (query, docs) = (query.to_vec(), docs.to_vec());
+        self.with(user, corpus, false, move |vectors| {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
             docs.iter()
-                .filter_map(|doc| Some((*doc, vectors.cosine(*vectors.position.get(doc)?, query))))
+                .filter_map(|doc| Some((*doc, vectors.cosine(*vectors.position.get(doc)?, &query))))
                 .collect()
         })
         .await

@@ -3,6 +3,8 @@
 //! Scalar quantisation, each row by its own largest number. What is lost of a row is known exactly, as a length; so by Cauchy-Schwarz
 //! its true product with a question lies within a slack of the coarse one, and only rows that may be among the best are computed whole.
 
+use pulp::Arch;
+
 /// Numbers of one question or row, as whole parts of its scale.
 struct Code {
     scale: f32,
@@ -35,7 +37,8 @@ fn code(vector: &[f32]) -> (Code, impl Iterator<Item = i8>) {
     (code, vector.iter().map(move |x| part(*x) as i8))
 }
 
-/// Whole numbers have no order to keep: the compiler uses vector instructions.
+/// Whole numbers have no order to keep: the compiler uses vector instructions, the widest there are where it is put into [`Arch`]'s.
+#[inline(always)]
 fn product(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
 }
@@ -62,6 +65,20 @@ impl Coarse {
         self.numbers.len() + self.rows.len() * size_of::<Code>()
     }
 
+    /// A row, and between what its product with a question lies.
+    #[inline(always)]
+    fn bounds(&self, at: usize, asked: &Code, numbers: &[i8]) -> Option<(usize, f32, f32)> {
+        let (row, begin) = (self.rows.get(at)?, at * self.dimensions);
+        let codes = self.numbers.get(begin..begin + self.dimensions)?;
+        let coarse = product(codes, numbers) as f32 * row.scale * asked.scale;
+        // |q·v - q'·v'| ≤ |q - q'|·|v| + |q'|·|v - v'|
+        let slack = asked.lost * row.length + (asked.length + asked.lost) * row.lost + ROUNDING;
+        // Of what is no number nothing is known: it is computed whole.
+        let (least, most) = (coarse - slack, coarse + slack);
+        let is_known = least.is_finite() && most.is_finite();
+        Some(if is_known { (at, least, most) } else { (at, f32::NEG_INFINITY, f32::INFINITY) })
+    }
+
     /// All rows among `wanted` that may be of the `limit` nearest: those are among them for certain.
     pub fn may_be_nearest(
         &self,
@@ -74,18 +91,8 @@ impl Coarse {
         }
         let (asked, numbers) = code(query);
         let numbers: Vec<i8> = numbers.collect();
-        let bounds = |at: usize| {
-            let (row, begin) = (self.rows.get(at)?, at * self.dimensions);
-            let codes = self.numbers.get(begin..begin + self.dimensions)?;
-            let coarse = product(codes, &numbers) as f32 * row.scale * asked.scale;
-            // |q·v - q'·v'| ≤ |q - q'|·|v| + |q'|·|v - v'|
-            let slack = asked.lost * row.length + (asked.length + asked.lost) * row.lost + ROUNDING;
-            // Of what is no number nothing is known: it is computed whole.
-            let (least, most) = (coarse - slack, coarse + slack);
-            let is_known = least.is_finite() && most.is_finite();
-            Some(if is_known { (at, least, most) } else { (at, f32::NEG_INFINITY, f32::INFINITY) })
-        };
-        let all: Vec<(usize, f32, f32)> = wanted.filter_map(bounds).collect();
+        let mut all = Vec::with_capacity(self.rows.len());
+        Arch::new().dispatch(|| all.extend(wanted.filter_map(|at| self.bounds(at, &asked, &numbers))));
         if all.len() <= limit {
             return all.into_iter().map(|(at, ..)| at).collect();
         }

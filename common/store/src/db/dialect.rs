@@ -6,6 +6,8 @@
 //! - `rows!(4, t, term text, tf int)`: the objects in parameter 4, a list as JSON, as a table `t` with these columns;
 //! - `day!("m.created_at")`: the day of a time, as YYYY-MM-DD in UTC;
 //! - `by_clock!(2, 4)`: the moment in parameter 2, where 4 is now, by the database's own clock. SQLite has one process, and its clock;
+//! - `checked!("user_id = $1")`: a condition that is checked, and not searched by. All that one user has is taken for less than a list
+//!   of ids otherwise: by SQLite, which has no statistics, and by PostgreSQL while it has none of that user;
 //! - `pg!(…)`, `lite!(…)`: text for one of them alone.
 
 /// `a`, `b`, `c`.
@@ -52,6 +54,11 @@ pub(crate) mod pg {
             concat!("clock_timestamp() + ($", $until, "::timestamptz - $", $now, "::timestamptz)")
         };
     }
+    macro_rules! checked {
+        ($condition:literal) => {
+            concat!("(", $condition, ") is true")
+        };
+    }
     macro_rules! pg {
         ($($text:expr),+) => {
             concat!($($text),+)
@@ -62,7 +69,7 @@ pub(crate) mod pg {
             ""
         };
     }
-    pub(crate) use {begin, by_clock, day, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, day, ids, lite, pg, rows, texts};
 }
 
 pub(crate) mod lite {
@@ -108,6 +115,11 @@ pub(crate) mod lite {
             concat!("$", $until)
         };
     }
+    macro_rules! checked {
+        ($condition:literal) => {
+            concat!("+", $condition)
+        };
+    }
     macro_rules! pg {
         ($($text:expr),+) => {
             ""
@@ -118,5 +130,5 @@ pub(crate) mod lite {
             concat!($($text),+)
         };
     }
-    pub(crate) use {begin, by_clock, column, day, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, column, day, ids, lite, pg, rows, texts};
 }

@@ -23,7 +23,7 @@ statements! {
         essential = $25
     where id = $1 and user_id = $2";
     DELETE = "delete from memories where id = $1 and user_id = $2";
-    TOUCH = "update memories set access_count = access_count + 1, last_accessed = $2 where user_id = $1 and id in ", ids!(3);
+    TOUCH = "update memories set access_count = access_count + 1, last_accessed = $2 where ", checked!("user_id = $1"), " and id in ", ids!(3);
 }
 
 pub async fn insert(tx: &mut Tx, m: &Memory) -> Result<(), sqlx::Error> {

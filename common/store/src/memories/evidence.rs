@@ -13,7 +13,7 @@ use crate::{
 statements! {
     ADD_EVIDENCE = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
     values ($1, $2, $3, $4, $5) on conflict do nothing";
-    EVIDENCE_MESSAGES = "select memory_id, message_id from memory_evidence where user_id = $1 and memory_id in ", ids!(2);
+    EVIDENCE_MESSAGES = "select memory_id, message_id from memory_evidence where ", checked!("user_id = $1"), " and memory_id in ", ids!(2);
     COPY_EVIDENCE = "insert into memory_evidence (memory_id, message_id, user_id, quote, created_at)
     select $3, message_id, user_id, quote, created_at from memory_evidence where memory_id = $2 and user_id = $1 on conflict do nothing";
     BY_EVIDENCE = "select ", columns!(),

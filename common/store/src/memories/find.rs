@@ -12,7 +12,7 @@ use crate::{
 
 statements! {
     GET = "select ", columns!(), " from memories where id = $1 and user_id = $2";
-    GET_MANY = "select ", columns!(), " from memories where user_id = $1 and id in ", ids!(2), " order by created_at, id";
+    GET_MANY = "select ", columns!(), " from memories where ", checked!("user_id = $1"), " and id in ", ids!(2), " order by created_at, id";
     BY_NORM = "select ", columns!(),
         " from memories where user_id = $1 and norm = $2 order by case status when 'confirmed' then 0 when 'pending' then 1
         when 'rejected' then 2 else 3 end, created_at desc limit 1";
@@ -32,7 +32,7 @@ statements! {
         and memory_type in ('goal', 'experience', 'topic', 'fact') order by created_at desc, id desc limit $2";
     DUE_TO_EXPIRE = "select id, user_id from memories where expires_at <= $1 and status in ('pending', 'confirmed')
     and expires_at is not null order by expires_at limit $2";
-    MERGED_FROM = "select merged_into, id from memories where user_id = $1 and merged_into in ", ids!(2), " order by id";
+    MERGED_FROM = "select merged_into, id from memories where ", checked!("user_id = $1"), " and merged_into in ", ids!(2), " order by id";
 }
 
 pub async fn get(q: &mut impl Querier, user: UserId, id: MemoryId) -> Result<Option<Memory>, sqlx::Error> {

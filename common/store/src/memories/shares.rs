@@ -17,7 +17,7 @@ statements! {
         " from memories where id in (select memory_id from memory_shares where user_id = $1)
         and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2 offset $3";
     SHARES = "select s.memory_id, s.name from memory_shares s join memories m on m.id = s.memory_id
-    where m.user_id = $1 and s.memory_id in ", ids!(2), " order by s.memory_id, s.place";
+    where ", checked!("m.user_id = $1"), " and s.memory_id in ", ids!(2), " order by s.memory_id, s.place";
     UNSHARE = "delete from memory_shares where memory_id = $1";
     SHARE = "insert into memory_shares (memory_id, place, name, user_id) values ($1, $2, $3, $4)";
 }

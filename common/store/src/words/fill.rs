@@ -21,8 +21,8 @@ use crate::{
 };
 
 statements! {
-    TOLD = "select id, session_id as session, seq, name, created_at, content from messages where user_id = $1 and id in ", ids!(2);
-    STANDING = "select id, session_id as session, seq, name, created_at from messages where user_id = $1 and id in ", ids!(2);
+    TOLD = "select id, session_id as session, seq, name, created_at, content from messages where ", checked!("user_id = $1"), " and id in ", ids!(2);
+    STANDING = "select id, session_id as session, seq, name, created_at from messages where ", checked!("user_id = $1"), " and id in ", ids!(2);
     /// Parts that an older process made, or that are older than sheets.
     WITHOUT = "select distinct user_id from message_word_parts where sheet is null limit 200";
     ONE_WITHOUT = "select part, ids, lengths from message_word_parts where user_id = $1 and sheet is null order by part limit 1";

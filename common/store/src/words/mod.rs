@@ -32,7 +32,7 @@ statements! {
     /// Only of messages that are still there, and stay until the transaction ends: their deletion takes the bag along.
     INSERT_LATE = "insert into message_words (user_id, doc_id, length, bag) select $1, m.id, t.length, ",
         pg!("decode(t.bag, 'hex')"), lite!("unhex(t.bag)"), " from ", rows!(2, t, doc uuid, length bigint, bag text), "
-        join messages m on m.id = t.doc and m.user_id = $1 where m.remember and ($3 or not m.embedded) ",
+        join messages m on m.id = t.doc and ", checked!("m.user_id = $1"), " where m.remember and ($3 or not m.embedded) ",
         pg!("for key share of m "), "on conflict do nothing";
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -17,32 +18,36 @@ use crate::{
 };
 
 const BAG: i64 = 0;
-const PART: i64 = 1;
+const PARTS: i64 = 1;
 const POSTINGS: i64 = 2;
 const GONE: i64 = 3;
 const WAITING: i64 = 4;
 
 statements! {
-    /// One statement, so that it sees each message once, whether folded or not. `n` is a bag's length, a part's stamp, or a bucket. Last
-    /// come answers whose words are not known yet: they are found beside their questions. SQLite would read all of the user's messages for
-    /// them.
-    READ = "select cast(0 as bigint) as what, cast(0 as bigint) as part, w.doc_id as doc, cast(w.length as bigint) as n, w.bag as bytes,
+    /// One statement, so that it sees each message once, whether folded or not. `n` is a bag's length, or a bucket. What is of parts
+    /// comes gathered: a row each would cost more than what is in it. Last come answers whose words are not known yet: they are found
+    /// beside their questions. SQLite would read all of the user's messages for them.
+    READ = "select cast(0 as bigint) as what, w.doc_id as doc, cast(w.length as bigint) as n, w.bag as bytes,
             m.session_id as session, m.seq, m.created_at, m.name
-        from message_words w join messages m on m.id = w.doc_id and m.user_id = $1 where w.user_id = $1
-    union all select 1, p.part, null, p.stamp, null, null, null, null, null from message_word_parts p where p.user_id = $1
-    union all select 2, i.part, null, cast(i.bucket as bigint), i.postings, null, null, null, null
+        from message_words w join messages m on m.id = w.doc_id and ", checked!("m.user_id = $1"), " where w.user_id = $1
+    union all select 1, null, 0, ",
+            pg!("convert_to(string_agg(p.part || ':' || p.stamp, ','), 'UTF8')"),
+            lite!("cast(group_concat(p.part || ':' || p.stamp) as blob)"), ", null, null, null, null
+        from message_word_parts p where p.user_id = $1
+    union all select 2, null, cast(i.bucket as bigint), ",
+            pg!("convert_to(string_agg(i.part || ':' || encode(i.postings, 'hex'), ','), 'UTF8')"),
+            lite!("cast(group_concat(i.part || ':' || hex(i.postings)) as blob)"), ", null, null, null, null
         from message_postings i where i.user_id = $1 and i.bucket ",
         pg!("= any(array(select cast(b as smallint) from jsonb_array_elements_text($2) b))"),
-        lite!("in (select value from json_each($2))"), "
-    union all select 3, 0, g.doc_id, 0, null, null, null, null, null from message_words_gone g where g.user_id = $1
-    union all select 4, 0, a.id, 0, null, a.session_id, a.seq, a.created_at, a.name from (
+        lite!("in (select value from json_each($2))"), " group by i.bucket
+    union all select 3, g.doc_id, 0, null, null, null, null, null from message_words_gone g where g.user_id = $1
+    union all select 4, a.id, 0, null, a.session_id, a.seq, a.created_at, a.name from (
         select id, session_id, seq, created_at, name from messages ", lite!("indexed by messages_unembedded"), "
         where user_id = $1 and not embedded and remember and role = 'assistant' and job_id is not null limit 2000) a";
 }
 
 struct Read {
     what: i64,
-    part: i64,
     doc: Option<Uuid>,
     n: i64,
     bytes: Option<Vec<u8>>,
@@ -52,9 +57,18 @@ struct Read {
     name: Option<String>,
 }
 
-row!(Read: what, part, doc, n, bytes, session, seq, created_at, name);
+row!(Read: what, doc, n, bytes, session, seq, created_at, name);
 
 impl Read {
+    /// What is gathered in a row: of each part, its stamp or its postings in hex.
+    fn gathered(&self) -> impl Iterator<Item = (i64, &str)> {
+        let text = std::str::from_utf8(self.bytes.as_deref().unwrap_or_default()).unwrap_or_default();
+        text.split(',').filter_map(|one| {
+            let (part, value) = one.split_once(':')?;
+            Some((part.parse().ok()?, value))
+        })
+    }
+
     /// A turn that is in no part.
     fn line(&self) -> Option<(Uuid, Line)> {
         let bag = self.bytes.as_deref().unwrap_or_default();
@@ -92,8 +106,9 @@ pub async fn find(
     buckets.sort_unstable();
     buckets.dedup();
     let rows = fetch_all!(Read, q, READ, user, Json(buckets))?;
+    let stamps = rows.iter().filter(|row| row.what == PARTS).flat_map(Read::gathered);
     let parts: Vec<(i64, i64)> =
-        rows.iter().filter(|row| row.what == PART).map(|row| (row.part, row.n)).collect();
+        stamps.filter_map(|(part, stamp)| Some((part, stamp.parse().ok()?))).collect();
     let sheet = kept.of(q, user, &parts).await?;
     Ok(Found::of(&rows, &wanted, &sheet))
 }
@@ -129,10 +144,16 @@ impl Found {
     }
 
     fn add_postings(&mut self, row: &Read) {
-        let bytes = row.bytes.as_deref().unwrap_or_default();
-        for (term, holders) in self.holders.iter_mut().filter(|(term, _)| i64::from(term.bucket()) == row.n) {
-            let at = |(slot, count)| Some((self.merged.place_of_slot(row.part, slot)?, count));
-            holders.extend(encoding::holders(bytes, *term).filter_map(at));
+        let wanted: Vec<Term> =
+            self.holders.keys().filter(|term| i64::from(term.bucket()) == row.n).copied().collect();
+        for (part, postings) in row.gathered() {
+            let Some(slots) = self.merged.slots(part) else { continue };
+            let Ok(bytes) = HEXLOWER_PERMISSIVE.decode(postings.as_bytes()) else { continue };
+            for term in &wanted {
+                let at = |(slot, count)| Some((self.merged.place_of_slot(slots, slot)?, count));
+                let found = encoding::holders(&bytes, *term).filter_map(at);
+                self.holders.entry(*term).or_default().extend(found);
+            }
         }
     }
 

@@ -145,8 +145,12 @@ impl Merged {
         self.loose.get(&message).copied().or_else(|| self.of_sheet(*self.sheet.places.get(&message)?))
     }
 
-    pub fn place_of_slot(&self, part: i64, slot: u8) -> Option<u32> {
-        let (_, slots) = self.sheet.parts.get(&part)?;
+    /// Of a part, as [`Self::place_of_slot`] takes them.
+    pub fn slots(&self, part: i64) -> Option<&[u32]> {
+        self.sheet.parts.get(&part).map(|(_, slots)| slots.as_slice())
+    }
+
+    pub fn place_of_slot(&self, slots: &[u32], slot: u8) -> Option<u32> {
         self.of_sheet(*slots.get(usize::from(slot))?)
     }
 
@@ -172,30 +176,66 @@ pub(super) fn merge(
     }
     let key = |turn: &Turn, id: &Uuid| (turn.session, turn.seq, *id);
     others.sort_unstable_by_key(|(turn, id)| key(turn, id));
-    let (mut turns, mut ids) = (Vec::with_capacity(sheet.turns.len() + others.len()), Vec::new());
-    ids.reserve(turns.capacity());
-    let (mut places, mut at_loose) = (Vec::with_capacity(sheet.turns.len()), HashMap::new());
-    let mut others = others.into_iter().peekable();
-    for (turn, id) in sheet.turns.iter().zip(&sheet.ids) {
-        while let Some((loose, other)) = others.next_if(|(loose, other)| key(loose, other) < key(turn, id)) {
-            at_loose.insert(other, turns.len() as u32);
-            turns.push(loose);
-            ids.push(other);
+    let before = |at: usize, loose: &(Turn, Uuid)| {
+        let (turn, id) = (sheet.turns.get(at), sheet.ids.get(at));
+        turn.zip(id).is_some_and(|(turn, id)| key(turn, id) < key(&loose.0, &loose.1))
+    };
+    // Where something differs from the sheet: what comes in before a place, and what goes. The rest is copied as it stands.
+    let at = |loose: &(Turn, Uuid)| partition_point(sheet.turns.len(), |at| before(at, loose));
+    let mut edits: Vec<(usize, Option<(Turn, Uuid)>)> =
+        others.into_iter().map(|loose| (at(&loose), Some(loose))).collect();
+    edits.extend(gone.iter().filter_map(|id| Some((*sheet.places.get(id)? as usize, None))));
+    edits.sort_by_key(|(at, loose)| (*at, loose.is_none()));
+    let mut copied = Copied::of(sheet.turns.len() + edits.len());
+    let mut at_loose = HashMap::new();
+    for (at, edit) in edits {
+        copied.copy(sheet, at);
+        match edit {
+            Some((turn, id)) => {
+                at_loose.insert(id, copied.turns.len() as u32);
+                copied.turns.push(turn);
+                copied.ids.push(id);
+            }
+            None => copied.places.push(NOBODY),
         }
-        if !gone.is_empty() && gone.contains(id) {
-            places.push(NOBODY);
-            continue;
-        }
-        places.push(turns.len() as u32);
-        turns.push(*turn);
-        ids.push(*id);
     }
-    for (loose, other) in others {
-        at_loose.insert(other, turns.len() as u32);
-        turns.push(loose);
-        ids.push(other);
+    copied.copy(sheet, sheet.turns.len());
+    (copied.turns, copied.ids, Merged { sheet: Arc::clone(sheet), places: copied.places, loose: at_loose })
+}
+
+/// The first of `0..many` for which `is_before` does not hold; it holds for all those before.
+fn partition_point(many: usize, is_before: impl Fn(usize) -> bool) -> usize {
+    let (mut from, mut until) = (0, many);
+    while from < until {
+        let middle = from.midpoint(until);
+        if is_before(middle) { from = middle + 1 } else { until = middle }
     }
-    (turns, ids, Merged { sheet: Arc::clone(sheet), places, loose: at_loose })
+    from
+}
+
+/// A sheet as far as it is copied. Of each of its turns so far: where it stands now.
+struct Copied {
+    turns: Vec<Turn>,
+    ids: Vec<Uuid>,
+    places: Vec<u32>,
+}
+
+impl Copied {
+    fn of(many: usize) -> Self {
+        let (turns, ids, places) =
+            (Vec::with_capacity(many), Vec::with_capacity(many), Vec::with_capacity(many));
+        Self { turns, ids, places }
+    }
+
+    /// Goes on until a place of the sheet.
+    fn copy(&mut self, sheet: &Sheet, until: usize) {
+        let range = self.places.len()..until;
+        let (turns, ids) = (sheet.turns.get(range.clone()), sheet.ids.get(range.clone()));
+        let first = self.turns.len() as u32;
+        self.places.extend(first..first + range.len() as u32);
+        self.turns.extend_from_slice(turns.unwrap_or_default());
+        self.ids.extend_from_slice(ids.unwrap_or_default());
+    }
 }
 
 /// Sheets in memory, up to a budget.
