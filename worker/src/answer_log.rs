@@ -65,8 +65,43 @@ impl<'a> AnswerLog<'a> {
     }
 
     pub async fn append(&mut self, name: &str, data: Value) -> Result<(), Lost> {
+        self.add(name, data);
+        self.write().await
+    }
+
+    /// Several at once, in one write.
+    pub async fn append_all(&mut self, events: Vec<(&str, Value)>) -> Result<(), Lost> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        events.into_iter().for_each(|(name, data)| self.add(name, data));
+        self.write().await
+    }
+
+    /// The last event, and the words that still wait, in one write.
+    pub async fn finish(&mut self, name: &str, data: Value) -> Result<(), Lost> {
+        self.add_words();
+        self.append(name, data).await
+    }
+
+    fn add(&mut self, name: &str, data: Value) {
         self.n += 1;
         self.unwritten.push_back(Event::new(EventId::new(self.job.attempt, self.n), name, data));
+    }
+
+    /// The words that are in no event yet become one. `false`: there are none.
+    fn add_words(&mut self) -> bool {
+        let delta = self.text[self.logged..].to_owned();
+        let is_new = !delta.is_empty();
+        if is_new {
+            self.logged = self.text.len();
+            self.last_write = Some(Instant::now());
+            self.add("token", json!({"delta": delta, "index": self.n + 1}));
+        }
+        is_new
+    }
+
+    async fn write(&mut self) -> Result<(), Lost> {
         match self.ctx.events.append(self.job.id, self.unwritten.make_contiguous()).await {
             Ok(()) => {
                 METRICS.events.with_label_values(&["written"]).inc_by(self.unwritten.len() as u64);
@@ -111,13 +146,23 @@ impl<'a> AnswerLog<'a> {
         Some(self.last_write.map_or_else(Instant::now, |last| last + COALESCE))
     }
 
+    /// Waits for something that ends by itself, and writes meanwhile what is due. Whether the attempt is still the job's is for the
+    /// ledger to say then.
+    pub async fn while_waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        while let Some(due) = self.due() {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep_until(due) => if self.flush().await.is_err() { break },
+            }
+        }
+        work.await
+    }
+
     pub async fn flush(&mut self) -> Result<(), Lost> {
-        if self.logged < self.text.len() {
-            let delta = self.text[self.logged..].to_owned();
-            self.logged = self.text.len();
-            self.last_write = Some(Instant::now());
-            let index = self.n + 1;
-            self.append("token", json!({"delta": delta, "index": index})).await?;
+        if self.add_words() {
+            self.write().await?;
         }
         if self.checkpointed.elapsed() >= CHECKPOINT {
             self.checkpoint().await?;

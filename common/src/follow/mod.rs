@@ -23,7 +23,7 @@ use crate::{
         ids::{JobId, UserId},
         job::{Job, JobKind},
     },
-    events::{Live, Subscription, watch::Watched},
+    events::{EventsError, Live, Subscription, watch::Watched},
     last_event::final_event_of,
     store,
     telemetry::metrics::METRICS,
@@ -42,7 +42,8 @@ pub fn follow(ctx: Context, user: UserId, job: JobId, after: EventId) -> impl St
     stream! {
         let ear = Ear::listen(&ctx, job).await;
         let ended = Box::pin(ledger_says_final(&ctx, user, job)).await;
-        let mut events = Box::pin(follow_from(ctx, user, ear, after, ended));
+        let begin = Begin { after, is_new: false, ended };
+        let mut events = Box::pin(follow_from(ctx, user, ear, begin));
         while let Some(event) = events.next().await {
             yield event;
         }
@@ -64,24 +65,28 @@ impl Ear {
 
     /// All events of the job, from its start.
     pub fn follow(self, ctx: Context, user: UserId) -> impl Stream<Item = Event> + Send {
-        follow_from(ctx, user, self, EventId::START, false)
+        follow_from(ctx, user, self, Begin { after: EventId::START, is_new: true, ended: false })
     }
 }
 
-fn follow_from(
-    ctx: Context,
-    user: UserId,
-    ear: Ear,
+/// Where a reader begins.
+struct Begin {
     after: EventId,
-    mut ended: bool,
-) -> impl Stream<Item = Event> + Send {
+    /// The job had not started when the reader began to listen: the log need not be read before something is missing.
+    is_new: bool,
+    /// The ledger has said that the job is final.
+    ended: bool,
+}
+
+fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Stream<Item = Event> + Send {
     stream! {
         let Ear { job, mut live, watched } = ear;
+        let Begin { after, mut is_new, mut ended } = begin;
         let mut given = Given::up_to(after);
         let mut has_waited = false;
         loop {
             // A log that cannot be read is not an empty one.
-            let logged = ctx.events.read_after(job, given.last).await;
+            let logged = logged(&ctx, job, given.last, std::mem::take(&mut is_new)).await;
             let log_is_away = logged.is_err();
             for event in logged.unwrap_or_default() {
                 if event.is_final() && event.id > given.last {
@@ -135,6 +140,16 @@ fn follow_from(
             }
         }
     }
+}
+
+/// What the log has after an event; of a job that has just begun, nothing.
+async fn logged(
+    ctx: &Context,
+    job: JobId,
+    after: EventId,
+    is_new: bool,
+) -> std::result::Result<Vec<Event>, EventsError> {
+    if is_new { Ok(Vec::new()) } else { ctx.events.read_after(job, after).await }
 }
 
 /// What an event of the log gives: itself if it follows the last one, after what fills a hole before it.

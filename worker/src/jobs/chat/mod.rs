@@ -89,12 +89,12 @@ async fn answer(
         Ok(cancelled) => cancelled,
         Err(outcome) => return Ok(outcome),
     };
-    log.flush().await?;
     let usage = rounds.usage;
     count_tokens(ctx, &rounds.provider, &rounds.model, usage);
     let content = storable(&log.text);
+    let sources = log.while_waiting(sources(ctx, job, &content, &passages)).await;
     let answer = Answer {
-        sources: sources(ctx, job, &content, &passages).await,
+        sources,
         content,
         cost: ctx.providers.cost(&rounds.model, usage),
         project: rounds.project,
@@ -110,10 +110,11 @@ async fn answer(
         provider: rounds.provider,
         model: rounds.model,
     };
-    let stored = persist(|| finish_chat(ctx, job, payload, &answer)).await;
+    // The last words go with the end, unless it takes too long.
+    let stored = log.while_waiting(persist(|| finish_chat(ctx, job, payload, &answer))).await;
     let Some(ended) = stored.flatten() else { return Err(Lost) };
     // After the commit. Readers that miss it are told by the ledger.
-    let _told = log.append("done", ended.data.clone()).await;
+    let _told = log.finish("done", ended.data.clone()).await;
     Ok(Outcome::Done(ended))
 }
 
@@ -148,23 +149,24 @@ async fn show_context(
     turns: &[(Found, f64)],
     passages: &[(Chunk, String, f64)],
 ) -> std::result::Result<(), Lost> {
+    let mut events = Vec::new();
     if !memories.is_empty() {
         let used = |(memory, score): &(Memory, f64)| json!({"id": memory.id, "content": memory.content, "score": score});
         let shown: Vec<_> = memories.iter().map(used).collect();
-        log.append("memory", json!({"memories": shown})).await?;
+        events.push(("memory", json!({"memories": shown})));
     }
     if !turns.is_empty() {
         let used = |(turn, score): &(Found, f64)| json!({"message_id": turn.id, "session_id": turn.session_id, "role": turn.role, "at": turn.created_at, "score": score});
         let shown: Vec<_> = turns.iter().map(used).collect();
-        log.append("past_turns", json!({"turns": shown})).await?;
+        events.push(("past_turns", json!({"turns": shown})));
     }
     if !passages.is_empty() {
         let shown = passages.iter().enumerate().map(|(at, (chunk, file, score))| {
             json!({"number": at + 1, "file_id": chunk.file_id, "file": file, "passage_id": chunk.id, "page": chunk.page, "score": score})
         });
-        log.append("knowledge", json!({"passages": shown.collect::<Vec<_>>()})).await?;
+        events.push(("knowledge", json!({"passages": shown.collect::<Vec<_>>()})));
     }
-    Ok(())
+    log.append_all(events).await
 }
 
 /// What of the user's files an answer rests on. Without the database nothing can be checked, and nothing is claimed.
