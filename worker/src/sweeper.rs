@@ -1,6 +1,7 @@
 //! The sweeper: makes good whatever was forgotten, on one code path, with no input but the ledger.
 //!
-//! Every worker process runs it, a few seconds apart. It does three things:
+//! Every worker process runs it, a few seconds apart, and does what must be fast. What costs something is done by one of them, the
+//! leader, for all. It does three things:
 //!
 //! - It announces jobs that are due and that nothing stands before: new ones whose API process died between commit and
 //!   announcement, scheduled and retried ones, and all that a wiped Redis has lost. Announcing what is on the wire
@@ -9,9 +10,10 @@
 //!   or whose lease ended. If the worker's process died, the job runs again in a process of its own (`crashes`). A worker
 //!   that lives and was only paused or cut off is no crash: the job runs again as any other.
 //! - It puts in the jobs that rows call for: conversations due to be read, texts without vectors, memories to look
-//!   through or to expire. The rows are the truth, so no such job can be forgotten.
+//!   through or to expire. The rows are the truth, so no such job can be forgotten. The leader's work, as are tidying and pruning.
 //!
-//! Several sweepers at once do no harm: every change is fenced by the attempt and the lease.
+//! Several sweepers at once, and several leaders, do no harm: every change is fenced by the attempt and the lease. So leading is a row
+//! with a time ([`store::presence::lead`]), and no lock that a cut connection could hold on to.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,6 +27,7 @@ use rapport_common::{
     Context, Result, clock,
     domain::job::{Lane, Queue},
     store::{self, presence::Absent},
+    telemetry::metrics::METRICS,
     usecase::{files, memory, model_pace, retention, usage, webhooks},
 };
 use tokio::time::Instant;
@@ -49,6 +52,8 @@ const TIDY_EVERY: u32 = 10;
 const FORGOTTEN: u32 = 20;
 /// Sweeps between two prunings of old rows.
 const PRUNE_EVERY: u32 = 500;
+/// For so long, and two sweeps, somebody leads who does not say again that it does. Who is seen to be dead leads no longer at once.
+const LEAD: Duration = Duration::from_secs(3);
 
 pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let period = runtime.ctx.settings.queue.sweep;
@@ -58,36 +63,68 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
     let mut absentees = Absentees::default();
     loop {
         let rest = period.mul_f64(rand::rng().random_range(0.75..=1.0));
-        if let Err(error) = sweep(&runtime, &mut deferral, &mut absentees).await {
+        let leads = leads(&runtime).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "nobody can be asked who sweeps for all");
+            false
+        });
+        METRICS.sweeper_leads.with_label_values::<&str>(&[]).set(i64::from(leads));
+        if let Err(error) = sweep(&runtime, leads, &mut deferral, &mut absentees).await {
             tracing::warn!(%error, "sweep failed");
         }
         if sweeps.is_multiple_of(TIDY_EVERY) {
-            if let Err(error) = tidy(&runtime, &mut tidying).await {
+            if leads && let Err(error) = tidy(&runtime, &mut tidying).await {
                 tracing::warn!(%error, "tidying memories failed");
             }
             model_pace::recall(&runtime.ctx).await;
         }
-        if sweeps.is_multiple_of(PRUNE_EVERY)
+        if leads
+            && sweeps.is_multiple_of(PRUNE_EVERY)
             && let Err(error) = prune(&runtime).await
         {
             tracing::warn!(%error, "pruning failed");
         }
         sweeps = sweeps.wrapping_add(1);
         tokio::select! {
-            () = end.cancelled() => return,
+            () = end.cancelled() => break,
             () = tokio::time::sleep(rest) => {}
         }
     }
+    if let Err(error) = resign(&runtime).await {
+        tracing::debug!(%error, "another worker leads in a few seconds");
+    }
 }
 
-async fn sweep(runtime: &Runtime, deferral: &mut Deferral, absentees: &mut Absentees) -> Result<()> {
+/// Whether this process sweeps for all. Embedded there is no other.
+async fn leads(runtime: &Runtime) -> Result<bool> {
+    if let store::Db::Lite(_) = runtime.ctx.db {
+        return Ok(true);
+    }
+    let seconds = (runtime.ctx.settings.queue.sweep * 2 + LEAD).as_secs_f64();
+    Ok(store::presence::lead(&mut runtime.ctx.db.relaxed().await?, &runtime.name, seconds).await?)
+}
+
+async fn resign(runtime: &Runtime) -> Result<()> {
+    if let store::Db::Pg(_) = runtime.ctx.db {
+        store::presence::resign(&mut runtime.ctx.db.relaxed().await?, &runtime.name).await?;
+    }
+    Ok(())
+}
+
+async fn sweep(
+    runtime: &Runtime,
+    leads: bool,
+    deferral: &mut Deferral,
+    absentees: &mut Absentees,
+) -> Result<()> {
     take_back(runtime, absentees).await?;
     let answered = runtime.chats_answered.load(Ordering::Relaxed);
-    if deferral.may_read_and_embed(answered, Instant::now()) {
-        memory::extraction::schedule(&runtime.ctx).await?;
-        memory::embed::schedule(&runtime.ctx).await?;
+    if leads {
+        if deferral.may_read_and_embed(answered, Instant::now()) {
+            memory::extraction::schedule(&runtime.ctx).await?;
+            memory::embed::schedule(&runtime.ctx).await?;
+        }
+        webhooks::schedule(&runtime.ctx).await?;
     }
-    webhooks::schedule(&runtime.ctx).await?;
     model_pace::keep(&runtime.ctx).await?;
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;

@@ -101,6 +101,7 @@ fn docs_metrics_md_lists_every_metric() {
         METRICS.file_bytes.with_label_values(&["d"]).inc();
         METRICS.rate_limited.with_label_values(&["c"]).inc();
         METRICS.clock_ahead.with_label_values::<&str>(&[]).set(0);
+        METRICS.sweeper_leads.with_label_values::<&str>(&[]).set(0);
         METRICS.tool_calls.with_label_values(&["t", "o"]).inc();
         METRICS.connections.with_label_values(&["s"]).set(0);
         METRICS.connections_refused.with_label_values::<&str>(&[]).inc();

@@ -16,6 +16,7 @@ mod redis_dies;
 mod reindex;
 mod responses;
 mod silent_links;
+mod sweeper;
 mod takeover;
 pub mod worker_dies;
 mod worker_pauses;

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub rate_limited: IntCounterVec,
     /// How far this machine's clock is ahead of the database's, milliseconds.
     pub clock_ahead: IntGaugeVec,
+    /// 1 in the worker that sweeps for all.
+    pub sweeper_leads: IntGaugeVec,
     /// Looking for a prompt's memories, by outcome (`used`, `empty`, `late`, `failed`).
     pub recalls: IntCounterVec,
     pub recall_seconds: HistogramVec,
@@ -191,6 +193,7 @@ impl Metrics {
                 "How far this machine's clock is ahead of the database's.",
                 &[],
             ),
+            sweeper_leads: gauge("rapport_sweeper_leads", "1 in the worker that sweeps for all.", &[]),
             rate_limited: counter("rapport_rate_limited_total", "Refused requests.", &["class"]),
             registry,
         };
