@@ -1,6 +1,7 @@
 //! Chats from end to end: throughput, time to the first token and to the end, beside the provider alone.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    cluster::{Cluster, Options, client},
+    cluster::{Cluster, Options, accounts, client},
+    peer,
     report::{Latencies, Report},
 };
 
@@ -46,8 +48,11 @@ pub struct Arguments {
     #[arg(long, default_value_t = 10)]
     turns: u64,
     /// Wait for whole answers (`POST /chat`) instead of streaming.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "peer")]
     wait: bool,
+    /// The peer's Python: bench/peer.sh installs what it needs and comes here.
+    #[arg(long)]
+    peer: Option<PathBuf>,
 }
 
 /// Where a load goes.
@@ -149,26 +154,36 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
         key: "none".to_owned(),
         body: json!({"model": "mock-1", "stream": true, "messages": [{"role": "user", "content": message}]}),
     };
-    let through = Target::Rapport {
+    let through = |url: &str, tokens: Vec<String>| Target::Rapport {
         client: client.clone(),
-        base: format!("{}/api/v1", cluster.url),
+        base: format!("{url}/api/v1"),
         route: if arguments.wait { "chat" } else { "chat/stream" },
         tokens,
-        message,
+        message: message.clone(),
         turns: arguments.turns.max(1),
     };
+    let through_ours = through(&cluster.url, tokens);
     let pace = Pace { concurrency: arguments.concurrency, rate: arguments.rate };
     // Connections, caches and the branch predictor are warm for both.
     load(pace, Duration::from_secs(2), &direct, "\"content\"").await?;
-    load(pace, Duration::from_secs(2), &through, "\"").await?;
+    load(pace, Duration::from_secs(2), &through_ours, "\"").await?;
     let duration = Duration::from_secs(arguments.duration);
     let direct = load(pace, duration, &direct, "\"content\"").await?;
     let sign = if arguments.wait { "reply" } else { "event: token" };
-    let ours = load(pace, duration, &through, sign).await?;
+    let ours = load(pace, duration, &through_ours, sign).await?;
     tell(report, "provider alone", &direct)?;
     tell(report, "through Rapport", &ours)?;
     report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
-    report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")
+    report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")?;
+    report.number("of the provider's rate", 100.0 * ours.rate() / direct.rate(), "%")?;
+    let Some(python) = &arguments.peer else { return Ok(()) };
+    let (peer, url) = peer::start(python, &cluster, &client).await?;
+    let through_peer = through(&url, accounts(&client, &url, arguments.users.max(1)).await?);
+    load(pace, Duration::from_secs(2), &through_peer, sign).await?;
+    let theirs = load(pace, duration, &through_peer, sign).await?;
+    peer.stop().await?;
+    tell(report, "through the FastAPI peer", &theirs)?;
+    report.number("answers, Rapport / peer", ours.rate() / theirs.rate().max(0.001), "times")
 }
 
 fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {

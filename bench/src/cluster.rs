@@ -157,19 +157,24 @@ impl Cluster {
 
     /// Accounts to send as.
     pub async fn users(&self, client: &Client, count: usize) -> Result<Vec<String>, String> {
-        let mut tokens = Vec::new();
-        let run = std::process::id();
-        for number in 0..count {
-            let nonce = rand::random::<u32>();
-            let body =
-                json!({"username": format!("bench-{run}-{number}-{nonce:x}"), "password": "Correct-horse-1"});
-            let answer = client.post(format!("{}/api/v1/auth/register", self.url)).json(&body).send().await;
-            let answer = answer.map_err(|error| error.to_string())?;
-            let body: Value = answer.json().await.map_err(|error| error.to_string())?;
-            tokens.push(body["access_token"].as_str().ok_or("no account")?.to_owned());
-        }
-        Ok(tokens)
+        accounts(client, &self.url, count).await
     }
+}
+
+/// Accounts of a service at this address.
+pub async fn accounts(client: &Client, url: &str, count: usize) -> Result<Vec<String>, String> {
+    let mut tokens = Vec::new();
+    let run = std::process::id();
+    for number in 0..count {
+        let nonce = rand::random::<u32>();
+        let body =
+            json!({"username": format!("bench-{run}-{number}-{nonce:x}"), "password": "Correct-horse-1"});
+        let answer = client.post(format!("{}/api/v1/auth/register", url)).json(&body).send().await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let body: Value = answer.json().await.map_err(|error| error.to_string())?;
+        tokens.push(body["access_token"].as_str().ok_or("no account")?.to_owned());
+    }
+    Ok(tokens)
 }
 
 impl Drop for Cluster {

@@ -1,15 +1,16 @@
 //! What `POST /v1/chat/completions` adds to the provider alone, and how many a second it answers; beside LiteLLM's proxy, in the same run and
 //! over the same provider. Ours are durable jobs; LiteLLM's pass through.
 
-use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::{
+    beside::{Beside, free_port},
     chat::{Load, Pace, Target, load},
-    cluster::{Cluster, Options, client, until_ready},
+    cluster::{Cluster, Options, client},
     report::Report,
 };
 
@@ -71,13 +72,13 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     ];
     let mut litellm = None;
     if let Some(program) = &arguments.litellm {
-        let (child, url) = start(program, &arguments, &cluster, &client).await?;
-        litellm = Some(child);
+        let (started, url) = start(program, &arguments, &cluster, &client).await?;
+        litellm = Some(started);
         all.push(answering("through LiteLLM", target(&url, KEY, "mock-1"))?);
     }
     let measured = measure(&arguments, &mut all).await;
-    if let Some(child) = litellm {
-        stop(child).await?;
+    if let Some(litellm) = litellm {
+        litellm.stop().await?;
     }
     measured?;
     tell(report, &all)
@@ -158,7 +159,7 @@ async fn start(
     arguments: &Arguments,
     cluster: &Cluster,
     client: &Client,
-) -> Result<(Child, String), String> {
+) -> Result<(Beside, String), String> {
     let config = json!({
         "model_list": [{"model_name": "mock-1", "litellm_params":
             {"model": "openai/mock-1", "api_base": format!("{}/v1", cluster.mock_url), "api_key": "none"}}],
@@ -168,10 +169,11 @@ async fn start(
     let file = cluster.folder.join("litellm.yaml");
     // JSON is YAML.
     std::fs::write(&file, config.to_string()).map_err(text)?;
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(text)?.port();
+    let port = free_port()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = arguments.litellm_workers.unwrap_or(cores);
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("--config")
         .arg(&file)
         .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--num_workers", &workers.to_string()])
@@ -182,23 +184,8 @@ async fn start(
         ])
         // Our stores: it would keep things of its own there.
         .env_remove("DATABASE_URL")
-        .env_remove("REDIS_URL")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("{}: {error}", program.display()))?;
+        .env_remove("REDIS_URL");
     let url = format!("http://127.0.0.1:{port}");
-    until_ready(client, &format!("{url}/health/liveliness")).await?;
-    Ok((child, url))
-}
-
-/// Asks it to stop: its workers are processes of its own, which it takes along.
-async fn stop(mut child: Child) -> Result<(), String> {
-    if let Some(id) = child.id() {
-        Command::new("kill").arg(id.to_string()).status().await.map_err(text)?;
-    }
-    let _late = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
-    Ok(())
+    let started = Beside::start(command, client, &format!("{url}/health/liveliness")).await?;
+    Ok((started, url))
 }

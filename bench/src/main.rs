@@ -3,11 +3,13 @@
 //! The stack is what `DATABASE_URL` and `REDIS_URL` say: with both, an API and workers as processes of their own;
 //! without, one embedded process on a temporary file. Each run prints a table and can write JSON.
 
+mod beside;
 mod chat;
 mod cluster;
 mod completions;
 mod embedding;
 mod memory;
+mod peer;
 mod providers;
 mod queue;
 mod report;
