@@ -22,8 +22,14 @@ impl Beside {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let program = command.as_std().get_program().display().to_string();
         let child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
-        until_ready(client, ready).await?;
-        Ok(Self { child })
+        let started = Self { child };
+        match until_ready(client, ready).await {
+            Ok(_) => Ok(started),
+            Err(error) => {
+                started.stop().await?;
+                Err(error)
+            }
+        }
     }
 
     /// Asks it to stop: its workers are processes of its own, which it takes along.

@@ -164,10 +164,23 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     };
     let through_ours = through(&cluster.url, tokens);
     let pace = Pace { concurrency: arguments.concurrency, rate: arguments.rate };
+    let duration = Duration::from_secs(arguments.duration);
+    let mut theirs = None;
+    if let Some(python) = &arguments.peer {
+        // First: afterwards ours reads and embeds what was said, for a while.
+        let (peer, url) = peer::start(python, &cluster, &client).await?;
+        let measured = async {
+            let target = through(&url, accounts(&client, &url, arguments.users.max(1)).await?);
+            load(pace, Duration::from_secs(2), &target, "event: token").await?;
+            load(pace, duration, &target, "event: token").await
+        };
+        let measured = measured.await;
+        peer.stop().await?;
+        theirs = Some(measured?);
+    }
     // Connections, caches and the branch predictor are warm for both.
     load(pace, Duration::from_secs(2), &direct, "\"content\"").await?;
     load(pace, Duration::from_secs(2), &through_ours, "\"").await?;
-    let duration = Duration::from_secs(arguments.duration);
     let direct = load(pace, duration, &direct, "\"content\"").await?;
     let sign = if arguments.wait { "reply" } else { "event: token" };
     let ours = load(pace, duration, &through_ours, sign).await?;
@@ -176,14 +189,11 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
     report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")?;
     report.number("of the provider's rate", 100.0 * ours.rate() / direct.rate(), "%")?;
-    let Some(python) = &arguments.peer else { return Ok(()) };
-    let (peer, url) = peer::start(python, &cluster, &client).await?;
-    let through_peer = through(&url, accounts(&client, &url, arguments.users.max(1)).await?);
-    load(pace, Duration::from_secs(2), &through_peer, sign).await?;
-    let theirs = load(pace, duration, &through_peer, sign).await?;
-    peer.stop().await?;
-    tell(report, "through the FastAPI peer", &theirs)?;
-    report.number("answers, Rapport / peer", ours.rate() / theirs.rate().max(0.001), "times")
+    if let Some(theirs) = theirs {
+        tell(report, "through the FastAPI peer", &theirs)?;
+        report.number("answers, Rapport / peer", ours.rate() / theirs.rate().max(0.001), "times")?;
+    }
+    Ok(())
 }
 
 fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {

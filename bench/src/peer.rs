@@ -17,7 +17,8 @@ pub async fn start(python: &Path, cluster: &Cluster, client: &Client) -> Result<
     let (database, _) =
         production().ok_or("it keeps its messages in PostgreSQL: set DATABASE_URL and REDIS_URL")?;
     let database = match database.split_once("://") {
-        Some((_, place)) => format!("postgresql+asyncpg://{place}"),
+        // Parameters are for another driver.
+        Some((_, place)) => format!("postgresql+asyncpg://{}", place.split('?').next().unwrap_or_default()),
         None => return Err("DATABASE_URL is no address".to_owned()),
     };
     let command = || {

@@ -146,18 +146,20 @@ impl<'a> AnswerLog<'a> {
         Some(self.last_write.map_or_else(Instant::now, |last| last + COALESCE))
     }
 
-    /// Waits for something that ends by itself, and writes meanwhile what is due. Whether the attempt is still the job's is for the
-    /// ledger to say then.
+    /// Waits for something that ends by itself, and writes the words meanwhile that are due. Whether the attempt is still the job's is
+    /// for the ledger to say then. The work goes on while they are written, and no checkpoint is: it would wait for rows that
+    /// the work may hold.
     pub async fn while_waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
-        while let Some(due) = self.due() {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = tokio::time::sleep_until(due) => if self.flush().await.is_err() { break },
-            }
+        let Some(due) = self.due() else { return work.await };
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep_until(due) => {}
         }
-        work.await
+        self.add_words();
+        let (done, _the_ledger_says) = tokio::join!(work, self.write());
+        done
     }
 
     pub async fn flush(&mut self) -> Result<(), Lost> {
@@ -181,5 +183,48 @@ impl<'a> AnswerLog<'a> {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    /// SQLite has one writer, and the work is it until the words are out.
+    #[tokio::test]
+    async fn words_go_out_while_work_holds_what_a_checkpoint_would_wait_for() {
+        let house = House::new().await;
+        let job = house.claimed("this-worker", 1).await;
+        let ctx = &house.runtime.ctx;
+        let mut log = AnswerLog::open(ctx, &job).await.unwrap();
+        log.push("First and ").await.unwrap();
+        log.push("last words.").await.unwrap();
+        log.checkpointed = Instant::now() - CHECKPOINT;
+        let events = async || ctx.events.read_after(job.id, EventId::START).await.unwrap();
+        let work = async {
+            let tx = ctx.db.begin().await.unwrap();
+            while events().await.len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            tx.commit().await.unwrap();
+        };
+        let deadline = Duration::from_secs(10);
+        tokio::time::timeout(deadline, log.while_waiting(work)).await.expect("one waits for the other");
+        log.push(" And more.").await.unwrap();
+        log.finish("done", json!({})).await.unwrap();
+        let said: Vec<(String, Value)> = events()
+            .await
+            .into_iter()
+            .map(|event| (event.name.clone(), event.data["delta"].clone()))
+            .collect();
+        let token = |words: &str| ("token".to_owned(), json!(words));
+        let all = [
+            token("First and "),
+            token("last words."),
+            token(" And more."),
+            ("done".to_owned(), Value::Null),
+        ];
+        assert_eq!(said, all);
     }
 }

@@ -24,8 +24,9 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
-    Context, Result, clock,
+    Context, Error, Result, clock,
     domain::job::{Lane, Queue},
+    presence,
     store::{self, presence::Absent},
     telemetry::metrics::METRICS,
     usecase::{files, memory, model_pace, retention, usage, webhooks},
@@ -56,8 +57,11 @@ const PRUNE_EVERY: u32 = 500;
 const LEAD: Duration = Duration::from_secs(3);
 
 pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
+    // Who leads and holds no lock looks dead to the others.
+    presence::entered(&runtime.ctx.db).await;
     let period = runtime.ctx.settings.queue.sweep;
-    let mut sweeps = 0u32;
+    // All, and those in which this process led.
+    let (mut sweeps, mut led) = (0u32, 0u32);
     let mut tidying = Tidying::default();
     let mut deferral = Deferral::default();
     let mut absentees = Absentees::default();
@@ -68,20 +72,21 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
             false
         });
         METRICS.sweeper_leads.with_label_values::<&str>(&[]).set(i64::from(leads));
-        if let Err(error) = sweep(&runtime, leads, &mut deferral, &mut absentees).await {
+        let swept = sweep(&runtime, leads, &mut deferral, &mut absentees).await;
+        let mut leads_on = *swept.as_ref().unwrap_or(&false);
+        if let Err(error) = swept {
             tracing::warn!(%error, "sweep failed");
         }
         if sweeps.is_multiple_of(TIDY_EVERY) {
-            if leads && let Err(error) = tidy(&runtime, &mut tidying).await {
-                tracing::warn!(%error, "tidying memories failed");
-            }
             model_pace::recall(&runtime.ctx).await;
         }
-        if leads
-            && sweeps.is_multiple_of(PRUNE_EVERY)
-            && let Err(error) = prune(&runtime).await
-        {
-            tracing::warn!(%error, "pruning failed");
+        if leads {
+            leads_on &= tidy_and_prune(&runtime, &mut tidying, led).await;
+            led = led.wrapping_add(1);
+            // Another one may be able to do what this one cannot now.
+            if !leads_on {
+                resign(&runtime).await;
+            }
         }
         sweeps = sweeps.wrapping_add(1);
         tokio::select! {
@@ -89,9 +94,25 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
             () = tokio::time::sleep(rest) => {}
         }
     }
-    if let Err(error) = resign(&runtime).await {
-        tracing::debug!(%error, "another worker leads in a few seconds");
+    resign(&runtime).await;
+}
+
+/// What the one that leads does in its sweep of this number, besides. Whether it could.
+async fn tidy_and_prune(runtime: &Runtime, tidying: &mut Tidying, led: u32) -> bool {
+    let mut could = true;
+    if led.is_multiple_of(TIDY_EVERY)
+        && let Err(error) = tidy(runtime, tidying).await
+    {
+        tracing::warn!(%error, "tidying memories failed");
+        could = false;
     }
+    if led.is_multiple_of(PRUNE_EVERY)
+        && let Err(error) = prune(runtime).await
+    {
+        tracing::warn!(%error, "pruning failed");
+        could = false;
+    }
+    could
 }
 
 /// Whether this process sweeps for all. Embedded there is no other.
@@ -103,23 +124,33 @@ async fn leads(runtime: &Runtime) -> Result<bool> {
     Ok(store::presence::lead(&mut runtime.ctx.db.relaxed().await?, &runtime.name, seconds).await?)
 }
 
-async fn resign(runtime: &Runtime) -> Result<()> {
-    if let store::Db::Pg(_) = runtime.ctx.db {
-        store::presence::resign(&mut runtime.ctx.db.relaxed().await?, &runtime.name).await?;
+/// Lets another one lead; who finds nobody leads on.
+async fn resign(runtime: &Runtime) {
+    if let store::Db::Lite(_) = runtime.ctx.db {
+        return;
     }
-    Ok(())
+    let resigned = async {
+        store::presence::resign(&mut runtime.ctx.db.relaxed().await?, &runtime.name).await?;
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = resigned.await {
+        tracing::debug!(%error, "another worker leads in a few seconds");
+    }
 }
 
+/// Whether this process is the one to lead on: not while it is too busy to do all of it.
 async fn sweep(
     runtime: &Runtime,
     leads: bool,
     deferral: &mut Deferral,
     absentees: &mut Absentees,
-) -> Result<()> {
+) -> Result<bool> {
     take_back(runtime, absentees).await?;
     let answered = runtime.chats_answered.load(Ordering::Relaxed);
+    let mut has_time = true;
     if leads {
-        if deferral.may_read_and_embed(answered, Instant::now()) {
+        has_time = deferral.may_read_and_embed(answered, Instant::now());
+        if has_time {
             memory::extraction::schedule(&runtime.ctx).await?;
             memory::embed::schedule(&runtime.ctx).await?;
         }
@@ -129,7 +160,7 @@ async fn sweep(
     for queue in Queue::ALL {
         announce_due(runtime, queue).await?;
     }
-    Ok(())
+    Ok(has_time)
 }
 
 /// People wait for chats and nobody for memory: while this process answers many, reading and embedding wait, for a

@@ -16,12 +16,16 @@ use crate::{
 /// The sessions a session's messages stand in, each up to a place. $1 the session, $2 its user.
 macro_rules! line {
     () => {
-        "with recursive line (id, upto) as (
+        concat!(
+            "with recursive line (id, upto) as (
             select s.id, cast(9000000000000000000 as bigint) from sessions s where s.id = $1 and s.user_id = $2
             union all
             select s.parent_session_id, case when s.branch_seq < l.upto then s.branch_seq else l.upto end
             from line l join sessions s on s.id = l.id
-            where s.parent_session_id is not null and s.branch_seq is not null and s.user_id = $2) "
+            where s.parent_session_id is not null and s.branch_seq is not null and ",
+            checked!("s.user_id = $2"),
+            ") "
+        )
     };
 }
 pub(super) use line;

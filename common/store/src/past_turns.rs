@@ -22,17 +22,18 @@ statements! {
     /// Of some turns those that people said, in conversations of one project or of none: what a model answered would come back as if
     /// it were known, and may say again what was forgotten. Of the conversation itself, $1, only what stands before $5, and nothing of
     /// those it branched from or that branched from one of them. $6: nor what no model has read yet, since nobody knows whether it is
-    /// private.
-    MAY_BE_SHOWN = line!(), "select m.id from messages m join sessions s on s.id = m.session_id
-    where ", checked!("m.user_id = $2"), " and m.id in ", ids!(3), " and m.remember and (m.role = 'user' or m.name is not null)
-    and s.status <> 'deleted' and s.project_id is not distinct from $4
+    /// private. The turns come first, by themselves: PostgreSQL would go through everybody's conversations for them.
+    MAY_BE_SHOWN = line!(), ", named as materialized (select id, session_id, seq from messages where ", checked!("user_id = $2"), " and id in ", ids!(3), "
+        and remember and (role = 'user' or name is not null))
+    select m.id from named m join sessions s on s.id = m.session_id and ", checked!("s.user_id = $2"), "
+    where s.status <> 'deleted' and s.project_id is not distinct from $4
     and ((s.id = $1 and m.seq < $5) or (s.id not in (select id from line)
         and (s.parent_session_id is null or s.parent_session_id not in (select id from line))))
-    and not exists (select 1 from forgotten_turns f where f.message_id = m.id and f.user_id = $2)
+    and not exists (select 1 from forgotten_turns f where f.message_id = m.id and ", checked!("f.user_id = $2"), ")
     and not exists (select 1 from memory_evidence e join memories x on x.id = e.memory_id
         where e.message_id = m.id and ", checked!("e.user_id = $2"), " and ", forbids!(), ")
     and not exists (select 1 from memories x where x.message_id = m.id and ", checked!("x.user_id = $2"), " and ", forbids!(), ")
-    and (not $6 or exists (select 1 from extraction_runs r where r.session_id = m.session_id and r.user_id = $2
+    and (not $6 or exists (select 1 from extraction_runs r where r.session_id = m.session_id and ", checked!("r.user_id = $2"), "
         and m.seq between r.from_seq and r.to_seq and r.outcome in ('facts', 'no_facts')))";
 }
 

@@ -183,6 +183,7 @@ impl Exact {
         if version > vectors.version || deletions != vectors.deletions {
             let since = vectors.version;
             let changed = vectors::changed(&mut conn, user, corpus, since, &self.model).await?;
+            drop(conn);
             grew = !changed.is_empty();
             let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
                 changed.into_iter().for_each(|one| vectors.put(one));
@@ -191,7 +192,6 @@ impl Exact {
             };
             vectors = apart(grew, move || put(vectors)).await?;
         }
-        drop(conn);
         let found = apart(vectors.rows.len() >= MANY, move || use_them(&vectors)).await?;
         if grew {
             self.make_room();
