@@ -202,13 +202,7 @@ mod tests {
         log.push("last words.").await.unwrap();
         log.checkpointed = Instant::now() - CHECKPOINT;
         let events = async || ctx.events.read_after(job.id, EventId::START).await.unwrap();
-        let work = async {
-            let tx = ctx.db.begin().await.unwrap();
-            while events().await.len() < 2 {
-                tokio::task::yield_now().await;
-            }
-            tx.commit().await.unwrap();
-        };
+        let work = house.hold_the_writer_until(async || events().await.len() >= 2);
         let deadline = Duration::from_secs(10);
         tokio::time::timeout(deadline, log.while_waiting(work)).await.expect("one waits for the other");
         log.push(" And more.").await.unwrap();

@@ -60,6 +60,15 @@ impl House {
         id
     }
 
+    /// SQLite has one writer: here it is a transaction that ends when something is so.
+    pub async fn hold_the_writer_until(&self, is_so: impl AsyncFn() -> bool) {
+        let tx = self.runtime.ctx.db.begin().await.unwrap();
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+        tx.commit().await.unwrap();
+    }
+
     /// A lane of one, and its place.
     pub async fn place(&self) -> (Arc<Semaphore>, Slot) {
         let lane = Arc::new(Semaphore::new(1));

@@ -100,6 +100,12 @@ async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastT
         Document::Memory(_) => None,
     };
     let mut hits: Vec<Candidate> = hits.into_iter().filter_map(candidate).collect();
+    let floor = floor(ctx, mode);
+    let bears = |hits: &[Candidate]| hits.iter().any(|hit| hit.bearing >= floor);
+    // To most questions nothing bears: then it need not be asked what may be shown.
+    if !bears(&hits) {
+        return Ok(PastTurns::default());
+    }
     let ids: Vec<MessageId> = hits.iter().map(|hit| hit.found.id).collect();
     let reader = Reader {
         session: asking.session,
@@ -112,7 +118,7 @@ async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastT
     hits.retain(|hit| may.contains(&hit.found.id));
     hits.truncate(MOST);
     // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
-    if !hits.iter().any(|hit| hit.bearing >= floor(ctx, mode)) {
+    if !bears(&hits) {
         return Ok(PastTurns::default());
     }
     let turns: Vec<PastTurn> = hits.iter().map(|hit| told(&hit.found)).collect();
