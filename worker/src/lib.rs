@@ -111,10 +111,11 @@ pub async fn run(ctx: Context, options: Options, stopping: CancellationToken) {
         attendants.clone(),
     ));
     attending.spawn(cancels::run(Arc::clone(&runtime), attendants.clone()));
-    attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
 
     model_pace::recall(&runtime.ctx).await;
     presence::entered(&runtime.ctx.db).await;
+    // Whoever takes jobs, or leads the sweep, and holds no lock looks dead to the others.
+    attending.spawn(sweeper::run(Arc::clone(&runtime), attendants.clone()));
     let stopped_taking = {
         let runtime = Arc::clone(&runtime);
         async move {

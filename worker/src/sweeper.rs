@@ -26,7 +26,6 @@ use rand::Rng;
 use rapport_common::{
     Context, Error, Result, clock,
     domain::job::{Lane, Queue},
-    presence,
     store::{self, presence::Absent},
     telemetry::metrics::METRICS,
     usecase::{files, memory, model_pace, retention, usage, webhooks},
@@ -57,8 +56,6 @@ const PRUNE_EVERY: u32 = 500;
 const LEAD: Duration = Duration::from_secs(3);
 
 pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
-    // Who leads and holds no lock looks dead to the others.
-    presence::entered(&runtime.ctx.db).await;
     let period = runtime.ctx.settings.queue.sweep;
     // All, and those in which this process led.
     let (mut sweeps, mut led) = (0u32, 0u32);
