@@ -11,13 +11,15 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use rapport_common::settings::Server;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::activity::Busy;
+use super::{activity::Busy, rest::Rest};
 use crate::extract::Late;
 
 /// A request's body that ends with [`Late`] when its client stalls. Only the time spent waiting for the client counts:
 /// a handler that reads slowly costs the client nothing.
 pub struct Paced {
-    body: Incoming,
+    /// `None` once it has ended or failed.
+    body: Option<Incoming>,
+    rest: Rest,
     limits: Server,
     received: u64,
     waited: Duration,
@@ -26,8 +28,15 @@ pub struct Paced {
 }
 
 impl Paced {
-    pub fn new(body: Incoming, limits: Server) -> Self {
-        Self { body, limits, received: 0, waited: Duration::ZERO, waiting: None }
+    /// What is not read of it is left in `rest`.
+    pub fn new(body: Incoming, limits: Server, rest: Rest) -> Self {
+        let body = (!body.is_end_stream()).then_some(body);
+        Self { body, rest, limits, received: 0, waited: Duration::ZERO, waiting: None }
+    }
+
+    fn fail(&mut self) {
+        self.body = None;
+        self.rest.is_broken();
     }
 
     /// How long the next piece may take: the pause that is allowed, or what is left of the time for all so far.
@@ -46,12 +55,15 @@ impl HttpBody for Paced {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
             if let Some((since, _)) = self.waiting.take() {
                 self.waited += since.elapsed();
             }
-            if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
-                self.received += data.map_or(0, Bytes::len) as u64;
+            match &frame {
+                Some(Ok(frame)) => self.received += frame.data_ref().map_or(0, Bytes::len) as u64,
+                Some(Err(_)) => self.fail(),
+                None => self.body = None,
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -60,15 +72,26 @@ impl HttpBody for Paced {
             let now = Instant::now();
             (now, Box::pin(sleep_until(now + patience)))
         });
-        deadline.as_mut().poll(cx).map(|()| Some(Err(Late.into())))
+        deadline.as_mut().poll(cx).map(|()| {
+            self.fail();
+            Some(Err(Late.into()))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
+            self.rest.leave(body);
+        }
     }
 }
 

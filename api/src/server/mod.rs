@@ -6,6 +6,7 @@
 
 mod activity;
 mod body;
+mod rest;
 mod room;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
@@ -36,6 +37,7 @@ use tower::ServiceExt;
 use crate::{handlers::health, routes, state::AppState};
 use activity::Activity;
 use body::{Held, Paced};
+use rest::Rest;
 use room::{Room, Seated};
 
 /// How long a connection without a request may take to end once it was told to.
@@ -139,8 +141,9 @@ async fn converse(
         let (app, busy, stopping) = (app.clone(), activity.begin(), stop.stopping.clone());
         async move {
             let is_http1 = request.version() <= Version::HTTP_11;
-            let mut response = call(app, request, peer, limits).await;
-            if is_http1 && stopping.is_cancelled() {
+            let (rest, waits) = (Rest::default(), request.headers().contains_key(header::EXPECT));
+            let mut response = call(app, request, peer, limits, rest.clone()).await;
+            if is_http1 && (!rest.read(waits).await || stopping.is_cancelled()) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
@@ -191,8 +194,14 @@ fn prepare(stream: &TcpStream, limits: &Server) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(limits.unread))
 }
 
-async fn call(app: Router, request: Request<Incoming>, peer: SocketAddr, limits: Server) -> Response<Body> {
-    let mut request = request.map(|body| Body::new(Paced::new(body, limits)));
+async fn call(
+    app: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    limits: Server,
+    rest: Rest,
+) -> Response<Body> {
+    let mut request = request.map(|body| Body::new(Paced::new(body, limits, rest)));
     request.extensions_mut().insert(ConnectInfo(peer));
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;

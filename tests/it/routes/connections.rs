@@ -129,6 +129,32 @@ async fn a_trickled_body_ends_and_a_slow_import_goes_through() {
     assert!(answer.contains("200 OK") && answer.contains("\"imported\":400"), "{answer}");
 }
 
+/// Clients send a head and its body apart, and reuse a connection that was not said to close.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_goes_on_after_an_answer_that_needed_no_body_or_says_that_it_ends() {
+    let app = App::builder(Stack::Embedded).start().await;
+    let head = |length: usize, more: &str| {
+        format!("POST /api/v1/chat HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{more}\r\n")
+    };
+    let mut socket = Raw::open(&app.url(0)).await;
+    for round in 0..200 {
+        socket.say(head(2, "")).await;
+        // The server has read the head alone.
+        tokio::task::yield_now().await;
+        socket.say("{}").await;
+        let answer = String::from_utf8(socket.until(b"\r\n\r\n{").await).unwrap();
+        assert!(answer.contains(" 401 ") && !answer.contains("connection: close"), "{round}: {answer}");
+        socket.until(b"}").await;
+    }
+    // Of a body that does not come, is too long to be read for nothing, or waits for a word, none is waited for.
+    for (length, more) in [(2, ""), (10_000_000, ""), (2, "expect: 100-continue\r\n")] {
+        let mut socket = Raw::open(&app.url(0)).await;
+        socket.say(head(length, more)).await;
+        let answer = socket.text_until_end().await;
+        assert!(answer.contains(" 401 ") && answer.contains("connection: close"), "{length}: {answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_is_bounded_and_asked_whether_it_lives() {
     let app = App::builder(Stack::Embedded).env("SERVER__PING_SECONDS", 0.5).start().await;
