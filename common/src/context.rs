@@ -16,7 +16,7 @@ use crate::{
     sealer::Sealer,
     settings::Settings,
     storage::Storage,
-    store::{Db, jobs::Ready, words::sheets},
+    store::{Db, jobs::Ready, words::kept::Kept},
     telemetry::metrics::METRICS,
     tools::Tools,
     usecase::memory::{Sizes, Touches},
@@ -40,7 +40,7 @@ pub struct Context {
     pub touches: Touches,
     pub sizes: Sizes,
     /// What search knows of each turn.
-    pub sheets: sheets::Kept,
+    pub words: Kept,
     pub tools: Tools,
     pub mailer: Mailer,
     pub sealer: Sealer,

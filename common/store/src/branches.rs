@@ -74,7 +74,8 @@ statements! {
         exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories,
         exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files,
         exists (select 1 from sessions o where o.user_id = $2 and o.id <> $1 and o.status <> 'deleted'
-            and o.project_id is not distinct from s.project_id) as has_others
+            and o.project_id is not distinct from s.project_id) as has_others,
+        exists (select 1 from extraction_runs r where r.user_id = $2 and r.outcome in ('facts', 'no_facts')) as has_readings
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }
@@ -269,9 +270,11 @@ pub struct Scope {
     pub has_files: bool,
     /// Whether the user has another conversation of the same project, or of none.
     pub has_others: bool,
+    /// Whether a model has read any of what the user said.
+    pub has_readings: bool,
 }
 
-row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories, has_files, has_others);
+row!(Scope: project_id, parent_session_id, user_name, settings as optional_json, has_budget, has_memories, has_files, has_others, has_readings);
 
 pub async fn scope(
     q: &mut impl Querier,

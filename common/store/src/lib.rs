@@ -120,6 +120,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     words::fold::STATEMENTS,
     words::search::STATEMENTS,
     words::fill::STATEMENTS,
+    words::loose::STATEMENTS,
     words::sheets::STATEMENTS,
     workers::STATEMENTS,
 ];

@@ -188,7 +188,6 @@ impl Topology {
         ];
         if let Some(link) = &self.links.postgres {
             all.push(("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{}/postgres", link.port)));
-            all.push(("DATABASE_POOL_SIZE", "6".to_owned()));
         }
         all.push(("EMAIL__SMTP_SERVER", "127.0.0.1".to_owned()));
         all.push(("EMAIL__SMTP_PORT", self.mail.port.to_string()));

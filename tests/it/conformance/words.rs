@@ -16,7 +16,7 @@ use rapport_common::{
         terms::Corpus,
         users::{self, NewUser},
         vectors::{self, Embedded},
-        words::{convert, fill, fold, search, sheets::Kept},
+        words::{convert, fill, fold, kept::Kept, loose, search},
     },
 };
 use uuid::Uuid;
@@ -245,6 +245,40 @@ async fn says_what_counting_says(db: Db) {
     for (table, left) in [("message_words", 10), ("message_word_parts", 0), ("message_postings", 0)] {
         assert_eq!(rows(&db, table).await, left, "{table}");
     }
+}
+
+/// Bags that were folded between the statements of a search are noticed, so that it looks again.
+async fn a_search_notices_what_is_folded_meanwhile(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    let mut ids = Vec::new();
+    for n in 0..258 {
+        ids.push(say(&mut tx, mine, n, &text(n)).await);
+    }
+    tx.commit().await.unwrap();
+    let kept = Kept::new(1 << 20);
+    let loose = async |kept: &Kept, ids: &[Uuid]| {
+        let all = loose::of(&mut db.read().await.unwrap(), kept, mine.0, ids, &[]).await.unwrap();
+        all.map(|all| all.len())
+    };
+    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
+    let mut tx = db.begin().await.unwrap();
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    assert!(fold::fold_one(&mut tx, mine.0).await.unwrap());
+    tx.commit().await.unwrap();
+    // What is known is known, folded or not; of what is not, two are still there.
+    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
+    assert_eq!(loose(&kept, &ids).await, None);
+    assert_eq!(loose(&Kept::new(1 << 20), &ids[256..]).await, Some(2));
+    assert_eq!(loose(&Kept::new(1 << 20), &ids[255..]).await, None);
+    let found = search::find(&mut db.read().await.unwrap(), &kept, mine.0, &["zq3"]).await.unwrap();
+    assert_eq!(found.turns.len(), ids.len());
+}
+
+#[tokio::test]
+async fn on_both_a_search_notices_what_is_folded_meanwhile() {
+    a_search_notices_what_is_folded_meanwhile(postgres().await).await;
+    a_search_notices_what_is_folded_meanwhile(sqlite().await).await;
 }
 
 /// Words of before step 17, a row each, are moved at the start; again when it was cut off.

@@ -191,7 +191,6 @@ impl App {
                 env.push(("DATABASE_URL".to_owned(), pooler.url(&self.database)));
                 env.push(("DATABASE_DIRECT_URL".to_owned(), self.database.clone()));
             }
-            env.push(("DATABASE_POOL_SIZE".to_owned(), "6".to_owned()));
         }
         if let Some(redis) = &self.redis {
             env.push(("REDIS_URL".to_owned(), redis.url()));

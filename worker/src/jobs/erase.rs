@@ -38,7 +38,7 @@ async fn erase_all(ctx: &Context, job: &Job, payload: &ErasePayload) -> Result<b
     if !erase::account(ctx, job, user).await? {
         return Ok(false);
     }
-    ctx.sheets.forget(user);
+    ctx.words.forget(user);
     files::erase(ctx, user).await?;
     // Last: a job that was embedding meanwhile finds no rows any more, and cannot put points back.
     ctx.vectors.delete_owner(user).await.map_err(|error| away("vector index")(error.to_string()))?;

@@ -158,7 +158,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         postgres_url,
         postgres_direct_url,
         sqlite_path,
-        database_pool: env.number("DATABASE_POOL_SIZE", 12, 2..=1_000) as u32,
+        database_pool: env.number("DATABASE_POOL_SIZE", 4, 2..=1_000) as u32,
         redis_url,
         auth,
         cors: cors::cors(env),

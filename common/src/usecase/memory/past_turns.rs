@@ -1,9 +1,17 @@
 //! What a prompt is given of the user's earlier conversations: the turns that bear on the question, within a budget and a deadline. A
 //! fact is there so from the moment it is said, long before a model has read it; and what no memory was made of is there too.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use super::search::{self, Document, Hit, Query};
+use uuid::Uuid;
+
+use super::search::{
+    Query,
+    messages::{self, Place},
+};
 use crate::{
     Context, Result,
     domain::ids::{MessageId, ProjectId, SessionId, UserId},
@@ -13,6 +21,7 @@ use crate::{
         text,
     },
     store::{
+        self,
         messages::Found,
         past_turns::{self, Reader},
     },
@@ -60,6 +69,13 @@ pub struct Asking<'a> {
     pub window: usize,
 }
 
+impl Asking<'_> {
+    /// What no model has read, or is private, must not be in it.
+    pub fn without_private(&self) -> bool {
+        !self.inside && !self.settings.allow_private_in_context
+    }
+}
+
 /// The turns for a question. Never fails: without them, the answer is given without them.
 pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> PastTurns {
     let question: String = question.chars().take(QUESTION).collect();
@@ -92,45 +108,49 @@ async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastT
     let mode = if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
     let most = FOUND + asking.window;
     let query = Query { memories: false, messages: true, ..Query::memories(question, most, mode) };
-    let hits = search::search(ctx, asking.user, &query).await?;
-    let candidate = |hit: Hit| match hit.document {
-        Document::Message(found) => {
-            Some(Candidate { found: *found, score: hit.explained.score, bearing: hit.bearing })
-        }
-        Document::Memory(_) => None,
-    };
-    let mut hits: Vec<Candidate> = hits.into_iter().filter_map(candidate).collect();
+    let places = messages::places(ctx, asking.user, &query).await?;
     let floor = floor(ctx, mode);
-    let bears = |hits: &[Candidate]| hits.iter().any(|hit| hit.bearing >= floor);
+    let bears = |places: &[Place]| places.iter().any(|place| place.bearing >= floor);
     // To most questions nothing bears: then it need not be asked what may be shown.
-    if !bears(&hits) {
+    if !bears(&places) {
         return Ok(PastTurns::default());
     }
-    let ids: Vec<MessageId> = hits.iter().map(|hit| hit.found.id).collect();
+    let best = best(ctx, asking, &places).await?;
+    // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
+    if !bears(&best) {
+        return Ok(PastTurns::default());
+    }
+    let ids: Vec<Uuid> = best.iter().map(|place| place.id.0).collect();
+    let texts = store::messages::found(&mut ctx.db.read().await?, asking.user, &ids).await?;
+    let mut texts: HashMap<MessageId, Found> = texts.into_iter().map(|found| (found.id, found)).collect();
+    let told = best.iter().filter_map(|place| Some((texts.remove(&place.id)?, place.score)));
+    let told: Vec<(Found, f64)> = told.collect();
+    let turns: Vec<PastTurn> = told.iter().map(|(found, _)| turn(found)).collect();
+    let (block, used) = frame(&turns, asking.budget);
+    Ok(PastTurns { block, used: used.into_iter().filter_map(|at| told.get(at).cloned()).collect() })
+}
+
+/// The first of those that may be shown, as many as a prompt has. Mostly they are among the first that are asked about.
+async fn best(ctx: &Context, asking: Asking<'_>, places: &[Place]) -> Result<Vec<Place>> {
     let reader = Reader {
         session: asking.session,
         project: asking.project,
         oldest: asking.oldest,
-        without_private: !asking.inside && !asking.settings.allow_private_in_context,
+        without_private: asking.without_private(),
     };
-    let may = past_turns::may_be_shown(&mut ctx.db.read().await?, asking.user, &ids, reader).await?;
-    let may: HashSet<MessageId> = may.into_iter().collect();
-    hits.retain(|hit| may.contains(&hit.found.id));
-    hits.truncate(MOST);
-    // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
-    if !bears(&hits) {
-        return Ok(PastTurns::default());
+    let mut best = Vec::with_capacity(MOST);
+    let (first, rest) = places.split_at(places.len().min(MOST * 2));
+    for some in [first, rest] {
+        if some.is_empty() || best.len() >= MOST {
+            break;
+        }
+        let ids: Vec<MessageId> = some.iter().map(|place| place.id).collect();
+        let may = past_turns::may_be_shown(&mut ctx.db.read().await?, asking.user, &ids, reader).await?;
+        let may: HashSet<MessageId> = may.into_iter().collect();
+        best.extend(some.iter().filter(|place| may.contains(&place.id)));
     }
-    let turns: Vec<PastTurn> = hits.iter().map(|hit| told(&hit.found)).collect();
-    let (block, used) = frame(&turns, asking.budget);
-    let used = used.into_iter().map(|at| (hits[at].found.clone(), hits[at].score));
-    Ok(PastTurns { block, used: used.collect() })
-}
-
-struct Candidate {
-    found: Found,
-    score: f64,
-    bearing: f64,
+    best.truncate(MOST);
+    Ok(best)
 }
 
 fn floor(ctx: &Context, mode: Mode) -> f64 {
@@ -141,6 +161,6 @@ fn floor(ctx: &Context, mode: Mode) -> f64 {
     }
 }
 
-fn told(found: &Found) -> PastTurn {
+fn turn(found: &Found) -> PastTurn {
     PastTurn { at: found.created_at, name: found.name.clone(), said: found.content.clone() }
 }

@@ -59,6 +59,12 @@ pub(crate) mod pg {
             concat!("(", $condition, ") is true")
         };
     }
+    /// The ids of all rows as one value, in hex.
+    macro_rules! gathered {
+        ($id:literal) => {
+            concat!("convert_to(encode(string_agg(uuid_send(", $id, "), ''), 'hex'), 'UTF8')")
+        };
+    }
     macro_rules! pg {
         ($($text:expr),+) => {
             concat!($($text),+)
@@ -69,7 +75,7 @@ pub(crate) mod pg {
             ""
         };
     }
-    pub(crate) use {begin, by_clock, checked, day, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, day, gathered, ids, lite, pg, rows, texts};
 }
 
 pub(crate) mod lite {
@@ -120,6 +126,11 @@ pub(crate) mod lite {
             concat!("+", $condition)
         };
     }
+    macro_rules! gathered {
+        ($id:literal) => {
+            concat!("cast(group_concat(hex(", $id, "), '') as blob)")
+        };
+    }
     macro_rules! pg {
         ($($text:expr),+) => {
             ""
@@ -130,5 +141,5 @@ pub(crate) mod lite {
             concat!($($text),+)
         };
     }
-    pub(crate) use {begin, by_clock, checked, column, day, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, column, day, gathered, ids, lite, pg, rows, texts};
 }

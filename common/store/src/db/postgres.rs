@@ -41,7 +41,7 @@ impl<'a> From<&'a str> for Address<'a> {
     }
 }
 
-/// How many connections one process may open. PostgreSQL allows 100 by default: twenty a process leaves room.
+/// How many connections one process may open. PostgreSQL allows 100 by default, and is quickest with a few for each processor.
 pub struct PoolSizes {
     pub durable: u32,
     pub relaxed: u32,

@@ -12,6 +12,8 @@ pub mod convert;
 mod encoding;
 pub mod fill;
 pub mod fold;
+pub mod kept;
+pub mod loose;
 pub mod search;
 pub mod sheets;
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use serde_json::json;
@@ -69,7 +69,8 @@ impl Sheet {
         self.places.contains_key(&message)
     }
 
-    fn bytes(&self) -> usize {
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
         self.turns.len() * (size_of::<Turn>() + 16 + 32 + 4) + self.sessions.len() * 32
     }
 
@@ -238,86 +239,28 @@ impl Copied {
     }
 }
 
-/// Sheets in memory, up to a budget.
-#[derive(Clone)]
-pub struct Kept(Arc<Mutex<Users>>);
-
-#[derive(Default)]
-struct Users {
-    sheets: HashMap<UserId, (u64, Arc<Sheet>)>,
-    /// Counts searches, to know who was here longest ago.
-    clock: u64,
-    bytes: usize,
-    budget: usize,
-}
-
 /// Sheets read with one statement.
 const AT_ONCE: usize = 128;
 
-impl Kept {
-    pub fn new(budget: usize) -> Self {
-        Self(Arc::new(Mutex::new(Users { budget, ..Users::default() })))
+/// The sheet of a user who has these parts, with these stamps. `None`: the one that is known.
+pub(super) async fn renewed(
+    q: &mut impl Querier,
+    user: UserId,
+    known: &Sheet,
+    parts: &[(i64, i64)],
+) -> Result<Option<Sheet>, sqlx::Error> {
+    // 0: made by a process that knows of no stamps.
+    let is_known = |(part, stamp): &(i64, i64)| {
+        *stamp != 0 && known.parts.get(part).is_some_and(|(known, _)| known == stamp)
+    };
+    let stale: Vec<_> =
+        parts.iter().filter(|part| !is_known(part)).map(|(part, _)| json!({"part": part})).collect();
+    if stale.is_empty() && known.parts.len() == parts.len() {
+        return Ok(None);
     }
-
-    /// The sheet of a user who has these parts, with these stamps.
-    pub(super) async fn of(
-        &self,
-        q: &mut impl Querier,
-        user: UserId,
-        parts: &[(i64, i64)],
-    ) -> Result<Arc<Sheet>, sqlx::Error> {
-        let known = self.known(user);
-        // 0: made by a process that knows of no stamps.
-        let is_known = |(part, stamp): &(i64, i64)| {
-            *stamp != 0 && known.parts.get(part).is_some_and(|(known, _)| known == stamp)
-        };
-        let stale: Vec<_> =
-            parts.iter().filter(|part| !is_known(part)).map(|(part, _)| json!({"part": part})).collect();
-        if stale.is_empty() && known.parts.len() == parts.len() {
-            return Ok(known);
-        }
-        let mut loaded = Vec::with_capacity(stale.len());
-        for some in stale.chunks(AT_ONCE) {
-            loaded.extend(fetch_all!(Part, q, SHEETS, user, Json(some))?);
-        }
-        let sheet = Arc::new(known.renewed(parts, &loaded));
-        self.keep(user, &sheet);
-        Ok(sheet)
+    let mut loaded = Vec::with_capacity(stale.len());
+    for some in stale.chunks(AT_ONCE) {
+        loaded.extend(fetch_all!(Part, q, SHEETS, user, Json(some))?);
     }
-
-    fn known(&self, user: UserId) -> Arc<Sheet> {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        users.clock += 1;
-        let now = users.clock;
-        users.sheets.get_mut(&user).map_or_else(Default::default, |(used, sheet)| {
-            *used = now;
-            Arc::clone(sheet)
-        })
-    }
-
-    /// Forgets whoever searched longest ago, until the rest fits.
-    fn keep(&self, user: UserId, sheet: &Arc<Sheet>) {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = users.clock;
-        if sheet.bytes() > users.budget {
-            // It would empty the memory for all others, and then go itself.
-            users.bytes -= users.sheets.remove(&user).map_or(0, |(_, old)| old.bytes());
-            return;
-        }
-        let old = users.sheets.insert(user, (now, Arc::clone(sheet)));
-        users.bytes = users.bytes + sheet.bytes() - old.map_or(0, |(_, old)| old.bytes());
-        while users.bytes > users.budget {
-            let Some(oldest) = users.sheets.iter().min_by_key(|(_, (used, _))| *used).map(|(user, _)| *user)
-            else {
-                break;
-            };
-            users.bytes -= users.sheets.remove(&oldest).map_or(0, |(_, sheet)| sheet.bytes());
-        }
-    }
-
-    /// Of someone who is gone.
-    pub fn forget(&self, user: UserId) {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        users.bytes -= users.sheets.remove(&user).map_or(0, |(_, sheet)| sheet.bytes());
-    }
+    Ok(Some(known.renewed(parts, &loaded)))
 }

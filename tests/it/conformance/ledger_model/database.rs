@@ -19,7 +19,7 @@ use rapport_common::{
     row,
     sealer::Sealer,
     settings::{self, Env},
-    store::{self, Db, PoolSizes, Querier, chats::Question, db::Raw, users::NewUser, words::sheets::Kept},
+    store::{self, Db, PoolSizes, Querier, chats::Question, db::Raw, users::NewUser, words::kept::Kept},
     tools::Tools,
     usecase::memory::{Sizes, Touches},
     vectors::Exact,
@@ -237,7 +237,7 @@ fn context(db: Db) -> Context {
         embedder,
         touches: Touches::start(db.clone()),
         sizes: Sizes::default(),
-        sheets: Kept::new(1 << 20),
+        words: Kept::new(1 << 20),
         tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap())
             .unwrap(),
         mailer: Mailer::new(&settings).unwrap(),

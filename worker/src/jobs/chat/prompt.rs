@@ -243,7 +243,9 @@ async fn found(
     let remembers = payload.uses_memory();
     // Who has no other conversation, and sees all of this one, waits for no search.
     let is_seen = !scope.has_others && asking.window == turns.len() && turns.len() < TURNS as usize;
-    let looks_back = remembers && asking.settings.use_past_conversations && !is_seen;
+    // Nor who may be shown only what a model has read, while none has read anything.
+    let is_unread = asking.without_private() && !scope.has_readings;
+    let looks_back = remembers && asking.settings.use_past_conversations && !is_seen && !is_unread;
     tokio::join!(
         async {
             let has_any = remembers && scope.has_memories;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Context, Result, clock,
-    domain::ids::UserId,
+    domain::ids::{MessageId, UserId},
     memory::{
         names,
         rank::{self, Explained, Mode},
@@ -29,12 +29,15 @@ use crate::{
 /// Messages read beyond those wanted: some may be gone, or hidden from memory, since they were indexed.
 const SPARE: usize = 20;
 
-pub(super) async fn search(
-    ctx: &Context,
-    user: UserId,
-    query: &Query,
-    words: &HashMap<String, i64>,
-) -> Result<Vec<Hit>> {
+/// The turns that a question may be about, the best first, without their texts.
+struct Ranked {
+    found: Found,
+    order: Vec<(u32, Explained)>,
+    /// Nothing was found by meaning.
+    by_words_alone: bool,
+}
+
+async fn ranked(ctx: &Context, user: UserId, query: &Query, words: &HashMap<String, i64>) -> Result<Ranked> {
     let names = messages::names(&mut ctx.db.read().await?, user).await?;
     let named: Vec<&String> = names.iter().filter(|name| mentions(&query.text, name)).collect();
     // People speak of themselves in the first person: a question about them must too.
@@ -72,11 +75,41 @@ pub(super) async fn search(
         b.1.relevance.total_cmp(&a.1.relevance).then(newest(b.0).cmp(&newest(a.0))).then(b.0.cmp(&a.0))
     });
     order.truncate(query.limit.max(VOUCHING) + SPARE);
+    let by_words_alone = cosines.is_empty();
+    Ok(Ranked { found, order, by_words_alone })
+}
+
+/// A turn that a question may be about.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub id: MessageId,
+    pub score: f64,
+    /// See [`Hit::bearing`].
+    pub bearing: f64,
+}
+
+/// Where the turns stand that a question may be about, the best first: some may be gone since, or hidden from memory.
+pub async fn places(ctx: &Context, user: UserId, query: &Query) -> Result<Vec<Place>> {
+    let Ranked { found, order, .. } = ranked(ctx, user, query, &text::terms(&query.text)).await?;
+    let place = |(place, explained): (u32, Explained)| {
+        let id = MessageId(*found.ids.get(place as usize)?);
+        Some(Place { id, score: explained.relevance, bearing: bearing(&explained, &found.words) })
+    };
+    Ok(order.into_iter().filter_map(place).collect())
+}
+
+pub(super) async fn search(
+    ctx: &Context,
+    user: UserId,
+    query: &Query,
+    words: &HashMap<String, i64>,
+) -> Result<Vec<Hit>> {
+    let Ranked { found, order, by_words_alone } = ranked(ctx, user, query, words).await?;
     let mut hits = hits(ctx, user, query, &found, order).await?;
     let least = match query.floor {
         Floor::None => None,
         Floor::At(least) => Some(least),
-        Floor::Usual => Some(floor(ctx, query.mode, cosines.is_empty())),
+        Floor::Usual => Some(floor(ctx, query.mode, by_words_alone)),
     };
     let bears = |least: f64| {
         hits.iter().any(|hit| hit.is_named) || hits.iter().take(VOUCHING).any(|hit| hit.bearing >= least)
@@ -167,7 +200,7 @@ async fn by_words(ctx: &Context, user: UserId, query: &Query, words: &HashMap<St
     if query.mode == Mode::Semantic {
         terms.clear();
     }
-    let mut index = search::find(&mut ctx.db.read().await?, &ctx.sheets, user, &terms).await?;
+    let mut index = search::find(&mut ctx.db.read().await?, &ctx.words, user, &terms).await?;
     let held: Vec<Holders> = terms.iter().map(|term| index.holders(term)).collect();
     let (turns, ids) = (std::mem::take(&mut index.turns), std::mem::take(&mut index.ids));
     let weight = |(term, holders): (&&str, &Holders)| {

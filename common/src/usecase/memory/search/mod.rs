@@ -2,7 +2,7 @@
 
 mod arms;
 mod memories;
-mod messages;
+pub mod messages;
 pub mod passages;
 mod reason;
 
