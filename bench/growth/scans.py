@@ -1,0 +1,71 @@
+"""Looks in PostgreSQL's log of plans for statements that read all of a big table, or all of a big index."""
+
+import json
+import time
+
+BIG = 10_000
+
+# Reads of whole tables that are no fault, by table and the beginning of the statement, with the reason.
+FALSE_ALARMS = {}
+
+
+class Scans:
+    def __init__(self, stack):
+        self.stack = stack
+        self.log = stack.folder / "statements.json"
+        self.at = 0
+        self.sizes = {}
+
+    def switch(self, on):
+        """Begins or ends the logging of plans, and forgets what was logged so far."""
+        self.stack.psql("-c", f"alter system set auto_explain.log_min_duration = {0 if on else -1}", "-c", "select pg_reload_conf()")
+        time.sleep(1)
+        rows = self.stack.sql("select relname, greatest(reltuples, 0)::bigint from pg_class where relkind in ('r', 'i')")
+        self.sizes = {name: int(rows) for name, rows in rows}
+        self.at = self.log.stat().st_size if self.log.exists() else 0
+
+    def seen(self):
+        """Whole reads since the last call: (table, how, statement); and the slowest statement, with its milliseconds."""
+        time.sleep(0.05)
+        found, slowest = set(), (0.0, "")
+        with open(self.log, "rb") as log:
+            log.seek(self.at)
+            lines = log.read()
+        end = lines.rfind(b"\n") + 1
+        self.at += end
+        for line in lines[:end].splitlines():
+            took, plan = self.plan(line)
+            if plan is None:
+                continue
+            statement = " ".join(plan.get("Query Text", "").split())
+            if "growth." in statement:
+                continue
+            slowest = max(slowest, (took, statement))
+            for table, how in self.whole(plan["Plan"], False):
+                if not is_false_alarm(table, statement):
+                    found.add((table, how, statement))
+        return found, slowest
+
+    @staticmethod
+    def plan(line):
+        message = json.loads(line).get("message", "")
+        head, _, text = message.partition("plan:")
+        if not head.startswith("duration:"):
+            return 0.0, None
+        return float(head.split()[1]), json.loads(text)
+
+    def whole(self, node, is_limited):
+        """What a node and those below it read from end to end. With a LIMIT above and nothing to filter, it ends early."""
+        is_limited = is_limited or node["Node Type"] == "Limit"
+        kind, table = node["Node Type"], node.get("Relation Name")
+        name = table if kind == "Seq Scan" else node.get("Index Name")
+        reads_all = kind == "Seq Scan" or (kind.startswith("Index") and "Index Cond" not in node)
+        ends_early = is_limited and "Filter" not in node
+        if table and reads_all and not ends_early and self.sizes.get(name, 0) > BIG:
+            yield table, kind if kind == "Seq Scan" else f"all of {name}"
+        for below in node.get("Plans", []):
+            yield from self.whole(below, is_limited)
+
+
+def is_false_alarm(table, statement):
+    return any(table == of and statement.startswith(begins) for of, begins in FALSE_ALARMS)
