@@ -87,6 +87,8 @@ class Run:
                 self.note(route.label, column, size, took)
                 if took is None:
                     self.strange[(route.label, column)] = status
+                elif took > routes.SLOW:
+                    say(f"{route.label} ({column}): {took:,.0f} ms")
         for column, name in (("small", "twin"), ("heavy", "heavy")):
             sessions = routes.shortest_sessions(self.stack, self.users[name], 15)
             self.note("DELETE /chat/sessions/{id}, 20 messages", column, size, self.clients[name].delete_sessions(sessions))
@@ -103,7 +105,8 @@ class Run:
         self.gather("the worker, idle", size)
         for route in self.routes:
             for column, name in self.columns(route):
-                for _ in range(2):
+                took = self.times[route.label].get(f"{column} {size}")
+                for _ in range(1 if took is None or took > routes.SLOW else 2):
                     self.clients[name].once(route)
                 self.gather(f"{route.label} ({column})", size)
         for column, name in (("small", "twin"), ("heavy", "heavy")):
@@ -118,7 +121,18 @@ class Run:
     def gather(self, where, size):
         found, self.slowest[f"{where}, {size}"] = self.scans.seen()
         for one in found:
-            self.found.setdefault(one, {}).setdefault(where, size)
+            if one not in self.found:
+                say(f"{where} reads {one[0]}, {one[1]}: {one[2][:150]}")
+            self.found.setdefault(one, {}).setdefault(where, []).append(size)
+
+    def at_the_end(self):
+        """Whole reads at the largest size. At smaller ones the heavy account has a quarter of a table, and reading all of it is right."""
+        return [one for one, where in self.found.items() if any(self.sizes[-1] in sizes for sizes in where.values())]
+
+    def keep(self, path):
+        found = [{"table": table, "how": how, "statement": statement, "where": where} for (table, how, statement), where in self.found.items()]
+        strange = [[*key, status] for key, status in self.strange.items()]
+        path.write_text(json.dumps({"times": self.times, "found": found, "slowest": self.slowest, "strange": strange}, indent=1))
 
     def end(self):
         """What can be done only once."""
@@ -147,18 +161,16 @@ def main():
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     stack = Stack(os.environ.get("RAPPORT_BIN", str(ROOT / "target" / "debug" / "rapport")))
+    run = Run(stack, sizes)
     try:
         stack.start()
-        run = Run(stack, sizes)
         run.all()
     finally:
         stack.stop()
-    if options.keep_json:
-        found = [{"table": t, "how": h, "statement": s, "where": w} for (t, h, s), w in run.found.items()]
-        pathlib.Path(options.keep_json).write_text(json.dumps(
-            {"times": run.times, "found": found, "slowest": run.slowest, "strange": [[*key, status] for key, status in run.strange.items()]}, indent=1))
+        if options.keep_json:
+            run.keep(pathlib.Path(options.keep_json))
     report.show(run)
-    return 1 if run.found else 0
+    return 1 if run.at_the_end() else 0
 
 
 if __name__ == "__main__":

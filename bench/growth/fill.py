@@ -114,6 +114,9 @@ class Filler:
         """Up to so many messages: a fifth of them in one session, the rest in sessions of 20."""
         now = {"long": total // 5, "sessions": (total - total // 5) // PER_SESSION, "memories": total // 5, "files": total // 500,
                "rest": total // 100}
+        # Without what measuring has said in it.
+        self.stack.psql("-c", f"""delete from messages where session_id = growth.thing('{user}', 'long', 1)
+            and seq > {self.had.get('long', 0)}""")
         self.stack.psql("-c", f"""insert into growth.todo values (growth.thing('{user}', 'long', 1), '{user}',
             growth.at(1), {self.had.get('long', 0)}, {now['long']}, true)""")
         self.sessions(user, now["sessions"], PER_SESSION, begun=self.had.get("sessions", 0))

@@ -10,13 +10,23 @@ def show(run):
     print("\n## Aims\n")
     for what, missed in aims(run.times, run.routes, sizes):
         print(f"- {what}: " + ("met" if not missed else "not met: " + "; ".join(missed)))
-    print("\n## Whole reads of tables or indexes of more than 10,000 rows\n")
-    for (name, how, statement), where in sorted(run.found.items()):
-        places = list(where.items())
-        shown = ", ".join(f"{place} at {size:,}" for place, size in places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
-        print(f"- {name}, {how}: `{statement[:150]}`, {shown}")
+    last = run.at_the_end()
+    print(f"\n## Whole reads of tables or indexes of more than 10,000 rows, at {sizes[-1]:,}\n")
+    for one in sorted(last):
+        print(whole(one, run.found[one]))
+    print("\n## The same, at smaller sizes only\n")
+    for one in sorted(set(run.found) - set(last)):
+        print(whole(one, run.found[one]))
+    print()
     for (label, column), status in run.strange.items():
         print(f"- not measured: {label} ({column}) " + (f"answered {status}" if status else "has no such thing"))
+
+
+def whole(one, where):
+    name, how, statement = one
+    places = [f"{place} at {' and '.join(f'{size:,}' for size in sizes)}" for place, sizes in where.items()]
+    more = f" and {len(places) - 4} more" if len(places) > 4 else ""
+    return f"- {name}, {how}: `{statement[:150]}`: " + ", ".join(places[:4]) + more
 
 
 def table(times, sizes):

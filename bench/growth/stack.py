@@ -56,9 +56,11 @@ class Stack:
         data = self.folder / "data"
         quiet = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self.demote}
         subprocess.run([self.bin / "initdb", "-D", data, "-A", "trust", "-U", "postgres"], check=True, **quiet)
-        options = " ".join(f"-c {key}={value}" for key, value in POSTGRES.items())
-        where = f"-p {self.pg_port} -k {self.folder} -c log_directory={self.folder} "
-        subprocess.run([self.bin / "pg_ctl", "-D", data, "-w", "-l", self.folder / "start.log", "-o", where + options, "start"],
+        # Not as options of the command: those could not be changed while it runs.
+        with open(data / "postgresql.conf", "a") as conf:
+            conf.writelines(f"{key} = '{value}'\n" for key, value in (POSTGRES | {"log_directory": self.folder}).items())
+        where = f"-p {self.pg_port} -k {self.folder}"
+        subprocess.run([self.bin / "pg_ctl", "-D", data, "-w", "-l", self.folder / "start.log", "-o", where, "start"],
                        check=True, **quiet)
 
     def env(self):
@@ -68,7 +70,7 @@ class Stack:
             "RUST_LOG": "error", "LOG_FORMAT": "json", "RATE_LIMIT__REQUESTS_PER_MINUTE": "0", "ACCESS_TOKEN_EXPIRE_MINUTES": "1440",
             "AI_SERVICES__OPENAI_API_KEY": "mock", "AI_SERVICES__OPENAI_BASE_URL": f"http://127.0.0.1:{self.mock_port}/v1",
             # New conversations are not read for memories while something is measured.
-            "MEMORY__IDLE_SECONDS": "3600", "FILES__USER_FILES": "10000",
+            "MEMORY__IDLE_SECONDS": "3600", "FILES__USER_FILES": "10000", "SERVER__IDLE_SECONDS": "3600",
         }
 
     def spawn(self, command):

@@ -83,7 +83,8 @@ insert into usage_days (user_id, day, project, api_key, provider, model, kind, r
     select user_id, to_char(now() - g * interval '1 day', 'YYYY-MM-DD'), '', '', 'openai', 'mock' || c, k, 5, 500, 100, 10
     from rest, generate_series(1, 2) c, unnest(array['chat', 'title', 'memory_extraction']) k where g <= 39;
 insert into user_events (user_id, n, name, data, created_at)
-    select user_id, g + 10, 'memory_created', '{"id": "mem_0", "content": "x", "status": "confirmed"}', now() - g % 60 * interval '1 minute' from rest;
+    select user_id, g + 10, 'memory_created', '{"id": "mem_0", "content": "x", "status": "confirmed"}', now() - g % 60 * interval '1 minute' from rest
+    on conflict do nothing;
 insert into projects (id, user_id, name, created_at, updated_at)
     select growth.v7(at, 'project' || seed), user_id, 'project ' || g, at, at from rest where g % 10 = 1;
 insert into prompts (id, project_id, user_id, name, version, variables, is_active, created_at, updated_at)
