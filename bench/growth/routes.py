@@ -16,7 +16,7 @@ LEFT_OUT = {
     "/jobs/{id}/events": "a stream", "/memory/exports/{id}": "a file", "/users/me/exports/{id}": "a file",
     "/users/me/export": "makes an archive of everything", "/oauth/authorization": "needs a client of MCP",
     "/settings/settings": "an alias", "/users/me": "an alias", "/chat/history": "an alias", "/v1/models/{model}": "no data",
-    "/files/uploads/{id}": "one row by its key",
+    "/files/uploads/{id}": "one row by its key", "/memory/conflicts/detect": "a job that compares each memory with all, and asks a model",
 }
 # The same routes with what changes their statement.
 VARIANTS = [
