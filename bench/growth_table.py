@@ -127,7 +127,8 @@ class Run:
 
     def at_the_end(self):
         """Whole reads at the largest size. At smaller ones the heavy account has a quarter of a table, and reading all of it is right."""
-        return [one for one, where in self.found.items() if any(self.sizes[-1] in sizes for sizes in where.values())]
+        return [one for one, where in self.found.items()
+                if any(self.sizes[-1] in sizes for sizes in where.values()) and not one[1].startswith(scans.BOTH)]
 
     def keep(self, path):
         found = [{"table": table, "how": how, "statement": statement, "where": where} for (table, how, statement), where in self.found.items()]

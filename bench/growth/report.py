@@ -1,5 +1,7 @@
 """The table, and which aims are met."""
 
+from growth.scans import BOTH
+
 LIST_MS, SESSION_MS, SMALL_ERASED_MS, HEAVY_ERASED_MS = 20, 50, 1_000, 60_000
 RATIO, SLACK_MS, TOKEN_RATIO = 1.3, 1, 1.5
 
@@ -15,7 +17,11 @@ def show(run):
     for one in sorted(last):
         print(whole(one, run.found[one]))
     print("\n## The same, at smaller sizes only\n")
-    for one in sorted(set(run.found) - set(last)):
+    both = {one for one in run.found if one[1].startswith(BOTH)}
+    for one in sorted(set(run.found) - set(last) - both):
+        print(whole(one, run.found[one]))
+    print("\n## Two indexes read to the end for the rows that stand in both\n")
+    for one in sorted(both):
         print(whole(one, run.found[one]))
     print()
     for (label, column), status in run.strange.items():
