@@ -86,7 +86,7 @@ class Run:
                 status, took = self.clients[name].measure(route)
                 self.note(route.label, column, size, took)
                 if took is None:
-                    self.strange[(route.label, column)] = status
+                    self.strange[(route.label, column, size)] = status
                 elif took > routes.SLOW:
                     say(f"{route.label} ({column}): {took:,.0f} ms")
         for column, name in (("small", "twin"), ("heavy", "heavy")):

@@ -10,7 +10,7 @@ def show(run):
     sizes = run.sizes
     print(table(run.times, sizes))
     print("\n## Aims\n")
-    for what, missed in aims(run.times, run.routes, sizes):
+    for what, missed in aims(run.times, run.routes, run.strange, sizes):
         print(f"- {what}: " + ("met" if not missed else "not met: " + "; ".join(missed)))
     last = run.at_the_end()
     print(f"\n## Whole reads of tables or indexes of more than 10,000 rows, at {sizes[-1]:,}\n")
@@ -24,8 +24,8 @@ def show(run):
     for one in sorted(both):
         print(whole(one, run.found[one]))
     print()
-    for (label, column), status in run.strange.items():
-        print(f"- not measured: {label} ({column}) " + (f"answered {status}" if status else "has no such thing"))
+    for (label, column, size), status in run.strange.items():
+        print(f"- not measured: {label} ({column}) at {size:,} " + (f"answered {status}" if status else "has no such thing"))
 
 
 def whole(one, where):
@@ -50,7 +50,7 @@ def number(ms):
     return "" if ms is None else f"{ms:,.1f}" if ms < 1_000 else f"{ms:,.0f}"
 
 
-def aims(times, routes, sizes):
+def aims(times, routes, strange, sizes):
     """What is asked for, and who misses it."""
     first, last = sizes[0], sizes[-1]
 
@@ -66,7 +66,8 @@ def aims(times, routes, sizes):
     tokens = [route.label for route in routes if route.first_token]
     yield f"a heavy account's first token at most {TOKEN_RATIO} times the small one's", [
         f"{label} {of(label, 'small'):.1f}, {of(label, 'heavy'):.1f} ms" for label in tokens
-        if of(label, "heavy") > TOKEN_RATIO * of(label, "small")]
+        if (of(label, "heavy") or 0) > TOKEN_RATIO * (of(label, "small") or 0)]
+    yield "every route answers", [f"{label} ({column}): {status}" for (label, column, _), status in strange.items() if status]
     lists = [route.label for route in routes if route.is_list and not route.is_admin]
     yield f"no list of a heavy account over {LIST_MS} ms", [
         f"{label} {of(label, 'heavy'):.1f} ms" for label in lists if (of(label, "heavy") or 0) > LIST_MS]
