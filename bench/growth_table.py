@@ -5,7 +5,7 @@
     bench/growth_table.py --sizes 20000,200000 --keep-json /tmp/table.json
 
 Starts a PostgreSQL, a Redis, the mock provider, the API and a worker of its own (RAPPORT_BIN, or target/debug/rapport), fills the database by SQL
-and prints a table in Markdown. Exits with 1 if a statement reads all of a big table. Nothing is synced to the disk: what is
+and prints a table in Markdown. Exits with 1 if a statement reads all of a big table at the largest size. Nothing is synced to the disk: what is
 measured is reading, not commits. docs/benchmarks.md says what was measured.
 """
 
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -161,6 +162,8 @@ def main():
     parser.add_argument("--keep-json", help="a file for all that was found")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
+    # Whoever ends this ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     stack = Stack(os.environ.get("RAPPORT_BIN", str(ROOT / "target" / "debug" / "rapport")))
     run = Run(stack, sizes)
     try:
