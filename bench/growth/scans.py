@@ -67,12 +67,13 @@ class Scans:
         ends_early = is_limited and "Filter" not in node
         if table and reads_all and not ends_early and self.sizes.get(name, 0) > BIG:
             yield table, kind if kind == "Seq Scan" else f"all of {name}"
-        if kind == "BitmapAnd":
-            names = sorted(below.get("Index Name", "several") for below in node["Plans"])
+        below = node.get("Plans", [])
+        if kind == "Bitmap Heap Scan" and below[0]["Node Type"] == "BitmapAnd":
+            names = sorted(one.get("Index Name", "several") for one in below[0]["Plans"])
             if max(self.sizes.get(name, 0) for name in names) > BIG:
-                yield names[0], BOTH + " and ".join(names)
-        for below in node.get("Plans", []):
-            yield from self.whole(below, is_limited)
+                yield table, BOTH + " and ".join(names)
+        for one in below:
+            yield from self.whole(one, is_limited)
 
 
 def is_false_alarm(table, statement):
