@@ -7,12 +7,24 @@ use sqlx::types::Json;
 use super::db::{Querier, Tx, execute, fetch_all, row, statements};
 use crate::domain::ids::{AuditId, UserId};
 
+macro_rules! list {
+    ($which:literal) => {
+        concat!(
+            "select id, user_id, actor, event, address, detail, created_at from audit_log where ",
+            $which,
+            " order by id desc limit $2"
+        )
+    };
+}
+
 statements! {
     INSERT = "insert into audit_log (id, user_id, actor, event, address, detail, created_at)
     values ($1, $2, $3, $4, $5, $6, $7)";
     /// For the admin, over all users.
-    LIST = "select id, user_id, actor, event, address, detail, created_at from audit_log
-    where id < $1 and ($2 is null or user_id = $2) and ($3 is null or event = $3) order by id desc limit $4";
+    LIST = list!("id < $1");
+    OF_USER = list!("id < $1 and user_id = $3");
+    /// A condition that may be left out would be no reason to read along an index.
+    OF_EVENT = list!("id < $1 and event = $3 and ($4 is null or user_id = $4)");
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -54,5 +66,9 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let before = before.unwrap_or(AuditId(uuid::Uuid::from_bytes([0xff; 16])));
-    fetch_all!(Entry, q, LIST, before, user, event, limit)
+    match (event, user) {
+        (Some(event), user) => fetch_all!(Entry, q, OF_EVENT, before, limit, event, user),
+        (None, Some(user)) => fetch_all!(Entry, q, OF_USER, before, limit, user),
+        (None, None) => fetch_all!(Entry, q, LIST, before, limit),
+    }
 }

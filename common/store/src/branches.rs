@@ -40,15 +40,15 @@ statements! {
     COUNT_UPTO = line!(),
         "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.seq <= $3";
     LAST_QUESTION =
-        "select id from messages where session_id = $1 and user_id = $2 and role = 'user' order by seq desc limit 1";
+        "select id from messages where session_id = $1 and ", checked!("user_id = $2"), " and role = 'user' order by seq desc limit 1";
     INSERT = "insert into sessions (id, user_id, title, title_source, project_id, parent_session_id, branch_seq, next_seq,
         message_count, extracted_seq, created_at, updated_at)
     select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
         $6, $6 from sessions where id = $1 and user_id = $2
         and (status <> 'deleted' or $7)";
     LAST_SHARED = "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
-    CUT = "delete from messages where session_id = $1 and user_id = $2 and seq > $3";
-    CUT_VARIANTS = "delete from message_variants where session_id = $1 and user_id = $2 and seq > $3";
+    CUT = "delete from messages where session_id = $1 and ", checked!("user_id = $2"), " and seq > $3";
+    CUT_VARIANTS = "delete from message_variants where session_id = $1 and ", checked!("user_id = $2"), " and seq > $3";
     HIDE = "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
     PARENT = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
     where s.id = $1 and s.user_id = $2";
@@ -57,7 +57,7 @@ statements! {
         feedback, created_at, details)
     select id, session_id, user_id, seq, content, status, provider, model, usage, feedback, created_at, details from messages
     where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
-    DELETE_ANSWER = "delete from messages where session_id = $1 and user_id = $2 and seq = $3 and role = 'assistant'";
+    DELETE_ANSWER = "delete from messages where session_id = $1 and ", checked!("user_id = $2"), " and seq = $3 and role = 'assistant'";
     VARIANTS = "select id, content, status, provider, model, usage, created_at, details from message_variants
     where session_id = $1 and user_id = $2 and seq = $3 order by created_at, id";
     /// $4 the variant, $5 its question's place.
@@ -65,8 +65,8 @@ statements! {
         feedback, created_at, details, remember)
     select id, session_id, user_id, seq, 'assistant', content, status, provider, model, usage, feedback, created_at, details,
         coalesce((select q.remember from messages q where q.session_id = $1 and q.seq = $5), false)
-    from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
-    DROP_VARIANT = "delete from message_variants where session_id = $1 and user_id = $2 and seq = $3 and id = $4";
+    from message_variants where session_id = $1 and ", checked!("user_id = $2"), " and seq = $3 and id = $4";
+    DROP_VARIANT = "delete from message_variants where session_id = $1 and ", checked!("user_id = $2"), " and seq = $3 and id = $4";
     PLACE = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
     FEEDBACK = "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
     SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,

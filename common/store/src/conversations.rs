@@ -16,13 +16,13 @@ statements! {
     DELETE = "delete from v1_conversations where id = $1 and user_id = $2";
     INSERT_ITEM = "insert into v1_items (conversation_id, seq, user_id, id, item, created_at)
     select $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5 from v1_items where conversation_id = $1";
-    HAS_ITEM = "select count(*) from v1_items where conversation_id = $1 and user_id = $2 and id = $3";
-    ITEMS = "select item from v1_items where conversation_id = $1 and user_id = $2 order by seq";
-    FORWARD = "select item from v1_items where conversation_id = $1 and user_id = $2
+    HAS_ITEM = "select count(*) from v1_items where conversation_id = $1 and ", checked!("user_id = $2"), " and id = $3";
+    ITEMS = "select item from v1_items where conversation_id = $1 and ", checked!("user_id = $2"), " order by seq";
+    FORWARD = "select item from v1_items where conversation_id = $1 and ", checked!("user_id = $2"), "
     and seq > coalesce((select seq from v1_items where conversation_id = $1 and id = $3), 0) order by seq limit $4";
-    BACKWARD = "select item from v1_items where conversation_id = $1 and user_id = $2
+    BACKWARD = "select item from v1_items where conversation_id = $1 and ", checked!("user_id = $2"), "
     and seq < coalesce((select seq from v1_items where conversation_id = $1 and id = $3), 9000000000000000) order by seq desc limit $4";
-    ITEM = "select item from v1_items where conversation_id = $1 and user_id = $2 and id = $3";
+    ITEM = "select item from v1_items where conversation_id = $1 and ", checked!("user_id = $2"), " and id = $3";
     DELETE_ITEM = "delete from v1_items where conversation_id = $1 and user_id = $2 and id = $3";
     /// How many, and their bytes.
     SIZE = "select count(*), cast(coalesce(sum(", pg!("octet_length(item::text)"), lite!("length(item)"), "), 0) as bigint)

@@ -9,6 +9,9 @@ statements! {
     REGISTERED = "delete from idempotency_keys where owner = 'register' and target = $1";
     BUDGET = "delete from budgets where scope = $1";
     MAILS = "delete from jobs where kind = 'mail' and user_id is null and payload ->> 'user_id' = $1";
+    PARTS = "delete from message_word_parts where user_id = $1 and part in (select part from message_word_parts where user_id = $1 limit $2)";
+    POSTINGS = "delete from message_postings where user_id = $1 and (bucket, part) in
+        (select bucket, part from message_postings where user_id = $1 limit $2)";
     MEMORIES = "delete from memories where id in (select id from memories where user_id = $1 limit $2)";
     MESSAGES = "delete from messages where id in (select id from messages where user_id = $1 limit $2)";
     ALL_JOBS = "delete from jobs where id in (select id from jobs where user_id = $1 limit $2)";
@@ -31,8 +34,10 @@ statements! {
 }
 
 /// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
-/// their message.
-const MANY: [(&str, Sql); 8] = [
+/// their message. The index of words goes first: while there is one, each message that goes is to be taken out of it.
+const MANY: [(&str, Sql); 10] = [
+    ("parts of the index of words", PARTS),
+    ("rows of the index of words", POSTINGS),
     ("memories", MEMORIES),
     ("messages", MESSAGES),
     ("jobs", ALL_JOBS),

@@ -18,14 +18,14 @@ statements! {
     DUE_OF = "select id from sessions where user_id = $1 and extract_after <= $2 and extract_after is not null
     and status <> 'deleted' order by extract_after limit 1";
     UNREAD = "select m.seq, length(m.content) from messages m join sessions s on s.id = m.session_id
-    where m.session_id = $1 and m.user_id = $2 and m.seq > s.extracted_seq and m.role = 'user' and m.remember
+    where m.session_id = $1 and ", checked!("m.user_id = $2"), " and m.seq > s.extracted_seq and m.role = 'user' and m.remember
     order by m.seq limit $3";
-    USER_TURNS = "select seq, length(content) from messages where session_id = $1 and user_id = $2 and seq > $3
+    USER_TURNS = "select seq, length(content) from messages where session_id = $1 and ", checked!("user_id = $2"), " and seq > $3
     and role = 'user' and remember order by seq limit $4";
     TURNS = "select id, role, content, name, seq, created_at from messages
-    where session_id = $1 and user_id = $2 and seq >= $3 and seq <= $4 and remember and status <> 'failed' order by seq";
+    where session_id = $1 and ", checked!("user_id = $2"), " and seq >= $3 and seq <= $4 and remember and status <> 'failed' order by seq";
     BEFORE = "select id, role, content, name, seq, created_at from messages
-    where session_id = $1 and user_id = $2 and seq < $3 and remember and status <> 'failed' order by seq desc limit $4";
+    where session_id = $1 and ", checked!("user_id = $2"), " and seq < $3 and remember and status <> 'failed' order by seq desc limit $4";
     /// Moves the cursor. The session stays due when more was said meanwhile.
     ADVANCE = "update sessions set extracted_seq = case when extracted_seq > $3 then extracted_seq else $3 end,
         pending_tokens = $4,

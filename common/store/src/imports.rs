@@ -21,7 +21,7 @@ statements! {
     where id = $1 and user_id = $2";
     ADD_VARIANT = "insert into message_variants (id, session_id, user_id, seq, content, status, model, created_at)
     values ($1, $2, $3, $4, $5, 'complete', $6, $7)";
-    ROLE_AT = "select role from messages where session_id = $1 and user_id = $2 and seq = $3";
+    ROLE_AT = "select role from messages where session_id = $1 and ", checked!("user_id = $2"), " and seq = $3";
 }
 
 /// Where a message stands.

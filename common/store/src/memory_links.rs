@@ -20,7 +20,7 @@ statements! {
         select id, 0 from memories where id = $2 and user_id = $1
         union
         select case when l.source = w.id then l.target else l.source end, w.depth + 1
-        from walk w join memory_links l on (l.source = w.id or l.target = w.id) and l.user_id = $1
+        from walk w join memory_links l on (l.source = w.id or l.target = w.id) and ", checked!("l.user_id = $1"), "
         where w.depth < $3 and ($4 is null or l.relationship = $4))
     select id, min(depth) from walk where depth > 0 and id <> $2 group by id order by min(depth), id limit $5";
     AMONG = "select source, target, relationship from memory_links where ", checked!("user_id = $1"), "

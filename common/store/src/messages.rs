@@ -29,7 +29,9 @@ macro_rules! page {
                 (select count(*) from message_variants v where v.session_id = m.session_id and v.seq = m.seq) as variants
               from ",
             $from,
-            " where m.user_id = $2 and ",
+            " where ",
+            checked!("m.user_id = $2"),
+            " and ",
             $which
         )
     };
@@ -55,23 +57,23 @@ statements! {
     IS_BRANCH = "select parent_session_id is not null from sessions where id = $1 and user_id = $2";
     PAGE = page_of_one!("m.session_id = $1 and m.seq > $3 order by m.seq limit $4 offset $5");
     PAGE_BACK = page_of_one!("m.session_id = $1 and m.seq < $3 order by m.seq desc limit $4");
-    COUNT = "select count(*) from messages where session_id = $1 and user_id = $2";
+    COUNT = "select count(*) from messages where session_id = $1 and ", checked!("user_id = $2");
     BRANCH_PAGE = page_of_branch!("m.seq > $3 order by m.seq limit $4 offset $5");
     BRANCH_PAGE_BACK = page_of_branch!("m.seq < $3 order by m.seq desc limit $4");
     BRANCH_COUNT = line!(),
-        "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where m.user_id = $2";
+        "select count(*) from line l join messages m on m.session_id = l.id and m.seq <= l.upto where ", checked!("m.user_id = $2");
     OF_JOB = "select ", columns!(), " from messages where job_id = $1 and user_id = $2 and role = $3";
     DELETE_FAILED_ANSWER =
         "delete from messages where job_id = $1 and user_id = $2 and role = 'assistant' and status = 'failed'";
     /// Of answers nothing is wanted but their words.
     CONTEXT = "select role, content, status, seq, case when role = 'user' then details end as details from messages
-    where session_id = $1 and user_id = $2 and seq <= $3 order by seq desc limit $4";
+    where session_id = $1 and ", checked!("user_id = $2"), " and seq <= $3 order by seq desc limit $4";
     EXISTS = "select 1 from messages where id = $1 and user_id = $2";
     /// With the message right before each, in its session.
     FOUND = "select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
         where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
     from messages m where ", checked!("m.user_id = $1"), " and m.remember and m.id in ", ids!(2);
-    IDS = "select id from messages where session_id = $1 and user_id = $2 order by seq";
+    IDS = "select id from messages where session_id = $1 and ", checked!("user_id = $2"), " order by seq";
     /// From one name to the next along the index: its time is that of the names, not of the messages.
     NAMES = "with recursive n(name) as (
         select min(name) from messages where user_id = $1 and name is not null

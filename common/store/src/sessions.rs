@@ -45,16 +45,16 @@ statements! {
       and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
       and ($3 is null or project_id = $3)
       and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
-           where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))
+           where m.session_id = s.id and ", checked!("m.user_id = $1"), " and lower(m.content) like $4 escape '\\'))
       and (is_pinned, updated_at, id) < ($5, $6, $7)
       order by is_pinned desc, updated_at desc, id desc limit $8 offset $9";
     COUNT = "select count(*) from sessions s where user_id = $1
       and (case when $2 = 'all' then status <> 'deleted' else status = $2 end)
       and ($3 is null or project_id = $3)
       and ($4 is null or lower(title) like $4 escape '\\' or exists (select 1 from messages m
-           where m.session_id = s.id and m.user_id = $1 and lower(m.content) like $4 escape '\\'))";
+           where m.session_id = s.id and ", checked!("m.user_id = $1"), " and lower(m.content) like $4 escape '\\'))";
     RECENT = "select s.id as session_id, s.title, s.updated_at, (select m.content from messages m
-        where m.session_id = s.id and m.user_id = $1 order by m.seq desc limit 1) as last_message
+        where m.session_id = s.id and ", checked!("m.user_id = $1"), " order by m.seq desc limit 1) as last_message
     from sessions s where s.user_id = $1 and s.status <> 'deleted'
     order by s.updated_at desc, s.id desc limit $2 offset $3";
     /// SQLite has one writer: its transaction is the lock.

@@ -20,7 +20,7 @@ statements! {
     DELETE = "delete from webhooks where id = $1 and user_id = $2";
     DELETE_ALL = "delete from webhooks where user_id = $1";
     DELIVERIES = "select id, event, subject, status, attempts, answer, error, next_at, created_at, delivered_at
-    from webhook_deliveries where webhook_id = $1 and user_id = $2 order by created_at desc, id limit $3 offset $4";
+    from webhook_deliveries where webhook_id = $1 and ", checked!("user_id = $2"), " order by created_at desc, id limit $3 offset $4";
     DELIVERY = "select d.id, d.webhook_id, d.event, d.subject, d.status, d.attempts, d.created_at from webhook_deliveries d
     where d.id = $1 and d.user_id = $2";
     DUE = "select id, user_id from webhook_deliveries where status = 'pending' and next_at <= $1 order by next_at limit $2";

@@ -1,6 +1,7 @@
 //! What is published, as it comes: one pub/sub connection a process, one channel a job, fanned out to subscribers.
 //!
-//! One task owns the connection: it enters and leaves channels, many in one command, and pings once a second. A connection
+//! One task owns the connection: it enters channels, many in one command, and once a second it pings, and leaves those that nobody
+//! listens to any more. A connection
 //! that breaks, or that leaves a command or a ping without an answer, is made again with all its channels, and every
 //! subscriber is told to read the log: nothing is missed, only late. While Redis is away, subscribing succeeds all the same,
 //! and at once: the ledger then tells how a job ended.
@@ -129,16 +130,16 @@ impl Reader {
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (mut entering, mut leaving) = (Vec::new(), Vec::new());
+            let mut entering = Vec::new();
             tokio::select! {
                 message = messages.next() => match message {
                     Some(message) => self.pass_on(&message),
                     None => return Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset))),
                 },
                 _ = self.entries.recv_many(&mut entering, BATCH) => {}
-                _ = self.departures.recv_many(&mut leaving, BATCH) => {}
                 _ = ping.tick() => {
                     in_time(sink.ping::<redis::Value>()).await?;
+                    self.leave(&mut sink).await?;
                 }
             }
             // Whoever left before it was entered is forgotten already.
@@ -150,12 +151,21 @@ impl Reader {
                     let _may_have_left = entered.send(());
                 }
             }
-            leaving.retain(|&job| self.inner.topics.forget_if_idle(job));
-            if !leaving.is_empty() {
-                let channels: Vec<_> = leaving.iter().map(|&job| channel(job)).collect();
-                in_time(sink.unsubscribe(channels)).await?;
+        }
+    }
+
+    /// Leaves the channels of all who went since the last ping: nothing is published there any more, and one command does for many.
+    async fn leave(&mut self, sink: &mut PubSubSink) -> Result<(), RedisError> {
+        let mut leaving = Vec::new();
+        while let Ok(job) = self.departures.try_recv() {
+            if self.inner.topics.forget_if_idle(job) {
+                leaving.push(channel(job));
             }
         }
+        for some in leaving.chunks(BATCH) {
+            in_time(sink.unsubscribe(some)).await?;
+        }
+        Ok(())
     }
 
     fn pass_on(&self, message: &redis::Msg) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::statements;
 
 /// Name, and what is indexed.
-const INDEXES: [(&str, &str); 4] = [
+const INDEXES: [(&str, &str); 7] = [
     // Deleting a session looks for its jobs.
     ("jobs_session", "jobs (session_id)"),
     // Erasing an account, and counting what it has, looks for its messages.
@@ -17,6 +17,11 @@ const INDEXES: [(&str, &str); 4] = [
     // What ended in the last minute.
     ("jobs_ended", "jobs (finished_at) where finished_at is not null"),
     ("jobs_dead", "jobs (id) where status = 'failed'"),
+    // Erasing an account looks for other versions of answers.
+    ("message_variants_user", "message_variants (user_id)"),
+    ("audit_log_event", "audit_log (event, id desc)"),
+    // The UI asks at each start how many there are.
+    ("memories_pending", "memories (user_id) where status = 'pending'"),
 ];
 
 /// Who makes them holds this lock: a number of ours.
