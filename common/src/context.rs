@@ -19,7 +19,7 @@ use crate::{
     store::{Db, jobs::Ready, words::kept::Kept},
     telemetry::metrics::METRICS,
     tools::Tools,
-    usecase::memory::{Sizes, Touches},
+    usecase::memory::{Sizes, Touches, past_turns::Warming},
     vectors::VectorIndex,
     wire::Wire,
 };
@@ -41,6 +41,7 @@ pub struct Context {
     pub sizes: Sizes,
     /// What search knows of each turn.
     pub words: Kept,
+    pub warming: Warming,
     pub tools: Tools,
     pub mailer: Mailer,
     pub sealer: Sealer,

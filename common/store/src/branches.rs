@@ -69,13 +69,14 @@ statements! {
     DROP_VARIANT = "delete from message_variants where session_id = $1 and ", checked!("user_id = $2"), " and seq = $3 and id = $4";
     PLACE = "select session_id, seq, role, job_id from messages where id = $1 and user_id = $2";
     FEEDBACK = "update messages set feedback = $3 where id = $1 and user_id = $2 and role = 'assistant'";
+    /// Whether there is any is asked of `u.id`: of a value that it knows PostgreSQL may think that the whole table has one soon.
     SCOPE = "select s.project_id, s.parent_session_id, coalesce(u.name, u.username, u.email, '') as user_name, us.settings,
         exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
-        exists (select 1 from memories m where m.user_id = $2 and m.status in ('pending', 'confirmed')) as has_memories,
-        exists (select 1 from files f where f.user_id = $2 and f.generation is not null) as has_files,
-        exists (select 1 from sessions o where o.user_id = $2 and o.id <> $1 and o.status <> 'deleted'
+        exists (select 1 from memories m where m.user_id = u.id and m.status in ('pending', 'confirmed')) as has_memories,
+        exists (select 1 from files f where f.user_id = u.id and f.generation is not null) as has_files,
+        exists (select 1 from sessions o where o.user_id = u.id and o.id <> $1 and o.status <> 'deleted'
             and o.project_id is not distinct from s.project_id) as has_others,
-        exists (select 1 from extraction_runs r where r.user_id = $2 and r.outcome in ('facts', 'no_facts')) as has_readings
+        exists (select 1 from extraction_runs r where r.user_id = u.id and r.outcome in ('facts', 'no_facts')) as has_readings
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
 }

@@ -35,6 +35,10 @@ macro_rules! texts_of {
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
             pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
+            /// The same, of a few: along the index, also where PostgreSQL knows that the user has a good part of the table.
+            pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
+                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3
+                order by v.version limit 500";
             pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
             pub(crate) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
@@ -207,8 +211,17 @@ pub async fn changed(
     since: i64,
     model: &str,
 ) -> Result<Vec<Changed>, sqlx::Error> {
+    if since > 0 {
+        let lately = fetch_all!(Changed, q, of!(corpus, CHANGED_LATELY), user, since, model)?;
+        if lately.len() < LATELY {
+            return Ok(lately);
+        }
+    }
     fetch_all!(Changed, q, of!(corpus, CHANGED), user, since, model)
 }
+
+/// What `CHANGED_LATELY` gives at most.
+const LATELY: usize = 500;
 
 /// A document's vector.
 pub struct Stored {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -31,6 +32,8 @@ use crate::{
 
 /// Search that takes longer is not waited for: the answer does without.
 const DEADLINE: Duration = Duration::from_millis(300);
+/// But it goes on for so long, so that the next one finds in memory what it needs.
+const WARM: Duration = Duration::from_secs(60);
 /// Turns looked at, and those that a prompt has at most.
 const FOUND: usize = 32;
 const MOST: usize = 8;
@@ -99,17 +102,63 @@ pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> Pa
         Err(_) => {
             outcome("late");
             tracing::warn!("answering without earlier conversations: search took too long");
+            warm(ctx, asking, question);
             PastTurns::default()
         }
     }
 }
 
-async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
-    let mode = if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
+/// Searches again, for nobody: what was given up had mostly begun to read what the user has into memory, and each one after it would
+/// begin anew and be given up too.
+fn warm(ctx: &Context, asking: Asking<'_>, question: String) {
+    let Some(turn) = ctx.warming.begin(asking.user) else { return };
+    let (ctx, user, query) = (ctx.clone(), asking.user, query(asking, &question));
+    tokio::spawn(async move {
+        let _turn = turn;
+        if tokio::time::timeout(WARM, messages::places(&ctx, user, &query)).await.is_err() {
+            tracing::warn!("what a user said in earlier conversations could not be read into memory in time");
+        }
+    });
+}
+
+/// Whose search goes on at this moment though nobody waits for it: one for each user.
+#[derive(Clone, Default)]
+pub struct Warming(Arc<Mutex<HashSet<UserId>>>);
+
+/// Ends when it is dropped.
+struct Turn {
+    warming: Warming,
+    user: UserId,
+}
+
+impl Warming {
+    fn users(&self) -> MutexGuard<'_, HashSet<UserId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, user: UserId) -> Option<Turn> {
+        self.users().insert(user).then(|| Turn { warming: self.clone(), user })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.warming.users().remove(&self.user);
+    }
+}
+
+fn mode(asking: Asking<'_>) -> Mode {
+    if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword }
+}
+
+fn query(asking: Asking<'_>, question: &str) -> Query {
     let most = FOUND + asking.window;
-    let query = Query { memories: false, messages: true, ..Query::memories(question, most, mode) };
-    let places = messages::places(ctx, asking.user, &query).await?;
-    let floor = floor(ctx, mode);
+    Query { memories: false, messages: true, ..Query::memories(question, most, mode(asking)) }
+}
+
+async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
+    let places = messages::places(ctx, asking.user, &query(asking, question)).await?;
+    let floor = floor(ctx, mode(asking));
     let bears = |places: &[Place]| places.iter().any(|place| place.bearing >= floor);
     // To most questions nothing bears: then it need not be asked what may be shown.
     if !bears(&places) {
@@ -163,4 +212,19 @@ fn floor(ctx: &Context, mode: Mode) -> f64 {
 
 fn turn(found: &Found) -> PastTurn {
     PastTurn { at: found.created_at, name: found.name.clone(), said: found.content.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::new_uuid;
+
+    #[test]
+    fn one_search_goes_on_for_each_user() {
+        let (warming, one, other) = (Warming::default(), UserId(new_uuid()), UserId(new_uuid()));
+        let turn = warming.begin(one);
+        assert!(turn.is_some() && warming.begin(one).is_none() && warming.begin(other).is_some());
+        drop(turn);
+        assert!(warming.begin(one).is_some());
+    }
 }

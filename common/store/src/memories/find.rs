@@ -26,7 +26,8 @@ statements! {
     ESSENTIAL = "select ", columns!(),
         " from memories where user_id = $1 and essential and status = 'confirmed' and importance >= $2
         and (valid_to is null or valid_to > $3) order by importance desc, created_at desc, id limit 50";
-    ANY = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') limit 1";
+    /// In the order of an index: without one PostgreSQL may look for the first through the whole table.
+    ANY = "select 1 from memories where user_id = $1 and status in ('pending', 'confirmed') order by norm limit 1";
     EXPIRING_TYPES = "select ", columns!(),
         " from memories where user_id = $1 and status in ('pending', 'confirmed') and expires_at is null
         and memory_type in ('goal', 'experience', 'topic', 'fact') order by created_at desc, id desc limit $2";

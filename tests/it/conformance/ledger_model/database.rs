@@ -21,7 +21,7 @@ use rapport_common::{
     settings::{self, Env},
     store::{self, Db, PoolSizes, Querier, chats::Question, db::Raw, users::NewUser, words::kept::Kept},
     tools::Tools,
-    usecase::memory::{Sizes, Touches},
+    usecase::memory::{Sizes, Touches, past_turns::Warming},
     vectors::Exact,
     wire::LocalWire,
 };
@@ -237,6 +237,7 @@ fn context(db: Db) -> Context {
         embedder,
         touches: Touches::start(db.clone()),
         sizes: Sizes::default(),
+        warming: Warming::default(),
         words: Kept::new(1 << 20),
         tools: Tools::new(&settings.tools, Egress::new(Vec::new(), Arc::new(egress::System)).unwrap())
             .unwrap(),
