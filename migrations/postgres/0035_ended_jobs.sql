@@ -12,7 +12,3 @@ begin
         and case when new.status = 'succeeded' then w.wants_jobs_done else w.wants_jobs_failed end;
     return null;
 end $$;
-
--- Jobs that run are few, and jobs_worker has them all: what asks for old leases reads it. So a lease is renewed within its page (HOT),
--- and a claim writes one index less.
-drop index jobs_leases;

@@ -255,6 +255,27 @@ fn handlers_and_jobs_begin_no_transactions() {
     }
 }
 
+/// A connection that is lent in the head of a loop or a choice lives until its end: who takes another one within waits for all who do
+/// the same, and a process has four.
+#[test]
+fn no_connection_is_lent_in_the_head_of_a_loop() {
+    for folder in ["api", "common", "worker"] {
+        for path in rust_files(&root().join(folder)) {
+            let source = fs::read_to_string(&path).unwrap();
+            let is_head = |line: &&str| {
+                ["while let ", "for ", "match ", "if let "].iter().any(|word| line.starts_with(word))
+            };
+            let lends = |line: &&str| {
+                ["&mut ctx.db.read()", "&mut db.read()", "&mut ctx.db.relaxed()"]
+                    .iter()
+                    .any(|it| line.contains(it))
+            };
+            let found = source.lines().map(str::trim).filter(is_head).find(lends);
+            assert!(found.is_none(), "{}: {}", path.display(), found.unwrap());
+        }
+    }
+}
+
 #[test]
 fn no_file_is_longer_than_four_hundred_lines() {
     let long: Vec<String> = rust_files(&root())

@@ -36,8 +36,8 @@ statements! {
 /// What there may be very much of, in an order in which little is looked for in vain: messages name their job, and memories
 /// their message. The index of words goes first: while there is one, each message that goes is to be taken out of it.
 const MANY: [(&str, Sql); 10] = [
-    ("parts of the index of words", PARTS),
     ("rows of the index of words", POSTINGS),
+    ("parts of the index of words", PARTS),
     ("memories", MEMORIES),
     ("messages", MESSAGES),
     ("jobs", ALL_JOBS),

@@ -16,7 +16,7 @@ use rapport_common::{
         terms::Corpus,
         users::{self, NewUser},
         vectors::{self, Embedded},
-        words::{convert, fill, fold, kept::Kept, loose, search},
+        words::{convert, fill, fold, kept::Kept, search},
     },
 };
 use uuid::Uuid;
@@ -28,7 +28,7 @@ const MESSAGES: usize = 600;
 const VOCABULARY: usize = 40;
 
 /// A text of words that are as common as their number is low.
-fn text(n: usize) -> String {
+pub(super) fn text(n: usize) -> String {
     let words = (0..3 + n % 17).map(|place| {
         let draw = (n * 7919 + place * 104_729) % 1_000;
         format!("zq{}", draw * draw * VOCABULARY / 1_000_000)
@@ -42,7 +42,7 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     text.trim_end_matches('?').split(' ')
 }
 
-async fn run(tx: &mut Tx, sql: String) {
+pub(super) async fn run(tx: &mut Tx, sql: String) {
     match tx.raw() {
         Raw::Pg(c) => sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(c).await.map(drop),
         Raw::Lite(c) => sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(c).await.map(drop),
@@ -50,7 +50,7 @@ async fn run(tx: &mut Tx, sql: String) {
     .unwrap();
 }
 
-fn literal(tx: &mut Tx, id: Uuid) -> String {
+pub(super) fn literal(tx: &mut Tx, id: Uuid) -> String {
     let quote = if matches!(tx.raw(), Raw::Pg(_)) { "" } else { "x" };
     format!("{quote}'{}'", id.simple())
 }
@@ -65,7 +65,7 @@ async fn rows(db: &Db, table: &str) -> i64 {
     count
 }
 
-async fn user_with_session(tx: &mut Tx) -> (UserId, SessionId) {
+pub(super) async fn user_with_session(tx: &mut Tx) -> (UserId, SessionId) {
     let (id, session, now) = (UserId(new_uuid()), SessionId(new_uuid()), clock::now());
     let user = NewUser {
         id,
@@ -81,7 +81,7 @@ async fn user_with_session(tx: &mut Tx) -> (UserId, SessionId) {
     (id, session)
 }
 
-async fn say(tx: &mut Tx, whose: (UserId, SessionId), seq: usize, content: &str) -> Uuid {
+pub(super) async fn say(tx: &mut Tx, whose: (UserId, SessionId), seq: usize, content: &str) -> Uuid {
     store(tx, whose, seq, content, None).await
 }
 
@@ -93,7 +93,17 @@ async fn store(
     content: &str,
     job: Option<JobId>,
 ) -> Uuid {
-    let id = new_uuid();
+    store_as(new_uuid(), tx, (user, session), seq, content, job).await
+}
+
+pub(super) async fn store_as(
+    id: Uuid,
+    tx: &mut Tx,
+    (user, session): (UserId, SessionId),
+    seq: usize,
+    content: &str,
+    job: Option<JobId>,
+) -> Uuid {
     let message = messages::NewMessage {
         id: MessageId(id),
         session,
@@ -245,40 +255,6 @@ async fn says_what_counting_says(db: Db) {
     for (table, left) in [("message_words", 10), ("message_word_parts", 0), ("message_postings", 0)] {
         assert_eq!(rows(&db, table).await, left, "{table}");
     }
-}
-
-/// Bags that were folded between the statements of a search are noticed, so that it looks again.
-async fn a_search_notices_what_is_folded_meanwhile(db: Db) {
-    let mut tx = db.begin().await.unwrap();
-    let mine = user_with_session(&mut tx).await;
-    let mut ids = Vec::new();
-    for n in 0..258 {
-        ids.push(say(&mut tx, mine, n, &text(n)).await);
-    }
-    tx.commit().await.unwrap();
-    let kept = Kept::new(1 << 20);
-    let loose = async |kept: &Kept, ids: &[Uuid]| {
-        let all = loose::of(&mut db.read().await.unwrap(), kept, mine.0, ids, &[]).await.unwrap();
-        all.map(|all| all.len())
-    };
-    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
-    let mut tx = db.begin().await.unwrap();
-    memory_log::take_version(&mut tx, mine.0).await.unwrap();
-    assert!(fold::fold_one(&mut tx, mine.0).await.unwrap());
-    tx.commit().await.unwrap();
-    // What is known is known, folded or not; of what is not, two are still there.
-    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
-    assert_eq!(loose(&kept, &ids).await, None);
-    assert_eq!(loose(&Kept::new(1 << 20), &ids[256..]).await, Some(2));
-    assert_eq!(loose(&Kept::new(1 << 20), &ids[255..]).await, None);
-    let found = search::find(&mut db.read().await.unwrap(), &kept, mine.0, &["zq3"]).await.unwrap();
-    assert_eq!(found.turns.len(), ids.len());
-}
-
-#[tokio::test]
-async fn on_both_a_search_notices_what_is_folded_meanwhile() {
-    a_search_notices_what_is_folded_meanwhile(postgres().await).await;
-    a_search_notices_what_is_folded_meanwhile(sqlite().await).await;
 }
 
 /// Words of before step 17, a row each, are moved at the start; again when it was cut off.

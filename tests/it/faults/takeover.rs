@@ -58,6 +58,11 @@ async fn a_worker_whose_connections_are_cut_keeps_its_jobs() {
         (running["items"].as_array()?.len() == 8).then_some(())
     })
     .await;
+    // And their worker knows it: one whose claim is cut off before its answer has come begins another attempt, rightly.
+    for job in &jobs {
+        let mut stream = user.events(job, None).await;
+        assert!(stream.next().await.is_some());
+    }
     for _ in 0..4 {
         app.cut_database_connections().await;
         tokio::time::sleep(Duration::from_secs(1)).await;

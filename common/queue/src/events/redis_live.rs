@@ -121,11 +121,12 @@ impl Reader {
         mut sink: PubSubSink,
         mut messages: PubSubStream,
     ) -> Result<(), RedisError> {
+        // First: whoever begins to listen while these are entered has an entry of their own then.
+        self.inner.is_up.store(true, Ordering::SeqCst);
         for some in self.inner.topics.jobs().chunks(BATCH) {
             let channels: Vec<_> = some.iter().map(|&job| channel(job)).collect();
             in_time(sink.subscribe(channels)).await?;
         }
-        self.inner.is_up.store(true, Ordering::Relaxed);
         self.inner.topics.send_all(&Live::Reread);
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -43,7 +43,8 @@ pub async fn clean(ctx: &Context, round: &mut Round) -> Result<()> {
     let deletions = files::deletions(&mut ctx.db.read().await?, &round.place, BATCH as i64).await?;
     round.place = work_off(ctx, deletions, until).await;
     look_for_strays(ctx, round, until).await?;
-    for (file, user) in files::left(&mut ctx.db.read().await?).await? {
+    let left = files::left(&mut ctx.db.read().await?).await?;
+    for (file, user) in left {
         if let Err(error) = give_up(ctx, user, file).await {
             tracing::warn!(%error, %file, "a file whose job is gone waits on");
         }
@@ -111,13 +112,14 @@ async fn look_for_strays(ctx: &Context, round: &mut Round, until: Instant) -> Re
 /// Deletes the passages of a file that are neither its own nor those of the reading under way, with their words and vectors: of a
 /// deleted file, all. What is named here can never be wanted again, so nothing needs to be held meanwhile.
 pub(super) async fn delete_strays(ctx: &Context, user: UserId, file: FileId) -> Result<()> {
-    while let Some(generation) = chunks::stray(&mut ctx.db.read().await?, user, file).await? {
+    loop {
+        let stray = chunks::stray(&mut ctx.db.read().await?, user, file).await?;
+        let Some(generation) = stray else { return Ok(()) };
         let mut tx = ctx.db.begin().await?;
         memory_log::take_version(&mut tx, user).await?;
         chunks::delete(&mut tx, user, file, &generation, PIECE).await?;
         tx.commit().await?;
     }
-    Ok(())
 }
 
 /// Deletes all bytes of an account whose rows are gone.

@@ -151,7 +151,8 @@ const FILLING: Duration = Duration::from_secs(2);
 /// Gives parts of the index of words that have no sheet of their turns theirs: after an update, some at a time.
 pub async fn fill_sheets(ctx: &Context) -> Result<()> {
     let until = Instant::now() + FILLING;
-    for user in words::fill::users_without(&mut ctx.db.read().await?).await? {
+    let users = words::fill::users_without(&mut ctx.db.read().await?).await?;
+    for user in users {
         go_on(user, fill_sheets_of(ctx, user, until).await)?;
     }
     Ok(())

@@ -32,8 +32,9 @@ use crate::{
 
 /// Search that takes longer is not waited for: the answer does without.
 const DEADLINE: Duration = Duration::from_millis(300);
-/// But it goes on for so long, so that the next one finds in memory what it needs.
-const WARM: Duration = Duration::from_secs(60);
+/// But it goes on for so long, so that the next one finds in memory what it needs; of so many users at once in a process.
+const WARM: Duration = Duration::from_secs(30);
+const WARMED: usize = 2;
 /// Turns looked at, and those that a prompt has at most.
 const FOUND: usize = 32;
 const MOST: usize = 8;
@@ -115,13 +116,18 @@ fn warm(ctx: &Context, asking: Asking<'_>, question: String) {
     let (ctx, user, query) = (ctx.clone(), asking.user, query(asking, &question));
     tokio::spawn(async move {
         let _turn = turn;
-        if tokio::time::timeout(WARM, messages::places(&ctx, user, &query)).await.is_err() {
-            tracing::warn!("what a user said in earlier conversations could not be read into memory in time");
+        tokio::select! {
+            () = ctx.stopping.cancelled() => {}
+            found = tokio::time::timeout(WARM, messages::places(&ctx, user, &query)) => {
+                if !matches!(found, Ok(Ok(_))) {
+                    tracing::warn!("what a user said in earlier conversations could not be read into memory");
+                }
+            }
         }
     });
 }
 
-/// Whose search goes on at this moment though nobody waits for it: one for each user.
+/// Whose search goes on at this moment though nobody waits for it: one for each user, and few in all.
 #[derive(Clone, Default)]
 pub struct Warming(Arc<Mutex<HashSet<UserId>>>);
 
@@ -137,7 +143,8 @@ impl Warming {
     }
 
     fn begin(&self, user: UserId) -> Option<Turn> {
-        self.users().insert(user).then(|| Turn { warming: self.clone(), user })
+        let mut users = self.users();
+        (users.len() < WARMED && users.insert(user)).then(|| Turn { warming: self.clone(), user })
     }
 }
 
@@ -221,10 +228,13 @@ mod tests {
 
     #[test]
     fn one_search_goes_on_for_each_user() {
-        let (warming, one, other) = (Warming::default(), UserId(new_uuid()), UserId(new_uuid()));
-        let turn = warming.begin(one);
-        assert!(turn.is_some() && warming.begin(one).is_none() && warming.begin(other).is_some());
-        drop(turn);
+        let warming = Warming::default();
+        let [one, other, third] = [(); 3].map(|()| UserId(new_uuid()));
+        let first = warming.begin(one);
+        assert!(first.is_some() && warming.begin(one).is_none());
+        let second = warming.begin(other);
+        assert!(second.is_some() && warming.begin(third).is_none(), "two at once");
+        drop(first);
         assert!(warming.begin(one).is_some());
     }
 }

@@ -47,8 +47,8 @@ pub struct Pair {
 /// first. Of one memory, or of all.
 pub async fn pairs(ctx: &Context, user: UserId, of: Option<MemoryId>) -> Result<Vec<Pair>> {
     let least = ctx.settings.memory.similarity as f32;
-    let mut conn = ctx.db.read().await?;
     let shown = may_show_private(ctx, user).await?;
+    let mut conn = ctx.db.read().await?;
     let mut active = memories::active(&mut conn, user, LOOKED_AT).await?;
     active.retain(|memory| shown || !memory.is_private);
     let looked_at: Vec<Memory> = match of {

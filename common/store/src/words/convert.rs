@@ -43,7 +43,9 @@ const BATCH: i64 = 256;
 /// How many messages were moved.
 pub async fn convert(db: &Db) -> Result<usize> {
     let mut moved = 0;
-    while let Some((user,)) = fetch_optional!((UserId,), &mut db.read().await?, SOMEBODY)? {
+    loop {
+        let somebody = fetch_optional!((UserId,), &mut db.read().await?, SOMEBODY)?;
+        let Some((user,)) = somebody else { return Ok(moved) };
         let mut after = Uuid::nil();
         loop {
             let messages = fetch_all!(Said, &mut db.read().await?, MESSAGES, user, after, BATCH)?;
@@ -59,7 +61,6 @@ pub async fn convert(db: &Db) -> Result<usize> {
         execute!(&mut tx, REST, user)?;
         tx.commit().await?;
     }
-    Ok(moved)
 }
 
 async fn of_batch(tx: &mut Tx, user: UserId, messages: &HashMap<Uuid, Traits>) -> Result<usize, sqlx::Error> {

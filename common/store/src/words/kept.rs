@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -11,28 +12,37 @@ use super::{
 };
 use crate::{db::Querier, domain::ids::UserId};
 
+/// Who has not searched for so long is forgotten at the next change: also somebody whose account another process erased.
+const UNUSED: Duration = Duration::from_secs(15 * 60);
+/// What an entry takes beside what is in it, about.
+const ENTRY: usize = 256;
+
 #[derive(Clone)]
 pub struct Kept(Arc<Mutex<Users>>);
 
 #[derive(Default)]
 struct Users {
     known: HashMap<UserId, Known>,
-    /// Counts searches, to know who was here longest ago.
-    clock: u64,
     bytes: usize,
     budget: usize,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Known {
-    used: u64,
+    used: Instant,
     sheet: Arc<Sheet>,
     loose: Arc<AllLoose>,
+    /// How much had been deleted of the user's when `loose` was read: what is deleted may come back otherwise, under the same id.
+    deletions: i64,
 }
 
 impl Known {
+    fn new() -> Self {
+        Self { used: Instant::now(), sheet: Arc::default(), loose: Arc::default(), deletions: 0 }
+    }
+
     fn bytes(&self) -> usize {
-        self.sheet.bytes() + loose::bytes(&self.loose)
+        ENTRY + self.sheet.bytes() + loose::bytes(&self.loose)
     }
 }
 
@@ -43,23 +53,28 @@ impl Users {
 
     /// Forgets whoever searched longest ago, until the rest fits.
     fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) {
-        let mut known = self.known.get(&user).cloned().unwrap_or_default();
-        known.used = self.clock;
+        let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
+        known.used = Instant::now();
         change(&mut known);
         self.remove(user);
         if known.bytes() > self.budget {
-            // It would empty the memory for all others, and then go itself.
-            return;
+            known.loose = Arc::default();
         }
-        self.bytes += known.bytes();
-        self.known.insert(user, known);
-        while self.bytes > self.budget {
-            let Some(oldest) = self.known.iter().min_by_key(|(_, known)| known.used).map(|(user, _)| *user)
-            else {
-                break;
-            };
+        // One that is too large would empty the memory for all others, and then go itself.
+        if known.bytes() <= self.budget {
+            self.bytes += known.bytes();
+            self.known.insert(user, known);
+        }
+        while let Some((oldest, used)) = self.oldest()
+            && (self.bytes > self.budget || used.elapsed() > UNUSED)
+        {
             self.remove(oldest);
         }
+    }
+
+    fn oldest(&self) -> Option<(UserId, Instant)> {
+        let oldest = self.known.iter().min_by_key(|(_, known)| known.used);
+        oldest.map(|(user, known)| (*user, known.used))
     }
 }
 
@@ -80,10 +95,8 @@ impl Kept {
         parts: &[(i64, i64)],
     ) -> Result<Arc<Sheet>, sqlx::Error> {
         let known = self.with(|users| {
-            users.clock += 1;
-            let now = users.clock;
             users.known.get_mut(&user).map_or_else(Default::default, |known| {
-                known.used = now;
+                known.used = Instant::now();
                 Arc::clone(&known.sheet)
             })
         });
@@ -93,14 +106,18 @@ impl Kept {
         Ok(new)
     }
 
-    pub(super) fn loose(&self, user: UserId) -> Arc<AllLoose> {
+    /// The turns in no part, if none was deleted since they were read.
+    pub(super) fn loose(&self, user: UserId, deletions: i64) -> Arc<AllLoose> {
         self.with(|users| {
-            users.known.get(&user).map_or_else(Default::default, |known| Arc::clone(&known.loose))
+            let known = users.known.get(&user).filter(|known| known.deletions == deletions);
+            known.map_or_else(Default::default, |known| Arc::clone(&known.loose))
         })
     }
 
-    pub(super) fn keep_loose(&self, user: UserId, all: &Arc<AllLoose>) {
-        self.with(|users| users.keep(user, |known| known.loose = Arc::clone(all)));
+    pub(super) fn keep_loose(&self, user: UserId, deletions: i64, all: &Arc<AllLoose>) {
+        self.with(|users| {
+            users.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions));
+        });
     }
 
     /// Of someone who is gone.

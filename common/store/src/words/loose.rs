@@ -1,5 +1,6 @@
-//! Turns that are in no part, with their words, kept in memory: what was said never changes. Of them a search reads only which there
-//! are, and of those it does not know the rest.
+//! Turns that are in no part, with their words, kept in memory: what was said does not change. Of them a search reads only which there
+//! are, and of those it does not know the rest. What is deleted may come back under its id with other words, when a corrected export
+//! is imported: so all is read again once anything was deleted.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -67,22 +68,31 @@ impl From<Read> for Loose {
     }
 }
 
-/// The turns with these messages: `bags`, of which the words are known, and `waiting`, of which they are not yet. `None`: something
-/// was folded or deleted since the lists were read.
+/// Which turns are in no part.
+pub struct Listed {
+    /// Of these the words are known.
+    pub bags: Vec<Uuid>,
+    /// Of these not yet.
+    pub waiting: Vec<Uuid>,
+    /// How much of the user's had been deleted by then.
+    pub deletions: i64,
+}
+
+/// The turns that are listed, and whether these are all: something may have been folded or deleted since.
 pub async fn of(
     q: &mut impl Querier,
     kept: &Kept,
     user: UserId,
-    bags: &[Uuid],
-    waiting: &[Uuid],
-) -> Result<Option<Arc<AllLoose>>, sqlx::Error> {
-    let known = kept.loose(user);
+    listed: &Listed,
+) -> Result<(Arc<AllLoose>, bool), sqlx::Error> {
+    let Listed { bags, waiting, deletions } = listed;
+    let known = kept.loose(user, *deletions);
     let knows_words = |id: &Uuid| known.get(id).is_some_and(|one| one.bag.is_some());
     let new: Vec<Uuid> = bags.iter().filter(|id| !knows_words(id)).copied().collect();
     let others = waiting.iter().filter(|id| !known.contains_key(id)).copied();
     let asked: Vec<Uuid> = new.iter().copied().chain(others).collect();
     if asked.is_empty() && known.len() == bags.len() + waiting.len() {
-        return Ok(Some(known));
+        return Ok((known, true));
     }
     let rows = if asked.is_empty() {
         Vec::new()
@@ -93,7 +103,7 @@ pub async fn of(
     let one = |id: &Uuid| Some((*id, Arc::clone(read.get(id).or_else(|| known.get(id))?)));
     let all: Arc<AllLoose> = Arc::new(bags.iter().chain(waiting).filter_map(one).collect());
     // Also what is not all: the next attempt has less to read.
-    kept.keep_loose(user, &all);
+    kept.keep_loose(user, *deletions, &all);
     let has_words = |id: &Uuid| read.get(id).is_some_and(|one| one.bag.is_some());
-    Ok(new.iter().all(has_words).then_some(all))
+    Ok((all, new.iter().all(has_words)))
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     encoding::{self, Line, Term},
     kept::Kept,
-    loose::{self, AllLoose},
+    loose::{self, AllLoose, Listed},
     sheets::{self, Sheet},
 };
 use crate::{
@@ -23,12 +23,13 @@ const PARTS: i64 = 1;
 const POSTINGS: i64 = 2;
 const GONE: i64 = 3;
 const WAITING: i64 = 4;
+const STATE: i64 = 5;
 
 statements! {
     /// One statement, so that it sees each message once, whether folded or not. All comes gathered: a row each would cost more than
     /// what is in it. Last come answers whose words are not known yet: they are found beside their questions. SQLite would read all
     /// of the user's messages for them.
-    READ = "select cast(0 as bigint) as what, cast(0 as bigint) as bucket, ", gathered!("w.doc_id"), " as bytes
+    READ = "select cast(0 as bigint) as what, cast(0 as bigint) as n, ", gathered!("w.doc_id"), " as bytes
         from message_words w where w.user_id = $1
     union all select 1, 0, ",
             pg!("convert_to(string_agg(p.part || ':' || p.stamp, ','), 'UTF8')"),
@@ -43,16 +44,18 @@ statements! {
     union all select 3, 0, ", gathered!("g.doc_id"), " from message_words_gone g where g.user_id = $1
     union all select 4, 0, ", gathered!("a.id"), " from (
         select id from messages ", lite!("indexed by messages_unembedded"), "
-        where user_id = $1 and not embedded and remember and role = 'assistant' and job_id is not null limit 2000) a";
+        where user_id = $1 and not embedded and remember and role = 'assistant' and job_id is not null limit 2000) a
+    union all select 5, s.deletions, null from memory_state s where s.user_id = $1";
 }
 
 struct Read {
     what: i64,
-    bucket: i64,
+    /// Of postings their bucket, of the state how much was deleted.
+    n: i64,
     bytes: Option<Vec<u8>>,
 }
 
-row!(Read: what, bucket, bytes);
+row!(Read: what, n, bytes);
 
 impl Read {
     /// Of each part, its stamp or its postings in hex.
@@ -91,7 +94,8 @@ pub async fn find(
     let mut buckets: Vec<u8> = wanted.iter().map(|term| term.bucket()).collect();
     buckets.sort_unstable();
     buckets.dedup();
-    for _ in 0..TRIES {
+    let mut attempt = 1;
+    loop {
         let rows = fetch_all!(Read, q, READ, user, Json(&buckets))?;
         let of_kind = |what: i64| rows.iter().filter(move |row| row.what == what);
         let messages = |what: i64| of_kind(what).flat_map(Read::messages);
@@ -105,16 +109,20 @@ pub async fn find(
         let is_new = |id: &Uuid| !has_words.contains(id) && !sheet.knows(*id);
         let waiting: Vec<Uuid> = messages(WAITING).filter(is_new).collect();
         let gone: HashSet<Uuid> = messages(GONE).collect();
-        if let Some(loose) = loose::of(q, kept, user, &bags, &waiting).await? {
+        let deletions = of_kind(STATE).map(|row| row.n).next().unwrap_or(0);
+        let listed = Listed { bags, waiting, deletions };
+        let (loose, is_whole) = loose::of(q, kept, user, &listed).await?;
+        if is_whole || attempt == TRIES {
             let mut found = Found::of(&wanted, &sheet, &loose, &gone);
             of_kind(POSTINGS).for_each(|row| found.add_postings(row));
             return Ok(found);
         }
+        attempt += 1;
     }
-    Err(sqlx::Error::Protocol("the index of words changed each time it was read".to_owned()))
 }
 
-/// How often it is read again because bags were folded meanwhile: once in 256 messages.
+/// How often it is read again because bags were folded meanwhile: once in 256 messages. A bag whose message is not there, which nothing
+/// makes, is then left out.
 const TRIES: usize = 10;
 
 impl Found {
@@ -140,7 +148,7 @@ impl Found {
 
     fn add_postings(&mut self, row: &Read) {
         let wanted: Vec<Term> =
-            self.holders.keys().filter(|term| i64::from(term.bucket()) == row.bucket).copied().collect();
+            self.holders.keys().filter(|term| i64::from(term.bucket()) == row.n).copied().collect();
         for (part, postings) in row.parts() {
             let Some(slots) = self.merged.slots(part) else { continue };
             let Ok(bytes) = HEXLOWER_PERMISSIVE.decode(postings.as_bytes()) else { continue };

@@ -1,0 +1,76 @@
+//! What searches keep in memory of the index of words: never less than what the database says.
+
+use rapport_common::store::{
+    Db, memory_log,
+    words::{fold, kept::Kept, loose, search},
+};
+use uuid::Uuid;
+
+use super::{
+    sql::{postgres, sqlite},
+    words::{literal, run, say, store_as, text, user_with_session},
+};
+
+/// Bags that were folded between the statements of a search are noticed, so that it looks again.
+async fn a_search_notices_what_is_folded_meanwhile(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    let mut ids = Vec::new();
+    for n in 0..258 {
+        ids.push(say(&mut tx, mine, n, &text(n)).await);
+    }
+    tx.commit().await.unwrap();
+    let kept = Kept::new(1 << 20);
+    let loose = async |kept: &Kept, ids: &[Uuid]| {
+        let listed = loose::Listed { bags: ids.to_vec(), waiting: Vec::new(), deletions: 0 };
+        let (all, is_whole) = loose::of(&mut db.read().await.unwrap(), kept, mine.0, &listed).await.unwrap();
+        is_whole.then_some(all.len())
+    };
+    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
+    let mut tx = db.begin().await.unwrap();
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    assert!(fold::fold_one(&mut tx, mine.0).await.unwrap());
+    tx.commit().await.unwrap();
+    // What is known is known, folded or not; of what is not, two are still there.
+    assert_eq!(loose(&kept, &ids[..2]).await, Some(2));
+    assert_eq!(loose(&kept, &ids).await, None);
+    assert_eq!(loose(&Kept::new(1 << 20), &ids[256..]).await, Some(2));
+    assert_eq!(loose(&Kept::new(1 << 20), &ids[255..]).await, None);
+    let found = search::find(&mut db.read().await.unwrap(), &kept, mine.0, &["zq3"]).await.unwrap();
+    assert_eq!(found.turns.len(), ids.len());
+}
+
+/// As when a corrected export is imported again.
+async fn what_comes_back_under_its_id_has_its_new_words(db: Db) {
+    let kept = Kept::new(1 << 20);
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    let id = say(&mut tx, mine, 0, "zq3").await;
+    tx.commit().await.unwrap();
+    let held = async |term: &str| {
+        let found = search::find(&mut db.read().await.unwrap(), &kept, mine.0, &[term]).await.unwrap();
+        found.holders(term).len()
+    };
+    assert_eq!((held("zq3").await, held("zq17").await), (1, 0));
+    let mut tx = db.begin().await.unwrap();
+    let (message, user) = (literal(&mut tx, id), literal(&mut tx, mine.0.0));
+    run(&mut tx, format!("delete from messages where id = {message}")).await;
+    // As the trigger does with the message's vector.
+    run(&mut tx, format!("update memory_state set deletions = deletions + 1 where user_id = {user}")).await;
+    store_as(id, &mut tx, mine, 0, "zq17", None).await;
+    tx.commit().await.unwrap();
+    assert_eq!((held("zq3").await, held("zq17").await), (0, 1));
+}
+
+#[tokio::test]
+async fn on_both_what_comes_back_under_its_id_has_its_new_words() {
+    what_comes_back_under_its_id_has_its_new_words(postgres().await).await;
+    what_comes_back_under_its_id_has_its_new_words(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn on_both_a_search_notices_what_is_folded_meanwhile() {
+    a_search_notices_what_is_folded_meanwhile(postgres().await).await;
+    a_search_notices_what_is_folded_meanwhile(sqlite().await).await;
+}
