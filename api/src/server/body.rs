@@ -36,7 +36,7 @@ impl Paced {
 
     fn fail(&mut self) {
         self.body = None;
-        self.rest.is_broken();
+        self.rest.give_up();
     }
 
     /// How long the next piece may take: the pause that is allowed, or what is left of the time for all so far.

@@ -40,7 +40,7 @@ impl Rest {
         self.set(State::Unread(body));
     }
 
-    pub fn is_broken(&self) {
+    pub fn give_up(&self) {
         self.set(State::Broken);
     }
 

@@ -94,7 +94,7 @@ async fn kill_9_at_random_points_loses_and_doubles_nothing(stack: Stack) {
     let db = app.db().await;
     eventually("enough was said", Duration::from_secs(120), || async {
         let (asked,): (i64,) = one(&db, "select count(*) from messages where role = 'user'").await;
-        (asked > 60).then_some(())
+        (asked > 80).then_some(())
     })
     .await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -102,8 +102,7 @@ async fn kill_9_at_random_points_loses_and_doubles_nothing(stack: Stack) {
     for talk in talks {
         sent.extend(talk.await.unwrap());
     }
-    // Of a few the answer may be lost while they are accepted.
     let accepted = sent.iter().filter(|one| one.job.is_some()).count();
-    assert!(accepted > 40, "{accepted} of {} were accepted", sent.len());
+    assert!(accepted > 50, "{accepted} of {} were accepted", sent.len());
     ledger::check(&user, &sent, Duration::from_secs(60)).await;
 }

@@ -1,10 +1,9 @@
 //! What is published, as it comes: one pub/sub connection a process, one channel a job, fanned out to subscribers.
 //!
 //! One task owns the connection: it enters channels, many in one command, and once a second it pings, and leaves those that nobody
-//! listens to any more. A connection
-//! that breaks, or that leaves a command or a ping without an answer, is made again with all its channels, and every
-//! subscriber is told to read the log: nothing is missed, only late. While Redis is away, subscribing succeeds all the same,
-//! and at once: the ledger then tells how a job ended.
+//! listens to any more. A connection that breaks, or that leaves a command or a ping without an answer, is made again with all its
+//! channels, and every subscriber is told to read the log: nothing is missed, only late. While Redis is away, subscribing succeeds
+//! all the same, and at once: the ledger then tells how a job ended.
 
 use std::{
     sync::{
@@ -121,8 +120,8 @@ impl Reader {
         mut sink: PubSubSink,
         mut messages: PubSubStream,
     ) -> Result<(), RedisError> {
-        // First: whoever begins to listen while these are entered has an entry of their own then.
-        self.inner.is_up.store(true, Ordering::SeqCst);
+        // First: whoever begins to listen while these are entered has an entry of their own then (the topics' lock orders the two).
+        self.inner.is_up.store(true, Ordering::Relaxed);
         for some in self.inner.topics.jobs().chunks(BATCH) {
             let channels: Vec<_> = some.iter().map(|&job| channel(job)).collect();
             in_time(sink.subscribe(channels)).await?;
