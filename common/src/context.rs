@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Result,
     auth::Auth,
     clock,
     depth::Depths,
+    domain::{ids::JobId, job::Job},
     embeddings::Embedder,
     events::{EventLog, FinalWatch},
     limits::Limits,
@@ -16,7 +18,14 @@ use crate::{
     sealer::Sealer,
     settings::Settings,
     storage::Storage,
-    store::{Db, jobs::Ready, words::kept::Kept},
+    store::{
+        Db,
+        answers::{Answered, Ending},
+        chats::Question,
+        group::Group,
+        jobs::Ready,
+        words::kept::Kept,
+    },
     telemetry::metrics::METRICS,
     tools::Tools,
     usecase::memory::{Sizes, Touches, past_turns::Warming},
@@ -38,6 +47,7 @@ pub struct Context {
     pub embedder: Embedder,
     pub vectors: Arc<dyn VectorIndex>,
     pub touches: Touches,
+    pub groups: Groups,
     pub sizes: Sizes,
     /// What search knows of each turn.
     pub words: Kept,
@@ -49,6 +59,25 @@ pub struct Context {
     pub storage: Storage,
     /// Set when the process is to stop: nobody is kept waiting any more.
     pub stopping: CancellationToken,
+}
+
+/// What this process writes together with others of its kind, where that pays.
+#[derive(Clone)]
+pub struct Groups {
+    pub questions: Group<Question, Result<()>>,
+    pub answers: Group<Ending, Result<Answered>>,
+    /// Jobs that were claimed, of those that were to be.
+    pub claims: Group<JobId, Option<Job>>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            questions: Group::new("questions", |question| question.session.0),
+            answers: Group::new("answers", |ending| ending.session.0),
+            claims: Group::new("claims", |job| job.0),
+        }
+    }
 }
 
 impl Context {

@@ -17,7 +17,7 @@ pub mod tools;
 pub mod usecase;
 pub mod wiring;
 
-pub use context::Context;
+pub use context::{Context, Groups};
 pub use rapport_core::{
     Error, Result, attributes, clock, domain, error, files, last_event, plain, problems, row, secret,
     settings, telemetry,

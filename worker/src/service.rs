@@ -8,7 +8,10 @@
 //! The claim is no part of the backend, though apalis' own backends claim there: a process that is told to stop drops what
 //! its backend was about to give, and a claim whose answer is dropped holds its job until the heartbeat finds it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use apalis_core::{error::BoxDynError, task::Task};
 use rapport_common::{
@@ -61,9 +64,43 @@ async fn claim(runtime: Arc<Runtime>, attempts: Attempts, task: Task<Ticket>) ->
     Ok(())
 }
 
-async fn claimed(runtime: &Runtime, job: JobId) -> Result<Option<Job>> {
+async fn claimed(runtime: &Arc<Runtime>, job: JobId) -> Result<Option<Job>> {
+    if !runtime.ctx.db.is_grouping() {
+        return claim_one(runtime, job).await;
+    }
+    let with = Arc::clone(runtime);
+    let run = move |jobs| {
+        let runtime = Arc::clone(&with);
+        async move { claim_all(&runtime, jobs).await }
+    };
+    match runtime.ctx.groups.claims.join(job, run).await {
+        None => Ok(None),
+        Some(Ok(claimed)) => Ok(claimed),
+        Some(Err(job)) => claim_one(runtime, job).await,
+    }
+}
+
+async fn claim_one(runtime: &Runtime, job: JobId) -> Result<Option<Job>> {
     let mut conn = runtime.ctx.db.relaxed().await?;
     Ok(store::ledger::claim(&mut conn, job, &runtime.name, runtime.lease(), clock::now()).await?)
+}
+
+/// Claims jobs that came in the same moment, by one statement. If it fails, each has its own fate.
+async fn claim_all(runtime: &Runtime, jobs: Vec<JobId>) -> Vec<std::result::Result<Option<Job>, JobId>> {
+    let all = async {
+        let mut conn = runtime.ctx.db.relaxed().await?;
+        store::ledger::claim_free(&mut conn, &jobs, &runtime.name, runtime.lease(), clock::now()).await
+    };
+    match all.await {
+        Ok(claimed) => {
+            let mut claimed: HashMap<JobId, Job> = claimed.into_iter().map(|job| (job.id, job)).collect();
+            jobs.iter().map(|id| Ok(claimed.remove(id))).collect()
+        }
+        Err(error) => {
+            tracing::debug!(%error, "claimed one by one");
+            jobs.into_iter().map(Err).collect()
+        }
+    }
 }
 
 async fn measure(attempts: Attempts, task: Task<Claimed>) -> Answer<Word> {

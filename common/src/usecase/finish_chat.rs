@@ -10,13 +10,14 @@ use crate::{
         message::{AnswerSource, Details, MessageStatus, Role, Usage, Used},
         prompt::ToolCall,
     },
+    error::database_is_away,
     jobs::{
         Ended,
         payload::{ChatPayload, TitlePayload},
     },
     store::{
-        self, Tx,
-        chats::{self, Answered},
+        self, Db, Tx,
+        answers::{self, Answered, Counted, Ending},
         db::Durability,
         jobs::{NewJob, Ready},
         ledger::AttemptOf,
@@ -105,38 +106,25 @@ pub async fn finish_chat(
 ) -> Result<Option<Ended>> {
     let result = reply(job, payload, answer);
     let status = if answer.cancelled { JobStatus::Cancelled } else { JobStatus::Succeeded };
+    if job.session_id.is_none() {
+        return finish_alone(ctx, job, payload, answer, (status, &result)).await;
+    }
     // The first answer of a session asks for a title.
     let is_first = payload.seq == 1 && !answer.cancelled && !payload.again;
-    let is_single = !is_first && !payload.again && !payload.request;
-    let mut tx = match job.session_id {
-        None if payload.relaxed => ctx.db.begin_whole(Durability::Relaxed).await?,
-        None => ctx.db.begin_whole(Durability::Durable).await?,
-        Some(_) if is_single => ctx.db.begin_single().await?,
-        Some(_) => ctx.db.begin().await?,
-    };
-    let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
-    let spent = spent(job, payload, answer, &project)?;
-    if job.session_id.is_none() {
-        let attempt = AttemptOf::job(job);
-        let ended = store::whole::end(&mut tx, attempt, status, &result, spent, clock::now());
-        let Some(settled) = ended.await? else { return Ok(None) };
-        tx.commit().await?;
+    let ending = ending(job, payload, answer, (status, &result))?;
+    if !is_first && !payload.again && !payload.request && ctx.db.is_grouping() {
+        let Answered::Stored(settled, next) = in_group(ctx, ending).await? else { return Ok(None) };
+        ctx.announce(next).await;
         return Ok(Some(Ended::new(settled, result)));
     }
-    let message_status = if answer.cancelled { MessageStatus::Cancelled } else { MessageStatus::Complete };
-    let details = details(job, answer);
-    let message = message(job, payload, message_status, answer, &details)?;
+    let mut tx = ctx.db.begin().await?;
     if payload.again {
         // The answer there was gives way, and stays as a variant. Lost, all of this is.
         let (user, session) = whose(job)?;
         let moved = store::branches::keep_variant(&mut tx, user, session, payload.seq + 1).await?;
-        store::sessions::count_message(&mut tx, session, -(moved as i64), message.created_at).await?;
+        store::sessions::count_message(&mut tx, session, -(moved as i64), ending.at).await?;
     }
-    let Answered::Stored(settled, next) =
-        chats::answer(&mut tx, job, status, &result, message, spent).await?
-    else {
-        return Ok(None);
-    };
+    let Answered::Stored(settled, next) = answers::answer(&mut tx, &ending).await? else { return Ok(None) };
     if payload.request {
         store::requests::delete(&mut tx, owner(job)?, job.id).await?;
     }
@@ -144,6 +132,96 @@ pub async fn finish_chat(
     tx.commit().await?;
     ctx.announce(next.into_iter().chain(title)).await;
     Ok(Some(Ended::new(settled, result)))
+}
+
+/// Ends a job that is a request of no session: its answer is its result.
+async fn finish_alone(
+    ctx: &Context,
+    job: &Job,
+    payload: &ChatPayload,
+    answer: &Answer,
+    (status, result): (JobStatus, &Value),
+) -> Result<Option<Ended>> {
+    let kind = if payload.relaxed { Durability::Relaxed } else { Durability::Durable };
+    let mut tx = ctx.db.begin_whole(kind).await?;
+    let project = answer.project.map(|id| id.to_string()).unwrap_or_default();
+    let spent = spent(job, payload, answer, &project)?;
+    let attempt = AttemptOf::job(job);
+    let ended = store::whole::end(&mut tx, attempt, status, result, spent, clock::now());
+    let Some(settled) = ended.await? else { return Ok(None) };
+    tx.commit().await?;
+    Ok(Some(Ended::new(settled, result.clone())))
+}
+
+/// Stores an answer together with others that end in this moment.
+async fn in_group(ctx: &Context, ending: Ending) -> Result<Answered> {
+    let db = ctx.db.clone();
+    let run = move |endings| {
+        let db = db.clone();
+        async move { answer_all(&db, endings).await }
+    };
+    match ctx.groups.answers.join(ending, run).await {
+        None => Err(Error::internal("a group of answers broke off")),
+        Some(Ok(answered)) => answered,
+        Some(Err(ending)) => Ok(answers::answer(&mut ctx.db.begin_single().await?, &ending).await?),
+    }
+}
+
+/// Those of several that wait for nobody; each of the others has its own fate.
+async fn answer_all(db: &Db, endings: Vec<Ending>) -> Vec<std::result::Result<Result<Answered>, Ending>> {
+    let all = async { answers::answer_free(&mut db.begin_single().await?, &endings).await };
+    match all.await {
+        Ok(stored) => {
+            let outcome = |(ending, stored): (Ending, Option<Answered>)| stored.map(Ok).ok_or(ending);
+            endings.into_iter().zip(stored).map(outcome).collect()
+        }
+        // They may have been stored; whoever asks again finds out.
+        Err(error) if database_is_away(&error) => {
+            endings.iter().map(|_| Ok(Err(Error::unavailable("database", error.to_string())))).collect()
+        }
+        Err(error) => {
+            tracing::debug!(%error, "answers are stored one by one");
+            endings.into_iter().map(Err).collect()
+        }
+    }
+}
+
+/// How a turn's job ends.
+fn ending(
+    job: &Job,
+    payload: &ChatPayload,
+    answer: &Answer,
+    (status, result): (JobStatus, &Value),
+) -> Result<Ending> {
+    let (user, session) = whose(job)?;
+    let message_status = if answer.cancelled { MessageStatus::Cancelled } else { MessageStatus::Complete };
+    let known = !answer.provider.is_empty();
+    let counted = Counted {
+        project: answer.project.map(|id| id.to_string()).unwrap_or_default(),
+        api_key: payload.api_key.clone().unwrap_or_default(),
+        cost: answer.cost,
+        usage: answer.usage,
+    };
+    Ok(Ending {
+        job: job.id,
+        attempt: job.attempt,
+        queue: job.queue,
+        status,
+        result: result.clone(),
+        user,
+        session,
+        message: payload.answer_id,
+        seq: payload.seq + 1,
+        content: answer.content.clone(),
+        message_status,
+        provider: known.then(|| answer.provider.clone()),
+        model: known.then(|| answer.model.clone()),
+        usage: known.then_some(answer.usage),
+        remember: payload.enable_memory != Some(false),
+        details: details(job, answer),
+        spent: (known && answer.usage.total_tokens > 0).then_some(counted),
+        at: clock::now(),
+    })
 }
 
 /// What the answer used, to be counted with it.

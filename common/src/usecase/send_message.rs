@@ -16,11 +16,11 @@ use crate::{
         texts::{MessageText, ModelName},
         user::Scope,
     },
-    error::{Code, Wrong},
+    error::{Code, Wrong, database_is_away},
     jobs::payload::{self, ChatPayload, ToolChoice},
     problems::Problems,
     store::{
-        self, Tx,
+        self, Db, Tx,
         chats::{self, Question, accept},
         jobs::Ready,
     },
@@ -187,17 +187,16 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let session = chat.session.unwrap_or_else(SessionId::new);
     let message = MessageId::new();
     let payload = payload_of(caller, &chat, message);
-    let details = details_of(&chat);
     let question = Question {
         user: caller.user,
         session,
         session_is_new: chat.session.is_none(),
         project: chat.project,
-        title: &first_words(text),
+        title: first_words(text),
         job,
         message,
-        text,
-        details: details.as_ref(),
+        text: text.to_owned(),
+        details: details_of(&chat),
         payload,
         max_attempts: ctx.settings.queue.max_attempts,
         trace: chat.trace,
@@ -205,6 +204,13 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         idle: ctx.settings.memory.idle,
         now,
     };
+    if is_single && chat.session.is_some() && ctx.db.is_grouping() {
+        drop(tx);
+        in_group(ctx, question).await?;
+        interrupt(ctx, caller.user, busy).await;
+        let ready = Some(chats::ready(job, now));
+        return Ok(Accepted { job, session, message, replayed: false, retried: false, ready });
+    }
     match accept(&mut tx, question).await.map_err(Error::from) {
         Ok(true) => {}
         Ok(false) => return Err(Error::not_found("session")),
@@ -220,6 +226,51 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     let ready = chats::ready(job, now);
     interrupt(ctx, caller.user, busy).await;
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
+}
+
+/// Stores a question together with others that come in this moment.
+async fn in_group(ctx: &Context, question: Question) -> Result<()> {
+    let (db, user, job) = (ctx.db.clone(), question.user, question.job);
+    let run = move |questions| {
+        let db = db.clone();
+        async move { accept_all(&db, questions).await }
+    };
+    let stored = match ctx.groups.questions.join(question, run).await {
+        None => Err(Error::internal("a group of questions broke off")),
+        Some(Ok(stored)) => stored,
+        Some(Err(question)) => match alone(&ctx.db, question).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return Err(Error::not_found("session")),
+            Err(error) => Err(error),
+        },
+    };
+    match stored {
+        Ok(()) => Ok(()),
+        Err(error) => was_stored(ctx, user, job, error).await,
+    }
+}
+
+async fn alone(db: &Db, question: Question) -> Result<bool> {
+    Ok(accept(&mut db.begin_single().await?, question).await?)
+}
+
+/// Those of several that wait for nobody; each of the others has its own fate.
+async fn accept_all(db: &Db, questions: Vec<Question>) -> Vec<std::result::Result<Result<()>, Question>> {
+    let all = async { chats::accept_free(&mut db.begin_single().await?, &questions).await };
+    match all.await {
+        Ok(stored) => {
+            let outcome = |(question, stored)| if stored { Ok(Ok(())) } else { Err(question) };
+            questions.into_iter().zip(stored).map(outcome).collect()
+        }
+        // They may have been stored, and must not be twice.
+        Err(error) if database_is_away(&error) => {
+            questions.iter().map(|_| Ok(Err(Error::unavailable("database", error.to_string())))).collect()
+        }
+        Err(error) => {
+            tracing::debug!(%error, "questions are stored one by one");
+            questions.into_iter().map(Err).collect()
+        }
+    }
 }
 
 /// Cancels what a message does not wait for.

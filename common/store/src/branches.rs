@@ -42,14 +42,14 @@ statements! {
     LAST_QUESTION =
         "select id from messages where session_id = $1 and ", checked!("user_id = $2"), " and role = 'user' order by seq desc limit 1";
     INSERT = "insert into sessions (id, user_id, title, title_source, project_id, parent_session_id, branch_seq, next_seq,
-        message_count, extracted_seq, created_at, updated_at)
+        message_count, extracted_seq, created_at, updated_at, active_hour)
     select $3, user_id, title, title_source, project_id, id, cast($4 as bigint), cast($4 as bigint) + 1, cast($5 as bigint), cast($4 as bigint),
-        $6, $6 from sessions where id = $1 and user_id = $2
+        $6, $6, ", hour!("$6"), " from sessions where id = $1 and user_id = $2
         and (status <> 'deleted' or $7)";
     LAST_SHARED = "select max(branch_seq) from sessions where parent_session_id = $1 and user_id = $2";
     CUT = "delete from messages where session_id = $1 and ", checked!("user_id = $2"), " and seq > $3";
     CUT_VARIANTS = "delete from message_variants where session_id = $1 and ", checked!("user_id = $2"), " and seq > $3";
-    HIDE = "update sessions set status = 'deleted', extract_after = null where id = $1 and user_id = $2";
+    HIDE = "update sessions set status = 'deleted', extract_after = null, extract_due = null where id = $1 and user_id = $2";
     PARENT = "select p.id, p.status from sessions s join sessions p on p.id = s.parent_session_id
     where s.id = $1 and s.user_id = $2";
     DELETE = "delete from sessions where id = $1 and user_id = $2";
@@ -74,8 +74,8 @@ statements! {
         exists (select 1 from budgets b where b.scope = $3 and (b.daily_tokens is not null or b.daily_cost is not null)) as has_budget,
         exists (select 1 from memories m where m.user_id = u.id and m.status in ('pending', 'confirmed')) as has_memories,
         exists (select 1 from files f where f.user_id = u.id and f.generation is not null) as has_files,
-        exists (select 1 from sessions o where o.user_id = u.id and o.id <> $1 and o.status <> 'deleted'
-            and o.project_id is not distinct from s.project_id) as has_others,
+        (select true from sessions o where o.user_id = u.id and o.id <> $1 and o.status <> 'deleted'
+            and o.project_id is not distinct from s.project_id order by o.active_hour desc limit 1) is not null as has_others,
         exists (select 1 from extraction_runs r where r.user_id = u.id and r.outcome in ('facts', 'no_facts')) as has_readings
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";

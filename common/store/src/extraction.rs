@@ -11,11 +11,17 @@ use crate::domain::{
 };
 
 statements! {
+    /// `extract_after` is where the index has them, and may be too early (`sessions::HEARD`); of older versions it is all there is.
     DUE = "select s.id, s.user_id from sessions s where s.extract_after <= $1 and s.extract_after is not null
-    and s.status <> 'deleted' and not exists (select 1 from jobs j where j.user_id = s.user_id and j.kind = 'memory_extraction'
+    and (s.extract_due <= $1 or s.extract_due is null) and s.status <> 'deleted' and not exists (select 1 from jobs j where j.user_id = s.user_id and j.kind = 'memory_extraction'
         and j.status in ('queued', 'running'))
     order by s.extract_after limit $2";
+    /// Those that said more meanwhile. What somebody else changes in this moment is left for the next time.
+    MOVE_ON = "update sessions set extract_after = extract_due where id in (select id from sessions where extract_after <= $1
+        and extract_after is not null and extract_due > $1 order by extract_after limit $2", pg!(" for no key update skip locked"), ")
+        and extract_due > $1";
     DUE_OF = "select id from sessions where user_id = $1 and extract_after <= $2 and extract_after is not null
+    and (extract_due <= $2 or extract_due is null)
     and status <> 'deleted' order by extract_after limit 1";
     UNREAD = "select m.seq, length(m.content) from messages m join sessions s on s.id = m.session_id
     where m.session_id = $1 and ", checked!("m.user_id = $2"), " and m.seq > s.extracted_seq and m.role = 'user' and m.remember
@@ -31,11 +37,13 @@ statements! {
         pending_tokens = $4,
         extract_after = case when exists (select 1 from messages m where m.session_id = $1 and m.role = 'user' and m.remember
             and m.seq > $3) then extract_after else null end,
+        extract_due = case when exists (select 1 from messages m where m.session_id = $1 and m.role = 'user' and m.remember
+            and m.seq > $3) then extract_due else null end,
         pending_since = case when exists (select 1 from messages m where m.session_id = $1 and m.role = 'user' and m.remember
             and m.seq > $3) then pending_since else null end
     where id = $1 and user_id = $2";
     NOTHING_DUE =
-        "update sessions set extract_after = null, pending_since = null, pending_tokens = $3 where id = $1 and user_id = $2";
+        "update sessions set extract_after = null, extract_due = null, pending_since = null, pending_tokens = $3 where id = $1 and user_id = $2";
     INSERT_RUN = "insert into extraction_runs (id, user_id, session_id, job_id, from_seq, to_seq, extractor_version, outcome,
         facts, created, blocked, unsupported, provider, model, usage, cost, raw, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
@@ -55,6 +63,11 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<(SessionId, UserId)>, sqlx::Error> {
     fetch_all!((SessionId, UserId), q, DUE, now, limit)
+}
+
+/// Moves on where the index has sessions that are not due any more, because more was said. How many.
+pub async fn move_on(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> Result<u64, sqlx::Error> {
+    execute!(conn, MOVE_ON, now, limit)
 }
 
 /// The user's session that is due longest.

@@ -16,7 +16,9 @@ statements! {
     /// What is not to be read counts as read, unless something before it still waits.
     GROW = "update sessions set next_seq = cast($3 as bigint), message_count = message_count + $4,
         updated_at = case when updated_at < $5 then $5 else updated_at end,
+        active_hour = case when updated_at < $5 then ", hour!("$5"), " else active_hour end,
         pending_since = coalesce(pending_since, $6), extract_after = coalesce(extract_after, $6),
+        extract_due = coalesce(extract_due, $6),
         extracted_seq = case when $7 and extracted_seq = $8 then cast($3 as bigint) - 1 else extracted_seq end
     where id = $1 and user_id = $2";
     ADD_VARIANT = "insert into message_variants (id, session_id, user_id, seq, content, status, model, created_at)

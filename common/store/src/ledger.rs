@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
-    db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements},
+    db::{
+        Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements, within,
+    },
     jobs::{Ready, columns},
 };
 use crate::{
@@ -48,6 +50,12 @@ statements! {
     CLAIM = "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ", by_clock!(2, 4), ",
             worker = $3, started_at = $4, partial = null, partial_n = null
         where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ", unblocked!(), " returning ", columns!();
+    /// The same for several at once, of those that nobody else changes in this moment. $6 how many (see `answers`).
+    CLAIM_FREE = pg!("update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ", by_clock!(2, 4), ",
+            worker = $3, started_at = $4, partial = null, partial_n = null
+        where id in (select c.id from jobs c where c.id in (select * from unnest($1::uuid[]) limit $6)
+                order by c.id for no key update skip locked)
+            and coalesce(status, '') = 'queued' and run_at <= $5 and ", unblocked!(), " returning ", columns!());
     /// $1 the attempts that run, $2 until, $3 now. What somebody else changes in this moment is skipped, not waited for: it ends,
     /// and statements that lock many rows never wait for one another.
     RENEW = pg!("update jobs set lease_until = ", by_clock!(2, 3), "
@@ -111,6 +119,25 @@ pub async fn claim(
         Err(error) if super::violated(&error).is_some() => Ok(None),
         claimed => claimed,
     }
+}
+
+/// The same for several jobs at once, by one statement; PostgreSQL's alone. Those it gives are taken. An error says nothing of any one of
+/// them: another job of a session may have been claimed in the same instant.
+pub async fn claim_free(
+    conn: &mut Conn,
+    ids: &[JobId],
+    worker: &str,
+    lease: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let (deadline, is_named) = (conn.deadline(), !conn.is_pooled());
+    let Raw::Pg(c) = conn.raw() else { return Ok(Vec::new()) };
+    let query = sqlx::query_as::<_, Job>(CLAIM_FREE.pg()).persistent(is_named);
+    let query = query.bind(ids.iter().map(|id| id.0).collect::<Vec<_>>()).bind(now + lease).bind(worker);
+    let claimed =
+        within(deadline, query.bind(now).bind(now + EARLY).bind(ids.len() as i64).fetch_all(c)).await;
+    conn.answered();
+    claimed.inspect_err(|error| conn.note(error))
 }
 
 /// Extends the leases of attempts that run.

@@ -10,6 +10,7 @@ pub(crate) use rapport_rules::{chat, memory};
 
 pub mod admin;
 pub mod analytics;
+pub mod answers;
 pub mod audit;
 pub mod blobs;
 pub mod branches;
@@ -22,6 +23,7 @@ mod ended;
 pub mod erase;
 pub mod extraction;
 pub mod files;
+pub mod group;
 pub mod http_tools;
 pub mod idempotency;
 pub mod imports;
@@ -64,6 +66,7 @@ pub use ended::Ended;
 pub const STATEMENTS: &[db::Listed] = &[
     admin::STATEMENTS,
     analytics::STATEMENTS,
+    answers::STATEMENTS,
     audit::STATEMENTS,
     blobs::STATEMENTS,
     branches::STATEMENTS,

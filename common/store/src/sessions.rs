@@ -18,20 +18,33 @@ macro_rules! columns {
     };
 }
 
+/// A window that was due stays so; one that is long enough, or has waited long enough, becomes due (DESIGN §6). `extract_after`
+/// is never later than `extract_due`, and stays where it is while more is said: it is indexed, and a row whose indexed columns
+/// stay is written once, not once an index (PostgreSQL's HOT). The sweep moves it on.
+macro_rules! due_is_now {
+    () => {
+        "extract_due <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6"
+    };
+}
+
 statements! {
-    INSERT = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6, $6)";
+    INSERT = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at, active_hour)
+    values ($1, $2, $3, $4, $5, $6, $6, ", hour!("$6"), ")";
     GET = "select ", columns!(), " from sessions where id = $1 and user_id = $2 and status <> 'deleted'";
-    TAKE_SEQ = "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3
+    TAKE_SEQ = "update sessions set next_seq = next_seq + 2, message_count = message_count + 1, updated_at = $3,
+        active_hour = ", hour!("$3"), "
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 2";
-    TAKE_ORDER = "update sessions set next_seq = next_seq + 1, updated_at = $3
+    TAKE_ORDER = "update sessions set next_seq = next_seq + 1, updated_at = $3, active_hour = ", hour!("$3"), "
     where id = $1 and user_id = $2 and status <> 'deleted' returning next_seq - 1";
-    COUNT_MESSAGE = "update sessions set message_count = message_count + $2, updated_at = $3 where id = $1";
+    COUNT_MESSAGE = "update sessions set message_count = message_count + $2, updated_at = $3,
+        active_hour = ", hour!("$3"), " where id = $1";
     HEARD = "update sessions set pending_tokens = pending_tokens + $3, pending_since = coalesce(pending_since, $4),
-        extract_after = case when extract_after <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6 then $4 else $5 end
+        extract_due = case when ", due_is_now!(), " then $4 else $5 end,
+        extract_after = case when extract_after <= $4 then extract_after when ", due_is_now!(), " then $4
+            when extract_after <= $5 then extract_after else $5 end
     where id = $1 and user_id = $2";
-    IMPORTED = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6, pending_since = $7,
-        extract_after = $7, extracted_seq = $8 where id = $1 and user_id = $2";
+    IMPORTED = "update sessions set next_seq = $3, message_count = $4, created_at = $5, updated_at = $6,
+        active_hour = ", hour!("$6"), ", pending_since = $7, extract_after = $7, extract_due = $7, extracted_seq = $8 where id = $1 and user_id = $2";
     SET_TITLE = "update sessions set title = $3, title_source = $4
     where id = $1 and user_id = $2 and status <> 'deleted'";
     TITLE_FROM_WORDS = "update sessions set title = $2, title_source = 'words' where id = $1 and title_source = 'none'";
@@ -56,7 +69,7 @@ statements! {
     RECENT = "select s.id as session_id, s.title, s.updated_at, (select m.content from messages m
         where m.session_id = s.id and ", checked!("m.user_id = $1"), " order by m.seq desc limit 1) as last_message
     from sessions s where s.user_id = $1 and s.status <> 'deleted'
-    order by s.updated_at desc, s.id desc limit $2 offset $3";
+    order by s.active_hour desc, s.updated_at desc, s.id desc limit $2 offset $3";
     /// SQLite has one writer: its transaction is the lock.
     LOCK = "select id from sessions where id = $1", pg!(" for no key update");
     DELETE = "delete from sessions where id = $1 and user_id = $2";

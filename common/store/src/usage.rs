@@ -80,8 +80,13 @@ pub struct Spent<'a> {
 impl Spent<'_> {
     /// Millionths of a dollar.
     pub fn micros(&self) -> i64 {
-        (self.cost.unwrap_or(0.0) * 1e6).round() as i64
+        micros(self.cost)
     }
+}
+
+/// US dollars in millionths.
+pub(super) fn micros(cost: Option<f64>) -> i64 {
+    (cost.unwrap_or(0.0) * 1e6).round() as i64
 }
 
 /// Whether the account is there, and stays until the transaction ends: a row of usage has no foreign key, and who writes one

@@ -8,7 +8,7 @@
 //! Not modelled: pauses in the middle of a transaction, and what is outside of the
 //! ledger (events, the wire).
 
-mod database;
+pub mod database;
 mod model;
 mod promises;
 mod run;

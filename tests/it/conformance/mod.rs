@@ -2,6 +2,7 @@
 
 mod connections;
 mod events;
+mod groups;
 mod kept_words;
 mod ledger_model;
 mod limits;

@@ -42,6 +42,9 @@ pub struct Metrics {
     pub tool_calls: IntCounterVec,
     pub events: IntCounterVec,
     pub wire_errors: IntCounterVec,
+    /// What was written in groups, and in how many statements.
+    pub grouped: IntCounterVec,
+    pub groups: IntCounterVec,
     pub pool_connections: IntGaugeVec,
     pub rate_limited: IntCounterVec,
     /// How far this machine's clock is ahead of the database's, milliseconds.
@@ -187,6 +190,12 @@ impl Metrics {
                 "Failed operations on the wire.",
                 &["operation"],
             ),
+            grouped: counter(
+                "rapport_grouped_total",
+                "What was written together with others of its kind.",
+                &["what"],
+            ),
+            groups: counter("rapport_groups_total", "The statements that it was written in.", &["what"]),
             pool_connections: gauge("rapport_pool_connections", "Database connections.", &["pool", "state"]),
             clock_ahead: gauge(
                 "rapport_clock_ahead_milliseconds",

@@ -5,6 +5,7 @@
 //! - `texts!(2)`: the texts in parameter 2, a list as JSON;
 //! - `rows!(4, t, term text, tf int)`: the objects in parameter 4, a list as JSON, as a table `t` with these columns;
 //! - `day!("m.created_at")`: the day of a time, as YYYY-MM-DD in UTC;
+//! - `hour!("$3")`: the hour of a time, counted since 1970 began;
 //! - `by_clock!(2, 4)`: the moment in parameter 2, where 4 is now, by the database's own clock. SQLite has one process, and its clock;
 //! - `checked!("user_id = $1")`: a condition that is checked, and not searched by. All that one user has is taken for less than a list
 //!   of ids otherwise: by SQLite, which has no statistics, and by PostgreSQL while it has none of that user;
@@ -49,6 +50,11 @@ pub(crate) mod pg {
             concat!("to_char(", $time, " at time zone 'UTC', 'YYYY-MM-DD')")
         };
     }
+    macro_rules! hour {
+        ($time:literal) => {
+            concat!("floor(extract(epoch from ", $time, "::timestamptz) / 3600)::bigint")
+        };
+    }
     macro_rules! by_clock {
         ($until:literal, $now:literal) => {
             concat!("clock_timestamp() + ($", $until, "::timestamptz - $", $now, "::timestamptz)")
@@ -75,7 +81,7 @@ pub(crate) mod pg {
             ""
         };
     }
-    pub(crate) use {begin, by_clock, checked, day, gathered, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, day, gathered, hour, ids, lite, pg, rows, texts};
 }
 
 pub(crate) mod lite {
@@ -116,6 +122,11 @@ pub(crate) mod lite {
             concat!("substr(", $time, ", 1, 10)")
         };
     }
+    macro_rules! hour {
+        ($time:literal) => {
+            concat!("unixepoch(", $time, ") / 3600")
+        };
+    }
     macro_rules! by_clock {
         ($until:literal, $now:literal) => {
             concat!("$", $until)
@@ -141,5 +152,5 @@ pub(crate) mod lite {
             concat!($($text),+)
         };
     }
-    pub(crate) use {begin, by_clock, checked, column, day, gathered, ids, lite, pg, rows, texts};
+    pub(crate) use {begin, by_clock, checked, column, day, gathered, hour, ids, lite, pg, rows, texts};
 }

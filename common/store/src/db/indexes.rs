@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::statements;
 
 /// Name, and what is indexed.
-const INDEXES: [(&str, &str); 7] = [
+const INDEXES: [(&str, &str); 8] = [
     // Deleting a session looks for its jobs.
     ("jobs_session", "jobs (session_id)"),
     // Erasing an account, and counting what it has, looks for its messages.
@@ -20,22 +21,31 @@ const INDEXES: [(&str, &str); 7] = [
     // Erasing an account looks for other versions of answers.
     ("message_variants_user", "message_variants (user_id)"),
     ("audit_log_event", "audit_log (event, id desc)"),
+    // A user's sessions by when they were active, to the hour: what is said within it writes to no index.
+    ("sessions_active", "sessions (user_id, active_hour desc)"),
     // The UI asks at each start how many there are.
     ("memories_pending", "memories (user_id) where status = 'pending'"),
 ];
 
 /// Those that went. Jobs that run are few, and `jobs_worker` has them all: what asks for old leases reads it. So a lease is renewed
-/// within its page (HOT), and a claim writes one index less.
-const GONE: [&str; 1] = ["jobs_leases"];
+/// within its page (HOT), and a claim writes one index less. `sessions_active` is in the place of `sessions_user`.
+const GONE: [&str; 2] = ["jobs_leases", "sessions_user"];
 
 /// Who makes them holds this lock: a number of ours.
 const LOCK: i64 = 0x0072_6170_706f_7274;
 /// How long another process may take to make them.
 const OTHERS: Duration = Duration::from_secs(3_600);
+/// Sessions whose hour is filled in at once.
+const FILLED: i64 = 2_000;
 
 statements! {
     TAKE_TURN = pg!("select pg_try_advisory_lock($1)");
     IS_VALID = pg!("select indisvalid from pg_index where indexrelid = to_regclass($1)");
+    /// Goes on after the session $1, with $2 of them: gives the last.
+    FILL_HOURS = pg!("with part as (select id from sessions where id > $1 order by id limit $2 for no key update),
+        filled as (update sessions set active_hour = ", hour!("updated_at"), " where id in (select id from part)
+            and active_hour is distinct from ", hour!("updated_at"), ")
+        select id from part order by id desc limit 1");
 }
 
 /// Makes those that are missing. One that was cut off half way is made again.
@@ -47,6 +57,9 @@ pub async fn make(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
             Some(true) => continue,
             Some(false) => run(&mut connection, format!("drop index concurrently {name}")).await?,
             None => {}
+        }
+        if name == "sessions_active" {
+            fill_hours(&mut connection).await?;
         }
         run(&mut connection, format!("create index concurrently {name} on {what}")).await?;
     }
@@ -71,6 +84,17 @@ async fn wait_for_turn(connection: &mut PgConnection) -> Result<(), sqlx::Error>
             return Err(sqlx::Error::PoolTimedOut);
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Of sessions that older versions left, when they were active: some at a time, so that nobody waits long for a row.
+async fn fill_hours(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut last = Uuid::nil();
+    loop {
+        let filled =
+            sqlx::query_as(FILL_HOURS.pg()).bind(last).bind(FILLED).fetch_optional(&mut *connection).await?;
+        let Some((id,)) = filled else { return Ok(()) };
+        last = id;
     }
 }
 

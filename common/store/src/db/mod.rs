@@ -198,6 +198,11 @@ impl Db {
         }
     }
 
+    /// Whether several single statements are worth being one: where each is a round trip and a commit.
+    pub fn is_grouping(&self) -> bool {
+        matches!(self, Db::Pg(pg) if !pg.is_pooled)
+    }
+
     /// The same for what writes with one statement at most, and reads before it at will: on PostgreSQL two round trips less. That
     /// statement is committed when its answer is whole, so it is read to its end (`fetch_all`); an error of it leaves open
     /// whether it was.

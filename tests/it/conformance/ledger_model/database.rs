@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
-    Context,
+    Context, Groups,
     auth::Auth,
     clock,
     depth::Depths,
@@ -85,8 +85,8 @@ impl Database {
         made
     }
 
-    /// Stores a question with its job, as `send_message` does.
-    pub async fn accept(&self, session: SessionId) -> JobId {
+    /// A question about to be stored.
+    pub fn question(&self, session: SessionId) -> Question {
         let (job, message) = (JobId::new(), MessageId::new());
         let payload = ChatPayload {
             message_id: message,
@@ -105,15 +105,15 @@ impl Database {
             request: false,
             relaxed: false,
         };
-        let question = Question {
+        Question {
             user: self.user,
             session,
             session_is_new: false,
             project: None,
-            title: "a title",
+            title: "a title".to_owned(),
             job,
             message,
-            text: "a question",
+            text: "a question".to_owned(),
             details: None,
             payload,
             max_attempts: MAX_ATTEMPTS,
@@ -121,7 +121,13 @@ impl Database {
             remember: false,
             idle: TimeDelta::seconds(60),
             now: clock::now(),
-        };
+        }
+    }
+
+    /// Stores a question with its job, as `send_message` does.
+    pub async fn accept(&self, session: SessionId) -> JobId {
+        let question = self.question(session);
+        let job = question.job;
         let mut tx = self.ctx.db.begin().await.unwrap();
         store::chats::accept(&mut tx, question).await.unwrap();
         tx.commit().await.unwrap();
@@ -236,6 +242,7 @@ fn context(db: Db) -> Context {
         vectors: Arc::new(Exact::new(db.clone(), embedder.model(), settings.memory.cache_bytes)),
         embedder,
         touches: Touches::start(db.clone()),
+        groups: Groups::default(),
         sizes: Sizes::default(),
         warming: Warming::default(),
         words: Kept::new(1 << 20),

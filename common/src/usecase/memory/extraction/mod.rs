@@ -43,10 +43,14 @@ const CHARS: i32 = 8_000;
 pub const EARLIER: i64 = 4;
 /// Known memories shown to the model.
 const KNOWN: usize = 8;
+/// Sessions that a sweep moves on at most.
+const MOVED_ON: i64 = 5_000;
 
 /// Puts in a job for each user with a due session. For the sweep.
 pub async fn schedule(ctx: &Context) -> Result<()> {
-    let due = extraction::due(&mut ctx.db.read().await?, clock::now(), 200).await?;
+    let now = clock::now();
+    extraction::move_on(&mut ctx.db.relaxed().await?, now, MOVED_ON).await?;
+    let due = extraction::due(&mut ctx.db.read().await?, now, 200).await?;
     let mut served: Vec<UserId> = Vec::new();
     for (session, user) in due {
         if served.contains(&user) {
