@@ -18,7 +18,7 @@ use rapport_common::{
     Result, clock,
     domain::{
         ids::JobId,
-        job::{Job, JobKind},
+        job::{Job, JobKind, Queue},
     },
     store,
     telemetry::metrics::METRICS,
@@ -122,7 +122,11 @@ async fn measure(attempts: Attempts, task: Task<Claimed>) -> Answer<Word> {
 /// A job that a process died with runs in a process of its own.
 async fn place(runtime: Arc<Runtime>, here: Attempts, task: Task<Claimed>) -> Answer<Word> {
     if task.args.job.crashes == 0 {
-        return here.oneshot(task).await;
+        return match task.args.job.queue {
+            Queue::Chat => here.oneshot(task).await,
+            // Boxed: it goes into each attempt's future otherwise.
+            _ => Box::pin(store::db::in_background(here.oneshot(task))).await,
+        };
     }
     let Claimed { job, signal, .. } = task.args;
     Ok(isolated::run(&runtime, &job, signal).await)

@@ -3,6 +3,8 @@
 //! sqlx' pool pings a connection each time it is given back: a round trip a statement, as dear as the statement itself. So
 //! what was given back in good order rests here, still lent in the pool's eyes, and is lent again at once, the last one
 //! first. Only one that rested for a second is pinged; what is in doubt goes back to the pool, or is closed.
+//!
+//! What runs [`in_background`] has half of the connections at most, so that nobody who waits for an answer stands behind it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     conn::{Trust, within},
@@ -21,6 +23,15 @@ use super::{
 const ASK: Duration = Duration::from_secs(1);
 /// What nobody needed for so long goes back to the pool, which closes it in the end.
 const UNUSED: Duration = Duration::from_secs(60);
+
+tokio::task_local! {
+    static IN_BACKGROUND: ();
+}
+
+/// Runs what nobody waits for: embedding, titles, imports. A task that it starts is not counted with it.
+pub async fn in_background<F: Future>(work: F) -> F::Output {
+    IN_BACKGROUND.scope((), work).await
+}
 
 struct Resting {
     connection: PoolConnection<Postgres>,
@@ -33,6 +44,7 @@ pub struct Lender {
     pool: PgPool,
     pub(super) trust: Arc<Trust>,
     turns: Arc<Semaphore>,
+    background: Arc<Semaphore>,
     resting: Mutex<Vec<Resting>>,
 }
 
@@ -42,18 +54,24 @@ pub struct Loan {
     pub(super) lender: Arc<Lender>,
     /// When it came from the pool, which looked at it.
     checked: Instant,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
+}
+
+struct Turn {
+    _one: OwnedSemaphorePermit,
+    _of_background: Option<OwnedSemaphorePermit>,
 }
 
 impl Lender {
     pub fn new(pool: PgPool, trust: Arc<Trust>) -> Arc<Self> {
-        let turns = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
-        Arc::new(Self { pool, trust, turns, resting: Mutex::default() })
+        let most = pool.options().get_max_connections() as usize;
+        let (turns, background) = (Semaphore::new(most), Semaphore::new(most.div_ceil(2)));
+        let (turns, background) = (Arc::new(turns), Arc::new(background));
+        Arc::new(Self { pool, trust, turns, background, resting: Mutex::default() })
     }
 
     pub async fn lend(self: &Arc<Self>) -> Result<Loan, sqlx::Error> {
-        let turn = tokio::time::timeout(ACQUIRE, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = match turn {
+        let turn = match tokio::time::timeout(ACQUIRE, self.turn()).await {
             Err(_) => return Err(sqlx::Error::PoolTimedOut),
             Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
             Ok(Ok(turn)) => turn,
@@ -63,6 +81,14 @@ impl Lender {
             None => (self.pool.acquire().await?, Instant::now()),
         };
         Ok(Loan { connection, lender: Arc::clone(self), checked, _turn: turn })
+    }
+
+    async fn turn(&self) -> Result<Turn, AcquireError> {
+        let of_background = match IN_BACKGROUND.try_with(|()| Arc::clone(&self.background)) {
+            Ok(background) => Some(background.acquire_owned().await?),
+            Err(_) => None,
+        };
+        Ok(Turn { _one: Arc::clone(&self.turns).acquire_owned().await?, _of_background: of_background })
     }
 
     /// One that rests and lives.
@@ -102,6 +128,7 @@ impl Lender {
 
     pub async fn close(&self) {
         self.turns.close();
+        self.background.close();
         self.resting.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.pool.close().await;
     }

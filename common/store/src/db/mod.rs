@@ -34,6 +34,7 @@ pub use statements::{Listed, Sql, ids, violated};
 pub(crate) use statements::{execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
 
 use crate::error::{Result, database_is_away};
+pub use lend::in_background;
 use postgres::{ACQUIRE, Pg};
 pub use postgres::{Address, PoolSizes};
 
