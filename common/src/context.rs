@@ -66,8 +66,7 @@ pub struct Context {
 pub struct Groups {
     pub questions: Group<Question, Result<()>>,
     pub answers: Group<Ending, Result<Answered>>,
-    /// Jobs that were claimed, of those that were to be.
-    pub claims: Group<JobId, Option<Job>>,
+    pub claims: Group<JobId, Job>,
 }
 
 impl Default for Groups {

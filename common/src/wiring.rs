@@ -12,7 +12,7 @@ use crate::{
     depth::Depths,
     egress::{self, Egress},
     embeddings::Embedder,
-    events::{EventLog, FinalWatch, LocalEvents, RedisEvents},
+    events::{EventLog, FinalWatch, LocalEvents, RedisEvents, SpreadEvents},
     files,
     isolated::Pipe,
     limits::{Limits, LocalLimits, RedisLimits},
@@ -151,6 +151,21 @@ pub fn isolated_context(settings: Settings, db: Db, pipe: Pipe) -> Result<Contex
     context_of(settings, db, Some(pipe))
 }
 
+/// The log of events: on the one Redis, or spread over those that are named for it.
+fn events_on_redis(settings: &Settings, shared: RedisLink) -> Result<Arc<dyn EventLog>, String> {
+    let log = |link| -> Arc<dyn EventLog> { Arc::new(RedisEvents::new(link, settings.events_retention)) };
+    let mut logs = Vec::new();
+    for url in &settings.events_redis_urls {
+        let link = RedisLink::new(url.expose()).map_err(|error| format!("EVENTS__REDIS_URLS: {error}"))?;
+        logs.push(log(link));
+    }
+    if logs.is_empty() {
+        return Ok(log(shared));
+    }
+    let first = logs.remove(0);
+    Ok(Arc::new(SpreadEvents::new(first, logs)))
+}
+
 fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context, String> {
     let retention = settings.events_retention;
     let link = match &settings.redis_url {
@@ -161,7 +176,7 @@ fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context,
     let (wire, events, limits): Shared = match (link.clone(), pipe) {
         (Some(link), _) => (
             Arc::new(RedisWire::new(link.clone())),
-            Arc::new(RedisEvents::new(link.clone(), retention)),
+            events_on_redis(&settings, link.clone())?,
             Arc::new(RedisLimits::new(link)),
         ),
         (None, Some(pipe)) => (Arc::new(pipe.clone()), Arc::new(pipe), Arc::new(LocalLimits::new())),

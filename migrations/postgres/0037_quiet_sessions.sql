@@ -4,5 +4,3 @@ alter table sessions add column active_hour bigint default floor(extract(epoch f
 -- When memory is to read it. `extract_after` is indexed and may be earlier: the sweep moves it on.
 alter table sessions add column extract_due timestamptz;
 alter table sessions set (fillfactor = 80);
--- A message is of its session's user, and goes with the session: the second check of each message says nothing more.
-alter table messages drop constraint messages_user_id_fkey;

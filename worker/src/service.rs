@@ -20,7 +20,7 @@ use rapport_common::{
         ids::JobId,
         job::{Job, JobKind, Queue},
     },
-    store,
+    store::{self, group::Fate},
     telemetry::metrics::METRICS,
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
@@ -75,8 +75,8 @@ async fn claimed(runtime: &Arc<Runtime>, job: JobId) -> Result<Option<Job>> {
     };
     match runtime.ctx.groups.claims.join(job, run).await {
         None => Ok(None),
-        Some(Ok(claimed)) => Ok(claimed),
-        Some(Err(job)) => claim_one(runtime, job).await,
+        Some(Fate::Done(claimed)) => Ok(Some(claimed)),
+        Some(Fate::Alone(job)) => claim_one(runtime, job).await,
     }
 }
 
@@ -85,8 +85,9 @@ async fn claim_one(runtime: &Runtime, job: JobId) -> Result<Option<Job>> {
     Ok(store::ledger::claim(&mut conn, job, &runtime.name, runtime.lease(), clock::now()).await?)
 }
 
-/// Claims jobs that came in the same moment, by one statement. If it fails, each has its own fate.
-async fn claim_all(runtime: &Runtime, jobs: Vec<JobId>) -> Vec<std::result::Result<Option<Job>, JobId>> {
+/// Claims jobs that came in the same moment, by one statement. What it does not take, because somebody changes it or it may not run
+/// yet, is tried alone, where it is waited for.
+async fn claim_all(runtime: &Runtime, jobs: Vec<JobId>) -> Vec<Fate<JobId, Job>> {
     let all = async {
         let mut conn = runtime.ctx.db.relaxed().await?;
         store::ledger::claim_free(&mut conn, &jobs, &runtime.name, runtime.lease(), clock::now()).await
@@ -94,11 +95,11 @@ async fn claim_all(runtime: &Runtime, jobs: Vec<JobId>) -> Vec<std::result::Resu
     match all.await {
         Ok(claimed) => {
             let mut claimed: HashMap<JobId, Job> = claimed.into_iter().map(|job| (job.id, job)).collect();
-            jobs.iter().map(|id| Ok(claimed.remove(id))).collect()
+            jobs.into_iter().map(|id| claimed.remove(&id).map_or(Fate::Alone(id), Fate::Done)).collect()
         }
         Err(error) => {
             tracing::debug!(%error, "claimed one by one");
-            jobs.into_iter().map(Err).collect()
+            jobs.into_iter().map(Fate::Alone).collect()
         }
     }
 }

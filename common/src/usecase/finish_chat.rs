@@ -19,6 +19,7 @@ use crate::{
         self, Db, Tx,
         answers::{self, Answered, Counted, Ending},
         db::Durability,
+        group::Fate,
         jobs::{NewJob, Ready},
         ledger::AttemptOf,
         messages::NewMessage,
@@ -161,27 +162,31 @@ async fn in_group(ctx: &Context, ending: Ending) -> Result<Answered> {
         async move { answer_all(&db, endings).await }
     };
     match ctx.groups.answers.join(ending, run).await {
-        None => Err(Error::internal("a group of answers broke off")),
-        Some(Ok(answered)) => answered,
-        Some(Err(ending)) => Ok(answers::answer(&mut ctx.db.begin_single().await?, &ending).await?),
+        None => Err(Error::unavailable("database", "no word of a group of answers")),
+        Some(Fate::Done(answered)) => answered,
+        Some(Fate::Alone(ending)) => Ok(answers::answer(&mut ctx.db.begin_single().await?, &ending).await?),
     }
 }
 
 /// Those of several that wait for nobody; each of the others has its own fate.
-async fn answer_all(db: &Db, endings: Vec<Ending>) -> Vec<std::result::Result<Result<Answered>, Ending>> {
+async fn answer_all(db: &Db, endings: Vec<Ending>) -> Vec<Fate<Ending, Result<Answered>>> {
     let all = async { answers::answer_free(&mut db.begin_single().await?, &endings).await };
     match all.await {
         Ok(stored) => {
-            let outcome = |(ending, stored): (Ending, Option<Answered>)| stored.map(Ok).ok_or(ending);
-            endings.into_iter().zip(stored).map(outcome).collect()
+            let fate = |(ending, stored): (Ending, Option<Answered>)| match stored {
+                Some(stored) => Fate::Done(Ok(stored)),
+                None => Fate::Alone(ending),
+            };
+            endings.into_iter().zip(stored).map(fate).collect()
         }
         // They may have been stored; whoever asks again finds out.
-        Err(error) if database_is_away(&error) => {
-            endings.iter().map(|_| Ok(Err(Error::unavailable("database", error.to_string())))).collect()
-        }
+        Err(error) if database_is_away(&error) => endings
+            .iter()
+            .map(|_| Fate::Done(Err(Error::unavailable("database", error.to_string()))))
+            .collect(),
         Err(error) => {
             tracing::debug!(%error, "answers are stored one by one");
-            endings.into_iter().map(Err).collect()
+            endings.into_iter().map(Fate::Alone).collect()
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     Context, Error, Result,
     auth::Caller,
@@ -22,6 +24,7 @@ use crate::{
     store::{
         self, Db, Tx,
         chats::{self, Question, accept},
+        group::Fate,
         jobs::Ready,
     },
 };
@@ -183,27 +186,8 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         return Err(Error::new(Code::SessionBusy, "The session is answering another message.").retry_after(1));
     }
     check_stored(ctx, &mut tx, caller.user, &chat).await?;
-    let text = &*chat.message;
-    let session = chat.session.unwrap_or_else(SessionId::new);
-    let message = MessageId::new();
-    let payload = payload_of(caller, &chat, message);
-    let question = Question {
-        user: caller.user,
-        session,
-        session_is_new: chat.session.is_none(),
-        project: chat.project,
-        title: first_words(text),
-        job,
-        message,
-        text: text.to_owned(),
-        details: details_of(&chat),
-        payload,
-        max_attempts: ctx.settings.queue.max_attempts,
-        trace: chat.trace,
-        remember: chat.enable_memory != Some(false),
-        idle: ctx.settings.memory.idle,
-        now,
-    };
+    let question = question(ctx, caller, &chat, job, now);
+    let (session, message) = (question.session, question.message);
     if is_single && chat.session.is_some() && ctx.db.is_grouping() {
         drop(tx);
         in_group(ctx, question).await?;
@@ -228,6 +212,28 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
 }
 
+/// What is stored of a message.
+fn question(ctx: &Context, caller: &Caller, chat: &NewChat, job: JobId, now: DateTime<Utc>) -> Question {
+    let message = MessageId::new();
+    Question {
+        user: caller.user,
+        session: chat.session.unwrap_or_else(SessionId::new),
+        session_is_new: chat.session.is_none(),
+        project: chat.project,
+        title: first_words(&chat.message),
+        job,
+        message,
+        text: chat.message.to_string(),
+        details: details_of(chat),
+        payload: payload_of(caller, chat, message),
+        max_attempts: ctx.settings.queue.max_attempts,
+        trace: chat.trace.clone(),
+        remember: chat.enable_memory != Some(false),
+        idle: ctx.settings.memory.idle,
+        now,
+    }
+}
+
 /// Stores a question together with others that come in this moment.
 async fn in_group(ctx: &Context, question: Question) -> Result<()> {
     let (db, user, job) = (ctx.db.clone(), question.user, question.job);
@@ -236,9 +242,9 @@ async fn in_group(ctx: &Context, question: Question) -> Result<()> {
         async move { accept_all(&db, questions).await }
     };
     let stored = match ctx.groups.questions.join(question, run).await {
-        None => Err(Error::internal("a group of questions broke off")),
-        Some(Ok(stored)) => stored,
-        Some(Err(question)) => match alone(&ctx.db, question).await {
+        None => Err(Error::unavailable("database", "no word of a group of questions")),
+        Some(Fate::Done(stored)) => stored,
+        Some(Fate::Alone(question)) => match alone(&ctx.db, question).await {
             Ok(true) => Ok(()),
             Ok(false) => return Err(Error::not_found("session")),
             Err(error) => Err(error),
@@ -255,20 +261,21 @@ async fn alone(db: &Db, question: Question) -> Result<bool> {
 }
 
 /// Those of several that wait for nobody; each of the others has its own fate.
-async fn accept_all(db: &Db, questions: Vec<Question>) -> Vec<std::result::Result<Result<()>, Question>> {
+async fn accept_all(db: &Db, questions: Vec<Question>) -> Vec<Fate<Question, Result<()>>> {
     let all = async { chats::accept_free(&mut db.begin_single().await?, &questions).await };
     match all.await {
         Ok(stored) => {
-            let outcome = |(question, stored)| if stored { Ok(Ok(())) } else { Err(question) };
-            questions.into_iter().zip(stored).map(outcome).collect()
+            let fate = |(question, stored)| if stored { Fate::Done(Ok(())) } else { Fate::Alone(question) };
+            questions.into_iter().zip(stored).map(fate).collect()
         }
         // They may have been stored, and must not be twice.
-        Err(error) if database_is_away(&error) => {
-            questions.iter().map(|_| Ok(Err(Error::unavailable("database", error.to_string())))).collect()
-        }
+        Err(error) if database_is_away(&error) => questions
+            .iter()
+            .map(|_| Fate::Done(Err(Error::unavailable("database", error.to_string()))))
+            .collect(),
         Err(error) => {
             tracing::debug!(%error, "questions are stored one by one");
-            questions.into_iter().map(Err).collect()
+            questions.into_iter().map(Fate::Alone).collect()
         }
     }
 }

@@ -35,11 +35,15 @@ macro_rules! answer {
         select id from sessions where id in (select e.session_id from r join jobs e on e.id = r.job and e.attempt = r.attempt
             and coalesce(e.status, '') = 'running')
         order by id for no key update", $busy, "),
+    k as (
+        select e.id from jobs e join r on e.id = r.job and e.attempt = r.attempt where coalesce(e.status, '') = 'running'
+            and e.session_id in (select id from s)
+        order by e.id for no key update of e", $busy, "),
     j as (
         update jobs j set status = r.job_status, result = r.result, error = null, finished_at = r.at, lease_until = null,
             worker = null, partial = null, partial_n = null, quarantine = false
         from r where j.id = r.job and j.attempt = r.attempt and coalesce(j.status, '') = 'running'
-            and j.session_id in (select id from s)
+            and j.id in (select id from k)
         returning j.id, j.session_id, j.user_id),
     c as (update sessions c set message_count = message_count + 1, updated_at = r.at, active_hour = ", hour!("r.at"), "
         from j join r on r.job = j.id where c.id = j.session_id),

@@ -68,7 +68,7 @@ macro_rules! accept {
 }
 macro_rules! window_is_due {
     () => {
-        "extract_due <= r.at or pending_tokens + r.tokens >= 1200 or next_seq - extracted_seq >= 20 or pending_since < r.waited"
+        "(extract_after is not null and coalesce(extract_due, extract_after) <= r.at) or pending_tokens + r.tokens >= 1200 or next_seq - extracted_seq >= 20 or pending_since < r.waited"
     };
 }
 

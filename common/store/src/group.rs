@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -13,10 +14,20 @@ use crate::telemetry::metrics::METRICS;
 
 /// What goes into one statement at most: it must not take much longer than one alone.
 const MOST: usize = 32;
+/// How long somebody waits for the outcome: a turn, a connection and a statement, each with its own deadline, take as long.
+const OUTCOME_PATIENCE: Duration = Duration::from_secs(11);
 
-/// What came of an item, or the item itself, to be done by its caller alone.
-type Outcome<T, O> = Result<O, T>;
-type Teller<T, O> = oneshot::Sender<Outcome<T, O>>;
+/// What came of one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fate<T, O> {
+    Done(O),
+    /// It is its caller's to do, alone.
+    Alone(T),
+}
+
+type Teller<T, O> = oneshot::Sender<Fate<T, O>>;
+/// What goes into one statement, and who is told of each.
+type Batch<T, O> = (Vec<T>, Vec<Teller<T, O>>);
 
 struct State<T, O> {
     waiting: Vec<(T, Teller<T, O>)>,
@@ -47,9 +58,10 @@ impl<T, O> Group<T, O> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that go next; when there are none, nobody runs any more.
-    fn take(&self) -> Option<(Vec<T>, Vec<Teller<T, O>>)> {
+    /// Those that go next; when there are none, nobody runs any more. What nobody waits for any more is left undone.
+    fn take(&self) -> Option<Batch<T, O>> {
         let mut state = self.state();
+        state.waiting.retain(|(_, tell)| !tell.is_closed());
         let mut keys = HashSet::new();
         let taken: Vec<_> = state
             .waiting
@@ -62,10 +74,11 @@ impl<T, O> Group<T, O> {
 
 impl<T: Send + 'static, O: Send + 'static> Group<T, O> {
     /// Does `item` together with what else is there: `run` gives an outcome for each, in order, and waits for nobody's lock: what would
-    /// have to is given back, for its caller to do alone. It goes on when the caller is gone. `None`: it broke off.
-    pub async fn join<R>(&self, item: T, run: impl Fn(Vec<T>) -> R + Send + 'static) -> Option<Outcome<T, O>>
+    /// have to is given back, for its caller to do alone. A statement goes on when a caller is gone. `None`: it took too long or broke off,
+    /// and may have been done.
+    pub async fn join<R>(&self, item: T, run: impl Fn(Vec<T>) -> R + Send + 'static) -> Option<Fate<T, O>>
     where
-        R: Future<Output = Vec<Outcome<T, O>>> + Send,
+        R: Future<Output = Vec<Fate<T, O>>> + Send,
     {
         let (tell, told) = oneshot::channel();
         let must_run = {
@@ -85,7 +98,7 @@ impl<T: Send + 'static, O: Send + 'static> Group<T, O> {
                 }
             });
         }
-        told.await.ok()
+        tokio::time::timeout(OUTCOME_PATIENCE, told).await.ok()?.ok()
     }
 }
 
@@ -124,7 +137,7 @@ mod tests {
                     async move {
                         runs.fetch_add(1, Ordering::Relaxed);
                         gate.acquire().await.unwrap().forget();
-                        items.into_iter().map(|item| Ok(item * 10)).collect()
+                        items.into_iter().map(|item| Fate::Done(item * 10)).collect()
                     }
                 };
                 group.join(item, run).await
@@ -139,9 +152,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         gate.add_permits(3);
-        assert_eq!(first.await.unwrap(), Some(Ok(10)));
+        assert_eq!(first.await.unwrap(), Some(Fate::Done(10)));
         for (other, outcome) in others.into_iter().zip([20, 30, 30]) {
-            assert_eq!(other.await.unwrap(), Some(Ok(outcome)));
+            assert_eq!(other.await.unwrap(), Some(Fate::Done(outcome)));
         }
         assert_eq!(
             runs.load(Ordering::Relaxed),
@@ -151,14 +164,45 @@ mod tests {
         assert!(!group.state().is_running);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_any_more_is_not_done() {
+        let (group, gate, done) = (group(), Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let join = |item: u128| {
+            let (group, gate, done) = (group.clone(), Arc::clone(&gate), Arc::clone(&done));
+            tokio::spawn(async move {
+                let run = move |items: Vec<u128>| {
+                    let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
+                    async move {
+                        gate.acquire().await.unwrap().forget();
+                        done.lock().unwrap().extend(items.iter().copied());
+                        items.into_iter().map(Fate::Done).collect()
+                    }
+                };
+                group.join(item, run).await
+            })
+        };
+        let first = join(1);
+        while !group.state().is_running {
+            tokio::task::yield_now().await;
+        }
+        let second = join(2);
+        // Time stands still but for those who wait: both give up.
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (None, None));
+        gate.add_permits(2);
+        while group.state().is_running {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*done.lock().unwrap(), [1], "what ran was done; what waited was not begun");
+    }
+
     #[tokio::test]
     async fn one_that_breaks_off_is_told_and_the_next_runs() {
         let group = group();
         let run = |items: Vec<u128>| async move {
             assert!(!items.contains(&1), "as a statement does that panics");
-            items.into_iter().map(Err).collect()
+            items.into_iter().map(Fate::Alone).collect()
         };
         assert_eq!(group.join(1, run).await, None);
-        assert_eq!(group.join(2, run).await, Some(Err(2)), "given back");
+        assert_eq!(group.join(2, run).await, Some(Fate::Alone(2)), "given back");
     }
 }

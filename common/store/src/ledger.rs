@@ -50,11 +50,13 @@ statements! {
     CLAIM = "update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ", by_clock!(2, 4), ",
             worker = $3, started_at = $4, partial = null, partial_n = null
         where id = $1 and coalesce(status, '') = 'queued' and run_at <= $5 and ", unblocked!(), " returning ", columns!();
-    /// The same for several at once, of those that nobody else changes in this moment. $6 how many (see `answers`).
+    /// The same for several at once, of those that nobody else changes in this moment. Only what may be claimed is locked: others pass
+    /// over what is. $6 how many (see `answers`).
     CLAIM_FREE = pg!("update jobs as j set status = 'running', attempt = attempt + 1, lease_until = ", by_clock!(2, 4), ",
             worker = $3, started_at = $4, partial = null, partial_n = null
-        where id in (select c.id from jobs c where c.id in (select * from unnest($1::uuid[]) limit $6)
-                order by c.id for no key update skip locked)
+        where id in (select j.id from jobs j where j.id in (select * from unnest($1::uuid[]) limit $6)
+                and coalesce(j.status, '') = 'queued' and j.run_at <= $5 and ", unblocked!(), "
+                order by j.id for no key update skip locked)
             and coalesce(status, '') = 'queued' and run_at <= $5 and ", unblocked!(), " returning ", columns!());
     /// $1 the attempts that run, $2 until, $3 now. What somebody else changes in this moment is skipped, not waited for: it ends,
     /// and statements that lock many rows never wait for one another.
@@ -121,8 +123,8 @@ pub async fn claim(
     }
 }
 
-/// The same for several jobs at once, by one statement; PostgreSQL's alone. Those it gives are taken. An error says nothing of any one of
-/// them: another job of a session may have been claimed in the same instant.
+/// The same for several jobs at once, by one statement; PostgreSQL's alone. Those it gives are taken; of the others nothing is said, nor
+/// by an error: another job of a session may have been claimed in the same instant.
 pub async fn claim_free(
     conn: &mut Conn,
     ids: &[JobId],

@@ -23,7 +23,7 @@ macro_rules! columns {
 /// stay is written once, not once an index (PostgreSQL's HOT). The sweep moves it on.
 macro_rules! due_is_now {
     () => {
-        "extract_due <= $4 or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6"
+        "(extract_after is not null and coalesce(extract_due, extract_after) <= $4) or pending_tokens + $3 >= 1200 or next_seq - extracted_seq > 21 or pending_since < $6"
     };
 }
 

@@ -46,6 +46,9 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if let Some(url) = &settings.redis_url {
         report("redis", redis(url.expose()).await)?;
     }
+    for url in &settings.events_redis_urls {
+        report("redis of events", redis(url.expose()).await)?;
+    }
     if let Some(at) = &settings.qdrant {
         report("qdrant", qdrant(&settings, at).await)?;
     }

@@ -5,7 +5,7 @@ use rapport_common::{
         event::{Event, EventId},
         ids::JobId,
     },
-    events::{EventLog, EventsError, Live, LocalEvents, RedisEvents},
+    events::{EventLog, EventsError, Live, LocalEvents, RedisEvents, SpreadEvents},
 };
 use serde_json::json;
 
@@ -69,6 +69,29 @@ async fn in_process() {
 #[tokio::test]
 async fn on_redis() {
     suite(Arc::new(RedisEvents::new(super::redis(), Duration::from_secs(60)))).await;
+}
+
+#[tokio::test]
+async fn spread_over_several() {
+    let logs: Vec<Arc<dyn EventLog>> =
+        (0..3).map(|_| Arc::new(RedisEvents::new(super::redis(), Duration::from_secs(60))) as _).collect();
+    let spread = Arc::new(SpreadEvents::new(Arc::clone(&logs[0]), logs[1..].to_vec()));
+    for _ in 0..4 {
+        suite(Arc::clone(&spread) as _).await;
+    }
+    // Each job's events are in one of them, and every one has some.
+    let mut jobs = vec![0; logs.len()];
+    for _ in 0..100 {
+        let job = JobId::new();
+        spread.append(job, &[event(1, 1)]).await.unwrap();
+        let mut found = Vec::new();
+        for (at, log) in logs.iter().enumerate() {
+            found.extend((!log.read_after(job, EventId::START).await.unwrap().is_empty()).then_some(at));
+        }
+        let [at] = found[..] else { panic!("{found:?}") };
+        jobs[at] += 1;
+    }
+    assert!(jobs.iter().all(|count| *count > 10), "{jobs:?}");
 }
 
 #[tokio::test]

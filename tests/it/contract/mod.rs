@@ -102,6 +102,8 @@ fn docs_metrics_md_lists_every_metric() {
         METRICS.rate_limited.with_label_values(&["c"]).inc();
         METRICS.clock_ahead.with_label_values::<&str>(&[]).set(0);
         METRICS.sweeper_leads.with_label_values::<&str>(&[]).set(0);
+        METRICS.grouped.with_label_values(&["w"]).inc();
+        METRICS.groups.with_label_values(&["w"]).inc();
         METRICS.tool_calls.with_label_values(&["t", "o"]).inc();
         METRICS.connections.with_label_values(&["s"]).set(0);
         METRICS.connections_refused.with_label_values::<&str>(&[]).inc();

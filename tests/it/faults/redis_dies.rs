@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::harness::{App, Stack, eventually, ledger, sse::text_of};
+use crate::harness::{App, Stack, User, eventually, ledger, servers::Redis, sse::text_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flushed_and_restarted_under_load_every_message_is_answered_once() {
@@ -79,4 +79,46 @@ async fn a_stream_whose_events_are_wiped_still_ends_with_the_whole_answer() {
     let done = events.last().unwrap();
     assert_eq!(done.name, "done");
     assert_eq!(text_of(&events), done.data["reply"], "the snapshot and what followed are the whole answer");
+}
+
+/// Streams an answer of ten words, to its end.
+async fn stream_one(user: &User) {
+    let mut stream = user.stream(&json!({"message": "/tokens 10"})).await;
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        events.push(event);
+    }
+    let done = events.last().unwrap();
+    assert_eq!(done.name, "done");
+    assert!(!done.data["reply"].as_str().unwrap().is_empty());
+    assert_eq!(text_of(&events), done.data["reply"], "what was streamed is the answer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_servers_of_events_one_takes_along_only_what_it_has() {
+    let (first, mut second) = (Redis::start(), Redis::start());
+    let urls = format!("{},{}", first.url(), second.url());
+    let app = App::builder(Stack::Production).env("EVENTS__REDIS_URLS", &urls).start().await;
+    let user = app.user().await;
+    for _ in 0..16 {
+        stream_one(&user).await;
+    }
+    let logs = async |redis: &Redis| -> usize {
+        let keys: Vec<String> = redis.command(&["KEYS", "rapport:events:*"]).await;
+        keys.len()
+    };
+    let shared = logs(app.redis.as_ref().unwrap()).await;
+    let (one, other) = (logs(&first).await, logs(&second).await);
+    assert!(shared == 0 && one >= 2 && other >= 2, "{shared}, {one} and {other}");
+    second.kill();
+    for _ in 0..16 {
+        stream_one(&user).await;
+    }
+    assert!(logs(&first).await > one, "the other half goes on there");
+    second.start_again();
+    eventually("logs on both", Duration::from_secs(30), || async {
+        stream_one(&user).await;
+        (logs(&second).await > 0).then_some(())
+    })
+    .await;
 }

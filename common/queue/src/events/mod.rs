@@ -6,6 +6,7 @@
 mod local;
 mod redis;
 mod redis_live;
+mod spread;
 mod topics;
 pub mod watch;
 
@@ -15,6 +16,7 @@ use crate::domain::{event::Event, event::EventId, ids::JobId};
 
 pub use local::LocalEvents;
 pub use redis::RedisEvents;
+pub use spread::SpreadEvents;
 pub use topics::{Live, Subscription};
 pub use watch::FinalWatch;
 

@@ -36,16 +36,19 @@ const LOCK: i64 = 0x0072_6170_706f_7274;
 /// How long another process may take to make them.
 const OTHERS: Duration = Duration::from_secs(3_600);
 /// Sessions whose hour is filled in at once.
-const FILLED: i64 = 2_000;
+const FILLED: i64 = 500;
 
 statements! {
     TAKE_TURN = pg!("select pg_try_advisory_lock($1)");
     IS_VALID = pg!("select indisvalid from pg_index where indexrelid = to_regclass($1)");
-    /// Goes on after the session $1, with $2 of them: gives the last.
-    FILL_HOURS = pg!("with part as (select id from sessions where id > $1 order by id limit $2 for no key update),
-        filled as (update sessions set active_hour = ", hour!("updated_at"), " where id in (select id from part)
-            and active_hour is distinct from ", hour!("updated_at"), ")
+    /// Goes on after the session $1, with $2 of them: gives the last. Those that somebody writes to in this moment were active just now, as the
+    /// column's default says.
+    FILL_HOURS = pg!("with part as (select id from sessions where id > $1 and active_hour is distinct from ", hour!("updated_at"), "
+            order by id limit $2 for no key update skip locked),
+        filled as (update sessions set active_hour = ", hour!("updated_at"), " where id in (select id from part))
         select id from part order by id desc limit 1");
+    /// A message is of its session's user, and goes with the session: a check of its own says nothing more. Whether there is one:
+    HAS_USER_CHECK = pg!("select count(*) from pg_constraint where conname = 'messages_user_id_fkey' and conrelid = to_regclass('messages')");
 }
 
 /// Makes those that are missing. One that was cut off half way is made again.
@@ -67,6 +70,13 @@ pub async fn make(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
         if is_valid(&mut connection, name).await?.is_some() {
             run(&mut connection, format!("drop index concurrently {name}")).await?;
         }
+    }
+    let (checks,): (i64,) = sqlx::query_as(HAS_USER_CHECK.pg()).fetch_one(&mut connection).await?;
+    if checks > 0 {
+        run(&mut connection, "set lock_timeout = '1s'".to_owned()).await?;
+        // While somebody reads for long, all would stand behind this: the next start tries again.
+        let dropped = "alter table messages drop constraint if exists messages_user_id_fkey".to_owned();
+        let _next_time = run(&mut connection, dropped).await;
     }
     connection.close().await
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     conn::{Trust, within},
@@ -23,6 +23,8 @@ use super::{
 const ASK: Duration = Duration::from_secs(1);
 /// What nobody needed for so long goes back to the pool, which closes it in the end.
 const UNUSED: Duration = Duration::from_secs(60);
+/// How long background work waits for its like: nobody waits for it, and the database is not away because they are many.
+const BEHIND_PEERS: Duration = Duration::from_secs(60);
 
 tokio::task_local! {
     static IN_BACKGROUND: ();
@@ -57,6 +59,13 @@ pub struct Loan {
     _turn: Turn,
 }
 
+async fn turn(of: Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+    match tokio::time::timeout(patience, of.acquire_owned()).await {
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+        Ok(turn) => turn.map_err(|_closed| sqlx::Error::PoolClosed),
+    }
+}
+
 struct Turn {
     _one: OwnedSemaphorePermit,
     _of_background: Option<OwnedSemaphorePermit>,
@@ -71,24 +80,17 @@ impl Lender {
     }
 
     pub async fn lend(self: &Arc<Self>) -> Result<Loan, sqlx::Error> {
-        let turn = match tokio::time::timeout(ACQUIRE, self.turn()).await {
-            Err(_) => return Err(sqlx::Error::PoolTimedOut),
-            Ok(Err(_)) => return Err(sqlx::Error::PoolClosed),
-            Ok(Ok(turn)) => turn,
+        let of_background = match IN_BACKGROUND.try_with(|()| Arc::clone(&self.background)) {
+            Ok(background) => Some(turn(background, BEHIND_PEERS).await?),
+            Err(_) => None,
         };
+        let turn =
+            Turn { _one: turn(Arc::clone(&self.turns), ACQUIRE).await?, _of_background: of_background };
         let (connection, checked) = match self.rested().await {
             Some(rested) => rested,
             None => (self.pool.acquire().await?, Instant::now()),
         };
         Ok(Loan { connection, lender: Arc::clone(self), checked, _turn: turn })
-    }
-
-    async fn turn(&self) -> Result<Turn, AcquireError> {
-        let of_background = match IN_BACKGROUND.try_with(|()| Arc::clone(&self.background)) {
-            Ok(background) => Some(background.acquire_owned().await?),
-            Err(_) => None,
-        };
-        Ok(Turn { _one: Arc::clone(&self.turns).acquire_owned().await?, _of_background: of_background })
     }
 
     /// One that rests and lives.

@@ -49,7 +49,10 @@ const MOVED_ON: i64 = 5_000;
 /// Puts in a job for each user with a due session. For the sweep.
 pub async fn schedule(ctx: &Context) -> Result<()> {
     let now = clock::now();
-    extraction::move_on(&mut ctx.db.relaxed().await?, now, MOVED_ON).await?;
+    let moved = extraction::move_on(&mut ctx.db.relaxed().await?, now, MOVED_ON).await;
+    if let Err(error) = moved {
+        tracing::warn!(%error, "conversations that went on are looked at again");
+    }
     let due = extraction::due(&mut ctx.db.read().await?, now, 200).await?;
     let mut served: Vec<UserId> = Vec::new();
     for (session, user) in due {
