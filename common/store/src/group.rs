@@ -182,7 +182,8 @@ mod tests {
             })
         };
         let first = join(1);
-        while !group.state().is_running {
+        // It is under way when somebody runs and nobody waits.
+        while !(group.state().is_running && group.state().waiting.is_empty()) {
             tokio::task::yield_now().await;
         }
         let second = join(2);
