@@ -10,7 +10,6 @@ use crate::{
         message::{AnswerSource, Details, MessageStatus, Role, Usage, Used},
         prompt::ToolCall,
     },
-    error::database_is_away,
     jobs::{
         Ended,
         payload::{ChatPayload, TitlePayload},
@@ -26,6 +25,8 @@ use crate::{
         usage::Spent,
     },
 };
+
+use super::fates::fates;
 
 /// What a model said, whole or up to where it was stopped.
 #[derive(Default)]
@@ -168,27 +169,11 @@ async fn in_group(ctx: &Context, ending: Ending) -> Result<Answered> {
     }
 }
 
-/// Those of several that wait for nobody; each of the others has its own fate.
+/// Those of several that wait for nobody.
 async fn answer_all(db: &Db, endings: Vec<Ending>) -> Vec<Fate<Ending, Result<Answered>>> {
     let all = async { answers::answer_free(&mut db.begin_single().await?, &endings).await };
-    match all.await {
-        Ok(stored) => {
-            let fate = |(ending, stored): (Ending, Option<Answered>)| match stored {
-                Some(stored) => Fate::Done(Ok(stored)),
-                None => Fate::Alone(ending),
-            };
-            endings.into_iter().zip(stored).map(fate).collect()
-        }
-        // They may have been stored; whoever asks again finds out.
-        Err(error) if database_is_away(&error) => endings
-            .iter()
-            .map(|_| Fate::Done(Err(Error::unavailable("database", error.to_string()))))
-            .collect(),
-        Err(error) => {
-            tracing::debug!(%error, "answers are stored one by one");
-            endings.into_iter().map(Fate::Alone).collect()
-        }
-    }
+    let stored = all.await;
+    fates(endings, stored)
 }
 
 /// How a turn's job ends.

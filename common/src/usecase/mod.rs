@@ -14,6 +14,7 @@ pub mod delete_response;
 pub mod embed_texts;
 pub mod end_job;
 pub mod erase;
+mod fates;
 pub mod files;
 pub mod finish_chat;
 pub mod finish_title;

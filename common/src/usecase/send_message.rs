@@ -18,7 +18,7 @@ use crate::{
         texts::{MessageText, ModelName},
         user::Scope,
     },
-    error::{Code, Wrong, database_is_away},
+    error::{Code, Wrong},
     jobs::payload::{self, ChatPayload, ToolChoice},
     problems::Problems,
     store::{
@@ -31,6 +31,7 @@ use crate::{
 
 use super::{
     choice,
+    fates::fates,
     files::images,
     projects,
     repeat::{Repeatable, repeated},
@@ -260,24 +261,11 @@ async fn alone(db: &Db, question: Question) -> Result<bool> {
     Ok(accept(&mut db.begin_single().await?, question).await?)
 }
 
-/// Those of several that wait for nobody; each of the others has its own fate.
+/// Those of several that wait for nobody.
 async fn accept_all(db: &Db, questions: Vec<Question>) -> Vec<Fate<Question, Result<()>>> {
     let all = async { chats::accept_free(&mut db.begin_single().await?, &questions).await };
-    match all.await {
-        Ok(stored) => {
-            let fate = |(question, stored)| if stored { Fate::Done(Ok(())) } else { Fate::Alone(question) };
-            questions.into_iter().zip(stored).map(fate).collect()
-        }
-        // They may have been stored, and must not be twice.
-        Err(error) if database_is_away(&error) => questions
-            .iter()
-            .map(|_| Fate::Done(Err(Error::unavailable("database", error.to_string()))))
-            .collect(),
-        Err(error) => {
-            tracing::debug!(%error, "questions are stored one by one");
-            questions.into_iter().map(Fate::Alone).collect()
-        }
-    }
+    let stored = all.await.map(|stored| stored.into_iter().map(|stored| stored.then_some(())).collect());
+    fates(questions, stored)
 }
 
 /// Cancels what a message does not wait for.

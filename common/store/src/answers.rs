@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use super::{
     Querier, Tx,
-    db::{Raw, Sql, row, statements, within},
+    db::{Raw, Sql, column, row, statements, within},
     jobs::{self, Ready},
     ledger::{self, AttemptOf, Settled},
     messages::{self, NewMessage},
@@ -197,9 +197,6 @@ impl Ending {
 }
 
 async fn answer_on_pg(tx: &mut Tx, sql: Sql, all: &[Ending]) -> Result<Vec<Next>, sqlx::Error> {
-    fn column<T>(all: &[Ending], of: impl Fn(&Ending) -> T) -> Vec<T> {
-        all.iter().map(of).collect()
-    }
     let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     let Raw::Pg(c) = tx.raw() else { return Ok(Vec::new()) };
     let counted: Vec<Option<&Counted>> = all.iter().map(|one| one.spent.as_ref()).collect();
@@ -210,23 +207,23 @@ async fn answer_on_pg(tx: &mut Tx, sql: Sql, all: &[Ending]) -> Result<Vec<Next>
         .bind(column(all, |one| one.job.0))
         .bind(column(all, |one| i64::from(one.attempt)))
         .bind(column(all, |one| one.status.as_str()))
-        .bind(column(all, |one| Json(one.result.clone())))
+        .bind(column(all, |one| Json(&one.result)))
         .bind(column(all, |one| one.at));
     let query = query
         .bind(column(all, |one| one.message.0))
         .bind(column(all, |one| one.seq))
-        .bind(all.iter().map(|one| one.content.as_str()).collect::<Vec<_>>())
+        .bind(column(all, |one| one.content.as_str()))
         .bind(column(all, |one| one.message_status.as_str()))
-        .bind(all.iter().map(|one| one.provider.as_deref()).collect::<Vec<_>>())
-        .bind(all.iter().map(|one| one.model.as_deref()).collect::<Vec<_>>())
+        .bind(column(all, |one| one.provider.as_deref()))
+        .bind(column(all, |one| one.model.as_deref()))
         .bind(column(all, |one| one.usage.map(Json)))
         .bind(column(all, |one| one.remember))
-        .bind(all.iter().map(|one| Json(&one.details)).collect::<Vec<_>>());
+        .bind(column(all, |one| Json(&one.details)));
     let query = query
         .bind(column(all, |one| one.spent.as_ref().map(|_| crate::domain::ids::new_uuid())))
         .bind(column(all, |one| usage::day(one.at)))
-        .bind(counted.iter().map(|one| one.map_or("", |one| &one.project)).collect::<Vec<_>>())
-        .bind(counted.iter().map(|one| one.map_or("", |one| &one.api_key)).collect::<Vec<_>>())
+        .bind(column(&counted, |one| one.map_or("", |one| &one.project)))
+        .bind(column(&counted, |one| one.map_or("", |one| &one.api_key)))
         .bind(of_usage(|one| one.usage.prompt_tokens))
         .bind(of_usage(|one| one.usage.completion_tokens))
         .bind(of_usage(|one| usage::micros(one.cost)))

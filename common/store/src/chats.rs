@@ -9,7 +9,7 @@ use sqlx::types::Json;
 
 use super::{
     Querier, Tx,
-    db::{Raw, Sql, statements, within},
+    db::{Raw, Sql, column, statements, within},
     jobs::{self, NewJob, Ready},
     messages::{self, NewMessage},
     sessions, words,
@@ -159,9 +159,6 @@ pub async fn accept_free(tx: &mut Tx, questions: &[Question]) -> Result<Vec<bool
 }
 
 async fn accept_on_pg(tx: &mut Tx, sql: Sql, all: &[Question]) -> Result<Vec<JobId>, sqlx::Error> {
-    fn column<T>(all: &[Question], of: impl Fn(&Question) -> T) -> Vec<T> {
-        all.iter().map(of).collect()
-    }
     let (deadline, is_named) = (tx.deadline(), !tx.is_pooled());
     let Raw::Pg(c) = tx.raw() else { return Ok(Vec::new()) };
     let heard = column(all, |one| Heard::of(&one.text, one.remember, one.now, one.idle));
@@ -170,23 +167,23 @@ async fn accept_on_pg(tx: &mut Tx, sql: Sql, all: &[Question]) -> Result<Vec<Job
         .bind(column(all, |one| one.session.0))
         .bind(column(all, |one| one.user.0))
         .bind(column(all, |one| one.now))
-        .bind(all.iter().map(|one| one.title.as_str()).collect::<Vec<_>>())
+        .bind(column(all, |one| one.title.as_str()))
         .bind(column(all, |one| one.job.0))
-        .bind(all.iter().map(|one| Json(&one.payload)).collect::<Vec<_>>());
+        .bind(column(all, |one| Json(&one.payload)));
     let query = query
         .bind(column(all, |one| i64::from(one.max_attempts)))
-        .bind(all.iter().map(|one| one.trace.as_deref()).collect::<Vec<_>>())
+        .bind(column(all, |one| one.trace.as_deref()))
         .bind(column(all, |one| one.message.0))
-        .bind(all.iter().map(|one| one.text.as_str()).collect::<Vec<_>>())
+        .bind(column(all, |one| one.text.as_str()))
         .bind(column(all, |one| one.remember));
     let query = query
-        .bind(heard.iter().map(|heard| heard.words).collect::<Vec<_>>())
-        .bind(heard.iter().map(|heard| heard.bag.as_slice()).collect::<Vec<_>>())
-        .bind(heard.iter().map(|heard| heard.tokens).collect::<Vec<_>>())
-        .bind(heard.iter().map(|heard| heard.due).collect::<Vec<_>>())
-        .bind(heard.iter().map(|heard| heard.waited).collect::<Vec<_>>())
+        .bind(column(&heard, |heard| heard.words))
+        .bind(column(&heard, |heard| heard.bag.as_slice()))
+        .bind(column(&heard, |heard| heard.tokens))
+        .bind(column(&heard, |heard| heard.due))
+        .bind(column(&heard, |heard| heard.waited))
         .bind(column(all, |one| one.project.map(|id| id.0)))
-        .bind(all.iter().map(|one| one.details.as_ref().map(Json)).collect::<Vec<_>>())
+        .bind(column(all, |one| one.details.as_ref().map(Json)))
         .bind(all.len() as i64);
     let stored = within(deadline, query.fetch_all(c)).await;
     tx.answered();

@@ -17,7 +17,8 @@ use sqlx::types::Json;
 
 use super::{
     db::{
-        Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements, within,
+        Conn, Querier, Raw, Tx, column, execute, fetch_all, fetch_one, fetch_optional, ids, row, statements,
+        within,
     },
     jobs::{Ready, columns},
 };
@@ -135,7 +136,7 @@ pub async fn claim_free(
     let (deadline, is_named) = (conn.deadline(), !conn.is_pooled());
     let Raw::Pg(c) = conn.raw() else { return Ok(Vec::new()) };
     let query = sqlx::query_as::<_, Job>(CLAIM_FREE.pg()).persistent(is_named);
-    let query = query.bind(ids.iter().map(|id| id.0).collect::<Vec<_>>()).bind(now + lease).bind(worker);
+    let query = query.bind(column(ids, |id| id.0)).bind(now + lease).bind(worker);
     let claimed =
         within(deadline, query.bind(now).bind(now + EARLY).bind(ids.len() as i64).fetch_all(c)).await;
     conn.answered();

@@ -71,6 +71,11 @@ pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx
     sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
 }
 
+/// One column of several rows: a value that `unnest` takes, on PostgreSQL.
+pub fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
 /// The name of the unique constraint or index a statement ran into.
 pub fn violated(error: &sqlx::Error) -> Option<String> {
     let database = error.as_database_error()?;
