@@ -64,8 +64,7 @@ async fn everything(state: &AppState, caller: &auth::Caller) -> Result<String> {
         include_expired: false,
     };
     let mut conn = state.ctx.db.read().await?;
-    let (found, _) =
-        memories::list(&mut conn, caller.user, &confirmed, Sort::Importance, MEMORIES, 0).await?;
+    let found = memories::page(&mut conn, caller.user, &confirmed, Sort::Importance, MEMORIES, 0).await?;
     let allowed = settings::get(&mut conn, caller.user).await?.memory_settings.allow_private_in_context;
     let open: Vec<&Memory> = found.iter().filter(|memory| allowed || !memory.is_private).collect();
     Ok(frame(&[(open, TOKENS)]).0)

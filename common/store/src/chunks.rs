@@ -35,15 +35,18 @@ statements! {
     GET = "select c.id, c.file_id, c.n, c.page, c.heading, c.start, c.content from chunks c join files f on f.id = c.file_id
         and f.generation = c.generation
     where ", checked!("c.user_id = $1"), " and c.id in ", ids!(2);
-    FREQUENCIES = "select t.term, count(*) from chunk_terms t where t.user_id = $1 and t.term in ", texts!(2),
-        " and t.generation in ", texts!(3), " group by t.term";
+    /// As memories have them ([`super::terms`]).
+    FREQUENCIES = pg!("select t.term, count(*) from jsonb_array_elements_text($2) as q(term) cross join lateral
+            (select term from chunk_terms where user_id = $1 and term = q.term and generation ", any_of!(3), " offset 0) t"),
+        lite!("select t.term, count(*) from chunk_terms t where t.user_id = $1 and t.term in ", texts!(2),
+            " and t.generation in ", texts!(3)), " group by t.term";
     /// Okapi BM25, as memories have it ([`super::terms`]).
     SCORE = "select t.doc_id, ", pg!("sum(q.idf * t.tf * 2.2::float8 / (t.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * t.length / $3)))
-            as score from jsonb_to_recordset($2) as q(term text, idf float8) join chunk_terms t on t.term = q.term
-            where t.user_id = $1 and t.generation in "),
+            as score from jsonb_to_recordset($2) as q(term text, idf float8) cross join lateral
+            (select doc_id, tf, length from chunk_terms where user_id = $1 and term = q.term and generation ", any_of!(4), " offset 0) t"),
         lite!("sum((q.value ->> 'idf') * t.tf * 2.2 / (t.tf + 1.2 * (0.25 + 0.75 * t.length / $3)))
-            as score from json_each($2) q cross join chunk_terms t on t.user_id = $1 and t.term = q.value ->> 'term' and t.generation in "),
-        texts!(4), " group by t.doc_id order by score desc, t.doc_id limit $5";
+            as score from json_each($2) q cross join chunk_terms t on t.user_id = $1 and t.term = q.value ->> 'term' and t.generation in ", texts!(4)),
+        " group by t.doc_id order by score desc, t.doc_id limit $5";
     DELETE_VECTORS = "delete from chunk_vectors where doc_id in
         (select id from chunks where file_id = $1 and user_id = $2 and generation = $3 order by id limit $4)";
     DELETE = "delete from chunks where id in

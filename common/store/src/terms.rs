@@ -34,12 +34,15 @@ statements! {
     INSERT = "insert into memory_terms (user_id, term, doc_id, tf, length) select $1, t.term, $2, t.tf, $3
         from ", rows!(4, t, term text, tf int), " where true on conflict do nothing";
     DELETE = "delete from memory_terms where doc_id = $1 and user_id = $2";
-    FREQUENCIES = "select t.term, count(*) from memory_terms t where t.user_id = $1 and t.term in ", texts!(2), " group by t.term";
+    /// Term by term along the index: not knowing whose they are, PostgreSQL takes all terms of a user for few, and would read them.
+    FREQUENCIES = pg!("select t.term, count(*) from jsonb_array_elements_text($2) as q(term) cross join lateral
+            (select term from memory_terms where user_id = $1 and term = q.term offset 0) t"),
+        lite!("select t.term, count(*) from memory_terms t where t.user_id = $1 and t.term in ", texts!(2)), " group by t.term";
     /// Okapi BM25, k1 1.2, b 0.75; $2 terms with their weights, $3 mean length, $4 how many. Each in the form that its planner
     /// goes along the index with.
     SCORE = "select t.doc_id, ", pg!("sum(q.idf * t.tf * 2.2::float8 / (t.tf + 1.2::float8 * (0.25::float8 + 0.75::float8 * t.length / $3)))
-            as score from jsonb_to_recordset($2) as q(term text, idf float8) join memory_terms t on t.term = q.term
-            where t.user_id = $1"),
+            as score from jsonb_to_recordset($2) as q(term text, idf float8) cross join lateral
+            (select doc_id, tf, length from memory_terms where user_id = $1 and term = q.term offset 0) t"),
         lite!("sum((q.value ->> 'idf') * t.tf * 2.2 / (t.tf + 1.2 * (0.25 + 0.75 * t.length / $3)))
             as score from json_each($2) q cross join memory_terms t on t.user_id = $1 and t.term = q.value ->> 'term'"),
         " group by t.doc_id order by score desc, t.doc_id limit $4";

@@ -261,6 +261,6 @@ pub async fn top(
     }
     let filter = Filter { status: Wanted::Live, memory_type: None, q: None, include_expired: false };
     let mut conn = state.ctx.db.read().await?;
-    let (found, _) = memories::list(&mut conn, caller.user, &filter, sort, limit, 0).await?;
+    let found = memories::page(&mut conn, caller.user, &filter, sort, limit, 0).await?;
     Ok(Answer(edit::views(&mut conn, caller.user, found).await?))
 }

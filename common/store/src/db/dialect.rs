@@ -36,6 +36,31 @@ pub(crate) mod pg {
             concat!("(select jsonb_array_elements_text($", $n, "))")
         };
     }
+    /// Equal to one of the texts.
+    macro_rules! any_of {
+        ($n:literal) => {
+            concat!("= any(array(select jsonb_array_elements_text($", $n, ")))")
+        };
+    }
+    /// Contains, in whatever case, what the pattern says. Letters of ASCII are made small in a fifth of the time that it takes for
+    /// all that there are.
+    macro_rules! contains {
+        ($text:literal, $n:literal) => {
+            concat!(
+                "(case when octet_length($",
+                $n,
+                ") = char_length($",
+                $n,
+                ") then lower(",
+                $text,
+                " collate \"C\") else lower(",
+                $text,
+                ") end) like $",
+                $n,
+                " escape '\\'"
+            )
+        };
+    }
     macro_rules! rows {
         ($n:literal, $alias:ident, $($column:ident $type:ident),+) => {
             concat!(
@@ -81,7 +106,9 @@ pub(crate) mod pg {
             ""
         };
     }
-    pub(crate) use {begin, by_clock, checked, day, gathered, hour, ids, lite, pg, rows, texts};
+    pub(crate) use {
+        any_of, begin, by_clock, checked, contains, day, gathered, hour, ids, lite, pg, rows, texts,
+    };
 }
 
 pub(crate) mod lite {
@@ -98,6 +125,16 @@ pub(crate) mod lite {
     macro_rules! texts {
         ($n:literal) => {
             concat!("(select value from json_each($", $n, "))")
+        };
+    }
+    macro_rules! any_of {
+        ($n:literal) => {
+            concat!("in (select value from json_each($", $n, "))")
+        };
+    }
+    macro_rules! contains {
+        ($text:literal, $n:literal) => {
+            concat!("lower(", $text, ") like $", $n, " escape '\\'")
         };
     }
     macro_rules! rows {
@@ -152,5 +189,7 @@ pub(crate) mod lite {
             concat!($($text),+)
         };
     }
-    pub(crate) use {begin, by_clock, checked, column, day, gathered, hour, ids, lite, pg, rows, texts};
+    pub(crate) use {
+        any_of, begin, by_clock, checked, column, contains, day, gathered, hour, ids, lite, pg, rows, texts,
+    };
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::statements;
 
 /// Name, and what is indexed.
-const INDEXES: [(&str, &str); 8] = [
+const INDEXES: [(&str, &str); 10] = [
     // Deleting a session looks for its jobs.
     ("jobs_session", "jobs (session_id)"),
     // Erasing an account, and counting what it has, looks for its messages.
@@ -23,13 +23,20 @@ const INDEXES: [(&str, &str); 8] = [
     ("audit_log_event", "audit_log (event, id desc)"),
     // A user's sessions by when they were active, to the hour: what is said within it writes to no index.
     ("sessions_active", "sessions (user_id, active_hour desc)"),
-    // The UI asks at each start how many there are.
-    ("memories_pending", "memories (user_id) where status = 'pending'"),
+    // How many there are of each: with the columns that lists filter by, so that counting reads no rows.
+    ("memories_status", "memories (user_id, status, memory_type)"),
+    // What a list of jobs is asked for and hardly any job is (`jobs::list`). What goes well writes to none of them.
+    ("jobs_unwell", "jobs (user_id, id desc) where status in ('failed', 'cancelled')"),
+    (
+        "jobs_rare",
+        "jobs (user_id, kind, id desc) where kind not in ('chat', 'title', 'memory_extraction', 'embedding')",
+    ),
 ];
 
 /// Those that went. Jobs that run are few, and `jobs_worker` has them all: what asks for old leases reads it. So a lease is renewed
-/// within its page (HOT), and a claim writes one index less. `sessions_active` is in the place of `sessions_user`.
-const GONE: [&str; 2] = ["jobs_leases", "sessions_user"];
+/// within its page (HOT), and a claim writes one index less. `sessions_active` is in the place of `sessions_user`, and
+/// `memories_status` of `memories_pending`.
+const GONE: [&str; 3] = ["jobs_leases", "sessions_user", "memories_pending"];
 
 /// Who makes them holds this lock: a number of ours.
 const LOCK: i64 = 0x0072_6170_706f_7274;

@@ -1,6 +1,7 @@
 //! Memories as a list wants them: filtered, sorted, a page at a time.
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
 use crate::{
     contains_pattern,
@@ -11,27 +12,39 @@ use crate::{
     },
 };
 
-/// $2 status, `all`, or `live` (neither rejected, superseded, merged nor, unless asked, expired)
+/// $2 statuses, $3 a type
 macro_rules! wanted {
-    () => {
-        "user_id = $1 and (case $2 when 'all' then 1 = 1 when 'live' then status in ('pending', 'confirmed') or (status = 'expired' and $5)
-            else status = $2 end)
-         and ($3 is null or memory_type = $3) and ($4 is null or lower(content) like $4 escape '\\')"
+    ($status:expr) => {
+        concat!("user_id = $1 and status ", $status, " and ($3 is null or memory_type = $3)")
     };
 }
+
+/// $4 what the content is to contain. Which ones is found out first: whole rows are long, and sorting them takes twice the time.
+macro_rules! listed {
+    ($status:expr, $contains:expr, $order:literal) => {
+        concat!(
+            " from memories where id in (select id from memories where ",
+            wanted!($status),
+            " and ($4 is null or ",
+            $contains,
+            ") order by ",
+            $order,
+            " limit $5 offset $6) order by ",
+            $order
+        )
+    };
+}
+
 statements! {
-    LIST_NEW = "select ", columns!(), " from memories where ", wanted!(),
-        " order by created_at desc, id desc limit $6 offset $7";
-    LIST_OLD = "select ", columns!(), " from memories where ", wanted!(), " order by created_at, id limit $6 offset $7";
-    LIST_UPDATED = "select ", columns!(), " from memories where ", wanted!(),
-        " order by updated_at desc, id desc limit $6 offset $7";
-    LIST_IMPORTANCE = "select ", columns!(), " from memories where ", wanted!(),
-        " order by importance desc, id desc limit $6 offset $7";
-    LIST_CONFIDENCE = "select ", columns!(), " from memories where ", wanted!(),
-        " order by confidence desc, id desc limit $6 offset $7";
-    LIST_ACCESS = "select ", columns!(), " from memories where ", wanted!(),
-        " order by access_count desc, id desc limit $6 offset $7";
-    COUNT = "select count(*) from memories where ", wanted!();
+    LIST_NEW = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "created_at desc, id desc");
+    LIST_OLD = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "created_at, id");
+    LIST_UPDATED = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "updated_at desc, id desc");
+    LIST_IMPORTANCE = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "importance desc, id desc");
+    LIST_CONFIDENCE = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "confidence desc, id desc");
+    LIST_ACCESS = "select ", columns!(), listed!(any_of!(2), contains!("content", 4), "access_count desc, id desc");
+    /// By index alone.
+    COUNT = "select count(*) from memories where ", wanted!(any_of!(2));
+    COUNT_FOUND = "select count(*) from memories where ", wanted!(any_of!(2)), " and ", contains!("content", 4);
     /// For exports: in the order of ids, a page at a time.
     PAGE_BY_ID = "select ", columns!(), " from memories where user_id = $1 and id > $2 order by id limit $3";
     /// $3 status, $4 type, $5 importance below, $6 created before, $7 after this id
@@ -50,11 +63,19 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn as_str(self) -> &'static str {
+    /// `include_expired`: live ones are wanted with those that were.
+    fn statuses(self, include_expired: bool) -> &'static [MemoryStatus] {
+        use MemoryStatus::{Confirmed, Expired, Merged, Pending, Rejected, Superseded};
         match self {
-            Wanted::Live => "live",
-            Wanted::All => "all",
-            Wanted::Only(status) => status.as_str(),
+            Wanted::Live if include_expired => &[Pending, Confirmed, Expired],
+            Wanted::Live => &[Pending, Confirmed],
+            Wanted::All => &MemoryStatus::ALL,
+            Wanted::Only(Pending) => &[Pending],
+            Wanted::Only(Confirmed) => &[Confirmed],
+            Wanted::Only(Rejected) => &[Rejected],
+            Wanted::Only(Superseded) => &[Superseded],
+            Wanted::Only(Merged) => &[Merged],
+            Wanted::Only(Expired) => &[Expired],
         }
     }
 }
@@ -78,14 +99,15 @@ pub enum Sort {
     Access,
 }
 
-pub async fn list(
+/// A page of them.
+pub async fn page(
     q: &mut impl Querier,
     user: UserId,
     filter: &Filter,
     sort: Sort,
     limit: i64,
     skip: i64,
-) -> Result<(Vec<Memory>, i64), sqlx::Error> {
+) -> Result<Vec<Memory>, sqlx::Error> {
     let sql = match sort {
         Sort::Newest => LIST_NEW,
         Sort::Oldest => LIST_OLD,
@@ -94,11 +116,31 @@ pub async fn list(
         Sort::Confidence => LIST_CONFIDENCE,
         Sort::Access => LIST_ACCESS,
     };
-    let (status, memory_type, include_expired) =
-        (filter.status.as_str(), filter.memory_type, filter.include_expired);
+    let statuses = Json(filter.status.statuses(filter.include_expired));
     let pattern = filter.q.as_deref().map(contains_pattern);
-    let page = fetch_all!(Memory, q, sql, user, status, memory_type, &pattern, include_expired, limit, skip)?;
-    let total = fetch_one!((i64,), q, COUNT, user, status, memory_type, &pattern, include_expired)?.0;
+    fetch_all!(Memory, q, sql, user, statuses, filter.memory_type, &pattern, limit, skip)
+}
+
+/// A page of them, and how many there are in all.
+pub async fn list(
+    q: &mut impl Querier,
+    user: UserId,
+    filter: &Filter,
+    sort: Sort,
+    limit: i64,
+    skip: i64,
+) -> Result<(Vec<Memory>, i64), sqlx::Error> {
+    let page = page(q, user, filter, sort, limit, skip).await?;
+    let here = page.len() as i64;
+    // The last page says it itself.
+    if here < limit && (here > 0 || skip == 0) {
+        return Ok((page, skip + here));
+    }
+    let statuses = Json(filter.status.statuses(filter.include_expired));
+    let total = match filter.q.as_deref().map(contains_pattern) {
+        None => fetch_one!((i64,), q, COUNT, user, statuses, filter.memory_type)?.0,
+        Some(pattern) => fetch_one!((i64,), q, COUNT_FOUND, user, statuses, filter.memory_type, pattern)?.0,
+    };
     Ok((page, total))
 }
 

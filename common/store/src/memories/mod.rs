@@ -23,5 +23,5 @@ pub use find::{
     without_expiry,
 };
 pub use forgotten::{forget, is_forgotten, no_longer_forgotten};
-pub use list::{Criteria, Filter, Sort, Wanted, list, matching, page_by_id};
+pub use list::{Criteria, Filter, Sort, Wanted, list, matching, page, page_by_id};
 pub use shares::{Reader, readable, share, shared_with_me, shares};
