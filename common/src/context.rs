@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Result,
     auth::Auth,
+    bells::Bells,
     clock,
     depth::Depths,
     domain::{ids::JobId, job::Job},
@@ -30,7 +31,7 @@ use crate::{
     tools::Tools,
     usecase::memory::{Sizes, Touches, past_turns::Warming},
     vectors::VectorIndex,
-    wire::Wire,
+    wire::{Turns, Wire},
 };
 
 #[derive(Clone)]
@@ -38,7 +39,10 @@ pub struct Context {
     pub settings: Arc<Settings>,
     pub db: Db,
     pub wire: Arc<dyn Wire>,
+    /// Places in line on the wire.
+    pub turns: Arc<Turns>,
     pub events: Arc<dyn EventLog>,
+    pub bells: Bells,
     pub limits: Arc<dyn Limits>,
     pub providers: Providers,
     pub finals: FinalWatch,
@@ -85,19 +89,35 @@ impl Context {
     pub async fn announce(&self, ready: impl IntoIterator<Item = Ready>) {
         let now = clock::now();
         let (due, later): (Vec<Ready>, Vec<Ready>) = ready.into_iter().partition(|ready| ready.run_at <= now);
+        for ready in due.iter().chain(&later) {
+            if let Some(user) = ready.user_id {
+                self.bells.ring(user, Some(ready.id));
+            }
+        }
+        self.put_up(due, &self.turns).await;
+        for ready in later {
+            let ctx = self.clone();
+            let wait = (ready.run_at - now).to_std().unwrap_or_default();
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                ctx.put_up(vec![ready], &ctx.turns).await;
+            });
+        }
+    }
+
+    /// Puts due jobs on the wire that should be there already: all of a lane that are, the oldest first. They take no new turns, or
+    /// a user would fall behind with each sweep.
+    pub async fn announce_again(&self, due: Vec<Ready>) {
+        self.put_up(due, &Turns::default()).await;
+    }
+
+    async fn put_up(&self, mut due: Vec<Ready>, turns: &Turns) {
+        turns.line_up(&mut due);
         if !due.is_empty()
             && let Err(error) = self.wire.announce(&due).await
         {
             METRICS.wire_errors.with_label_values(&["announce"]).inc();
             tracing::debug!(%error, "not announced, the sweeper will");
-        }
-        for ready in later {
-            let wire = Arc::clone(&self.wire);
-            let wait = (ready.run_at - now).to_std().unwrap_or_default();
-            tokio::spawn(async move {
-                tokio::time::sleep(wait).await;
-                let _swept_later = wire.announce(&[ready]).await;
-            });
         }
     }
 }

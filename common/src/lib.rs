@@ -23,7 +23,7 @@ pub use rapport_core::{
     settings, telemetry,
 };
 pub use rapport_providers::{self as providers, egress, embeddings};
-pub use rapport_queue::{depth, events, isolated, limits, presence, wire};
+pub use rapport_queue::{bells, depth, events, isolated, limits, presence, wire};
 pub use rapport_reader as reader;
 pub use rapport_redis as redis_link;
 pub use rapport_rules::{chat, memory, passages, tools as http_tools};

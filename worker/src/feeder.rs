@@ -163,7 +163,7 @@ async fn ask_ledger(
 /// What was taken while the process began to stop goes to the others.
 async fn give_back(runtime: &Runtime, lane: Lane, ids: &[JobId]) {
     let run_at = clock::now();
-    runtime.ctx.announce(ids.iter().map(|&id| Ready { id, lane, priority: 0, run_at })).await;
+    runtime.ctx.announce(ids.iter().map(|&id| Ready { id, user_id: None, lane, priority: 0, run_at })).await;
 }
 
 #[cfg(test)]
@@ -173,7 +173,8 @@ mod tests {
     use super::*;
 
     fn due(ids: &[JobId]) -> Vec<Ready> {
-        let ready = |&id| Ready { id, lane: Lane::normal(Queue::Chat), priority: 0, run_at: clock::now() };
+        let lane = Lane::normal(Queue::Chat);
+        let ready = |&id| Ready { id, user_id: None, lane, priority: 0, run_at: clock::now() };
         ids.iter().map(ready).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Everything that happens to a user, in one stream, for a UI: jobs, memories, titles.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::{BTreeSet, HashMap};
 
 use async_stream::stream;
 use axum::{
@@ -13,11 +13,11 @@ use rapport_common::{
     auth, clock,
     domain::{
         event::{Event, EventId},
-        ids::JobId,
-        job::{Job, JobKind, JobStatus},
+        ids::{JobId, UserId},
+        job::{JobKind, JobStatus},
     },
     error::Code,
-    store::{self, memory_log},
+    store::{self, Conn, jobs::JobState, memory_log},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -28,11 +28,12 @@ use crate::{
     extract::{Asked, after_event},
     policy::Content,
     state::AppState,
-    stream::sse,
+    stream::{
+        following::{Following, Look},
+        sse,
+    },
 };
 
-/// How often the database is asked: two queries by index a stream.
-const PERIOD: Duration = Duration::from_millis(500);
 /// Transactions become visible a little after the times they carry.
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
 
@@ -44,6 +45,9 @@ struct Parameters {
     after: Option<String>,
     token: Option<String>,
 }
+
+/// Jobs whose last state is remembered; of more, only of those that are open.
+const REMEMBERED: usize = 2_000;
 
 /// What a reader has heard: every change of a job up to a moment, and every event of the memory up to a number. Both make
 /// the id of an event, `<seconds>-<number>`.
@@ -93,40 +97,44 @@ pub async fn events(
     let ctx = state.ctx.clone();
     let user = caller.user;
     let now = clock::now();
-    let mut told: HashMap<JobId, JobStatus> = HashMap::new();
+    let mut following = Following::start(&ctx.bells, user);
+    let mut told = Told::default();
     let mut heard = if resumes {
         Heard::of(after, now)
     } else {
         // What is known before is not told again.
         let mut conn = ctx.db.read().await?;
         let known = store::jobs::changed(&mut conn, user, now - OVERLAP).await?;
-        told.extend(known.into_iter().map(|job| (job.id, job.status)));
+        told.0.extend(known.into_iter().map(|job| (job.id, job.status)));
         Heard { jobs: now, memory: memory_log::last_event(&mut conn, user).await? }
     };
     let events = stream! {
+        let mut look = Look::Everything;
         loop {
             let now = clock::now();
             let found = async {
                 let mut conn = ctx.db.read().await?;
-                let jobs = store::jobs::changed(&mut conn, user, heard.jobs - OVERLAP).await?;
+                let jobs = told.look(&mut conn, user, &look, heard.jobs - OVERLAP).await?;
                 let events = memory_log::events_after(&mut conn, user, heard.memory, 200).await?;
-                Ok::<_, rapport_common::Error>((jobs, events))
+                Ok::<_, crate::error::Failure>((jobs, events))
             };
             // A database that is away costs a pause.
             if let Ok((jobs, memories)) = found.await {
-                let still = jobs.iter().map(|job| (job.id, job.status)).collect();
-                let mut news = jobs.into_iter().filter(|job| told.get(&job.id) != Some(&job.status)).peekable();
+                // Whether all that changed until now is known. If not, who resumes may hear some of it again.
+                let is_all = matches!(look, Look::Everything);
+                let mut news = told.news(jobs).into_iter().peekable();
                 while let Some(job) = news.next() {
                     // Who is cut off before the last of them hears all of them again.
-                    if news.peek().is_none() {
+                    if is_all && news.peek().is_none() {
                         heard.jobs = now;
                     }
                     for event in of_job(&caller, heard.id(), job) {
                         yield event;
                     }
                 }
-                heard.jobs = now;
-                told = still;
+                if is_all {
+                    heard.jobs = now;
+                }
                 for memory_log::Event { n, name, data } in memories {
                     heard.memory = n;
                     if !Content::Memories.is_for(&caller) {
@@ -135,7 +143,7 @@ pub async fn events(
                     yield Event::new(heard.id(), &name, data);
                 }
             }
-            tokio::time::sleep(PERIOD).await;
+            look = following.next().await;
             if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
                 return;
             }
@@ -144,14 +152,58 @@ pub async fn events(
     Ok(sse::response(&state, slot, events))
 }
 
+/// The states of jobs that a reader was told of.
+#[derive(Default)]
+struct Told(HashMap<JobId, JobStatus>);
+
+impl Told {
+    /// Jobs that may have changed, in order.
+    async fn look(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        at: &Look,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<JobState>> {
+        let jobs = match at {
+            Look::Everything => {
+                let mut jobs = store::jobs::changed(conn, user, since).await?;
+                let seen: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+                let open = self.0.iter().filter(|(_, status)| !status.is_final()).map(|(id, _)| *id);
+                jobs.extend(states(conn, user, open.filter(|id| !seen.contains(id)).collect()).await?);
+                jobs
+            }
+            Look::Changed(jobs) => states(conn, user, jobs.iter().copied().collect()).await?,
+        };
+        Ok(jobs)
+    }
+
+    /// Those whose state was not told yet. It counts as told.
+    fn news(&mut self, mut jobs: Vec<JobState>) -> Vec<JobState> {
+        jobs.retain(|job| self.0.insert(job.id, job.status) != Some(job.status));
+        if self.0.len() > REMEMBERED {
+            let newest: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+            self.0.retain(|id, status| !status.is_final() || newest.contains(id));
+        }
+        jobs
+    }
+}
+
+async fn states(conn: &mut Conn, user: UserId, of: Vec<JobId>) -> Result<Vec<JobState>> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(store::jobs::states(conn, user, &of).await?)
+}
+
 /// What is told of a job whose state changed: the title, if it made one, and its state.
-fn of_job(caller: &auth::Caller, id: EventId, job: Job) -> Vec<Event> {
+fn of_job(caller: &auth::Caller, id: EventId, job: JobState) -> Vec<Event> {
     let data =
         json!({"job_id": job.id, "kind": job.kind, "status": job.status, "session_id": job.session_id});
     let has_title = Content::Conversations.is_for(caller)
         && job.kind == JobKind::Title
         && job.status == JobStatus::Succeeded;
-    let title = has_title.then(|| Event::new(id, "title", job.result.unwrap_or_default()));
+    let title = has_title.then(|| Event::new(id, "title", job.title.unwrap_or_default()));
     title.into_iter().chain([Event::new(id, "job", data)]).collect()
 }
 

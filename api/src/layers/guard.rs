@@ -109,6 +109,11 @@ pub async fn guard(
     {
         return with_headers(Failure(too_many(&decision)).into_response(), &decision, is_v1);
     }
+    // What somebody changes shows where they follow it, in whichever of their tabs.
+    let changes = match &identity {
+        Identity::Somebody(caller) if !request.method().is_safe() => Some(caller.user),
+        _ => None,
+    };
     let asked = Asked { identity, rule };
     let refused = match rule {
         Some(rule) if !rule.who.is_public() && !rule.takes_tickets => asked.caller().err(),
@@ -129,6 +134,9 @@ pub async fn guard(
             next.run(request).await
         }
     };
+    if let Some(user) = changes.filter(|_| response.status().is_success()) {
+        state.ctx.bells.ring(user, None);
+    }
     match decision {
         Some(decision) => with_headers(response, &decision, is_v1),
         None => response,

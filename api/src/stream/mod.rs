@@ -1,5 +1,6 @@
 //! Streams of a job's events: one source, two framings.
 
+pub mod following;
 pub mod sse;
 
 use async_stream::stream;

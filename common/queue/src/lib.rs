@@ -1,6 +1,7 @@
 //! What lies between those who ask and those who work: the wire of job ids, the events of jobs, limits, and who is there. Each
 //! is a port with an embedded and a Redis adapter.
 
+pub mod bells;
 pub mod depth;
 pub mod events;
 pub mod isolated;

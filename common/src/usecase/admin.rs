@@ -102,7 +102,8 @@ async fn revive(ctx: &Context, id: JobId) -> Result<bool> {
     let revived = admin::revive(&mut tx, id, i64::from(ctx.settings.queue.max_attempts), now).await?;
     tx.commit().await?;
     if revived {
-        ctx.announce([Ready { id, lane: Lane::normal(Queue::Background), priority: 0, run_at: now }]).await;
+        let lane = Lane::normal(Queue::Background);
+        ctx.announce([Ready { id, user_id: None, lane, priority: 0, run_at: now }]).await;
     }
     Ok(revived)
 }

@@ -63,6 +63,7 @@ async fn cancel_waiting(ctx: &Context, user: UserId, job: &Job) -> Result<bool> 
         }
     }
     tx.commit().await?;
+    ctx.bells.ring(user, Some(job.id));
     ctx.announce(next).await;
     let done = store::jobs::get(&mut ctx.db.read().await?, user, job.id).await?;
     if let Some((name, data)) =

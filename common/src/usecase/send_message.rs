@@ -193,7 +193,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
         drop(tx);
         in_group(ctx, question).await?;
         interrupt(ctx, caller.user, busy).await;
-        let ready = Some(chats::ready(job, now));
+        let ready = Some(chats::ready(caller.user, job, now));
         return Ok(Accepted { job, session, message, replayed: false, retried: false, ready });
     }
     match accept(&mut tx, question).await.map_err(Error::from) {
@@ -208,7 +208,7 @@ pub async fn send_message(ctx: &Context, caller: &Caller, chat: NewChat) -> Resu
     if let Err(error) = tx.commit().await {
         was_stored(ctx, caller.user, job, error).await?;
     }
-    let ready = chats::ready(job, now);
+    let ready = chats::ready(caller.user, job, now);
     interrupt(ctx, caller.user, busy).await;
     Ok(Accepted { job, session, message, replayed: false, retried: false, ready: Some(ready) })
 }

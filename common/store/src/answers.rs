@@ -122,9 +122,15 @@ struct Next {
 row!(Next: job, id, quarantine, priority, run_at);
 
 impl Next {
-    fn ready(self, queue: Queue) -> Option<Ready> {
+    fn ready(self, queue: Queue, user: UserId) -> Option<Ready> {
         let lane = Lane { queue, quarantine: self.quarantine? };
-        Some(Ready { id: self.id?, lane, priority: self.priority?, run_at: self.run_at? })
+        Some(Ready {
+            id: self.id?,
+            user_id: Some(user),
+            lane,
+            priority: self.priority?,
+            run_at: self.run_at?,
+        })
     }
 }
 
@@ -132,9 +138,9 @@ impl Next {
 pub async fn answer(tx: &mut Tx, ending: &Ending) -> Result<Answered, sqlx::Error> {
     if let Raw::Pg(_) = tx.raw() {
         let stored = answer_on_pg(tx, ANSWER, std::slice::from_ref(ending)).await?.pop();
-        return Ok(
-            stored.map_or(Answered::Lost, |next| Answered::Stored(Settled(()), next.ready(ending.queue)))
-        );
+        return Ok(stored.map_or(Answered::Lost, |next| {
+            Answered::Stored(Settled(()), next.ready(ending.queue, ending.user))
+        }));
     }
     let Ending { job, attempt, status, result, session, at, .. } = ending;
     let of = AttemptOf { id: *job, attempt: *attempt };
@@ -155,7 +161,7 @@ pub async fn answer_free(tx: &mut Tx, endings: &[Ending]) -> Result<Vec<Option<A
     let mut stored: HashMap<JobId, Next> = stored.into_iter().map(|next| (next.job, next)).collect();
     let of = |ending: &Ending| {
         let next = stored.remove(&ending.job)?;
-        Some(Answered::Stored(Settled(()), next.ready(ending.queue)))
+        Some(Answered::Stored(Settled(()), next.ready(ending.queue, ending.user)))
     };
     Ok(endings.iter().map(of).collect())
 }

@@ -136,8 +136,14 @@ impl Heard {
 }
 
 /// A question's job, for whom to tell of it once it is stored.
-pub fn ready(job: JobId, now: DateTime<Utc>) -> Ready {
-    Ready { id: job, lane: Lane::normal(JobKind::Chat.queue()), priority: 0, run_at: now }
+pub fn ready(user: UserId, job: JobId, now: DateTime<Utc>) -> Ready {
+    Ready {
+        id: job,
+        user_id: Some(user),
+        lane: Lane::normal(JobKind::Chat.queue()),
+        priority: 0,
+        run_at: now,
+    }
 }
 
 /// Stores a question and its job, by one statement on PostgreSQL. `false`: the user has no such session.

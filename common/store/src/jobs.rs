@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional, row, statements};
+use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_optional, ids, row, statements};
 use crate::{
     Error, Result, clock,
     domain::{
@@ -23,6 +23,21 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// $2 status, $3 kind, $4 older than this one
+macro_rules! listed {
+    ($of:literal) => {
+        concat!(" from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4", $of,
+            " order by id desc limit $5 offset $6")
+    };
+}
+
+/// What is told of a job whose state changed; of a title's also what it made.
+macro_rules! state {
+    () => {
+        "id, kind, status, session_id, case when kind = 'title' and status = 'succeeded' then result end as title"
+    };
+}
+
 statements! {
     INSERT = "insert into jobs
     (id, kind, queue, user_id, session_id, session_order, payload, status, max_attempts, priority, run_at, dedupe_key, trace,
@@ -30,9 +45,10 @@ statements! {
     values ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12, $13)
     on conflict (dedupe_key) where status in ('queued', 'running') do nothing";
     GET = "select ", columns!(), " from jobs where id = $1 and user_id = $2";
-    LIST = "select ", columns!(),
-        " from jobs where user_id = $1 and ($2 is null or status = $2) and ($3 is null or kind = $3) and id < $4
-      order by id desc limit $5 offset $6";
+    LIST = "select ", columns!(), listed!("");
+    /// By indexes of their own (`jobs_unwell`, `jobs_rare`): a user has few of them among very many others.
+    LIST_UNWELL = "select ", columns!(), listed!(" and status in ('failed', 'cancelled')");
+    LIST_RARE = "select ", columns!(), listed!(" and kind not in ('chat', 'title', 'memory_extraction', 'embedding')");
     REQUEST_CANCEL =
         "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
     CANCEL_QUEUED = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
@@ -45,16 +61,17 @@ statements! {
     OPEN_CHAT = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
       and status in ('queued', 'running') order by session_order limit 1";
     PARTIAL = "select coalesce(partial, '') as partial, coalesce(partial_n, 0) as partial_n, attempt, status from jobs where id = $1";
-    NEXT_IN_SESSION = "select id, quarantine, queue, priority, run_at from jobs where session_id = $1
+    NEXT_IN_SESSION = "select id, user_id, quarantine, queue, priority, run_at from jobs where session_id = $1
       and status = 'queued' and session_order is not null order by session_order limit 1";
     OPEN_IN_SESSION = "select id from jobs where session_id = $1 and user_id = $2
       and status in ('queued', 'running') and session_order is not null order by session_order";
     OPEN_BY_KEY = "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
     ANY_BY_KEY = "select ", columns!(),
         " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')";
-    CHANGED = "select ", columns!(),
-        " from jobs where user_id = $1 and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running'))
-      order by id desc limit 500";
+    /// Of the newest 500: who has a hundred thousand is asked about as often as who has one.
+    CHANGED = "select ", state!(), " from (select * from jobs where user_id = $1 order by id desc limit 500) j
+      where created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running') order by id";
+    STATES = "select ", state!(), " from jobs where id in ", ids!(2), " and ", checked!("user_id = $1"), " order by id";
 }
 
 /// A job about to be put into the ledger: its kind is its payload's.
@@ -123,15 +140,18 @@ impl NewJob {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     pub id: JobId,
+    /// Whose turn it takes.
+    pub user_id: Option<UserId>,
     pub lane: Lane,
     pub priority: i64,
     pub run_at: DateTime<Utc>,
 }
 
-row!(Ready: id, lane as flat, priority, run_at);
+row!(Ready: id, user_id, lane as flat, priority, run_at);
 
 pub(super) fn ready(job: &NewJob) -> Ready {
-    Ready { id: job.id, lane: Lane::normal(job.kind.queue()), priority: job.priority, run_at: job.run_at }
+    let lane = Lane::normal(job.kind.queue());
+    Ready { id: job.id, user_id: job.user, lane, priority: job.priority, run_at: job.run_at }
 }
 
 /// Puts a job in; `None` when its `dedupe_key` is taken. Announce what it gives after the commit.
@@ -182,7 +202,16 @@ pub async fn list(
 ) -> Result<Vec<Job>, sqlx::Error> {
     let Wanted { status, kind, before } = wanted;
     let before = before.unwrap_or(JobId(uuid::Uuid::from_bytes([0xff; 16])));
-    fetch_all!(Job, q, LIST, user, status, kind, before, limit, skip)
+    // Kinds that a user has many jobs of are found soon among all.
+    let is_rare = |kind| {
+        !matches!(kind, JobKind::Chat | JobKind::Title | JobKind::MemoryExtraction | JobKind::Embedding)
+    };
+    let sql = match (status, kind) {
+        (_, Some(kind)) if is_rare(kind) => LIST_RARE,
+        (Some(JobStatus::Failed | JobStatus::Cancelled), _) => LIST_UNWELL,
+        _ => LIST,
+    };
+    fetch_all!(Job, q, sql, user, status, kind, before, limit, skip)
 }
 
 /// Asks the worker of a running job to stop. `false` when it is not running.
@@ -260,15 +289,31 @@ pub async fn any_by_key(q: &mut impl Querier, key: &str) -> Result<Option<Job>, 
     fetch_optional!(Job, q, ANY_BY_KEY, key)
 }
 
-/// The user's jobs that changed since a moment, or are open, in order.
+/// The state of a job, as those who follow its user are told.
+#[derive(Debug, Clone)]
+pub struct JobState {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub status: JobStatus,
+    pub session_id: Option<SessionId>,
+    /// The result of a job that has found a title.
+    pub title: Option<Value>,
+}
+
+row!(JobState: id, kind, status, session_id, title as optional_json);
+
+/// Of the user's newest 500 jobs those that changed since a moment, or are open, in order.
 pub async fn changed(
     q: &mut impl Querier,
     user: UserId,
     since: DateTime<Utc>,
-) -> Result<Vec<Job>, sqlx::Error> {
-    let mut jobs = fetch_all!(Job, q, CHANGED, user, since)?;
-    jobs.reverse();
-    Ok(jobs)
+) -> Result<Vec<JobState>, sqlx::Error> {
+    fetch_all!(JobState, q, CHANGED, user, since)
+}
+
+/// The states of those of these jobs that are the user's, in order.
+pub async fn states(q: &mut impl Querier, user: UserId, of: &[JobId]) -> Result<Vec<JobState>, sqlx::Error> {
+    fetch_all!(JobState, q, STATES, user, ids(of.iter().copied()))
 }
 
 /// The chat job that a session works on, or will next.

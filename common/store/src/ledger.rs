@@ -83,10 +83,10 @@ statements! {
     CHECKPOINT = "update jobs set partial = $3, partial_n = $4
     where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
     DUE =
-        "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
+        "select id, user_id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2 and ",
         unblocked!(), " order by priority, run_at limit $3";
     DUE_IN_LANE =
-        "select id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2
+        "select id, user_id, quarantine, queue, priority, run_at from jobs j where status = 'queued' and queue = $1 and run_at <= $2
       and quarantine = $4 and ", unblocked!(), " order by priority, run_at limit $3";
     EXPIRED = "select ", columns!(), ", worker from jobs where status = 'running' and ", forsaken!(1, 2),
         " order by lease_until limit 500";

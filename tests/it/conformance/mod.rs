@@ -1,5 +1,6 @@
 //! One suite a port, run on every adapter: what is not here is not part of the port.
 
+mod bells;
 mod connections;
 mod events;
 mod groups;

@@ -16,6 +16,7 @@ async fn suite(wire: Arc<dyn Wire>) {
     let now = clock::now();
     let ready = |priority: i64, millis: i64| Ready {
         id: JobId::new(),
+        user_id: None,
         lane,
         priority,
         run_at: now + TimeDelta::milliseconds(millis),
@@ -28,7 +29,8 @@ async fn suite(wire: Arc<dyn Wire>) {
     // The most urgent first: by priority, then by time.
     let (late, early, urgent) = (ready(0, 5), ready(0, 0), ready(-1, 9));
     wire.announce(&[late, early, urgent]).await.unwrap();
-    wire.announce(&[early]).await.unwrap();
+    let elsewhere = Ready { run_at: early.run_at + TimeDelta::seconds(9), ..early };
+    wire.announce(&[early, elsewhere]).await.unwrap();
     assert_eq!(wire.depth(lane).await.unwrap(), 3, "announced twice is there once");
     assert_eq!(receiver.pop(2, Duration::from_secs(5)).await.unwrap(), [urgent.id, early.id]);
     assert_eq!(receiver.pop(9, Duration::from_secs(5)).await.unwrap(), [late.id]);

@@ -17,6 +17,7 @@ mod connections;
 mod conversations;
 mod erasure;
 mod failover;
+mod fairness;
 mod field_codes;
 mod files;
 mod guessing;

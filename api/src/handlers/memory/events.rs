@@ -1,7 +1,5 @@
 //! What happens to the caller's memory, as it happens.
 
-use std::time::Duration;
-
 use async_stream::stream;
 use axum::{
     extract::State,
@@ -21,11 +19,8 @@ use crate::{
     extract::{Asked, after_event},
     handlers::jobs::caller_or_ticket,
     state::AppState,
-    stream::sse,
+    stream::{following::Following, sse},
 };
-
-/// How often the database is asked. One query by primary key a stream.
-const PERIOD: Duration = Duration::from_millis(500);
 
 #[derive(Default, Deserialize)]
 struct Parameters {
@@ -59,6 +54,7 @@ pub async fn events(
             Error::new(Code::BadQuery, "The last event id must be one of this stream, like `1-17`.").into()
         );
     }
+    let mut following = Following::start(&state.ctx.bells, caller.user);
     let mut last = if resumes {
         i64::from(after.n)
     } else {
@@ -73,7 +69,7 @@ pub async fn events(
                 last = n;
                 yield Event::new(EventId::new(1, u32::try_from(n).unwrap_or(u32::MAX)), &name, data);
             }
-            tokio::time::sleep(PERIOD).await;
+            following.next().await;
             if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
                 return;
             }

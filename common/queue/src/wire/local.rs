@@ -1,8 +1,8 @@
 //! The wire inside one process: a sorted set a lane, and a bell.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,8 +17,21 @@ use crate::{
 
 #[derive(Default)]
 struct Waiting {
-    ids: Mutex<BTreeSet<(u64, JobId)>>,
+    line: Mutex<Line>,
     bell: Notify,
+}
+
+#[derive(Default)]
+struct Line {
+    order: BTreeSet<(u64, JobId)>,
+    /// One that is in line keeps its place, wherever it would stand now.
+    ids: HashSet<JobId>,
+}
+
+impl Waiting {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -44,7 +57,11 @@ impl Wire for LocalWire {
     async fn announce(&self, ready: &[Ready]) -> Result<(), WireError> {
         for one in ready {
             let waiting = self.lane(one.lane);
-            waiting.ids.lock().unwrap_or_else(PoisonError::into_inner).insert((sortable(score(one)), one.id));
+            let mut line = waiting.line();
+            if line.ids.insert(one.id) {
+                line.order.insert((sortable(score(one)), one.id));
+            }
+            drop(line);
             waiting.bell.notify_one();
         }
         Ok(())
@@ -55,7 +72,7 @@ impl Wire for LocalWire {
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, WireError> {
-        Ok(self.lane(lane).ids.lock().unwrap_or_else(PoisonError::into_inner).len() as u64)
+        Ok(self.lane(lane).line().ids.len() as u64)
     }
 
     async fn ping(&self) -> Result<(), WireError> {
@@ -71,8 +88,13 @@ struct LocalReceiver(Arc<Waiting>);
 
 impl LocalReceiver {
     fn take(&self, max: usize) -> Vec<JobId> {
-        let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| ids.pop_first()).take(max).map(|(_, id)| id).collect()
+        let mut line = self.0.line();
+        let taken: Vec<JobId> =
+            std::iter::from_fn(|| line.order.pop_first()).take(max).map(|(_, id)| id).collect();
+        for id in &taken {
+            line.ids.remove(id);
+        }
+        taken
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod local;
 mod redis;
+mod turns;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::{domain::ids::JobId, domain::job::Lane, store::jobs::Ready};
 
 pub use local::LocalWire;
 pub use redis::RedisWire;
+pub use turns::Turns;
 
 /// The wire is away or answered nonsense. Never the caller's fault.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +48,7 @@ pub trait Receiver: Send {
     async fn pop(&mut self, max: usize, wait: Duration) -> Result<Vec<JobId>, WireError>;
 }
 
-/// Orders ids: by priority, then by the time they became due. A double holds both exactly: priorities within ±500 and
+/// Orders ids: by priority, then by `run_at`, the place in line ([`Turns`]). A double holds both exactly: priorities within ±500 and
 /// milliseconds of the next centuries.
 fn score(ready: &Ready) -> f64 {
     let priority = ready.priority.clamp(-500, 500) as f64;

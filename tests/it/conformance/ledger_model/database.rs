@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
     Context, Groups,
     auth::Auth,
+    bells::Bells,
     clock,
     depth::Depths,
     domain::ids::{JobId, MessageId, SessionId, UserId},
     egress::{self, Egress},
     embeddings::Embedder,
-    events::{FinalWatch, LocalEvents},
+    events::{EventLog, FinalWatch, LocalEvents},
     jobs::payload::{self, ChatPayload},
     limits::LocalLimits,
     mail::Mailer,
@@ -231,9 +232,12 @@ fn context(db: Db) -> Context {
     let settings = settings::load(&mut env).unwrap();
     assert_eq!(settings.queue.max_attempts, MAX_ATTEMPTS);
     let embedder = Embedder::from_settings(&settings).unwrap();
+    let events: Arc<dyn EventLog> = Arc::new(LocalEvents::new(settings.events_retention));
     Context {
         wire: Arc::new(LocalWire::default()),
-        events: Arc::new(LocalEvents::new(settings.events_retention)),
+        turns: Arc::default(),
+        bells: Bells::start(Arc::clone(&events)),
+        events,
         limits: Arc::new(LocalLimits::new()),
         providers: Providers::from_settings(&settings.ai, None).unwrap(),
         finals: FinalWatch::start(db.clone()),

@@ -1,0 +1,46 @@
+//! When a stream of all that happens to a user looks for news: when a bell rings, and now and then without one.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rapport_common::{
+    bells::{Bells, Listener},
+    domain::ids::{JobId, UserId},
+};
+use tokio::time::Instant;
+
+/// Between two looks: what happens meanwhile is looked at together.
+const REST: Duration = Duration::from_millis(100);
+/// A bell may be lost, and what the clock brings (a memory that expires) rings none.
+const AGAIN: Duration = Duration::from_secs(5);
+
+pub struct Following {
+    listener: Listener,
+    /// When everything was looked at.
+    looked: Instant,
+}
+
+/// What there is to look at.
+pub enum Look {
+    Everything,
+    /// These jobs changed, or none did; and whatever is no job.
+    Changed(BTreeSet<JobId>),
+}
+
+impl Following {
+    /// Make it before the first look, so that nothing falls between.
+    pub fn start(bells: &Bells, user: UserId) -> Self {
+        Self { listener: bells.listen(user), looked: Instant::now() }
+    }
+
+    /// When to look next, and at what.
+    pub async fn next(&mut self) -> Look {
+        tokio::time::sleep(REST).await;
+        match self.listener.heard(AGAIN.saturating_sub(self.looked.elapsed())).await {
+            Some(heard) if !heard.missed => Look::Changed(heard.jobs),
+            _ => {
+                self.looked = Instant::now();
+                Look::Everything
+            }
+        }
+    }
+}
