@@ -16,7 +16,7 @@ use rapport_common::{
         db::Raw,
         jobs::{NewJob, Ready},
     },
-    wire::{RedisWire, Wire},
+    wire::{RedisWire, Taking, Wire},
 };
 use tokio::time::Instant;
 
@@ -114,7 +114,7 @@ async fn hops(db: &Db, wire: &RedisWire, rate: f64, count: usize) -> Result<Late
     for (number, ready) in jobs.iter().enumerate() {
         tokio::time::sleep_until(epoch + Duration::from_secs_f64(number as f64 / rate)).await;
         announced.insert(ready.id, clock::now().timestamp_micros());
-        wire.announce(&[*ready]).await.map_err(|error| error.to_string())?;
+        wire.announce(&[*ready], Taking::New).await.map_err(|error| error.to_string())?;
     }
     until_drained(db, wire).await?;
     let mut latencies = Latencies::new()?;

@@ -31,7 +31,7 @@ use crate::{
     tools::Tools,
     usecase::memory::{Sizes, Touches, past_turns::Warming},
     vectors::VectorIndex,
-    wire::{Turns, Wire},
+    wire::{Taking, Wire},
 };
 
 #[derive(Clone)]
@@ -39,8 +39,6 @@ pub struct Context {
     pub settings: Arc<Settings>,
     pub db: Db,
     pub wire: Arc<dyn Wire>,
-    /// Places in line on the wire.
-    pub turns: Arc<Turns>,
     pub events: Arc<dyn EventLog>,
     pub bells: Bells,
     pub limits: Arc<dyn Limits>,
@@ -94,27 +92,25 @@ impl Context {
                 self.bells.ring(user, Some(ready.id));
             }
         }
-        self.put_up(due, &self.turns).await;
+        self.put_up(&due, Taking::New).await;
         for ready in later {
             let ctx = self.clone();
             let wait = (ready.run_at - now).to_std().unwrap_or_default();
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                ctx.put_up(vec![ready], &ctx.turns).await;
+                ctx.put_up(&[ready], Taking::New).await;
             });
         }
     }
 
-    /// Puts due jobs on the wire that should be there already: all of a lane that are, the oldest first. They take no new turns, or
-    /// a user would fall behind with each sweep.
-    pub async fn announce_again(&self, due: Vec<Ready>) {
-        self.put_up(due, &Turns::default()).await;
+    /// Puts due jobs on the wire that should be there already: all that are, the oldest first.
+    pub async fn announce_again(&self, due: &[Ready]) {
+        self.put_up(due, Taking::Again).await;
     }
 
-    async fn put_up(&self, mut due: Vec<Ready>, turns: &Turns) {
-        turns.line_up(&mut due);
+    async fn put_up(&self, due: &[Ready], taking: Taking) {
         if !due.is_empty()
-            && let Err(error) = self.wire.announce(&due).await
+            && let Err(error) = self.wire.announce(due, taking).await
         {
             METRICS.wire_errors.with_label_values(&["announce"]).inc();
             tracing::debug!(%error, "not announced, the sweeper will");

@@ -21,6 +21,7 @@ use crate::{
     providers::Providers,
     redis_link::RedisLink,
     sealer::Sealer,
+    secret::Secret,
     settings::Settings,
     storage::Storage,
     store::{
@@ -31,7 +32,7 @@ use crate::{
     tools::Tools,
     usecase::memory::{Sizes, Touches, past_turns::Warming},
     vectors::{Exact, Qdrant, VectorIndex},
-    wire::{LocalWire, RedisWire, Wire},
+    wire::{LocalWire, RedisWire, SpreadWire, Wire},
 };
 
 /// How long a starting process waits for its database.
@@ -152,19 +153,31 @@ pub fn isolated_context(settings: Settings, db: Db, pipe: Pipe) -> Result<Contex
     context_of(settings, db, Some(pipe))
 }
 
-/// The log of events: on the one Redis, or spread over those that are named for it.
+/// Servers that are named for one purpose; the shared one if none is.
+fn links(name: &str, urls: &[Secret], shared: RedisLink) -> Result<(RedisLink, Vec<RedisLink>), String> {
+    let link = |url: &Secret| RedisLink::new(url.expose()).map_err(|error| format!("{name}: {error}"));
+    let Some((first, others)) = urls.split_first() else { return Ok((shared, Vec::new())) };
+    Ok((link(first)?, others.iter().map(link).collect::<Result<_, _>>()?))
+}
+
+/// The wire: on the one Redis, or spread over those that are named for it.
+fn wire_on_redis(settings: &Settings, shared: RedisLink) -> Result<Arc<dyn Wire>, String> {
+    let (first, others) = links("QUEUE__REDIS_URLS", &settings.queue_redis_urls, shared)?;
+    if others.is_empty() {
+        return Ok(Arc::new(RedisWire::new(first)));
+    }
+    let wire = |link| -> Arc<dyn Wire> { Arc::new(RedisWire::new(link)) };
+    Ok(Arc::new(SpreadWire::new(wire(first), others.into_iter().map(wire).collect())))
+}
+
+/// The log of events, likewise.
 fn events_on_redis(settings: &Settings, shared: RedisLink) -> Result<Arc<dyn EventLog>, String> {
+    let (first, others) = links("EVENTS__REDIS_URLS", &settings.events_redis_urls, shared)?;
     let log = |link| -> Arc<dyn EventLog> { Arc::new(RedisEvents::new(link, settings.events_retention)) };
-    let mut logs = Vec::new();
-    for url in &settings.events_redis_urls {
-        let link = RedisLink::new(url.expose()).map_err(|error| format!("EVENTS__REDIS_URLS: {error}"))?;
-        logs.push(log(link));
+    if others.is_empty() {
+        return Ok(log(first));
     }
-    if logs.is_empty() {
-        return Ok(log(shared));
-    }
-    let first = logs.remove(0);
-    Ok(Arc::new(SpreadEvents::new(first, logs)))
+    Ok(Arc::new(SpreadEvents::new(log(first), others.into_iter().map(log).collect())))
 }
 
 fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context, String> {
@@ -176,7 +189,7 @@ fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context,
     type Shared = (Arc<dyn Wire>, Arc<dyn EventLog>, Arc<dyn Limits>);
     let (wire, events, limits): Shared = match (link.clone(), pipe) {
         (Some(link), _) => (
-            Arc::new(RedisWire::new(link.clone())),
+            wire_on_redis(&settings, link.clone())?,
             events_on_redis(&settings, link.clone())?,
             Arc::new(RedisLimits::new(link)),
         ),
@@ -217,7 +230,6 @@ fn context_of(settings: Settings, db: Db, pipe: Option<Pipe>) -> Result<Context,
         groups: Groups::default(),
         words: Kept::new(settings.memory.cache_bytes / 4),
         wire,
-        turns: Arc::default(),
         bells: Bells::start(Arc::clone(&events)),
         events,
         limits,

@@ -190,7 +190,7 @@ async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<()> {
     let mut conn = runtime.ctx.db.read().await?;
     let due = store::ledger::due(&mut conn, queue, clock::now() - FRESH, limit).await?;
     drop(conn);
-    runtime.ctx.announce_again(due).await;
+    runtime.ctx.announce_again(&due).await;
     Ok(())
 }
 

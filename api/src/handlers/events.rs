@@ -1,6 +1,6 @@
 //! Everything that happens to a user, in one stream, for a UI: jobs, memories, titles.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_stream::stream;
 use axum::{
@@ -22,7 +22,7 @@ use rapport_common::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::jobs::caller_or_ticket;
+use super::{jobs::caller_or_ticket, memory::events::PAGE};
 use crate::{
     error::Result,
     extract::{Asked, after_event},
@@ -48,6 +48,8 @@ struct Parameters {
 
 /// Jobs whose last state is remembered; of more, only of those that are open.
 const REMEMBERED: usize = 2_000;
+/// Open jobs that are looked at though nothing was heard of them.
+const OPEN: usize = 500;
 
 /// What a reader has heard: every change of a job up to a moment, and every event of the memory up to a number. Both make
 /// the id of an event, `<seconds>-<number>`.
@@ -76,7 +78,8 @@ impl Heard {
 /// memories with `memory`.
 ///
 /// Begins with what happens next. `Last-Event-ID` (or `?after=`) resumes after that event, for a day: what happened to the
-/// memory meanwhile is told once each; of each job (the newest 500) the state that it has now, which may be told again.
+/// memory meanwhile is told once each; of each job (of those made within a day before, the newest 500 that changed) the state that it has
+/// now, which may be told again.
 #[utoipa::path(get, path = "/events", tag = "jobs",
     params(("after" = Option<String>, Query, description = "The last event seen"),
            ("Last-Event-ID" = Option<String>, Header, description = "The last event seen"),
@@ -105,7 +108,7 @@ pub async fn events(
         // What is known before is not told again.
         let mut conn = ctx.db.read().await?;
         let known = store::jobs::changed(&mut conn, user, now - OVERLAP).await?;
-        told.0.extend(known.into_iter().map(|job| (job.id, job.status)));
+        told.states.extend(known.into_iter().map(|job| (job.id, job.status)));
         Heard { jobs: now, memory: memory_log::last_event(&mut conn, user).await? }
     };
     let events = stream! {
@@ -115,35 +118,39 @@ pub async fn events(
             let found = async {
                 let mut conn = ctx.db.read().await?;
                 let jobs = told.look(&mut conn, user, &look, heard.jobs - OVERLAP).await?;
-                let events = memory_log::events_after(&mut conn, user, heard.memory, 200).await?;
+                let events = memory_log::events_after(&mut conn, user, heard.memory, PAGE).await?;
                 Ok::<_, crate::error::Failure>((jobs, events))
             };
             // A database that is away costs a pause.
-            if let Ok((jobs, memories)) = found.await {
-                // Whether all that changed until now is known. If not, who resumes may hear some of it again.
-                let is_all = matches!(look, Look::Everything);
-                let mut news = told.news(jobs).into_iter().peekable();
-                while let Some(job) = news.next() {
-                    // Who is cut off before the last of them hears all of them again.
-                    if is_all && news.peek().is_none() {
-                        heard.jobs = now;
-                    }
-                    for event in of_job(&caller, heard.id(), job) {
-                        yield event;
-                    }
-                }
-                if is_all {
+            let Ok((jobs, memories)) = found.await else {
+                look = following.after_failure().await;
+                continue;
+            };
+            // Whether all that changed until now is known. If not, who resumes may hear some of it again.
+            let is_all = matches!(look, Look::Everything);
+            let mut news = told.news(jobs).into_iter().peekable();
+            while let Some(job) = news.next() {
+                // Who is cut off before the last of them hears all of them again.
+                if is_all && news.peek().is_none() {
                     heard.jobs = now;
                 }
-                for memory_log::Event { n, name, data } in memories {
-                    heard.memory = n;
-                    if !Content::Memories.is_for(&caller) {
-                        continue;
-                    }
-                    yield Event::new(heard.id(), &name, data);
+                for event in of_job(&caller, heard.id(), job) {
+                    yield event;
                 }
             }
-            look = following.next().await;
+            if is_all {
+                heard.jobs = now;
+            }
+            let is_whole = memories.len() as i64 == PAGE;
+            for memory_log::Event { n, name, data } in memories {
+                heard.memory = n;
+                if !Content::Memories.is_for(&caller) {
+                    continue;
+                }
+                yield Event::new(heard.id(), &name, data);
+            }
+            // There is more.
+            look = if is_whole { Look::Changed(BTreeSet::new()) } else { following.next().await };
             if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
                 return;
             }
@@ -152,38 +159,56 @@ pub async fn events(
     Ok(sse::response(&state, slot, events))
 }
 
-/// The states of jobs that a reader was told of.
+/// The states of jobs that a reader was told of, the oldest first.
 #[derive(Default)]
-struct Told(HashMap<JobId, JobStatus>);
+struct Told {
+    states: BTreeMap<JobId, JobStatus>,
+    /// It has looked once: since then it hears of what changes.
+    has_looked: bool,
+}
 
 impl Told {
-    /// Jobs that may have changed, in order.
+    /// Jobs that may have changed since a moment, in order.
     async fn look(
-        &self,
+        &mut self,
         conn: &mut Conn,
         user: UserId,
         at: &Look,
         since: DateTime<Utc>,
     ) -> Result<Vec<JobState>> {
-        let jobs = match at {
-            Look::Everything => {
-                let mut jobs = store::jobs::changed(conn, user, since).await?;
-                let seen: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
-                let open = self.0.iter().filter(|(_, status)| !status.is_final()).map(|(id, _)| *id);
-                jobs.extend(states(conn, user, open.filter(|id| !seen.contains(id)).collect()).await?);
-                jobs
-            }
-            Look::Changed(jobs) => states(conn, user, jobs.iter().copied().collect()).await?,
+        if let Look::Changed(jobs) = at {
+            return states(conn, user, jobs.iter().copied().collect()).await;
+        }
+        let mut jobs = if self.has_looked {
+            store::jobs::changed_lately(conn, user, since).await?
+        } else {
+            store::jobs::changed(conn, user, since).await?
         };
+        // And those that it knows to be open: of very many the oldest, which end first.
+        let seen: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+        let open = self.states.iter().filter(|(id, status)| !status.is_final() && !seen.contains(id));
+        let open: Vec<JobId> = open.map(|(id, _)| *id).take(OPEN).collect();
+        let found = states(conn, user, open.clone()).await?;
+        // Those that are gone were deleted, with their session.
+        for id in open.iter().filter(|id| found.iter().all(|job| job.id != **id)) {
+            self.states.remove(id);
+        }
+        jobs.extend(found);
+        jobs.sort_unstable_by_key(|job| job.id);
+        self.has_looked = true;
         Ok(jobs)
     }
 
     /// Those whose state was not told yet. It counts as told.
     fn news(&mut self, mut jobs: Vec<JobState>) -> Vec<JobState> {
-        jobs.retain(|job| self.0.insert(job.id, job.status) != Some(job.status));
-        if self.0.len() > REMEMBERED {
-            let newest: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
-            self.0.retain(|id, status| !status.is_final() || newest.contains(id));
+        jobs.retain(|job| self.states.insert(job.id, job.status) != Some(job.status));
+        let many = self.states.len().saturating_sub(REMEMBERED);
+        if many > 0 {
+            let ended = self.states.iter().filter(|(_, status)| status.is_final()).map(|(id, _)| *id);
+            let oldest: Vec<JobId> = ended.take(many).collect();
+            for id in oldest {
+                self.states.remove(&id);
+            }
         }
         jobs
     }

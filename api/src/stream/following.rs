@@ -9,7 +9,9 @@ use rapport_common::{
 use tokio::time::Instant;
 
 /// Between two looks: what happens meanwhile is looked at together.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(200);
+/// After a look that failed.
+const PAUSE: Duration = Duration::from_secs(1);
 /// A bell may be lost, and what the clock brings (a memory that expires) rings none.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -36,11 +38,18 @@ impl Following {
     pub async fn next(&mut self) -> Look {
         tokio::time::sleep(REST).await;
         match self.listener.heard(AGAIN.saturating_sub(self.looked.elapsed())).await {
-            Some(heard) if !heard.missed => Look::Changed(heard.jobs),
+            Some(heard) if !heard.missed && self.looked.elapsed() < AGAIN => Look::Changed(heard.jobs),
             _ => {
                 self.looked = Instant::now();
                 Look::Everything
             }
         }
+    }
+
+    /// The same after a look that failed: what it was to look at is not known any more.
+    pub async fn after_failure(&mut self) -> Look {
+        tokio::time::sleep(PAUSE).await;
+        self.looked = Instant::now();
+        Look::Everything
     }
 }

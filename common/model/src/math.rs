@@ -1,13 +1,32 @@
 //! What a layer does between its products, written so that the compiler uses the widest instructions there are.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Sums side by side: one sum has an order to keep.
 const LANES: usize = 8;
 
+/// What is done to rows one after the other. Types and not closures: what a closure is compiled into may stand apart from [`Arch`]'s
+/// functions, and then has not the wide instructions that they have.
+struct Shares<'a> {
+    rows: &'a mut [f32],
+    length: usize,
+    scale: f32,
+}
+
+impl WithSimd for Shares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.rows.chunks_exact_mut(self.length) {
+            share(row, self.scale);
+        }
+    }
+}
+
 /// Turns scores into shares of one, row by row; the scores are scaled first.
 pub fn softmax(arch: Arch, rows: &mut [f32], length: usize, scale: f32) {
-    arch.dispatch(|| rows.chunks_exact_mut(length).for_each(|row| share(row, scale)));
+    arch.dispatch(Shares { rows, length, scale });
 }
 
 #[inline(always)]
@@ -29,27 +48,49 @@ fn share(row: &mut [f32], scale: f32) {
     }
 }
 
-/// The activation `x · Φ(x)`, exact but for the last digits.
-pub fn gelu(arch: Arch, values: &mut [f32]) {
-    arch.dispatch(|| {
-        for value in values.iter_mut() {
+struct Activation<'a>(&'a mut [f32]);
+
+impl WithSimd for Activation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for value in self.0 {
             let x = *value;
             *value = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
         }
-    });
+    }
+}
+
+/// The activation `x · Φ(x)`, exact but for the last digits.
+pub fn gelu(arch: Arch, values: &mut [f32]) {
+    arch.dispatch(Activation(values));
+}
+
+struct AddAndNorm<'a> {
+    rows: &'a mut [f32],
+    other: &'a [f32],
+    norm: &'a Norm,
+}
+
+impl WithSimd for AddAndNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let length = self.norm.weight.len();
+        for (row, other) in self.rows.chunks_exact_mut(length).zip(self.other.chunks_exact(length)) {
+            for (value, other) in row.iter_mut().zip(other) {
+                *value += other;
+            }
+            self.norm.apply(row);
+        }
+    }
 }
 
 /// Adds `other` to each row, and brings it to mean 0 and variance 1, times `weight` plus `bias`.
 pub fn add_and_norm(arch: Arch, rows: &mut [f32], other: &[f32], norm: &Norm) {
-    let length = norm.weight.len();
-    arch.dispatch(|| {
-        for (row, other) in rows.chunks_exact_mut(length).zip(other.chunks_exact(length)) {
-            for (value, other) in row.iter_mut().zip(other) {
-                *value += other;
-            }
-            norm.apply(row);
-        }
-    });
+    arch.dispatch(AddAndNorm { rows, other, norm });
 }
 
 pub struct Norm {

@@ -160,8 +160,8 @@ async fn send(events: Arc<dyn EventLog>, mut waiting: mpsc::Receiver<Bell>, lost
     while let Some(first) = waiting.recv().await {
         tokio::time::sleep(GATHER).await;
         let mut bells = BTreeSet::from([first]);
-        while let Ok(bell) = waiting.try_recv()
-            && bells.len() < MOST
+        while bells.len() < MOST
+            && let Ok(bell) = waiting.try_recv()
         {
             bells.insert(bell);
         }

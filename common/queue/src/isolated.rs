@@ -23,7 +23,7 @@ use crate::{
     },
     events::{EventLog, EventsError, Subscription},
     store::jobs::Ready,
-    wire::{Receiver, Wire, WireError},
+    wire::{Receiver, Taking, Wire, WireError},
 };
 
 /// The longest line that is read, in bytes: a final event carries a whole answer.
@@ -131,7 +131,7 @@ impl EventLog for Pipe {
 
 #[async_trait]
 impl Wire for Pipe {
-    async fn announce(&self, ready: &[Ready]) -> Result<(), WireError> {
+    async fn announce(&self, ready: &[Ready], _: Taking) -> Result<(), WireError> {
         self.say(&Message::Ready(ready.to_vec())).await.map_err(|error| WireError(error.to_string()))
     }
 

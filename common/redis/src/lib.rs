@@ -16,7 +16,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    Client, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation, aio::MultiplexedConnection,
+};
 use tokio::sync::watch;
 
 /// How long an answer may take.
@@ -122,6 +124,20 @@ impl RedisLink {
             Err(error) if is_broken(&error) => {
                 let mut next = self.next_connection(&shared).await?;
                 let answer = pipeline.query_async(&mut next.connection).await;
+                self.noted(&next, answer)
+            }
+            answer => answer,
+        }
+    }
+
+    /// The same for a script.
+    pub async fn invoke_surely<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> RedisResult<T> {
+        let mut shared = self.connection().await?;
+        let answer = call.invoke_async(&mut shared.connection).await;
+        match self.noted(&shared, answer) {
+            Err(error) if is_broken(&error) => {
+                let mut next = self.next_connection(&shared).await?;
+                let answer = call.invoke_async(&mut next.connection).await;
                 self.noted(&next, answer)
             }
             answer => answer,

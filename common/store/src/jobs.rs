@@ -1,6 +1,6 @@
 //! Jobs as their owners see them, and putting new ones in. What workers do to them is in [`super::ledger`].
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
@@ -12,6 +12,7 @@ use crate::{
         ids::{JobId, SessionId, UserId},
         job::{Job, JobKind, JobStatus, Lane, Queue},
     },
+    first_id,
     payload::Payload,
 };
 
@@ -48,7 +49,8 @@ statements! {
     LIST = "select ", columns!(), listed!("");
     /// By indexes of their own (`jobs_unwell`, `jobs_rare`): a user has few of them among very many others.
     LIST_UNWELL = "select ", columns!(), listed!(" and status in ('failed', 'cancelled')");
-    LIST_RARE = "select ", columns!(), listed!(" and kind not in ('chat', 'title', 'memory_extraction', 'embedding')");
+    LIST_RARE = "select ", columns!(), " from jobs where user_id = $1 and ($2 is null or status = $2) and kind = $3 and id < $4
+      and kind not in ('chat', 'title', 'memory_extraction', 'embedding') order by id desc limit $5 offset $6";
     REQUEST_CANCEL =
         "update jobs set cancel_requested = $3 where id = $1 and user_id = $2 and coalesce(status, '') = 'running'";
     CANCEL_QUEUED = "update jobs set status = 'cancelled', finished_at = $3, cancel_requested = $4
@@ -68,9 +70,12 @@ statements! {
     OPEN_BY_KEY = "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
     ANY_BY_KEY = "select ", columns!(),
         " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')";
-    /// Of the newest 500: who has a hundred thousand is asked about as often as who has one.
-    CHANGED = "select ", state!(), " from (select * from jobs where user_id = $1 order by id desc limit 500) j
-      where created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running') order by id";
+    /// Of those put in since $3, an id: who has a hundred thousand is answered as soon as who has one.
+    CHANGED = "select ", state!(), " from jobs where user_id = $1 and id >= $3
+      and (created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running')) order by id desc limit 500";
+    /// Of the newest 500.
+    CHANGED_LATELY = "select ", state!(), " from (select * from jobs where user_id = $1 order by id desc limit 500) j
+      where created_at >= $2 or started_at >= $2 or finished_at >= $2 or status in ('queued', 'running') order by id desc";
     STATES = "select ", state!(), " from jobs where id in ", ids!(2), " and ", checked!("user_id = $1"), " order by id";
 }
 
@@ -302,13 +307,29 @@ pub struct JobState {
 
 row!(JobState: id, kind, status, session_id, title as optional_json);
 
-/// Of the user's newest 500 jobs those that changed since a moment, or are open, in order.
+/// How long before a moment jobs may have been put in that are told to have changed since.
+const LONGEST: TimeDelta = TimeDelta::days(1);
+
+/// The user's jobs that changed since a moment, or are open, in order: of those put in within a day before it, the newest 500.
 pub async fn changed(
     q: &mut impl Querier,
     user: UserId,
     since: DateTime<Utc>,
 ) -> Result<Vec<JobState>, sqlx::Error> {
-    fetch_all!(JobState, q, CHANGED, user, since)
+    let mut jobs = fetch_all!(JobState, q, CHANGED, user, since, first_id(since - LONGEST))?;
+    jobs.reverse();
+    Ok(jobs)
+}
+
+/// The same, of the user's newest 500 jobs alone: for who asks often.
+pub async fn changed_lately(
+    q: &mut impl Querier,
+    user: UserId,
+    since: DateTime<Utc>,
+) -> Result<Vec<JobState>, sqlx::Error> {
+    let mut jobs = fetch_all!(JobState, q, CHANGED_LATELY, user, since)?;
+    jobs.reverse();
+    Ok(jobs)
 }
 
 /// The states of those of these jobs that are the user's, in order.

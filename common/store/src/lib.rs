@@ -128,6 +128,11 @@ pub const STATEMENTS: &[db::Listed] = &[
     workers::STATEMENTS,
 ];
 
+/// The smallest id (a UUID of version 7) of a moment.
+pub(crate) fn first_id(moment: chrono::DateTime<chrono::Utc>) -> uuid::Uuid {
+    uuid::Builder::from_unix_timestamp_millis(moment.timestamp_millis().max(0) as u64, &[0; 10]).into_uuid()
+}
+
 /// A `like` pattern that finds `text` anywhere, with the pattern's own signs taken literally (escape sign `\`).
 pub fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");

@@ -2,9 +2,11 @@
 //! process is taking away.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use super::db::{Conn, Sql, execute, statements};
+use super::{
+    db::{Conn, Sql, execute, statements},
+    first_id,
+};
 
 /// Rows of one statement: it holds up nobody for long.
 pub const PIECE: u64 = 500;
@@ -62,10 +64,5 @@ impl Kept {
 
 /// Deletes at most [`PIECE`] rows that ended before. How many.
 pub async fn prune(conn: &mut Conn, what: Kept, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
-    execute!(conn, what.sql(), before, floor(before), PIECE as i64)
-}
-
-/// The smallest id (a UUID of version 7) of a moment.
-fn floor(moment: DateTime<Utc>) -> Uuid {
-    uuid::Builder::from_unix_timestamp_millis(moment.timestamp_millis().max(0) as u64, &[0; 10]).into_uuid()
+    execute!(conn, what.sql(), before, first_id(before), PIECE as i64)
 }

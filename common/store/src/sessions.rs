@@ -239,8 +239,9 @@ pub async fn list(
         // Beyond the last page nothing says how many there are.
         None => {
             let (pinned, updated, id) = beginning();
-            let first =
-                fetch_all!(Found, q, FOUND, user, status, project, pinned, updated, id, 1, 0, &pattern)?;
+            let first = fetch_all!(
+                Found, q, FOUND, user, status, project, pinned, updated, id, 1_i64, 0_i64, &pattern
+            )?;
             first.first().map_or(0, |found| found.total)
         }
     };

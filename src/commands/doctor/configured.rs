@@ -48,6 +48,9 @@ fn stores(sheet: &mut Sheet, settings: &Settings) {
     sheet.line("database", database);
     let redis = settings.redis_url.as_ref().map(|url| redact_url(url.expose()));
     sheet.line("redis", redis.unwrap_or_else(|| "not used: everything runs in one process".to_owned()));
+    for url in &settings.queue_redis_urls {
+        sheet.line("redis of queues", redact_url(url.expose()));
+    }
     for url in &settings.events_redis_urls {
         sheet.line("redis of events", redact_url(url.expose()));
     }

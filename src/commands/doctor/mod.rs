@@ -46,6 +46,9 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     if let Some(url) = &settings.redis_url {
         report("redis", redis(url.expose()).await)?;
     }
+    for url in &settings.queue_redis_urls {
+        report("redis of queues", redis(url.expose()).await)?;
+    }
     for url in &settings.events_redis_urls {
         report("redis of events", redis(url.expose()).await)?;
     }

@@ -95,6 +95,33 @@ async fn stream_one(user: &User) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_servers_of_queues_one_takes_along_no_job() {
+    let (first, mut second) = (Redis::start(), Redis::start());
+    let urls = format!("{},{}", first.url(), second.url());
+    let app = App::builder(Stack::Production).env("QUEUE__REDIS_URLS", &urls).start().await;
+    let user = app.user().await;
+    // A chat, and its title by the other queue.
+    let titled = async |message: &str| {
+        let session = user.chat(message).await["session_id"].clone();
+        eventually("the title", Duration::from_secs(30), || async {
+            let jobs = user.get("/jobs?kind=title&status=succeeded&limit=200").await.expect(200);
+            jobs["items"].as_array()?.iter().any(|job| job["session_id"] == session).then_some(())
+        })
+        .await;
+    };
+    titled("Please tell me about lamps").await;
+    second.kill();
+    titled("Please tell me about stamps").await;
+    second.start_again();
+    titled("Please tell me about ramps").await;
+    let shared = app.redis.as_ref().unwrap();
+    let ready: Vec<String> = shared.command(&["KEYS", "rapport:ready:*"]).await;
+    assert!(ready.is_empty(), "{ready:?}");
+    let commands: String = second.command(&["INFO", "commandstats"]).await;
+    assert!(commands.contains("cmdstat_zadd"), "{commands}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_servers_of_events_one_takes_along_only_what_it_has() {
     let (first, mut second) = (Redis::start(), Redis::start());
     let urls = format!("{},{}", first.url(), second.url());

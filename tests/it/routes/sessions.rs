@@ -37,6 +37,15 @@ async fn sessions_are_listed_changed_and_deleted(stack: Stack) {
     assert_eq!(user.get("/chat/sessions?status=all").await.expect(200)["total"], 3);
     assert_eq!(ids(&user.get("/chat/sessions?q=NUMBER%202").await.expect(200)), [made[2].as_str()]);
     assert_eq!(user.get("/chat/sessions?q=%25").await.expect(200)["total"], 0, "a percent sign is itself");
+    // What was said counts as the title does, in letters of any alphabet.
+    let greeting = user.chat("/echo Grüße aus Köln, আমি ঢাকায়").await;
+    for q in ["grüße", "AUS K", "ঢাকায়", "aus köln"] {
+        let found = user.get(&format!("/chat/sessions?q={q}")).await.expect(200);
+        assert_eq!(ids(&found), [greeting["session_id"].as_str().unwrap()], "{q}");
+    }
+    let greeting = format!("/chat/sessions/{}", greeting["session_id"].as_str().unwrap());
+    assert_eq!(user.send(Method::DELETE, &greeting, &json!({})).await.status, 204);
+    assert_eq!(user.get("/chat/sessions?q=grüße").await.expect(200)["total"], 0);
     let history = user.get("/history?page=1&per_page=2").await.expect(200);
     assert_eq!((history["total"].as_i64(), history["items"].as_array().unwrap().len()), (Some(3), 2));
     assert_eq!(history["items"][0]["session_id"], made[2]);
@@ -66,20 +75,27 @@ async fn lists_page_by_cursor_and_by_skip(stack: Stack) {
             user.send(Method::PATCH, &path, &json!({"is_pinned": true})).await.expect(200);
         }
     }
-    let all = user.get("/chat/sessions?limit=200").await.expect(200);
-    let all = ids(&all).into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let (mut paged, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = user.get(&format!("/chat/sessions?limit=2{cursor}")).await.expect(200);
-        paged.extend(ids(&page).into_iter().map(str::to_owned));
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+    // All of them have an S in the title, and the pages of a search are those of the list.
+    for q in ["", "&q=s"] {
+        let all = user.get(&format!("/chat/sessions?limit=200{q}")).await.expect(200);
+        let all = ids(&all).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(all.len(), 7);
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = user.get(&format!("/chat/sessions?limit=2{q}{cursor}")).await.expect(200);
+            assert_eq!(page["total"], 7);
+            paged.extend(ids(&page).into_iter().map(str::to_owned));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
         }
+        assert_eq!(paged, all);
+        let skipped = user.get(&format!("/chat/sessions?limit=3&skip=4{q}")).await.expect(200);
+        assert_eq!(ids(&skipped), all[4..7]);
+        let beyond = user.get(&format!("/chat/sessions?skip=7{q}")).await.expect(200);
+        assert_eq!((ids(&beyond).len(), &beyond["total"]), (0, &json!(7)));
     }
-    assert_eq!(paged, all);
-    let skipped = user.get("/chat/sessions?limit=3&skip=4").await.expect(200);
-    assert_eq!(ids(&skipped), all[4..7]);
     for bad in [
         "limit=0",
         "limit=201",

@@ -22,6 +22,9 @@ use crate::{
     stream::{following::Following, sse},
 };
 
+/// Events read at once.
+pub const PAGE: i64 = 200;
+
 #[derive(Default, Deserialize)]
 struct Parameters {
     after: Option<String>,
@@ -63,13 +66,19 @@ pub async fn events(
     let ctx = state.ctx.clone();
     let events = stream! {
         loop {
-            let found = async { memory_log::events_after(&mut ctx.db.read().await?, caller.user, last, 200).await };
+            let found = async { memory_log::events_after(&mut ctx.db.read().await?, caller.user, last, PAGE).await };
             // A database that is away costs a pause; the reader's place is kept.
-            for memory_log::Event { n, name, data } in found.await.unwrap_or_default() {
+            let found = found.await;
+            let (failed, is_whole) = (found.is_err(), found.as_ref().is_ok_and(|found| found.len() as i64 == PAGE));
+            for memory_log::Event { n, name, data } in found.unwrap_or_default() {
                 last = n;
                 yield Event::new(EventId::new(1, u32::try_from(n).unwrap_or(u32::MAX)), &name, data);
             }
-            following.next().await;
+            if failed {
+                following.after_failure().await;
+            } else if !is_whole {
+                following.next().await;
+            }
             if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
                 return;
             }

@@ -53,6 +53,8 @@ pub struct Settings {
     /// Connections to PostgreSQL that one process may open for durable work; half as many more for the rest.
     pub database_pool: u32,
     pub redis_url: Option<Secret>,
+    /// Where queues of ready jobs are, if not at `redis_url`: each queue's at one of these.
+    pub queue_redis_urls: Vec<Secret>,
     /// Where events are, if not at `redis_url`: each job's at one of these.
     pub events_redis_urls: Vec<Secret>,
     pub auth: Auth,
@@ -151,7 +153,8 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
     };
     let postgres_direct_url = database::direct(env, postgres_url.is_some());
     let redis_url = redis_url(env);
-    let events_redis_urls = events_redis_urls(env, redis_url.is_some());
+    let queue_redis_urls = more_redis_urls(env, "QUEUE__REDIS_URLS", redis_url.is_some());
+    let events_redis_urls = more_redis_urls(env, "EVENTS__REDIS_URLS", redis_url.is_some());
     let auth = auth::auth(env, &data_dir, database_url.is_some(), makes_key);
     let trusted_proxies = env.number("TRUSTED_PROXIES", 0, 0..=16) as usize;
     let mut settings = Settings {
@@ -163,6 +166,7 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         sqlite_path,
         database_pool: env.number("DATABASE_POOL_SIZE", 4, 2..=1_000) as u32,
         redis_url,
+        queue_redis_urls,
         events_redis_urls,
         auth,
         cors: cors::cors(env),
@@ -241,13 +245,13 @@ fn redis_url(env: &mut Env) -> Option<Secret> {
     Some(Secret::new(url))
 }
 
-fn events_redis_urls(env: &mut Env, has_redis: bool) -> Vec<Secret> {
-    let urls = env.list("EVENTS__REDIS_URLS", &[]);
+fn more_redis_urls(env: &mut Env, name: &str, has_redis: bool) -> Vec<Secret> {
+    let urls = env.list(name, &[]);
     if !urls.is_empty() && !has_redis {
-        env.problem("EVENTS__REDIS_URLS is set and REDIS_URL is not: queues and limits need a Redis too");
+        env.problem(&format!("{name} is set and REDIS_URL is not: limits need a Redis too"));
     }
     if urls.iter().any(|url| !REDIS.iter().any(|scheme| url.starts_with(scheme))) {
-        env.problem("each of EVENTS__REDIS_URLS must begin with redis:// (or rediss://, for TLS)");
+        env.problem(&format!("each of {name} must begin with redis:// (or rediss://, for TLS)"));
     }
     urls.into_iter().map(Secret::new).collect()
 }

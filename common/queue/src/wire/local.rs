@@ -1,4 +1,4 @@
-//! The wire inside one process: a sorted set a lane, and a bell.
+//! The wire inside one process: a sorted set a lane, by priority and turn, and a bell.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -8,9 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
-use super::{Receiver, Wire, WireError, score};
+use super::{
+    Receiver, Wire, WireError, priority,
+    turns::{Last, Taking, beginning, turn},
+};
 use crate::{
+    clock,
     domain::{ids::JobId, job::Lane},
     store::jobs::Ready,
 };
@@ -23,9 +28,27 @@ struct Waiting {
 
 #[derive(Default)]
 struct Line {
-    order: BTreeSet<(u64, JobId)>,
-    /// One that is in line keeps its place, wherever it would stand now.
+    /// By priority and turn.
+    order: BTreeSet<(i64, u64, JobId)>,
+    /// One that is in line keeps its place.
     ids: HashSet<JobId>,
+    latest: Option<f64>,
+}
+
+impl Line {
+    /// Puts a job in line, whose user's last turn is `last`. Gives its turn.
+    fn enter(&mut self, one: &Ready, last: Option<f64>) -> f64 {
+        let priority = priority(one);
+        let from = (priority, 0, JobId(Uuid::nil()));
+        let head = self.order.range(from..).next().filter(|head| head.0 == priority);
+        let latest = self.latest.unwrap_or_else(|| beginning(clock::now()));
+        let turn = turn(head.map(|head| head.1 as f64), latest, last);
+        self.latest = Some(latest.max(turn));
+        if self.ids.insert(one.id) {
+            self.order.insert((priority, turn as u64, one.id));
+        }
+        turn
+    }
 }
 
 impl Waiting {
@@ -37,6 +60,7 @@ impl Waiting {
 #[derive(Clone, Default)]
 pub struct LocalWire {
     lanes: Arc<Mutex<HashMap<Lane, Arc<Waiting>>>>,
+    last: Arc<Last>,
 }
 
 impl LocalWire {
@@ -46,22 +70,15 @@ impl LocalWire {
     }
 }
 
-/// Doubles of the score's range in an order that integers can carry.
-fn sortable(score: f64) -> u64 {
-    let bits = score.to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
-}
-
 #[async_trait]
 impl Wire for LocalWire {
-    async fn announce(&self, ready: &[Ready]) -> Result<(), WireError> {
+    async fn announce(&self, ready: &[Ready], taking: Taking) -> Result<(), WireError> {
+        let among_themselves = Last::default();
+        let last = if taking == Taking::New { &*self.last } else { &among_themselves };
         for one in ready {
             let waiting = self.lane(one.lane);
-            let mut line = waiting.line();
-            if line.ids.insert(one.id) {
-                line.order.insert((sortable(score(one)), one.id));
-            }
-            drop(line);
+            let turn = waiting.line().enter(one, last.of(one.lane, one.user_id));
+            last.note(one.lane, one.user_id, turn);
             waiting.bell.notify_one();
         }
         Ok(())
@@ -90,7 +107,7 @@ impl LocalReceiver {
     fn take(&self, max: usize) -> Vec<JobId> {
         let mut line = self.0.line();
         let taken: Vec<JobId> =
-            std::iter::from_fn(|| line.order.pop_first()).take(max).map(|(_, id)| id).collect();
+            std::iter::from_fn(|| line.order.pop_first()).take(max).map(|(_, _, id)| id).collect();
         for id in &taken {
             line.ids.remove(id);
         }

@@ -5,6 +5,7 @@
 
 mod local;
 mod redis;
+mod spread;
 mod turns;
 
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::{domain::ids::JobId, domain::job::Lane, store::jobs::Ready};
 
 pub use local::LocalWire;
 pub use redis::RedisWire;
-pub use turns::Turns;
+pub use spread::SpreadWire;
+pub use turns::Taking;
 
 /// The wire is away or answered nonsense. Never the caller's fault.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +32,8 @@ impl From<::redis::RedisError> for WireError {
 
 #[async_trait]
 pub trait Wire: Send + Sync {
-    /// Puts ids up for any worker of their lane.
-    async fn announce(&self, ready: &[Ready]) -> Result<(), WireError>;
+    /// Puts ids up for any worker of their lane, in line. One that is up keeps its place.
+    async fn announce(&self, ready: &[Ready], taking: Taking) -> Result<(), WireError>;
     /// Opens a place to wait at. Each waits on a connection of its own, since waiting blocks it.
     async fn receiver(&self, lane: Lane) -> Result<Box<dyn Receiver>, WireError>;
     /// How many ids are up in a lane.
@@ -48,9 +50,7 @@ pub trait Receiver: Send {
     async fn pop(&mut self, max: usize, wait: Duration) -> Result<Vec<JobId>, WireError>;
 }
 
-/// Orders ids: by priority, then by `run_at`, the place in line ([`Turns`]). A double holds both exactly: priorities within ±500 and
-/// milliseconds of the next centuries.
-fn score(ready: &Ready) -> f64 {
-    let priority = ready.priority.clamp(-500, 500) as f64;
-    priority * 1e13 + ready.run_at.timestamp_millis() as f64
+/// Priorities that are told apart; lower goes first.
+fn priority(ready: &Ready) -> i64 {
+    ready.priority.clamp(-500, 500)
 }

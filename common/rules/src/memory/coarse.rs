@@ -3,7 +3,7 @@
 //! Scalar quantisation, each row by its own largest number. What is lost of a row is known exactly, as a length; so by Cauchy-Schwarz
 //! its true product with a question lies within a slack of the coarse one, and only rows that may be among the best are computed whole.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Numbers of one question or row, as whole parts of its scale.
 struct Code {
@@ -40,7 +40,33 @@ fn code(vector: &[f32]) -> (Code, impl Iterator<Item = i8>) {
 /// Whole numbers have no order to keep: the compiler uses vector instructions, the widest there are where it is put into [`Arch`]'s.
 #[inline(always)]
 fn product(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+    let mut sum = 0;
+    for (a, b) in a.iter().zip(b) {
+        sum += i32::from(*a) * i32::from(*b);
+    }
+    sum
+}
+
+/// A look at some rows. Not a closure: what it is compiled into may stand apart from [`Arch`]'s functions, and then has not the
+/// wide instructions that they have.
+struct Look<'a> {
+    rows: &'a Coarse,
+    wanted: &'a [usize],
+    asked: &'a Code,
+    numbers: &'a [i8],
+    /// Of each row, as [`Coarse::bounds`] gives them.
+    bounds: &'a mut Vec<(usize, f32, f32)>,
+}
+
+impl WithSimd for Look<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for &at in self.wanted {
+            self.bounds.extend(self.rows.bounds(at, self.asked, self.numbers));
+        }
+    }
 }
 
 impl Coarse {
@@ -91,8 +117,10 @@ impl Coarse {
         }
         let (asked, numbers) = code(query);
         let numbers: Vec<i8> = numbers.collect();
-        let mut all = Vec::with_capacity(self.rows.len());
-        Arch::new().dispatch(|| all.extend(wanted.filter_map(|at| self.bounds(at, &asked, &numbers))));
+        let wanted: Vec<usize> = wanted.collect();
+        let mut all = Vec::with_capacity(wanted.len());
+        let look = Look { rows: self, wanted: &wanted, asked: &asked, numbers: &numbers, bounds: &mut all };
+        Arch::new().dispatch(look);
         if all.len() <= limit {
             return all.into_iter().map(|(at, ..)| at).collect();
         }

@@ -235,7 +235,6 @@ fn context(db: Db) -> Context {
     let events: Arc<dyn EventLog> = Arc::new(LocalEvents::new(settings.events_retention));
     Context {
         wire: Arc::new(LocalWire::default()),
-        turns: Arc::default(),
         bells: Bells::start(Arc::clone(&events)),
         events,
         limits: Arc::new(LocalLimits::new()),

@@ -38,23 +38,25 @@ struct Ranked {
 }
 
 async fn ranked(ctx: &Context, user: UserId, query: &Query, words: &HashMap<String, i64>) -> Result<Ranked> {
-    let names = messages::names(&mut ctx.db.read().await?, user).await?;
-    let named: Vec<&String> = names.iter().filter(|name| mentions(&query.text, name)).collect();
-    // People speak of themselves in the first person: a question about them must too.
-    let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
     let anything = VectorFilter::default();
-    let (found, near) = tokio::join!(by_words(ctx, user, query, words), async {
+    let (found, asked) = tokio::join!(by_words(ctx, user, query, words), async {
+        let names = messages::names(&mut ctx.db.read().await?, user).await?;
+        let named: Vec<String> = names.into_iter().filter(|name| mentions(&query.text, name)).collect();
+        // People speak of themselves in the first person: a question about them must too.
+        let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
         if !wants_meaning(ctx, query.mode, &question) {
-            return Ok(None);
+            return Ok((named, Ok(None)));
         }
-        nearest(ctx, user, Corpus::Messages, &question, &anything).await.map(Some)
+        let near = nearest(ctx, user, Corpus::Messages, &question, &anything).await.map(Some);
+        Ok::<_, crate::Error>((named, near))
     });
+    let (named, near) = asked?;
     let mut found = found?;
     let near = or_words_alone(query.mode, near)?;
     if let Some(as_of) = query.as_of {
         found.leave_out_what_came_after(as_of.timestamp_millis());
     }
-    let speaker = match *named {
+    let speaker = match &*named {
         [name] => Some(turns::speaker(name)),
         _ => None,
     };
