@@ -3,7 +3,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # Nothing is built again there: what an edit would need is not kept.
-RUN CARGO_INCREMENTAL=0 cargo build --release --locked -p rapport
+RUN cargo build --release --locked -p rapport
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \

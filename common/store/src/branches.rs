@@ -75,7 +75,8 @@ statements! {
         exists (select 1 from memories m where m.user_id = u.id and m.status in ('pending', 'confirmed')) as has_memories,
         exists (select 1 from files f where f.user_id = u.id and f.generation is not null) as has_files,
         (select true from sessions o where o.user_id = u.id and o.id <> $1 and o.status <> 'deleted'
-            and o.project_id is not distinct from s.project_id order by o.active_hour desc limit 1) is not null as has_others,
+            and case when o.project_id is not distinct from s.project_id then 1 = 1 else 1 = 0 end
+            order by o.active_hour desc limit 1) is not null as has_others,
         exists (select 1 from extraction_runs r where r.user_id = u.id and r.outcome in ('facts', 'no_facts')) as has_readings
     from sessions s join users u on u.id = s.user_id left join user_settings us on us.user_id = u.id
     where s.id = $1 and s.user_id = $2";
