@@ -53,4 +53,4 @@ insert into job_tries (job_id, attempt, tries)
     select l.job_id, 1, '[]' from growth.lines l where l.seq % 2 = 0 and growth.pick('try' || l.id, 50) = 0;
 insert into extraction_runs (id, user_id, session_id, from_seq, to_seq, extractor_version, outcome, facts, created, provider, model, created_at)
     select growth.v7(t.at, 'run' || t.upto || t.session_id), t.user_id, t.session_id, t.after + 1, t.upto, 'e1', 'facts', 2, 1, 'openai', 'mock',
-        t.at + interval '1 hour' from growth.todo t;
+        t.at + interval '1 hour' from growth.todo t where t.after < t.upto;

@@ -140,6 +140,7 @@ pub async fn events(
             }
             if is_all {
                 heard.jobs = now;
+                told.has_looked = true;
             }
             let is_whole = memories.len() as i64 == PAGE;
             for memory_log::Event { n, name, data } in memories {
@@ -195,7 +196,6 @@ impl Told {
         }
         jobs.extend(found);
         jobs.sort_unstable_by_key(|job| job.id);
-        self.has_looked = true;
         Ok(jobs)
     }
 

@@ -53,3 +53,29 @@ impl Following {
         Look::Everything
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rapport_common::events::LocalEvents;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_is_looked_at_however_many_bells_ring() {
+        let bells = Bells::start(Arc::new(LocalEvents::new(Duration::from_secs(60))));
+        let (user, begun) = (UserId::new(), Instant::now());
+        let mut following = Following::start(&bells, user);
+        let (mut all, mut some) = (0, 0);
+        while begun.elapsed() < AGAIN * 4 {
+            bells.ring(user, None);
+            match following.next().await {
+                Look::Everything => all += 1,
+                Look::Changed(_) => some += 1,
+            }
+        }
+        // Once because it has just begun to listen, and then every five seconds.
+        assert!((4..=6).contains(&all) && some > 10 * all, "{all} and {some}");
+    }
+}

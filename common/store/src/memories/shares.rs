@@ -13,8 +13,10 @@ statements! {
     READABLE = "select ", columns!(),
         " from memories where id = $1 and (user_id = $2 or exists (select 1 from memory_shares s
         where s.memory_id = $1 and s.user_id = $2))";
+    /// By their ids one after the other: with many of them PostgreSQL would go through everybody's memories.
     SHARED_WITH_ME = "select ", columns!(),
-        " from memories where id in (select memory_id from memory_shares where user_id = $1)
+        " from memories where id ", pg!("= any(array(select memory_id from memory_shares where user_id = $1))"),
+        lite!("in (select memory_id from memory_shares where user_id = $1)"), "
         and status in ('pending', 'confirmed') order by created_at desc, id desc limit $2 offset $3";
     SHARES = "select s.memory_id, s.name from memory_shares s join memories m on m.id = s.memory_id
     where ", checked!("m.user_id = $1"), " and s.memory_id in ", ids!(2), " order by s.memory_id, s.place";
