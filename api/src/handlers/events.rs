@@ -10,7 +10,7 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use rapport_common::{
-    auth, clock,
+    Context, auth, clock,
     domain::{
         event::{Event, EventId},
         ids::{JobId, UserId},
@@ -99,18 +99,10 @@ pub async fn events(
     let after = after_event(&headers, params.after.as_deref())?;
     let ctx = state.ctx.clone();
     let user = caller.user;
-    let now = clock::now();
     let mut following = Following::start(&ctx.bells, user);
     let mut told = Told::default();
-    let mut heard = if resumes {
-        Heard::of(after, now)
-    } else {
-        // What is known before is not told again.
-        let mut conn = ctx.db.read().await?;
-        let known = store::jobs::changed(&mut conn, user, now - OVERLAP).await?;
-        told.states.extend(known.into_iter().map(|job| (job.id, job.status)));
-        Heard { jobs: now, memory: memory_log::last_event(&mut conn, user).await? }
-    };
+    let mut heard =
+        if resumes { Heard::of(after, clock::now()) } else { from_now(&ctx, user, &mut told).await? };
     let events = stream! {
         let mut look = Look::Everything;
         loop {
@@ -158,6 +150,15 @@ pub async fn events(
         }
     };
     Ok(sse::response(&state, slot, events))
+}
+
+/// Where a reader begins that has heard nothing: what is known before is not told again.
+async fn from_now(ctx: &Context, user: UserId, told: &mut Told) -> Result<Heard> {
+    let now = clock::now();
+    let mut conn = ctx.db.read().await?;
+    let known = store::jobs::changed(&mut conn, user, now - OVERLAP).await?;
+    told.states.extend(known.into_iter().map(|job| (job.id, job.status)));
+    Ok(Heard { jobs: now, memory: memory_log::last_event(&mut conn, user).await? })
 }
 
 /// The states of jobs that a reader was told of, the oldest first.

@@ -153,8 +153,6 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
     };
     let postgres_direct_url = database::direct(env, postgres_url.is_some());
     let redis_url = redis_url(env);
-    let queue_redis_urls = more_redis_urls(env, "QUEUE__REDIS_URLS", redis_url.is_some());
-    let events_redis_urls = more_redis_urls(env, "EVENTS__REDIS_URLS", redis_url.is_some());
     let auth = auth::auth(env, &data_dir, database_url.is_some(), makes_key);
     let trusted_proxies = env.number("TRUSTED_PROXIES", 0, 0..=16) as usize;
     let mut settings = Settings {
@@ -165,9 +163,9 @@ fn read(env: &mut Env, makes_key: bool) -> Result<Settings, String> {
         postgres_direct_url,
         sqlite_path,
         database_pool: env.number("DATABASE_POOL_SIZE", 4, 2..=1_000) as u32,
+        queue_redis_urls: more_redis_urls(env, "QUEUE__REDIS_URLS", redis_url.is_some()),
+        events_redis_urls: more_redis_urls(env, "EVENTS__REDIS_URLS", redis_url.is_some()),
         redis_url,
-        queue_redis_urls,
-        events_redis_urls,
         auth,
         cors: cors::cors(env),
         rate_limit: rate_limit(env),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::statements;
 
 /// Name, and what is indexed.
-const INDEXES: [(&str, &str); 10] = [
+const INDEXES: [(&str, &str); 11] = [
     // Deleting a session looks for its jobs.
     ("jobs_session", "jobs (session_id)"),
     // Erasing an account, and counting what it has, looks for its messages.
@@ -25,6 +25,8 @@ const INDEXES: [(&str, &str); 10] = [
     ("sessions_active", "sessions (user_id, active_hour desc)"),
     // How many there are of each: with the columns that lists filter by, so that counting reads no rows.
     ("memories_status", "memories (user_id, status, memory_type)"),
+    // The sweep looks for those that nobody reads any more.
+    ("files_unread", "files (id) where status in ('queued', 'reading')"),
     // What a list of jobs is asked for and hardly any job is (`jobs::list`). What goes well writes to none of them.
     ("jobs_unwell", "jobs (user_id, id desc) where status in ('failed', 'cancelled')"),
     (
