@@ -29,7 +29,7 @@ use crate::{
     policy::Content,
     state::AppState,
     stream::{
-        following::{Following, Look},
+        following::{At, Following, Look},
         sse,
     },
 };
@@ -104,7 +104,7 @@ pub async fn events(
     let mut heard =
         if resumes { Heard::of(after, clock::now()) } else { from_now(&ctx, user, &mut told).await? };
     let events = stream! {
-        let mut look = Look::Everything;
+        let mut look = Look { at: At::Missed, ..Look::default() };
         loop {
             let now = clock::now();
             let found = async {
@@ -115,11 +115,11 @@ pub async fn events(
             };
             // A database that is away costs a pause.
             let Ok((jobs, memories)) = found.await else {
-                look = following.after_failure().await;
+                look = following.after_failure(look).await;
                 continue;
             };
             // Whether all that changed until now is known. If not, who resumes may hear some of it again.
-            let is_all = matches!(look, Look::Everything);
+            let is_all = look.at != At::Changed;
             let mut news = told.news(jobs).into_iter().peekable();
             while let Some(job) = news.next() {
                 // Who is cut off before the last of them hears all of them again.
@@ -132,7 +132,6 @@ pub async fn events(
             }
             if is_all {
                 heard.jobs = now;
-                told.has_looked = true;
             }
             let is_whole = memories.len() as i64 == PAGE;
             for memory_log::Event { n, name, data } in memories {
@@ -143,7 +142,7 @@ pub async fn events(
                 yield Event::new(heard.id(), &name, data);
             }
             // There is more.
-            look = if is_whole { Look::Changed(BTreeSet::new()) } else { following.next().await };
+            look = if is_whole { Look::default() } else { following.next().await };
             if ctx.auth.still_good(&ctx.db, &caller).await.is_err_and(|error| error.code == Code::Unauthorized) {
                 return;
             }
@@ -165,8 +164,6 @@ async fn from_now(ctx: &Context, user: UserId, told: &mut Told) -> Result<Heard>
 #[derive(Default)]
 struct Told {
     states: BTreeMap<JobId, JobStatus>,
-    /// It has looked once: since then it hears of what changes.
-    has_looked: bool,
 }
 
 impl Told {
@@ -175,21 +172,21 @@ impl Told {
         &mut self,
         conn: &mut Conn,
         user: UserId,
-        at: &Look,
+        look: &Look,
         since: DateTime<Utc>,
     ) -> Result<Vec<JobState>> {
-        if let Look::Changed(jobs) = at {
-            return states(conn, user, jobs.iter().copied().collect()).await;
-        }
-        let mut jobs = if self.has_looked {
-            store::jobs::changed_lately(conn, user, since).await?
-        } else {
-            store::jobs::changed(conn, user, since).await?
+        let Look { jobs: rung, at } = look;
+        let mut jobs = match at {
+            At::Changed => return states(conn, user, rung.iter().copied().collect()).await,
+            At::Everything => store::jobs::changed_lately(conn, user, since).await?,
+            At::Missed => store::jobs::changed(conn, user, since).await?,
         };
         // And those that it knows to be open: of very many the oldest, which end first.
         let seen: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
-        let open = self.states.iter().filter(|(id, status)| !status.is_final() && !seen.contains(id));
-        let open: Vec<JobId> = open.map(|(id, _)| *id).take(OPEN).collect();
+        let open = self.states.iter().filter(|(_, status)| !status.is_final()).map(|(id, _)| *id).take(OPEN);
+        let open: BTreeSet<JobId> =
+            open.chain(rung.iter().copied()).filter(|id| !seen.contains(id)).collect();
+        let open: Vec<JobId> = open.into_iter().collect();
         let found = states(conn, user, open.clone()).await?;
         // Those that are gone were deleted, with their session.
         for id in open.iter().filter(|id| found.iter().all(|job| job.id != **id)) {

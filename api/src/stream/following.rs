@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use rapport_common::{
-    bells::{Bells, Listener},
+    bells::{Bells, Heard, Listener},
     domain::ids::{JobId, UserId},
 };
 use tokio::time::Instant;
@@ -22,10 +22,22 @@ pub struct Following {
 }
 
 /// What there is to look at.
-pub enum Look {
+#[derive(Default)]
+pub struct Look {
+    /// Jobs that changed.
+    pub jobs: BTreeSet<JobId>,
+    pub at: At,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// These jobs, and whatever is no job.
+    #[default]
+    Changed,
+    /// All that is new, and these jobs.
     Everything,
-    /// These jobs changed, or none did; and whatever is no job.
-    Changed(BTreeSet<JobId>),
+    /// The same, further back: it may not have been heard of for a while.
+    Missed,
 }
 
 impl Following {
@@ -37,20 +49,29 @@ impl Following {
     /// When to look next, and at what.
     pub async fn next(&mut self) -> Look {
         tokio::time::sleep(REST).await;
-        match self.listener.heard(AGAIN.saturating_sub(self.looked.elapsed())).await {
-            Some(heard) if !heard.missed && self.looked.elapsed() < AGAIN => Look::Changed(heard.jobs),
-            _ => {
-                self.looked = Instant::now();
-                Look::Everything
-            }
+        let heard = self.listener.heard(AGAIN.saturating_sub(self.looked.elapsed())).await;
+        let Heard { jobs, missed } = heard.unwrap_or_default();
+        let is_due = self.looked.elapsed() >= AGAIN;
+        if missed {
+            // A line that comes and goes must not make everybody look at everything each time.
+            tokio::time::sleep(PAUSE.saturating_sub(self.looked.elapsed())).await;
         }
+        let at = match (missed, is_due) {
+            (true, _) => At::Missed,
+            (false, true) => At::Everything,
+            (false, false) => At::Changed,
+        };
+        if at != At::Changed {
+            self.looked = Instant::now();
+        }
+        Look { jobs, at }
     }
 
-    /// The same after a look that failed: what it was to look at is not known any more.
-    pub async fn after_failure(&mut self) -> Look {
+    /// The same after a look that failed.
+    pub async fn after_failure(&mut self, look: Look) -> Look {
         tokio::time::sleep(PAUSE).await;
         self.looked = Instant::now();
-        Look::Everything
+        Look { at: At::Missed, ..look }
     }
 }
 
@@ -70,9 +91,9 @@ mod tests {
         let (mut all, mut some) = (0, 0);
         while begun.elapsed() < AGAIN * 4 {
             bells.ring(user, None);
-            match following.next().await {
-                Look::Everything => all += 1,
-                Look::Changed(_) => some += 1,
+            match following.next().await.at {
+                At::Everything | At::Missed => all += 1,
+                At::Changed => some += 1,
             }
         }
         // Once because it has just begun to listen, and then every five seconds.

@@ -48,7 +48,8 @@ statements! {
     where id = $1 and user_id = $2";
     DELETE = "delete from vector_stores where id = $1 and user_id = $2";
     COUNTS = "select l.vector_store_id, f.status, count(*), cast(sum(f.bytes) as bigint) from vector_store_files l
-    join files f on f.id = l.file_id where ", checked!("l.user_id = $1"), " and l.vector_store_id in ", ids!(2), " group by l.vector_store_id, f.status";
+    join files f on f.id = l.file_id where ", checked!("l.user_id = $1"), " and l.vector_store_id ",
+        pg!("= any(array", ids!(2), ")"), lite!("in ", ids!(2)), " group by l.vector_store_id, f.status";
     ADD = "insert into vector_store_files (vector_store_id, file_id, user_id, attributes, added_at)
     select $1, f.id, f.user_id, t.attributes, $4 from ", rows!(3, t, file uuid, attributes jsonb), " join files f on f.id = t.file
     where f.user_id = $2 on conflict (vector_store_id, file_id) do update set attributes =

@@ -29,7 +29,7 @@ async fn suite(wire: Arc<dyn Wire>) {
     );
     // The most urgent first: by priority, then as they came.
     let (early, late, urgent) = (ready(0, 0), ready(0, 5), ready(-1, 9));
-    wire.announce(&[late, early, urgent], Taking::New).await.unwrap();
+    wire.announce(&[early, late, urgent], Taking::New).await.unwrap();
     let elsewhere = Ready { run_at: early.run_at + TimeDelta::seconds(9), ..early };
     wire.announce(&[early, elsewhere], Taking::New).await.unwrap();
     assert_eq!(wire.depth(lane).await.unwrap(), 3, "announced twice is there once");
@@ -76,6 +76,25 @@ async fn turns(wire: Arc<dyn Wire>) {
     wire.announce(&many[62..], Taking::Again).await.unwrap();
     wire.announce(&many[62..], Taking::Again).await.unwrap();
     assert_eq!(pop(38).await, ids(&many[62..]));
+    // However many are announced at once: they are one user's.
+    let many: Vec<Ready> = (0..60).map(|_| of(busy)).collect();
+    let all = many.iter().map(|one| {
+        let wire = Arc::clone(&wire);
+        async move { wire.announce(&[*one], Taking::New).await.unwrap() }
+    });
+    futures::future::join_all(all).await;
+    let one = of(other);
+    wire.announce(&[one], Taking::New).await.unwrap();
+    assert!(pop(2).await.contains(&one.id));
+    assert_eq!(pop(59).await.len(), 59);
+    // Nor do those that are nobody's.
+    let nobody = |_| Ready { user_id: None, ..of(busy) };
+    wire.announce(&(0..60).map(nobody).collect::<Vec<_>>(), Taking::New).await.unwrap();
+    let two = [of(other), of(other)];
+    wire.announce(&two, Taking::New).await.unwrap();
+    let first = pop(4).await;
+    assert!(ids(&two).iter().all(|id| first.contains(id)), "{first:?}");
+    assert_eq!(pop(58).await.len(), 58);
     // Who was served while nobody else wanted to run owes nothing.
     let again = [of(busy), of(other)];
     wire.announce(&again, Taking::New).await.unwrap();
@@ -106,8 +125,6 @@ async fn both_have_the_same_order() {
     let users: Vec<Option<UserId>> = (0..4).map(|n| (n > 0).then(UserId::new)).collect();
     let mut receivers = Vec::new();
     for wire in &wires {
-        // What each counts from.
-        wire.announce(&[], Taking::New).await.unwrap();
         receivers.push(wire.receiver(lane).await.unwrap());
     }
     let seed: u64 = rand::random();

@@ -48,8 +48,9 @@ async fn many_jobs_of_one_user_delay_nobody_and_each_is_told(stack: Stack) {
     }
     let order =
         |status: &Value| ["queued", "running", "succeeded"].iter().position(|one| status == one).unwrap();
+    assert_eq!(told.len(), MANY);
     for (job, states) in &told {
-        assert!(states.iter().map(order).is_sorted(), "{job}: {states:?}");
+        assert!(states.iter().map(order).is_sorted_by(|a, b| a < b), "{job}: {states:?}");
     }
     // The other user's job stood among the first, though it came last.
     let one = other.finished(&one, Duration::from_secs(20)).await;

@@ -19,7 +19,10 @@ use crate::{
     extract::{Asked, after_event},
     handlers::jobs::caller_or_ticket,
     state::AppState,
-    stream::{following::Following, sse},
+    stream::{
+        following::{Following, Look},
+        sse,
+    },
 };
 
 /// Events read at once.
@@ -75,7 +78,7 @@ pub async fn events(
                 yield Event::new(EventId::new(1, u32::try_from(n).unwrap_or(u32::MAX)), &name, data);
             }
             if failed {
-                following.after_failure().await;
+                following.after_failure(Look::default()).await;
             } else if !is_whole {
                 following.next().await;
             }

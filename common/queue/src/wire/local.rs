@@ -11,12 +11,15 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Receiver, Wire, WireError, priority,
-    turns::{Last, Taking, beginning, turn},
+    Receiver, Wire, WireError, by_lane, priority,
+    turns::{Taking, beginning, is_past, turn},
 };
 use crate::{
     clock,
-    domain::{ids::JobId, job::Lane},
+    domain::{
+        ids::{JobId, UserId},
+        job::Lane,
+    },
     store::jobs::Ready,
 };
 
@@ -33,21 +36,35 @@ struct Line {
     /// One that is in line keeps its place.
     ids: HashSet<JobId>,
     latest: Option<f64>,
+    /// Of users, in each priority.
+    lasts: HashMap<(i64, Option<UserId>), f64>,
 }
 
+/// Last turns that are kept before those are forgotten that are past.
+const MANY: usize = 1_000;
+
 impl Line {
-    /// Puts a job in line, whose user's last turn is `last`. Gives its turn.
-    fn enter(&mut self, one: &Ready, last: Option<f64>) -> f64 {
-        let priority = priority(one);
-        let from = (priority, 0, JobId(Uuid::nil()));
-        let head = self.order.range(from..).next().filter(|head| head.0 == priority);
-        let latest = self.latest.unwrap_or_else(|| beginning(clock::now()));
-        let turn = turn(head.map(|head| head.1 as f64), latest, last);
-        self.latest = Some(latest.max(turn));
-        if self.ids.insert(one.id) {
-            self.order.insert((priority, turn as u64, one.id));
+    /// Puts jobs in line.
+    fn enter(&mut self, some: &[Ready], taking: Taking) {
+        let mut among_themselves = HashMap::new();
+        for one in some {
+            let priority = priority(one);
+            let from = (priority, 0, JobId(Uuid::nil()));
+            let head = self.order.range(from..).next().filter(|head| head.0 == priority);
+            let head = head.map(|head| head.1 as f64);
+            let latest = self.latest.unwrap_or_else(|| beginning(clock::now()));
+            let lasts = if taking == Taking::New { &mut self.lasts } else { &mut among_themselves };
+            let turn = turn(head, latest, lasts.get(&(priority, one.user_id)).copied());
+            lasts.insert((priority, one.user_id), turn);
+            if lasts.len() > MANY {
+                let served = head.unwrap_or(latest);
+                lasts.retain(|(of, _), last| *of != priority || !is_past(*last, served));
+            }
+            self.latest = Some(latest.max(turn));
+            if self.ids.insert(one.id) {
+                self.order.insert((priority, turn as u64, one.id));
+            }
         }
-        turn
     }
 }
 
@@ -60,7 +77,6 @@ impl Waiting {
 #[derive(Clone, Default)]
 pub struct LocalWire {
     lanes: Arc<Mutex<HashMap<Lane, Arc<Waiting>>>>,
-    last: Arc<Last>,
 }
 
 impl LocalWire {
@@ -73,13 +89,10 @@ impl LocalWire {
 #[async_trait]
 impl Wire for LocalWire {
     async fn announce(&self, ready: &[Ready], taking: Taking) -> Result<(), WireError> {
-        let among_themselves = Last::default();
-        let last = if taking == Taking::New { &*self.last } else { &among_themselves };
-        for one in ready {
-            let waiting = self.lane(one.lane);
-            let turn = waiting.line().enter(one, last.of(one.lane, one.user_id));
-            last.note(one.lane, one.user_id, turn);
-            waiting.bell.notify_one();
+        for (lane, here) in by_lane(ready) {
+            let waiting = self.lane(lane);
+            waiting.line().enter(&here, taking);
+            here.iter().for_each(|_| waiting.bell.notify_one());
         }
         Ok(())
     }

@@ -54,3 +54,15 @@ pub trait Receiver: Send {
 fn priority(ready: &Ready) -> i64 {
     ready.priority.clamp(-500, 500)
 }
+
+/// What is announced, lane by lane: mostly it is one.
+fn by_lane(ready: &[Ready]) -> Vec<(Lane, Vec<Ready>)> {
+    let mut lanes: Vec<(Lane, Vec<Ready>)> = Vec::new();
+    for one in ready {
+        match lanes.iter_mut().find(|(lane, _)| *lane == one.lane) {
+            Some((_, here)) => here.push(*one),
+            None => lanes.push((one.lane, vec![*one])),
+        }
+    }
+    lanes
+}

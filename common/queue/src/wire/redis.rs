@@ -1,16 +1,13 @@
 //! The wire on Redis: a sorted set a lane, by priority and turn (a script that gives the turns; blocking `BZMPOP`).
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Script, aio::MultiplexedConnection};
 
 use super::{
-    Receiver, Wire, WireError, priority,
-    turns::{Last, PRIORITY, Taking, beginning},
+    Receiver, Wire, WireError, by_lane, priority,
+    turns::{PRIORITY, Taking, beginning},
 };
 use crate::{
     clock,
@@ -19,33 +16,41 @@ use crate::{
     store::jobs::Ready,
 };
 
-/// KEYS: the sorted set, and the latest turn. ARGV: what the latest is before any, how far priorities are apart, then of each job
-/// its id, priority, user and that user's last turn, if any. Gives their turns: [`super::turns::turn`] in Redis' words, which holds
-/// for a doubled precision of 53 bits. Turns come as text, since Redis would cut numbers to integers of its own.
+/// KEYS: the sorted set, the latest turn, and what users by their last turns begin with, a priority each. ARGV: what the latest is before any, how far priorities are apart,
+/// whether the jobs take their users' next turns; then of each job its id, priority and user. [`super::turns::turn`] in Redis' words.
 static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local text = function(number) return string.format('%.0f', number) end
-        local before = tonumber(redis.call('GET', KEYS[2]))
-        local latest, apart = before or tonumber(ARGV[1]), tonumber(ARGV[2])
-        local heads, lasts, turns = {}, {}, {}
-        for i = 3, #ARGV, 4 do
-            local class, user = tonumber(ARGV[i + 1]) * apart, ARGV[i + 2]
-            if not heads[class] then
+        local before = tonumber(redis.call('GET', KEYS[2]) or nil)
+        local latest, apart, is_new = before or tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+        local heads, lasts = {}, {}
+        for i = 4, #ARGV, 3 do
+            local priority, user = ARGV[i + 1], ARGV[i + 2]
+            local class = tonumber(priority) * apart
+            if not lasts[priority] then
                 local first = redis.call('ZRANGEBYSCORE', KEYS[1], text(class), '(' .. text(class + apart), 'WITHSCORES', 'LIMIT', 0, 1)
-                heads[class] = first[2] and tonumber(first[2]) - class
+                heads[priority], lasts[priority] = first[2] and tonumber(first[2]) - class, {}
             end
-            local turn = heads[class] or latest
-            local last = lasts[user] or tonumber(ARGV[i + 3])
+            local turn, last = heads[priority] or latest, lasts[priority][user]
+            if not last and is_new then
+                last = redis.call('ZSCORE', KEYS[3] .. priority, user)
+                last = last and tonumber(last)
+            end
             if last and last + 1 > turn then turn = last + 1 end
-            if user ~= '' then lasts[user] = turn end
+            lasts[priority][user] = turn
             redis.call('ZADD', KEYS[1], 'NX', text(class + turn), ARGV[i])
-            heads[class] = heads[class] or turn
+            heads[priority] = heads[priority] or turn
             if turn > latest then latest = turn end
-            turns[#turns + 1] = text(turn)
         end
         if latest ~= before then redis.call('SET', KEYS[2], text(latest)) end
-        return turns
+        if is_new then
+            for priority, of in pairs(lasts) do
+                for user, last in pairs(of) do redis.call('ZADD', KEYS[3] .. priority, text(last), user) end
+                redis.call('ZREMRANGEBYSCORE', KEYS[3] .. priority, '-inf', '(' .. text(heads[priority]))
+            end
+        end
+        return 1
         ",
     )
 });
@@ -53,29 +58,23 @@ static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| {
 #[derive(Clone)]
 pub struct RedisWire {
     link: RedisLink,
-    last: Arc<Last>,
 }
 
 impl RedisWire {
     pub fn new(link: RedisLink) -> Self {
-        Self { link, last: Arc::default() }
+        Self { link }
     }
 
     /// Jobs of one lane.
     async fn announce_in(&self, lane: Lane, ready: &[Ready], taking: Taking) -> Result<(), WireError> {
         let mut call = ANNOUNCE.prepare_invoke();
-        call.key(key("ready", lane)).key(key("turns", lane)).arg(beginning(clock::now())).arg(PRIORITY);
+        call.key(key("ready", lane)).key(key("turns", lane)).key(key("lasts", lane) + ":");
+        call.arg(beginning(clock::now())).arg(PRIORITY).arg(i64::from(taking == Taking::New));
         for one in ready {
-            let last = (taking == Taking::New).then(|| self.last.of(lane, one.user_id)).flatten();
             let user = one.user_id.map(|user| user.to_string()).unwrap_or_default();
-            let last = last.map(|last| last.to_string()).unwrap_or_default();
-            call.arg(one.id.to_string()).arg(priority(one)).arg(user).arg(last);
+            call.arg(one.id.to_string()).arg(priority(one)).arg(user);
         }
-        let turns: Vec<f64> = self.link.invoke_surely(&call).await?;
-        if taking == Taking::New {
-            ready.iter().zip(turns).for_each(|(one, turn)| self.last.note(lane, one.user_id, turn));
-        }
-        Ok(())
+        Ok(self.link.invoke_surely::<()>(&call).await?)
     }
 }
 
@@ -87,10 +86,7 @@ fn key(what: &str, lane: Lane) -> String {
 #[async_trait]
 impl Wire for RedisWire {
     async fn announce(&self, ready: &[Ready], taking: Taking) -> Result<(), WireError> {
-        // Mostly they are one.
-        let mut rest = ready.to_vec();
-        while let Some(lane) = rest.first().map(|one| one.lane) {
-            let here: Vec<Ready> = rest.extract_if(.., |one| one.lane == lane).collect();
+        for (lane, here) in by_lane(ready) {
             self.announce_in(lane, &here, taking).await?;
         }
         Ok(())

@@ -6,13 +6,6 @@
 //! the same turn, and only one's own earlier jobs push one back. Only the order changes: nothing waits while nobody else wants to
 //! run, and since what is served next only grows, nothing waits for ever.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
-use crate::domain::{ids::UserId, job::Lane};
-
 /// Between two priorities: turns are smaller.
 pub const PRIORITY: f64 = 1e13;
 
@@ -28,7 +21,12 @@ pub fn turn(head: Option<f64>, latest: f64, last: Option<f64>) -> f64 {
     last.map_or(served, |last| served.max(last + 1.0))
 }
 
-/// Whether a job takes its user's next turn.
+/// Whose last turn says nothing any more: their next one is that of the job that is served next.
+pub fn is_past(last: f64, served: f64) -> bool {
+    last < served
+}
+
+/// Whether a job takes its user's next turn. What is nobody's has a line of its own, as if it were one user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
     /// It is new on the wire.
@@ -36,35 +34,6 @@ pub enum Taking {
     /// It may be there already, with all that should be: the oldest first. They stand in line among themselves alone, or a user would fall
     /// back with each sweep.
     Again,
-}
-
-/// Users whose last turns are remembered, before those are forgotten that are past.
-const MANY: usize = 10_000;
-
-/// The last turn of each user in each lane, as this process gave them. Others give their own: who spreads work over several API
-/// processes has a line in each.
-#[derive(Default)]
-pub struct Last(Mutex<HashMap<(Lane, UserId), f64>>);
-
-impl Last {
-    fn all(&self) -> MutexGuard<'_, HashMap<(Lane, UserId), f64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn of(&self, lane: Lane, user: Option<UserId>) -> Option<f64> {
-        self.all().get(&(lane, user?)).copied()
-    }
-
-    pub fn note(&self, lane: Lane, user: Option<UserId>, turn: f64) {
-        let Some(user) = user else { return };
-        let mut all = self.all();
-        let last = all.entry((lane, user)).or_insert(turn);
-        *last = last.max(turn);
-        if all.len() > MANY {
-            // Of the same lane: others count on their own. A turn that is long past says nothing any more.
-            all.retain(|(of, _), last| *of != lane || *last > turn);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -78,5 +47,6 @@ mod tests {
         assert_eq!(turn(Some(3.0), 9.0, Some(7.0)), 8.0);
         assert_eq!(turn(Some(3.0), 9.0, Some(1.0)), 3.0, "what was long ago does not count");
         assert_eq!(turn(None, 9.0, Some(9.0)), 10.0);
+        assert!(is_past(2.0, 3.0) && turn(Some(3.0), 9.0, Some(2.0)) == turn(Some(3.0), 9.0, None));
     }
 }
