@@ -88,9 +88,7 @@ impl Context {
         let now = clock::now();
         let (due, later): (Vec<Ready>, Vec<Ready>) = ready.into_iter().partition(|ready| ready.run_at <= now);
         for ready in due.iter().chain(&later) {
-            if let Some(user) = ready.user_id {
-                self.bells.ring(user, Some(ready.id));
-            }
+            self.bells.ring_job(ready.user_id, ready.id);
         }
         self.put_up(&due, Taking::New).await;
         for ready in later {

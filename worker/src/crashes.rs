@@ -71,7 +71,7 @@ async fn reclaim(runtime: &Runtime, job: &Job, gone: &[String], crashed: bool, e
         return Ok(());
     }
     let lane = if crashed { Lane::quarantine(job.queue) } else { job.lane() };
-    runtime.ctx.announce([Ready { id: job.id, user_id: job.user_id, lane, priority: 0, run_at: now }]).await;
+    runtime.ctx.announce([Ready::of(job, lane, now)]).await;
     Ok(())
 }
 
@@ -79,9 +79,7 @@ async fn bury(runtime: &Runtime, job: &Job, gone: &[String], error: &Error) -> R
     if let Some((name, data)) = end_job::bury_job(&runtime.ctx, job, gone, error).await? {
         tracing::error!(job_id = %job.id, kind = %job.kind, attempts = job.attempt, "the job is dead");
         METRICS.job_attempts.with_label_values(&[job.kind.as_str(), "failed"]).inc();
-        if let Some(user) = job.user_id {
-            runtime.ctx.bells.ring(user, Some(job.id));
-        }
+        runtime.ctx.bells.ring_job(job.user_id, job.id);
         tell(&runtime.ctx, job, name, &data).await;
     }
     Ok(())

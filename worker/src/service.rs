@@ -57,15 +57,10 @@ async fn claim(runtime: Arc<Runtime>, attempts: Attempts, task: Task<Ticket>) ->
     let _place = slot.clone();
     let is_chat = job.kind == JobKind::Chat;
     let (id, user) = (job.id, job.user_id);
-    let ring = || {
-        if let Some(user) = user {
-            runtime.ctx.bells.ring(user, Some(id));
-        }
-    };
-    ring();
+    runtime.ctx.bells.ring_job(user, id);
     let claimed = Claimed { ctx: runtime.ctx.clone(), job, signal, slot };
     let word = attempts.oneshot(Task::new_with_ctx(claimed, context)).await;
-    ring();
+    runtime.ctx.bells.ring_job(user, id);
     let word = word?;
     if is_chat && word == "succeeded" {
         runtime.chats_answered.fetch_add(1, Ordering::Relaxed);

@@ -85,6 +85,13 @@ impl Bells {
         }
     }
 
+    /// The state of a job changed; nobody's has nobody who follows.
+    pub fn ring_job(&self, user: Option<UserId>, job: JobId) {
+        if let Some(user) = user {
+            self.ring(user, Some(job));
+        }
+    }
+
     pub fn listen(&self, user: UserId) -> Listener {
         let pending = Arc::new(Pending::default());
         self.listeners.of_users().entry(user).or_default().push(Arc::clone(&pending));

@@ -115,22 +115,7 @@ impl RedisLink {
         self.noted(&shared, answer)
     }
 
-    /// The same, and once more on a new connection if this one turns out to be broken: for what is safe to repeat and bad
-    /// to miss.
-    pub async fn query_surely<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
-        let mut shared = self.connection().await?;
-        let answer = pipeline.query_async(&mut shared.connection).await;
-        match self.noted(&shared, answer) {
-            Err(error) if is_broken(&error) => {
-                let mut next = self.next_connection(&shared).await?;
-                let answer = pipeline.query_async(&mut next.connection).await;
-                self.noted(&next, answer)
-            }
-            answer => answer,
-        }
-    }
-
-    /// The same for a script.
+    /// A script, and once more on a new connection if this one turns out to be broken: for what is safe to repeat and bad to miss.
     pub async fn invoke_surely<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> RedisResult<T> {
         let mut shared = self.connection().await?;
         let answer = call.invoke_async(&mut shared.connection).await;

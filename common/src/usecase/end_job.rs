@@ -147,7 +147,7 @@ pub async fn retry_later(ctx: &Context, job: &Job, wait: Duration, error: &Error
         return Ok(false);
     }
     tx.commit().await?;
-    ctx.announce([Ready { id: job.id, user_id: job.user_id, lane: job.lane(), priority: 0, run_at }]).await;
+    ctx.announce([Ready::of(job, job.lane(), run_at)]).await;
     Ok(true)
 }
 
@@ -159,8 +159,7 @@ pub async fn hand_back(ctx: &Context, job: &Job) -> Result<bool> {
         return Ok(false);
     }
     tx.commit().await?;
-    ctx.announce([Ready { id: job.id, user_id: job.user_id, lane: job.lane(), priority: 0, run_at: now }])
-        .await;
+    ctx.announce([Ready::of(job, job.lane(), now)]).await;
     Ok(true)
 }
 
@@ -172,7 +171,7 @@ pub async fn wait(ctx: &Context, job: &Job, wait: Duration, error: &Error) -> Re
         return Ok(false);
     }
     tx.commit().await?;
-    ctx.announce([Ready { id: job.id, user_id: job.user_id, lane: job.lane(), priority: 0, run_at }]).await;
+    ctx.announce([Ready::of(job, job.lane(), run_at)]).await;
     Ok(true)
 }
 

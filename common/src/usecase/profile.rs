@@ -187,13 +187,7 @@ pub async fn erase(ctx: &Context, caller: &Caller, password: &str, address: Opti
     let job = enqueue_erasure(ctx, &mut tx, user).await?;
     tx.commit().await?;
     ctx.auth.forget(user);
-    let ready = store::jobs::Ready {
-        id: job.id,
-        user_id: job.user_id,
-        lane: job.lane(),
-        priority: 0,
-        run_at: job.run_at,
-    };
+    let ready = store::jobs::Ready::of(&job, job.lane(), job.run_at);
     ctx.announce([ready]).await;
     Ok(job)
 }

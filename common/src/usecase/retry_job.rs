@@ -38,14 +38,7 @@ pub async fn retry_job(ctx: &Context, user: UserId, id: JobId) -> Result<Job> {
     tx.commit().await?;
     // Who follows it from now on is not told its old end. If this fails they are, and ask again: the job's state is the truth.
     let _told = ctx.events.erase(id).await;
-    ctx.announce([Ready {
-        id,
-        user_id: job.user_id,
-        lane: Lane::normal(job.queue),
-        priority: 0,
-        run_at: now,
-    }])
-    .await;
+    ctx.announce([Ready::of(&job, Lane::normal(job.queue), now)]).await;
     Ok(job)
 }
 

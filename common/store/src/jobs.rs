@@ -154,6 +154,13 @@ pub struct Ready {
 
 row!(Ready: id, user_id, lane as flat, priority, run_at);
 
+impl Ready {
+    /// A job that is in the ledger, ready at `run_at`.
+    pub fn of(job: &Job, lane: Lane, run_at: DateTime<Utc>) -> Self {
+        Self { id: job.id, user_id: job.user_id, lane, priority: 0, run_at }
+    }
+}
+
 pub(super) fn ready(job: &NewJob) -> Ready {
     let lane = Lane::normal(job.kind.queue());
     Ready { id: job.id, user_id: job.user, lane, priority: job.priority, run_at: job.run_at }

@@ -16,13 +16,14 @@ use crate::{
     store::jobs::Ready,
 };
 
-/// KEYS: the sorted set, the latest turn, and what users by their last turns begin with, a priority each. ARGV: what the latest is before any, how far priorities are apart,
-/// whether the jobs take their users' next turns; then of each job its id, priority and user. [`super::turns::turn`] in Redis' words.
+/// KEYS: the sorted set, the latest turn, and what the keys begin with that have users by their last turns, one a priority. ARGV: what
+/// the latest is before any, how far priorities are apart, whether the jobs take their users' next turns; then of each job its id,
+/// priority and user. [`super::turns::turn`] in Redis' words.
 static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local text = function(number) return string.format('%.0f', number) end
-        local before = tonumber(redis.call('GET', KEYS[2]) or nil)
+        local before = tonumber(redis.call('GET', KEYS[2]))
         local latest, apart, is_new = before or tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
         local heads, lasts = {}, {}
         for i = 4, #ARGV, 3 do
