@@ -124,6 +124,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     words::search::STATEMENTS,
     words::fill::STATEMENTS,
     words::loose::STATEMENTS,
+    words::postings::STATEMENTS,
     words::sheets::STATEMENTS,
     workers::STATEMENTS,
 ];

@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use super::{VectorError, VectorFilter, VectorIndex};
 use crate::{
-    domain::ids::UserId,
+    domain::{
+        ids::UserId,
+        memory::{MemoryStatus, MemoryType},
+    },
     memory::{
         builtin_embedder::{dot, from_bytes},
         coarse::Coarse,
@@ -61,7 +64,8 @@ struct Vectors {
 struct Row {
     id: Uuid,
     kind: String,
-    status: String,
+    memory_type: Option<MemoryType>,
+    status: Option<MemoryStatus>,
     importance: f64,
 }
 
@@ -76,21 +80,30 @@ impl Vectors {
         }
         let row = Row {
             id: changed.doc_id,
+            memory_type: changed.kind.parse().ok(),
             kind: changed.kind,
-            status: changed.status,
+            status: changed.status.parse().ok(),
             importance: changed.importance,
         };
-        let at = self.position.get(&changed.doc_id);
-        self.coarse.put(at.copied().unwrap_or(self.rows.len()), &vector);
-        match at {
+        let known = self.position.get(&changed.doc_id).copied();
+        match known {
             Some(at) => {
                 self.matrix[at * self.dimensions..(at + 1) * self.dimensions].copy_from_slice(&vector);
-                self.rows[*at] = row;
+                self.rows[at] = row;
             }
             None => {
                 self.position.insert(changed.doc_id, self.rows.len());
                 self.rows.push(row);
                 self.matrix.extend_from_slice(&vector);
+            }
+        }
+        // Who has few needs no coarse look; with the row that makes them many come all before it.
+        if self.rows.len() >= MANY {
+            let at = known.unwrap_or(self.rows.len() - 1);
+            let first = if self.coarse.rows() == 0 { 0 } else { at };
+            for (at, vector) in self.matrix.chunks_exact(self.dimensions).enumerate().take(at + 1).skip(first)
+            {
+                self.coarse.put(at, vector);
             }
         }
     }
@@ -105,8 +118,12 @@ impl Vectors {
 
     /// The rows that pass a filter and may be of the nearest.
     fn may_be_nearest(&self, query: &[f32], filter: &VectorFilter, limit: usize) -> Vec<usize> {
-        let rows = self.rows.iter().enumerate().filter(|(_, row)| passes(row, filter)).map(|(at, _)| at);
-        if self.rows.len() < MANY { rows.collect() } else { self.coarse.may_be_nearest(query, rows, limit) }
+        let is_any = filter.is_any();
+        let may = |at: usize| is_any || self.rows.get(at).is_some_and(|row| passes(row, filter));
+        if self.rows.len() < MANY {
+            return (0..self.rows.len()).filter(|at| may(*at)).collect();
+        }
+        self.coarse.may_be_nearest(query, may, limit)
     }
 }
 
@@ -122,8 +139,8 @@ async fn apart<T: Send + 'static>(
 }
 
 fn passes(row: &Row, filter: &VectorFilter) -> bool {
-    filter.memory_type.is_none_or(|kind| kind.as_str() == row.kind)
-        && (filter.statuses.is_empty() || filter.statuses.iter().any(|status| status.as_str() == row.status))
+    filter.memory_type.is_none_or(|kind| row.memory_type == Some(kind))
+        && (filter.statuses.is_empty() || row.status.is_some_and(|status| filter.statuses.contains(&status)))
         && (filter.readings.is_empty() || filter.readings.contains(&row.kind))
         && filter.min_importance.is_none_or(|least| row.importance >= least)
 }

@@ -45,6 +45,13 @@ pub struct VectorFilter {
     pub readings: Vec<String>,
 }
 
+impl VectorFilter {
+    pub fn is_any(&self) -> bool {
+        let Self { memory_type, statuses, min_importance, readings } = self;
+        memory_type.is_none() && statuses.is_empty() && min_importance.is_none() && readings.is_empty()
+    }
+}
+
 #[async_trait]
 pub trait VectorIndex: Send + Sync {
     fn name(&self) -> &'static str;

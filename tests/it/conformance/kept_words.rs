@@ -2,7 +2,7 @@
 
 use rapport_common::store::{
     Db, memory_log,
-    words::{fold, kept::Kept, loose, search},
+    words::{fold, kept::Kept, loose, postings, search},
 };
 use uuid::Uuid;
 
@@ -61,6 +61,49 @@ async fn what_comes_back_under_its_id_has_its_new_words(db: Db) {
     store_as(id, &mut tx, mine, 0, "zq17", None).await;
     tx.commit().await.unwrap();
     assert_eq!((held("zq3").await, held("zq17").await), (0, 1));
+}
+
+/// A part may have the number of one that went.
+async fn postings_of_another_part_are_read_anew(db: Db) {
+    let kept = Kept::new(1 << 20);
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    memory_log::take_version(&mut tx, mine.0).await.unwrap();
+    for n in 0..256 {
+        say(&mut tx, mine, n, "zq3").await;
+    }
+    assert!(fold::fold_one(&mut tx, mine.0).await.unwrap());
+    tx.commit().await.unwrap();
+    let held = async |term: &str| {
+        let found =
+            search::find(&mut db.read().await.unwrap(), &kept, mine.0, &["zq3", "zq17"]).await.unwrap();
+        found.holders(term).len()
+    };
+    assert_eq!((held("zq3").await, held("zq17").await), (256, 0));
+    let mut tx = db.begin().await.unwrap();
+    let user = literal(&mut tx, mine.0.0);
+    run(&mut tx, format!("delete from messages where user_id = {user}")).await;
+    fold::purge(&mut tx, mine.0).await.unwrap();
+    for n in 256..512 {
+        say(&mut tx, mine, n, "zq17").await;
+    }
+    assert!(fold::fold_one(&mut tx, mine.0).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!((held("zq3").await, held("zq17").await), (0, 256));
+    // A stamp that is not the part's any more: somebody changed it after it was read.
+    let known = || kept.buckets(mine.0, &search::buckets(&["zq3", "zq17"]));
+    let whole = async |parts: &[(i64, i64)]| {
+        let mut conn = db.read().await.unwrap();
+        postings::renewed(&mut conn, &kept, mine.0, known(), parts).await.unwrap().1
+    };
+    assert_eq!(known().len(), 2);
+    assert!(!whole(&[(1, 7)]).await && !whole(&[(2, 7)]).await && whole(&[]).await);
+}
+
+#[tokio::test]
+async fn on_both_postings_of_another_part_are_read_anew() {
+    postings_of_another_part_are_read_anew(postgres().await).await;
+    postings_of_another_part_are_read_anew(sqlite().await).await;
 }
 
 #[tokio::test]

@@ -13,9 +13,14 @@ struct Code {
     length: f32,
 }
 
+/// Rows that stand side by side: of each dimension so many bytes are read one after the other, as the processor reads ahead.
+const BLOCK: usize = 512;
+
 #[derive(Default)]
 pub struct Coarse {
     dimensions: usize,
+    /// Of each block of rows, of each dimension, the numbers of its rows: a short question has nothing in most dimensions of the
+    /// built-in vectors, and what stands there is not read.
     numbers: Vec<i8>,
     rows: Vec<Code>,
 }
@@ -37,35 +42,113 @@ fn code(vector: &[f32]) -> (Code, impl Iterator<Item = i8>) {
     (code, vector.iter().map(move |x| part(*x) as i8))
 }
 
-/// Whole numbers have no order to keep: the compiler uses vector instructions, the widest there are where it is put into [`Arch`]'s.
-#[inline(always)]
-fn product(a: &[i8], b: &[i8]) -> i32 {
-    let mut sum = 0;
-    for (a, b) in a.iter().zip(b) {
-        sum += i32::from(*a) * i32::from(*b);
-    }
-    sum
-}
+/// A dimension, and the question's number there.
+type Wanted = (usize, i16);
 
-/// A look at some rows. Not a closure: what it is compiled into may stand apart from [`Arch`]'s functions, and then has not the
+/// A look at all rows. Not a closure: what it is compiled into may stand apart from [`Arch`]'s functions, and then has not the
 /// wide instructions that they have.
-struct Look<'a> {
+struct Look<'a, F> {
     rows: &'a Coarse,
-    wanted: &'a [usize],
     asked: &'a Code,
-    numbers: &'a [i8],
-    /// Of each row, as [`Coarse::bounds`] gives them.
-    bounds: &'a mut Vec<(usize, f32, f32)>,
+    numbers: &'a [Wanted],
+    /// Whether a row may be found at all.
+    may: F,
+    best: Best,
 }
 
-impl WithSimd for Look<'_> {
-    type Output = ();
+impl<F: Fn(usize) -> bool> WithSimd for Look<'_, F> {
+    type Output = Best;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for &at in self.wanted {
-            self.bounds.extend(self.rows.bounds(at, self.asked, self.numbers));
+    fn with_simd<S: Simd>(mut self, _: S) -> Best {
+        let blocks = self.rows.numbers.chunks_exact(BLOCK * self.rows.dimensions);
+        let mut at = 0;
+        let mut products = [0i32; BLOCK];
+        for (block, rows) in blocks.zip(self.rows.rows.chunks(BLOCK)) {
+            compute(block, self.numbers, &mut products);
+            for (row, product) in rows.iter().zip(products) {
+                let (least, most) = bounds(row, self.asked, product);
+                // Of what is no number nothing is known: it is computed whole.
+                let is_worse = most < self.best.worst;
+                if !is_worse && (self.may)(at) {
+                    self.best.add(at, least, most);
+                }
+                at += 1;
+            }
         }
+        self.best
+    }
+}
+
+/// The product of each row of a block with the question. Whole numbers have no order to keep: the compiler uses vector instructions, the widest there are where it
+/// is put into [`Arch`]'s. Two products of numbers up to 127 fit into 16 bits.
+#[inline(always)]
+fn compute(block: &[i8], numbers: &[Wanted], sums: &mut [i32; BLOCK]) {
+    let (columns, _) = block.as_chunks::<BLOCK>();
+    sums.fill(0);
+    let (pairs, last) = numbers.as_chunks::<2>();
+    for [(one, a), (other, b)] in pairs {
+        let (Some(one), Some(other)) = (columns.get(*one), columns.get(*other)) else { continue };
+        for row in 0..BLOCK {
+            let both =
+                i16::from(one[row]).wrapping_mul(*a).wrapping_add(i16::from(other[row]).wrapping_mul(*b));
+            sums[row] += i32::from(both);
+        }
+    }
+    for (one, a) in last {
+        let Some(one) = columns.get(*one) else { continue };
+        for row in 0..BLOCK {
+            sums[row] += i32::from(i16::from(one[row]).wrapping_mul(*a));
+        }
+    }
+}
+
+/// Between what the product of a row and a question lies.
+#[inline(always)]
+fn bounds(row: &Code, asked: &Code, product: i32) -> (f32, f32) {
+    let coarse = product as f32 * row.scale * asked.scale;
+    // |q·v - q'·v'| ≤ |q - q'|·|v| + |q'|·|v - v'|
+    let slack = asked.lost * row.length + (asked.length + asked.lost) * row.lost + ROUNDING;
+    (coarse - slack, coarse + slack)
+}
+
+/// The rows seen so far that may be of the nearest.
+struct Best {
+    limit: usize,
+    /// Each with the most it may have.
+    rows: Vec<(usize, f32)>,
+    /// What rows have at least: the best of them, and some more.
+    least: Vec<f32>,
+    /// So much have `limit` rows at least: one that has less at most is none of the nearest.
+    worst: f32,
+}
+
+impl Best {
+    fn of(limit: usize) -> Self {
+        Self { limit, rows: Vec::new(), least: Vec::new(), worst: f32::NEG_INFINITY }
+    }
+
+    fn add(&mut self, at: usize, least: f32, most: f32) {
+        self.rows.push((at, if most.is_nan() { f32::INFINITY } else { most }));
+        if least > self.worst && least.is_finite() {
+            self.least.push(least);
+        }
+        if self.least.len() / 2 >= self.limit {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.least.len() >= self.limit {
+            let (_, worst, _) = self.least.select_nth_unstable_by(self.limit - 1, |a, b| b.total_cmp(a));
+            self.worst = *worst;
+            self.least.truncate(self.limit);
+        }
+    }
+
+    fn rows(mut self) -> Vec<usize> {
+        self.settle();
+        self.rows.into_iter().filter(|(_, most)| *most >= self.worst).map(|(at, _)| at).collect()
     }
 }
 
@@ -75,59 +158,41 @@ impl Coarse {
         let (code, numbers) = code(vector);
         self.dimensions = vector.len();
         match self.rows.get_mut(at) {
-            Some(row) => {
-                *row = code;
-                let begin = at * self.dimensions;
-                self.numbers.splice(begin..begin + self.dimensions, numbers);
-            }
+            Some(row) => *row = code,
             None => {
                 self.rows.push(code);
-                self.numbers.extend(numbers);
+                let blocks = self.rows.len().div_ceil(BLOCK);
+                self.numbers.resize(blocks * BLOCK * self.dimensions, 0);
             }
         }
+        let block =
+            self.numbers.chunks_exact_mut(BLOCK * self.dimensions).nth(at / BLOCK).unwrap_or_default();
+        for (column, number) in block.as_chunks_mut::<BLOCK>().0.iter_mut().zip(numbers) {
+            column[at % BLOCK] = number;
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     pub fn bytes(&self) -> usize {
         self.numbers.len() + self.rows.len() * size_of::<Code>()
     }
 
-    /// A row, and between what its product with a question lies.
-    #[inline(always)]
-    fn bounds(&self, at: usize, asked: &Code, numbers: &[i8]) -> Option<(usize, f32, f32)> {
-        let (row, begin) = (self.rows.get(at)?, at * self.dimensions);
-        let codes = self.numbers.get(begin..begin + self.dimensions)?;
-        let coarse = product(codes, numbers) as f32 * row.scale * asked.scale;
-        // |q·v - q'·v'| ≤ |q - q'|·|v| + |q'|·|v - v'|
-        let slack = asked.lost * row.length + (asked.length + asked.lost) * row.lost + ROUNDING;
-        // Of what is no number nothing is known: it is computed whole.
-        let (least, most) = (coarse - slack, coarse + slack);
-        let is_known = least.is_finite() && most.is_finite();
-        Some(if is_known { (at, least, most) } else { (at, f32::NEG_INFINITY, f32::INFINITY) })
-    }
-
-    /// All rows among `wanted` that may be of the `limit` nearest: those are among them for certain.
-    pub fn may_be_nearest(
-        &self,
-        query: &[f32],
-        wanted: impl Iterator<Item = usize>,
-        limit: usize,
-    ) -> Vec<usize> {
-        if query.len() != self.dimensions || limit == 0 {
+    /// The rows that may be of the `limit` nearest of those that may be found: those are among them for certain.
+    pub fn may_be_nearest(&self, query: &[f32], may: impl Fn(usize) -> bool, limit: usize) -> Vec<usize> {
+        if query.len() != self.dimensions || limit == 0 || query.is_empty() {
             return Vec::new();
         }
         let (asked, numbers) = code(query);
-        let numbers: Vec<i8> = numbers.collect();
-        let wanted: Vec<usize> = wanted.collect();
-        let mut all = Vec::with_capacity(wanted.len());
-        let look = Look { rows: self, wanted: &wanted, asked: &asked, numbers: &numbers, bounds: &mut all };
-        Arch::new().dispatch(look);
-        if all.len() <= limit {
-            return all.into_iter().map(|(at, ..)| at).collect();
-        }
-        let mut least: Vec<f32> = all.iter().map(|(_, least, _)| *least).collect();
-        let (_, worst, _) = least.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
-        let worst = *worst;
-        all.into_iter().filter(|(_, _, most)| *most >= worst).map(|(at, ..)| at).collect()
+        let numbers: Vec<Wanted> = numbers
+            .enumerate()
+            .map(|(at, number)| (at, i16::from(number)))
+            .filter(|(_, number)| *number != 0)
+            .collect();
+        let look = Look { rows: self, asked: &asked, numbers: &numbers, may, best: Best::of(limit) };
+        Arch::new().dispatch(look).rows()
     }
 }
 
@@ -139,25 +204,28 @@ mod tests {
     use crate::memory::builtin_embedder::dot;
 
     fn vectors() -> impl Strategy<Value = Vec<Vec<f32>>> {
-        prop::collection::vec(prop::collection::vec(-1f32..1.0, 12), 1..60)
+        prop::collection::vec(prop::collection::vec(-1f32..1.0, 12), 1..700)
     }
 
     proptest! {
         #[test]
         fn the_nearest_are_among_those_that_may_be(
-            rows in vectors(), query in prop::collection::vec(-1f32..1.0, 12), limit in 1usize..9, twice in any::<prop::sample::Index>(),
+            rows in vectors(), query in prop::collection::vec(prop_oneof![Just(0f32), -1f32..1.0], 12), limit in 1usize..9,
+            twice in any::<prop::sample::Index>(), left_out in any::<prop::sample::Index>(),
         ) {
             let mut coarse = Coarse::default();
             // Some are put in a second time, as they are now.
-            let again = twice.index(rows.len());
+            let (again, left_out) = (twice.index(rows.len()), left_out.index(rows.len()));
             rows.iter().enumerate().for_each(|(at, row)| coarse.put(at, if at == again { &query } else { row }));
             coarse.put(again, &rows[again]);
-            let mut nearest: Vec<usize> = (0..rows.len()).collect();
+            let may = |at: usize| at != left_out;
+            let mut nearest: Vec<usize> = (0..rows.len()).filter(|at| may(*at)).collect();
             nearest.sort_by(|a, b| dot(&rows[*b], &query).total_cmp(&dot(&rows[*a], &query)));
-            let found = coarse.may_be_nearest(&query, 0..rows.len(), limit);
+            let found = coarse.may_be_nearest(&query, may, limit);
             for at in nearest.iter().take(limit) {
                 prop_assert!(found.contains(at), "{at} of {found:?}");
             }
+            prop_assert!(!found.contains(&left_out));
         }
     }
 
@@ -166,7 +234,7 @@ mod tests {
         let mut coarse = Coarse::default();
         (0..9).for_each(|at| coarse.put(at, &[f32::NAN, 1.0]));
         coarse.put(9, &[0.0, 1.0]);
-        assert!(coarse.may_be_nearest(&[0.0, 1.0], 0..10, 3).contains(&9));
+        assert!(coarse.may_be_nearest(&[0.0, 1.0], |_| true, 3).contains(&9));
     }
 
     #[test]
@@ -178,8 +246,8 @@ mod tests {
         };
         let mut coarse = Coarse::default();
         (0..2_000).for_each(|n| coarse.put(n, &row(n)));
-        let found = coarse.may_be_nearest(&row(3), 0..2_000, 10);
+        let found = coarse.may_be_nearest(&row(3), |_| true, 10);
         assert!(found.contains(&3) && found.len() < 500, "{}", found.len());
-        assert!(coarse.may_be_nearest(&row(3)[..9], 0..2_000, 10).is_empty());
+        assert!(coarse.may_be_nearest(&row(3)[..9], |_| true, 10).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::search::{
     Query,
-    messages::{self, Place},
+    messages::{self, Place, Seen},
 };
 use crate::{
     Context, Result,
@@ -113,12 +113,12 @@ pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> Pa
 /// begin anew and be given up too.
 fn warm(ctx: &Context, asking: Asking<'_>, question: String) {
     let Some(turn) = ctx.warming.begin(asking.user) else { return };
-    let (ctx, user, query) = (ctx.clone(), asking.user, query(asking, &question));
+    let (ctx, user, query, seen) = (ctx.clone(), asking.user, query(asking, &question), seen(asking));
     tokio::spawn(async move {
         let _turn = turn;
         tokio::select! {
             () = ctx.stopping.cancelled() => {}
-            found = tokio::time::timeout(WARM, messages::places(&ctx, user, &query)) => {
+            found = tokio::time::timeout(WARM, messages::places(&ctx, user, &query, seen)) => {
                 if !matches!(found, Ok(Ok(_))) {
                     tracing::warn!("what a user said in earlier conversations could not be read into memory");
                 }
@@ -159,12 +159,16 @@ fn mode(asking: Asking<'_>) -> Mode {
 }
 
 fn query(asking: Asking<'_>, question: &str) -> Query {
-    let most = FOUND + asking.window;
-    Query { memories: false, messages: true, ..Query::memories(question, most, mode(asking)) }
+    Query { memories: false, messages: true, ..Query::memories(question, FOUND, mode(asking)) }
+}
+
+/// What stands in the prompt anyway.
+fn seen(asking: Asking<'_>) -> Seen {
+    Seen { session: asking.session, oldest: asking.oldest }
 }
 
 async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
-    let places = messages::places(ctx, asking.user, &query(asking, question)).await?;
+    let places = messages::places(ctx, asking.user, &query(asking, question), seen(asking)).await?;
     let floor = floor(ctx, mode(asking));
     let bears = |places: &[Place]| places.iter().any(|place| place.bearing >= floor);
     // To most questions nothing bears: then it need not be asked what may be shown.

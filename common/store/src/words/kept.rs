@@ -1,13 +1,14 @@
-//! What searches keep in memory of each user, up to a budget: sheets, and turns in no part.
+//! What searches keep in memory of each user, up to a budget: sheets, postings, and turns in no part.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
     loose::{self, AllLoose},
+    postings::{self, Buckets},
     sheets::{self, Sheet},
 };
 use crate::{db::Querier, domain::ids::UserId};
@@ -31,6 +32,7 @@ struct Users {
 struct Known {
     used: Instant,
     sheet: Arc<Sheet>,
+    buckets: Arc<Buckets>,
     loose: Arc<AllLoose>,
     /// How much had been deleted of the user's when `loose` was read: what is deleted may come back otherwise, under the same id.
     deletions: i64,
@@ -38,11 +40,17 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        Self { used: Instant::now(), sheet: Arc::default(), loose: Arc::default(), deletions: 0 }
+        Self {
+            used: Instant::now(),
+            sheet: Arc::default(),
+            buckets: Arc::default(),
+            loose: Arc::default(),
+            deletions: 0,
+        }
     }
 
     fn bytes(&self) -> usize {
-        ENTRY + self.sheet.bytes() + loose::bytes(&self.loose)
+        ENTRY + self.sheet.bytes() + postings::bytes(&self.buckets) + loose::bytes(&self.loose)
     }
 }
 
@@ -57,6 +65,9 @@ impl Users {
         known.used = Instant::now();
         change(&mut known);
         self.remove(user);
+        if known.bytes() > self.budget {
+            known.buckets = Arc::default();
+        }
         if known.bytes() > self.budget {
             known.loose = Arc::default();
         }
@@ -104,6 +115,19 @@ impl Kept {
         let new = Arc::new(new);
         self.with(|users| users.keep(user, |known| known.sheet = Arc::clone(&new)));
         Ok(new)
+    }
+
+    /// Those of some buckets that are known.
+    pub fn buckets(&self, user: UserId, wanted: &HashSet<u8>) -> Buckets {
+        let all = self.with(|users| users.known.get(&user).map(|known| Arc::clone(&known.buckets)));
+        let all = all.unwrap_or_default();
+        wanted.iter().filter_map(|number| Some((*number, Arc::clone(all.get(number)?)))).collect()
+    }
+
+    pub(super) fn keep_buckets(&self, user: UserId, new: &Buckets) {
+        self.with(|users| {
+            users.keep(user, |known| Arc::make_mut(&mut known.buckets).extend(new.clone()));
+        });
     }
 
     /// The turns in no part, if none was deleted since they were read.

@@ -5,8 +5,8 @@
 //! the bags that are not folded yet, and of each part the buckets of its terms. What is deleted is noted by a trigger and taken
 //! out by the sweep; searches leave it out at once. docs/decisions/0023-words-in-parts.md has the figures.
 //!
-//! Beside its words, a search wants to know what stands around a turn: each part has a sheet of its turns, which processes keep in
-//! memory (docs/decisions/0024-retrieval.md).
+//! Beside its words, a search wants to know what stands around a turn: each part has a sheet of its turns. Sheets, and the postings
+//! that searches asked for, are kept in memory (docs/decisions/0024-retrieval.md).
 
 pub mod convert;
 mod encoding;
@@ -14,6 +14,7 @@ pub mod fill;
 pub mod fold;
 pub mod kept;
 pub mod loose;
+pub mod postings;
 pub mod search;
 pub mod sheets;
 

@@ -1,6 +1,9 @@
 //! Which of a user's messages hold some words, and what stands around them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use sqlx::types::Json;
@@ -10,11 +13,12 @@ use super::{
     encoding::{self, Line, Term},
     kept::Kept,
     loose::{self, AllLoose, Listed},
+    postings::{self, Bucket, Buckets},
     sheets::{self, Sheet},
 };
 use crate::{
     db::{Querier, fetch_all, row, statements},
-    domain::ids::UserId,
+    domain::ids::{SessionId, UserId},
     memory::turns::{Turn, passages::Holders},
 };
 
@@ -26,8 +30,8 @@ const WAITING: i64 = 4;
 const STATE: i64 = 5;
 
 statements! {
-    /// One statement, so that it sees each message once, whether folded or not. All comes gathered: a row each would cost more than
-    /// what is in it. Last come answers whose words are not known yet: they are found beside their questions. SQLite would read all
+    /// One statement, so that it sees each message once, whether folded or not. Postings are those of buckets that are not kept yet. All
+    /// comes gathered: a row each would cost more than what is in it. Last come answers whose words are not known yet: they are found beside their questions. SQLite would read all
     /// of the user's messages for them.
     READ = "select cast(0 as bigint) as what, cast(0 as bigint) as n, ", gathered!("w.doc_id"), " as bytes
         from message_words w where w.user_id = $1
@@ -83,6 +87,11 @@ pub struct Found {
     merged: sheets::Merged,
 }
 
+/// The buckets of postings that some words are in.
+pub fn buckets(terms: &[&str]) -> HashSet<u8> {
+    terms.iter().map(|term| Term::of(term).bucket()).collect()
+}
+
 /// Looks some words up among all that a user said.
 pub async fn find(
     q: &mut impl Querier,
@@ -91,12 +100,12 @@ pub async fn find(
     terms: &[&str],
 ) -> Result<Found, sqlx::Error> {
     let wanted: Vec<Term> = terms.iter().map(|term| Term::of(term)).collect();
-    let mut buckets: Vec<u8> = wanted.iter().map(|term| term.bucket()).collect();
-    buckets.sort_unstable();
-    buckets.dedup();
+    let buckets = buckets(terms);
     let mut attempt = 1;
     loop {
-        let rows = fetch_all!(Read, q, READ, user, Json(&buckets))?;
+        let known = kept.buckets(user, &buckets);
+        let unknown: Vec<u8> = buckets.iter().copied().filter(|bucket| !known.contains_key(bucket)).collect();
+        let rows = fetch_all!(Read, q, READ, user, Json(&unknown))?;
         let of_kind = |what: i64| rows.iter().filter(move |row| row.what == what);
         let messages = |what: i64| of_kind(what).flat_map(Read::messages);
         let stamps = of_kind(PARTS).flat_map(Read::parts);
@@ -111,14 +120,35 @@ pub async fn find(
         let gone: HashSet<Uuid> = messages(GONE).collect();
         let deletions = of_kind(STATE).map(|row| row.n).next().unwrap_or(0);
         let listed = Listed { bags, waiting, deletions };
-        let (loose, is_whole) = loose::of(q, kept, user, &listed).await?;
-        if is_whole || attempt == TRIES {
+        let (loose, has_all_loose) = loose::of(q, kept, user, &listed).await?;
+        let (mut postings, has_all_postings) = postings::renewed(q, kept, user, known, &parts).await?;
+        let new = new_buckets(&unknown, &parts, of_kind(POSTINGS));
+        if !new.is_empty() {
+            kept.keep_buckets(user, &new);
+            postings.extend(new);
+        }
+        if (has_all_loose && has_all_postings) || attempt == TRIES {
             let mut found = Found::of(&wanted, &sheet, &loose, &gone);
-            of_kind(POSTINGS).for_each(|row| found.add_postings(row));
+            postings.iter().for_each(|(number, bucket)| found.add_postings(*number, bucket));
             return Ok(found);
         }
         attempt += 1;
     }
+}
+
+/// The buckets that were read whole, with the stamps of all parts.
+fn new_buckets<'a>(numbers: &[u8], parts: &[(i64, i64)], rows: impl Iterator<Item = &'a Read>) -> Buckets {
+    let of_parts = |row: &Read| {
+        let decoded =
+            row.parts().map(|(part, hex)| Some((part, HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?)));
+        decoded.flatten().collect()
+    };
+    let mut read: HashMap<i64, HashMap<i64, Vec<u8>>> = rows.map(|row| (row.n, of_parts(row))).collect();
+    let bucket = |number: &u8| {
+        let postings = read.remove(&i64::from(*number)).unwrap_or_default();
+        (*number, Arc::new(Bucket::read(parts, postings)))
+    };
+    numbers.iter().map(bucket).collect()
 }
 
 /// How often it is read again because bags were folded meanwhile: once in 256 messages. A bag whose message is not there, which nothing
@@ -126,7 +156,7 @@ pub async fn find(
 const TRIES: usize = 10;
 
 impl Found {
-    fn of(wanted: &[Term], sheet: &std::sync::Arc<Sheet>, loose: &AllLoose, gone: &HashSet<Uuid>) -> Self {
+    fn of(wanted: &[Term], sheet: &Arc<Sheet>, loose: &AllLoose, gone: &HashSet<Uuid>) -> Self {
         let lines: Vec<(Uuid, Line)> = loose.iter().map(|(id, loose)| (*id, loose.line)).collect();
         let (turns, ids, merged) = sheets::merge(sheet, &lines, gone);
         let holders = wanted.iter().map(|term| (*term, Holders::new())).collect();
@@ -146,15 +176,13 @@ impl Found {
         }
     }
 
-    fn add_postings(&mut self, row: &Read) {
-        let wanted: Vec<Term> =
-            self.holders.keys().filter(|term| i64::from(term.bucket()) == row.n).copied().collect();
-        for (part, postings) in row.parts() {
+    fn add_postings(&mut self, number: u8, bucket: &Bucket) {
+        let wanted: Vec<Term> = self.holders.keys().filter(|term| term.bucket() == number).copied().collect();
+        for (part, bytes) in bucket.parts() {
             let Some(slots) = self.merged.slots(part) else { continue };
-            let Ok(bytes) = HEXLOWER_PERMISSIVE.decode(postings.as_bytes()) else { continue };
             for term in &wanted {
                 let at = |(slot, count)| Some((self.merged.place_of_slot(slots, slot)?, count));
-                let found = encoding::holders(&bytes, *term).filter_map(at);
+                let found = encoding::holders(bytes, *term).filter_map(at);
                 self.holders.entry(*term).or_default().extend(found);
             }
         }
@@ -163,6 +191,11 @@ impl Found {
     /// The turns that hold a term.
     pub fn holders(&self, term: &str) -> Holders {
         self.holders.get(&Term::of(term)).cloned().unwrap_or_default()
+    }
+
+    /// The number that turns of a session have.
+    pub fn session(&self, session: SessionId) -> Option<u32> {
+        self.merged.session(session.0)
     }
 
     /// Where a message stands.

@@ -139,9 +139,16 @@ pub(super) struct Merged {
     /// Of each turn of the sheet.
     places: Vec<u32>,
     loose: HashMap<Uuid, u32>,
+    /// Numbers of sessions that the sheet does not have.
+    new: HashMap<Uuid, u32>,
 }
 
 impl Merged {
+    /// The number of a session, as its turns have it.
+    pub fn session(&self, id: Uuid) -> Option<u32> {
+        self.sheet.sessions.get(&id).or_else(|| self.new.get(&id)).copied()
+    }
+
     pub fn place(&self, message: Uuid) -> Option<u32> {
         self.loose.get(&message).copied().or_else(|| self.of_sheet(*self.sheet.places.get(&message)?))
     }
@@ -201,7 +208,8 @@ pub(super) fn merge(
         }
     }
     copied.copy(sheet, sheet.turns.len());
-    (copied.turns, copied.ids, Merged { sheet: Arc::clone(sheet), places: copied.places, loose: at_loose })
+    let merged = Merged { sheet: Arc::clone(sheet), places: copied.places, loose: at_loose, new };
+    (copied.turns, copied.ids, merged)
 }
 
 /// The first of `0..many` for which `is_before` does not hold; it holds for all those before.

@@ -22,14 +22,34 @@ pub struct ByWords {
     pub passage: Vec<f64>,
     /// The turns that either of them knows, in order.
     pub candidates: Vec<u32>,
+    /// The best of either.
+    best_turn: f64,
+    best_passage: f64,
 }
 
-/// The places of the first and the last turn of a passage around `at`, as wide as `around` turns either side.
+impl ByWords {
+    /// A turn's score with its neighbours, as a part of the best.
+    pub fn of_turn(&self, place: u32) -> f64 {
+        of(&self.turn, place) / self.best_turn.max(1e-9)
+    }
+
+    /// The score of its passage, as a part of the best.
+    pub fn of_passage(&self, place: u32) -> f64 {
+        of(&self.passage, place) / self.best_passage.max(1e-9)
+    }
+}
+
+fn of(scores: &[f64], place: u32) -> f64 {
+    scores.get(place as usize).copied().unwrap_or_default()
+}
+
+/// The places of the first and the last turn of a passage around `at`, as wide as `around` turns either side. A session's turns stand
+/// together, so the farthest that is in it is mostly the first that is looked at.
 pub fn bounds(turns: &[Turn], at: usize, around: usize) -> (usize, usize) {
     let Some(of) = turns.get(at) else { return (at, at) };
     let in_session = |place: &usize| turns.get(*place).is_some_and(|turn| turn.session == of.session);
-    let first = (at.saturating_sub(around)..at).rev().take_while(in_session).last().unwrap_or(at);
-    let last = (at + 1..=at + around).take_while(in_session).last().unwrap_or(at);
+    let first = (at.saturating_sub(around)..at).find(in_session).unwrap_or(at);
+    let last = (at + 1..=at + around).rev().find(in_session).unwrap_or(at);
     (first, last)
 }
 
@@ -50,9 +70,11 @@ pub fn by_words(turns: &[Turn], held: &[Holders]) -> ByWords {
     let alone = alone(turns, held);
     let turn = with_neighbours(turns, &alone);
     let passage = passages(turns, held);
-    let known = |place: &u32| passage.get(*place as usize).is_some_and(|score| *score > 0.0);
-    let candidates = (0..turns.len() as u32).filter(known).collect();
-    ByWords { turn, passage, candidates }
+    let candidates: Vec<u32> =
+        (0..).zip(&passage).filter(|(_, score)| **score > 0.0).map(|(place, _)| place).collect();
+    let best = |scores: &[f64]| candidates.iter().map(|place| of(scores, *place)).fold(0.0, f64::max);
+    let (best_turn, best_passage) = (best(&turn), best(&passage));
+    ByWords { turn, passage, candidates, best_turn, best_passage }
 }
 
 fn saturated(weight: f64, count: f64, length: f64, mean: f64) -> f64 {
@@ -62,8 +84,8 @@ fn saturated(weight: f64, count: f64, length: f64, mean: f64) -> f64 {
 /// BM25 of each turn by itself.
 fn alone(turns: &[Turn], held: &[Holders]) -> Vec<f64> {
     let mut scores = vec![0.0; turns.len()];
-    let words: f64 = turns.iter().map(|turn| f64::from(turn.length)).sum();
-    let mean = words / turns.len().max(1) as f64;
+    let words: u64 = turns.iter().map(|turn| u64::from(turn.length)).sum();
+    let mean = words as f64 / turns.len().max(1) as f64;
     for holders in held {
         let weight = idf(turns.len() as i64, holders.len() as i64);
         for (place, count) in holders {
@@ -94,7 +116,8 @@ fn with_neighbours(turns: &[Turn], alone: &[f64]) -> Vec<f64> {
 /// BM25 of the passages as if each were one text.
 fn passages(turns: &[Turn], held: &[Holders]) -> Vec<f64> {
     let lengths = passage_lengths(turns);
-    let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
+    let words: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+    let mean = words as f64 / lengths.len().max(1) as f64;
     let mut scores = vec![0.0; turns.len()];
     let mut counts = vec![0u32; turns.len()];
     for holders in held {
@@ -113,27 +136,24 @@ fn passages(turns: &[Turn], held: &[Holders]) -> Vec<f64> {
         for at in within {
             let (Some(count), Some(score)) = (counts.get_mut(at), scores.get_mut(at)) else { continue };
             let length = lengths.get(at).copied().unwrap_or_default();
-            *score += saturated(weight, f64::from(std::mem::take(count)), length, mean);
+            *score += saturated(weight, f64::from(std::mem::take(count)), f64::from(length), mean);
         }
     }
     scores
 }
 
-/// Words of the passage around each turn: a window that moves along.
-fn passage_lengths(turns: &[Turn]) -> Vec<f64> {
+/// Words of the passage around each turn: a window that moves along. A passage has eleven turns of at most 65,535.
+fn passage_lengths(turns: &[Turn]) -> Vec<u32> {
     let mut lengths = Vec::with_capacity(turns.len());
     for session in turns.chunk_by(|one, next| one.session == next.session) {
-        let mut sums = Vec::with_capacity(session.len() + 1);
-        let mut sum = 0u64;
-        sums.push(sum);
-        for turn in session {
-            sum += u64::from(turn.length);
-            sums.push(sum);
+        let mut sum: u32 = session.iter().take(AROUND).map(|turn| u32::from(turn.length)).sum();
+        for at in 0..session.len() {
+            let come = session.get(at + AROUND);
+            let gone = at.checked_sub(AROUND + 1).and_then(|at| session.get(at));
+            sum += come.map_or(0, |turn| u32::from(turn.length));
+            sum -= gone.map_or(0, |turn| u32::from(turn.length));
+            lengths.push(sum);
         }
-        let until = |at: usize| sums.get(at.min(session.len())).copied().unwrap_or(sum);
-        lengths.extend(
-            (0..session.len()).map(|at| (until(at + AROUND + 1) - until(at.saturating_sub(AROUND))) as f64),
-        );
     }
     lengths
 }

@@ -95,8 +95,6 @@ pub type Cosines = HashMap<u32, f64>;
 /// and the nearest. Of many turns only so many are weighed.
 pub fn candidates(turns: &[Turn], asked: &Asked, by_words: &ByWords, nearest: &[u32]) -> Vec<u32> {
     let most = if nearest.is_empty() { BY_WORDS_ALONE } else { CANDIDATES };
-    let (turn, passage) = (scaled(&by_words.turn), scaled(&by_words.passage));
-    let of = |scores: &[f64], place: u32| scores.get(place as usize).copied().unwrap_or_default();
     let best = |score: &dyn Fn(u32) -> f64| {
         let scored = by_words.candidates.iter().map(|place| (*place, score(*place)));
         let mut places: Vec<(u32, f64)> = scored.filter(|(_, score)| *score > 0.0).collect();
@@ -107,10 +105,10 @@ pub fn candidates(turns: &[Turn], asked: &Asked, by_words: &ByWords, nearest: &[
         }
         places
     };
-    let alone = best(&|place| of(&turn, place));
+    let alone = best(&|place| by_words.of_turn(place));
     let together = best(&|place| {
         let date = turns.get(place as usize).map_or(0.0, |turn| asked.fit(turn));
-        of(&turn, place) + of(&passage, place) + BY_WORDS.date * date
+        by_words.of_turn(place) + by_words.of_passage(place) + BY_WORDS.date * date
     });
     let mut all: Vec<u32> = alone.into_iter().chain(together).map(|(place, _)| place).collect();
     all.extend(nearest);
@@ -157,17 +155,14 @@ impl Evidence<'_> {
     /// What each of these turns is worth, in their order.
     pub fn weigh(&self, places: &[u32]) -> Vec<Explained> {
         let weights = self.weights();
-        let best = |scores: &[f64]| scores.iter().copied().fold(0.0, f64::max).max(1e-9);
-        let (best_turn, best_passage) = (best(&self.by_words.turn), best(&self.by_words.passage));
         let likeness = between_worst_and_best(places.iter().map(|place| self.likeness(*place)).collect());
         let nearby = between_worst_and_best(places.iter().map(|place| self.nearby(*place)).collect());
-        let of = |scores: &[f64], place: u32| scores.get(place as usize).copied().unwrap_or_default();
         let one = |((place, semantic), nearby): ((&u32, f64), f64)| {
-            let bm25 = of(&self.by_words.turn, *place);
-            let keyword = bm25 / best_turn;
+            let bm25 = self.by_words.turn.get(*place as usize).copied().unwrap_or_default();
+            let keyword = self.by_words.of_turn(*place);
             let mut parts = Parts {
                 words: weights.words * keyword,
-                passage: weights.passage * of(&self.by_words.passage, *place) / best_passage,
+                passage: weights.passage * self.by_words.of_passage(*place),
                 meaning: weights.meaning * semantic,
                 nearby: weights.nearby * nearby,
                 ..Parts::default()
@@ -238,11 +233,6 @@ fn divided(parts: Parts, by: f64) -> Parts {
         first_person: parts.first_person / by,
         memories: parts.memories / by,
     }
-}
-
-fn scaled(scores: &[f64]) -> Vec<f64> {
-    let best = scores.iter().copied().fold(0.0, f64::max).max(1e-9);
-    scores.iter().map(|score| score / best).collect()
 }
 
 /// 0 for the worst and 1 for the best; 0 for what has none.

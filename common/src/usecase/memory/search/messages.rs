@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Context, Result, clock,
-    domain::ids::{MessageId, UserId},
+    domain::ids::{MessageId, SessionId, UserId},
     memory::{
         names,
         rank::{self, Explained, Mode},
@@ -37,7 +37,20 @@ struct Ranked {
     by_words_alone: bool,
 }
 
-async fn ranked(ctx: &Context, user: UserId, query: &Query, words: &HashMap<String, i64>) -> Result<Ranked> {
+/// Turns of a session from a place on, which whoever asks has before them.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub session: SessionId,
+    pub oldest: i64,
+}
+
+async fn ranked(
+    ctx: &Context,
+    user: UserId,
+    query: &Query,
+    words: &HashMap<String, i64>,
+    seen: Option<Seen>,
+) -> Result<Ranked> {
     let anything = VectorFilter::default();
     let (found, asked) = tokio::join!(by_words(ctx, user, query, words), async {
         let names = messages::names(&mut ctx.db.read().await?, user).await?;
@@ -71,6 +84,9 @@ async fn ranked(ctx: &Context, user: UserId, query: &Query, words: &HashMap<Stri
         is_lexical: ctx.embedder.is_local(),
     };
     let mut order: Vec<(u32, Explained)> = places.iter().copied().zip(evidence.weigh(&places)).collect();
+    if let Some(seen) = seen {
+        order.retain(|(place, _)| !found.is_seen(*place, seen));
+    }
     // Of equals the newest first.
     let newest = |place: u32| found.turns.get(place as usize).map_or(0, |turn| turn.at);
     order.sort_by(|a, b| {
@@ -90,9 +106,10 @@ pub struct Place {
     pub bearing: f64,
 }
 
-/// Where the turns stand that a question may be about, the best first: some may be gone since, or hidden from memory.
-pub async fn places(ctx: &Context, user: UserId, query: &Query) -> Result<Vec<Place>> {
-    let Ranked { found, order, .. } = ranked(ctx, user, query, &text::terms(&query.text)).await?;
+/// Where the turns stand that a question may be about, without those that are seen, the best first: some may be gone since, or
+/// hidden from memory.
+pub async fn places(ctx: &Context, user: UserId, query: &Query, seen: Seen) -> Result<Vec<Place>> {
+    let Ranked { found, order, .. } = ranked(ctx, user, query, &text::terms(&query.text), Some(seen)).await?;
     let place = |(place, explained): (u32, Explained)| {
         let id = MessageId(*found.ids.get(place as usize)?);
         Some(Place { id, score: explained.relevance, bearing: bearing(&explained, &found.words) })
@@ -106,7 +123,7 @@ pub(super) async fn search(
     query: &Query,
     words: &HashMap<String, i64>,
 ) -> Result<Vec<Hit>> {
-    let Ranked { found, order, by_words_alone } = ranked(ctx, user, query, words).await?;
+    let Ranked { found, order, by_words_alone } = ranked(ctx, user, query, words, None).await?;
     let mut hits = hits(ctx, user, query, &found, order).await?;
     let least = match query.floor {
         Floor::None => None,
@@ -253,6 +270,11 @@ impl Found {
         let at = |place: &u32| Some((*place, *cosines.get(self.ids.get(*place as usize)?)?));
         let cosines = wide.iter().filter_map(at).collect();
         Ok((places, cosines))
+    }
+
+    fn is_seen(&self, place: u32, seen: Seen) -> bool {
+        let Some(turn) = self.turns.get(place as usize) else { return false };
+        Some(turn.session) == self.index.session(seen.session) && i64::from(turn.seq) >= seen.oldest
     }
 
     /// Where a message stands. One that is not in the index of words stands alone.
