@@ -7,6 +7,8 @@
 //!
 //! One task makes the connection and keeps it. While there is none, everything fails at once, so that the service goes on
 //! through the database instead of queueing behind timeouts.
+//!
+//! A cluster is one link, too: what fails at one of its servers counts for all, until its replica has taken over.
 
 use std::{
     sync::{
@@ -16,10 +18,13 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation, aio::MultiplexedConnection,
-};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
 use tokio::sync::watch;
+
+mod server;
+
+pub use server::Connection;
+use server::Server;
 
 /// How long an answer may take.
 pub const RESPONSE: Duration = Duration::from_millis(500);
@@ -34,7 +39,7 @@ const REST: Duration = Duration::from_millis(250);
 /// The shared connection, as it was lent.
 #[derive(Clone)]
 pub struct Shared {
-    pub connection: MultiplexedConnection,
+    pub connection: Connection,
     /// Which of the link's connections this is.
     number: u64,
 }
@@ -49,7 +54,7 @@ enum State {
 
 #[derive(Clone)]
 pub struct RedisLink {
-    client: Client,
+    server: Server,
     state: Arc<watch::Sender<State>>,
     is_kept: Arc<AtomicBool>,
 }
@@ -62,16 +67,21 @@ impl RedisLink {
     /// Fails only on a bad URL: connections are made when needed.
     pub fn new(url: &str) -> RedisResult<Self> {
         Ok(Self {
-            client: Client::open(url)?,
+            server: Server::open(url)?,
             state: Arc::new(watch::Sender::new(State::Starting)),
             is_kept: Arc::default(),
         })
     }
 
+    /// A part of keys: those that have it alike are at one server of a cluster, so that one command or script may name them together.
+    pub fn tag(&self, name: &str) -> String {
+        if self.server.is_cluster() { format!("{{{name}}}") } else { name.to_owned() }
+    }
+
     /// The shared connection; at once, but for the first time. Tell [`noted`](Self::noted) how it went.
     pub async fn connection(&self) -> RedisResult<Shared> {
         if !self.is_kept.swap(true, Ordering::Relaxed) {
-            tokio::spawn(keep(self.client.clone(), Arc::downgrade(&self.state)));
+            tokio::spawn(keep(self.server.clone(), Arc::downgrade(&self.state)));
         }
         let starting = matches!(*self.state.borrow(), State::Starting);
         if starting {
@@ -130,16 +140,12 @@ impl RedisLink {
     }
 
     /// A connection for commands that block for up to `response`.
-    pub async fn blocking_connection(&self, response: Duration) -> RedisResult<MultiplexedConnection> {
-        connect(&self.client, response).await
+    pub async fn blocking_connection(&self, response: Duration) -> RedisResult<Connection> {
+        self.server.connect(response).await
     }
 
     pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
-        let connecting = self.client.get_async_pubsub();
-        match tokio::time::timeout(CONNECT, connecting).await {
-            Ok(connected) => connected,
-            Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-        }
+        self.server.pubsub().await
     }
 }
 
@@ -160,26 +166,14 @@ fn give_up(state: &mut State, number: u64) -> bool {
     is_this
 }
 
-async fn connect(client: &Client, response: Duration) -> RedisResult<MultiplexedConnection> {
-    let config = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(response));
-    // The library's timeout ends before the handshake: a server that accepts and says nothing is caught here.
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    match tokio::time::timeout(CONNECT, connecting).await {
-        Ok(connected) => connected,
-        Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-    }
-}
-
 /// Makes the shared connection, pings it, and makes it again, for as long as somebody has the link.
-async fn keep(client: Client, link: std::sync::Weak<watch::Sender<State>>) {
+async fn keep(server: Server, link: std::sync::Weak<watch::Sender<State>>) {
     let mut number = 0;
     loop {
         let Some(state) = link.upgrade() else { return };
         let current = state.borrow().clone();
         let State::Up(mut shared) = current else {
-            match connect(&client, RESPONSE).await {
+            match server.connect(RESPONSE).await {
                 Ok(connection) => {
                     number += 1;
                     state.send_replace(State::Up(Shared { connection, number }));

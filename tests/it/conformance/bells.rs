@@ -63,3 +63,10 @@ async fn on_redis() {
     let link = super::redis();
     suite(Arc::new(RedisEvents::new(link.clone(), LONG)), Arc::new(RedisEvents::new(link, LONG))).await;
 }
+
+/// Published at one server, and heard at another.
+#[tokio::test]
+async fn on_a_redis_cluster() {
+    let link = super::redis_cluster;
+    suite(Arc::new(RedisEvents::new(link(), LONG)), Arc::new(RedisEvents::new(link(), LONG))).await;
+}

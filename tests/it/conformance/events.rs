@@ -72,6 +72,14 @@ async fn on_redis() {
 }
 
 #[tokio::test]
+async fn on_a_redis_cluster() {
+    let log = Arc::new(RedisEvents::new(super::redis_cluster(), Duration::from_secs(60)));
+    for _ in 0..8 {
+        suite(Arc::clone(&log) as _).await;
+    }
+}
+
+#[tokio::test]
 async fn spread_over_several() {
     let logs: Vec<Arc<dyn EventLog>> =
         (0..3).map(|_| Arc::new(RedisEvents::new(super::redis(), Duration::from_secs(60))) as _).collect();

@@ -52,6 +52,11 @@ async fn on_redis() {
 }
 
 #[tokio::test]
+async fn on_a_redis_cluster() {
+    suite(Arc::new(RedisLimits::new(super::redis_cluster()))).await;
+}
+
+#[tokio::test]
 async fn without_redis_each_process_counts_for_itself() {
     let link = rapport_common::redis_link::RedisLink::new("redis://127.0.0.1:1").unwrap();
     let limits = RedisLimits::new(link);

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use rapport_common::redis_link::RedisLink;
 
-use crate::harness::servers::Redis;
+use crate::harness::{redis_cluster::RedisCluster, servers::Redis};
 
 /// A Redis for this test alone. It lives to the end of the run.
 pub fn redis() -> RedisLink {
@@ -26,4 +26,10 @@ pub fn redis() -> RedisLink {
     let link = RedisLink::new(&redis.url()).unwrap();
     ALL.get_or_init(Default::default).lock().unwrap().push(redis);
     link
+}
+
+/// A cluster that tests share: each uses keys of its own, or names none.
+pub fn redis_cluster() -> RedisLink {
+    static CLUSTER: OnceLock<RedisCluster> = OnceLock::new();
+    RedisLink::new(&CLUSTER.get_or_init(RedisCluster::start).url()).unwrap()
 }

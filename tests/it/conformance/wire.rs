@@ -116,6 +116,13 @@ async fn on_redis() {
     turns(wire).await;
 }
 
+#[tokio::test]
+async fn on_a_redis_cluster() {
+    let wire = Arc::new(RedisWire::new(super::redis_cluster()));
+    suite(Arc::clone(&wire) as _).await;
+    turns(wire).await;
+}
+
 /// Both give the same turns: the one in Rust, the other in Redis' script.
 #[tokio::test]
 async fn both_have_the_same_order() {

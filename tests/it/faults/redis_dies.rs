@@ -10,7 +10,9 @@ use std::{
 
 use serde_json::json;
 
-use crate::harness::{App, Stack, User, eventually, ledger, servers::Redis, sse::text_of};
+use crate::harness::{
+    App, Stack, User, eventually, ledger, redis_cluster::RedisCluster, servers::Redis, sse::text_of,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flushed_and_restarted_under_load_every_message_is_answered_once() {
@@ -153,4 +155,28 @@ async fn of_several_servers_of_events_one_takes_along_only_what_it_has() {
         (logs(&second).await > 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_cluster_a_server_that_dies_takes_along_nothing() {
+    let mut cluster = RedisCluster::start();
+    let app = App::builder(Stack::Production).env("REDIS_URL", cluster.url()).workers(2).start().await;
+    let user = app.user().await;
+    for _ in 0..16 {
+        stream_one(&user).await;
+    }
+    assert_eq!(cluster.called("xadd"), 3, "events are everywhere");
+    // That of the queue of chats.
+    cluster.kill_server_of("{chat}");
+    for _ in 0..8 {
+        stream_one(&user).await;
+    }
+    eventually("its replica takes over", Duration::from_secs(60), || async {
+        stream_one(&user).await;
+        cluster.has_taken_over().then_some(())
+    })
+    .await;
+    for _ in 0..8 {
+        stream_one(&user).await;
+    }
 }

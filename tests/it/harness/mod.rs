@@ -18,6 +18,7 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod raw;
+pub mod redis_cluster;
 pub mod replay;
 pub mod servers;
 pub mod sse;

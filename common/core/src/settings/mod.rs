@@ -233,23 +233,35 @@ fn encryption_key(env: &mut Env, name: &str) -> Option<Secret> {
 }
 
 /// How the address of a Redis may begin.
-const REDIS: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
+const REDIS: [&str; 6] =
+    ["redis://", "rediss://", "redis-cluster://", "rediss-cluster://", "redis+unix://", "unix://"];
+
+fn is_redis(url: &str) -> bool {
+    REDIS.iter().any(|scheme| url.starts_with(scheme))
+}
 
 fn redis_url(env: &mut Env) -> Option<Secret> {
     let url = env.optional("REDIS_URL")?;
-    if !REDIS.iter().any(|scheme| url.starts_with(scheme)) {
-        env.problem("REDIS_URL must begin with redis:// (or rediss://, for TLS)");
+    if !is_redis(&url) {
+        env.problem("REDIS_URL must begin with redis:// or redis-cluster:// (or rediss://, rediss-cluster://, for TLS)");
     }
     Some(Secret::new(url))
 }
 
 fn more_redis_urls(env: &mut Env, name: &str, has_redis: bool) -> Vec<Secret> {
-    let urls = env.list(name, &[]);
+    let mut urls: Vec<String> = Vec::new();
+    for part in env.list(name, &[]) {
+        match urls.last_mut() {
+            // Another node of a cluster.
+            Some(cluster) if !part.contains("://") => *cluster += &format!(",{part}"),
+            _ => urls.push(part),
+        }
+    }
     if !urls.is_empty() && !has_redis {
         env.problem(&format!("{name} is set and REDIS_URL is not: limits need a Redis too"));
     }
-    if urls.iter().any(|url| !REDIS.iter().any(|scheme| url.starts_with(scheme))) {
-        env.problem(&format!("each of {name} must begin with redis:// (or rediss://, for TLS)"));
+    if !urls.iter().all(|url| is_redis(url)) {
+        env.problem(&format!("each of {name} must begin as REDIS_URL must"));
     }
     urls.into_iter().map(Secret::new).collect()
 }

@@ -26,7 +26,7 @@ impl Health {
         });
         if let Some(link) = self.shared.clone() {
             let mut pipe = redis::pipe();
-            pipe.cmd("SET").arg(rest_key(provider, key)).arg(1).arg("PX");
+            pipe.cmd("SET").arg(rest_key(&link, provider, key)).arg(1).arg("PX");
             pipe.arg((rest.as_millis() as u64).max(1)).ignore();
             tokio::spawn(async move { link.query::<()>(&pipe).await });
         }

@@ -132,7 +132,7 @@ impl Health {
         {
             let mut claim = redis::pipe();
             let millis = breaker::probe(alone).as_millis() as u64;
-            claim.cmd("SET").arg(try_key(provider)).arg(1).arg("NX").arg("PX").arg(millis);
+            claim.cmd("SET").arg(try_key(link, provider)).arg(1).arg("NX").arg("PX").arg(millis);
             // With Redis away, each process tries for itself.
             if let Ok((None,)) = link.query::<(Option<String>,)>(&claim).await {
                 return Err(BEING_TRIED);
@@ -159,7 +159,10 @@ impl Health {
         self.closed.notify_waiters();
         if let Some(link) = self.shared.clone() {
             let mut pipe = redis::pipe();
-            pipe.cmd("DEL").arg(failures_key(provider)).arg(opened_key(provider)).arg(try_key(provider));
+            pipe.cmd("DEL")
+                .arg(failures_key(&link, provider))
+                .arg(opened_key(&link, provider))
+                .arg(try_key(&link, provider));
             tokio::spawn(async move { link.query::<(i64,)>(&pipe).await.map(drop) });
         }
     }
@@ -175,8 +178,8 @@ impl Health {
         }
         if !opens {
             let mut pipe = redis::pipe();
-            pipe.cmd("INCR").arg(failures_key(provider));
-            pipe.cmd("EXPIRE").arg(failures_key(provider)).arg(60).ignore();
+            pipe.cmd("INCR").arg(failures_key(link, provider));
+            pipe.cmd("EXPIRE").arg(failures_key(link, provider)).arg(60).ignore();
             let Ok((count,)) = link.query::<(u32,)>(&pipe).await else { return };
             let opens = self.with(provider, |state| {
                 let opens = count >= breaker.failures && !state.circuit.is_open();
@@ -191,9 +194,9 @@ impl Health {
         }
         let openings = self.with(provider, |state| state.circuit.openings);
         let mut pipe = redis::pipe();
-        pipe.cmd("SET").arg(opened_key(provider)).arg(openings).arg("PX");
+        pipe.cmd("SET").arg(opened_key(link, provider)).arg(openings).arg("PX");
         pipe.arg(KEPT.as_millis() as u64).ignore();
-        pipe.cmd("DEL").arg(try_key(provider)).arg(failures_key(provider)).ignore();
+        pipe.cmd("DEL").arg(try_key(link, provider)).arg(failures_key(link, provider)).ignore();
         if link.query::<()>(&pipe).await.is_ok() {
             self.with(provider, |state| state.circuit.shared = state.circuit.is_open());
         }

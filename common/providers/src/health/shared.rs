@@ -5,23 +5,24 @@ use std::{sync::PoisonError, time::Duration};
 use tokio::time::Instant;
 
 use super::{Health, keys::key_of};
+use crate::redis_link::RedisLink;
 
 const REFRESH: Duration = Duration::from_secs(1);
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// How long an opening stays in Redis at most; what is left of it tells its age, whatever the processes' clocks say.
 pub(super) const KEPT: Duration = Duration::from_secs(2 * 3_600);
 
-pub(super) fn opened_key(provider: &str) -> String {
-    format!("rapport:breaker:opened:{provider}")
+pub(super) fn opened_key(link: &RedisLink, provider: &str) -> String {
+    format!("rapport:{}:opened:{provider}", link.tag("breaker"))
 }
-pub(super) fn try_key(provider: &str) -> String {
-    format!("rapport:breaker:try:{provider}")
+pub(super) fn try_key(link: &RedisLink, provider: &str) -> String {
+    format!("rapport:{}:try:{provider}", link.tag("breaker"))
 }
-pub(super) fn rest_key(provider: &str, key: usize) -> String {
-    format!("rapport:breaker:rest:{provider}:{key}")
+pub(super) fn rest_key(link: &RedisLink, provider: &str, key: usize) -> String {
+    format!("rapport:{}:rest:{provider}:{key}", link.tag("breaker"))
 }
-pub(super) fn failures_key(provider: &str) -> String {
-    format!("rapport:breaker:failures:{provider}")
+pub(super) fn failures_key(link: &RedisLink, provider: &str) -> String {
+    format!("rapport:{}:failures:{provider}", link.tag("breaker"))
 }
 
 impl Health {
@@ -60,10 +61,10 @@ impl Health {
         });
         let Some(keys) = keys else { return };
         let mut pipe = redis::pipe();
-        pipe.cmd("GET").arg(opened_key(provider));
-        pipe.cmd("PTTL").arg(opened_key(provider));
+        pipe.cmd("GET").arg(opened_key(link, provider));
+        pipe.cmd("PTTL").arg(opened_key(link, provider));
         for key in 0..keys {
-            pipe.cmd("PTTL").arg(rest_key(provider, key));
+            pipe.cmd("PTTL").arg(rest_key(link, provider, key));
         }
         // An answer for each: how often it was opened if it is, and how long each of these is kept yet.
         let Ok(found) = link.query::<Vec<Option<i64>>>(&pipe).await else { return };

@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
-use redis::{Script, aio::MultiplexedConnection};
+use redis::Script;
 
 use super::{
     Receiver, Wire, WireError, by_lane, priority,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock,
     domain::{ids::JobId, job::Lane},
-    redis_link::{BLOCKING_SLACK, RedisLink},
+    redis_link::{BLOCKING_SLACK, Connection, RedisLink},
     store::jobs::Ready,
 };
 
@@ -66,10 +66,15 @@ impl RedisWire {
         Self { link }
     }
 
+    fn key(&self, what: &str, lane: Lane) -> String {
+        let quarantine = if lane.quarantine { ":quarantine" } else { "" };
+        format!("rapport:{what}:{}", self.link.tag(&format!("{}{quarantine}", lane.queue)))
+    }
+
     /// Jobs of one lane.
     async fn announce_in(&self, lane: Lane, ready: &[Ready], taking: Taking) -> Result<(), WireError> {
         let mut call = ANNOUNCE.prepare_invoke();
-        call.key(key("ready", lane)).key(key("turns", lane)).key(key("lasts", lane) + ":");
+        call.key(self.key("ready", lane)).key(self.key("turns", lane)).key(self.key("lasts", lane) + ":");
         call.arg(beginning(clock::now())).arg(PRIORITY).arg(i64::from(taking == Taking::New));
         for one in ready {
             let user = one.user_id.map(|user| user.to_string()).unwrap_or_default();
@@ -77,11 +82,6 @@ impl RedisWire {
         }
         Ok(self.link.invoke_surely::<()>(&call).await?)
     }
-}
-
-fn key(what: &str, lane: Lane) -> String {
-    let quarantine = if lane.quarantine { ":quarantine" } else { "" };
-    format!("rapport:{what}:{}{quarantine}", lane.queue)
 }
 
 #[async_trait]
@@ -94,12 +94,13 @@ impl Wire for RedisWire {
     }
 
     async fn receiver(&self, lane: Lane) -> Result<Box<dyn Receiver>, WireError> {
-        Ok(Box::new(RedisReceiver { link: self.link.clone(), connection: None, key: key("ready", lane) }))
+        let key = self.key("ready", lane);
+        Ok(Box::new(RedisReceiver { link: self.link.clone(), connection: None, key }))
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, WireError> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("ZCARD").arg(key("ready", lane));
+        pipeline.cmd("ZCARD").arg(self.key("ready", lane));
         let (depth,): (u64,) = self.link.query(&pipeline).await?;
         Ok(depth)
     }
@@ -118,7 +119,7 @@ impl Wire for RedisWire {
 struct RedisReceiver {
     link: RedisLink,
     /// Its own: a blocking pop holds up everything else on a connection.
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     key: String,
 }
 
