@@ -48,6 +48,15 @@ macro_rules! page_of_one {
         page!("", "messages m", $which)
     };
 }
+/// A message m as [`Found`] has it.
+macro_rules! as_found {
+    () => {
+        "m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
+            where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous"
+    };
+}
+pub(super) use as_found;
+
 statements! {
     INSERT = "insert into messages
     (id, session_id, user_id, job_id, seq, role, content, status, provider, model, usage, created_at, name, remember,
@@ -70,9 +79,7 @@ statements! {
     where session_id = $1 and ", checked!("user_id = $2"), " and seq <= $3 order by seq desc limit $4";
     EXISTS = "select 1 from messages where id = $1 and user_id = $2";
     /// With the message right before each, in its session.
-    FOUND = "select m.id, m.session_id, m.role, m.content, m.name, m.created_at, (select p.id from messages p
-        where p.session_id = m.session_id and p.seq < m.seq order by p.seq desc limit 1) as previous
-    from messages m where ", checked!("m.user_id = $1"), " and m.remember and m.id in ", ids!(2);
+    FOUND = "select ", as_found!(), " from messages m where ", checked!("m.user_id = $1"), " and m.remember and m.id in ", ids!(2);
     IDS = "select id from messages where session_id = $1 and ", checked!("user_id = $2"), " order by seq";
     /// From one name to the next along the index: its time is that of the names, not of the messages.
     NAMES = "with recursive n(name) as (

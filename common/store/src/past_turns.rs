@@ -4,6 +4,7 @@ use crate::{
     branches::line,
     db::{Querier, Tx, execute, fetch_all, ids, statements},
     domain::ids::{MemoryId, MessageId, ProjectId, SessionId, UserId},
+    messages::{Found, as_found},
 };
 
 /// Whether a memory x forbids the words that it was taken from. $6: what is private is forbidden too.
@@ -23,9 +24,10 @@ statements! {
     /// it were known, and may say again what was forgotten. Of the conversation itself, $1, only what stands before $5, and nothing of
     /// those it branched from or that branched from one of them. $6: nor what no model has read yet, since nobody knows whether it is
     /// private. The turns come first, by themselves: PostgreSQL would go through everybody's conversations for them.
-    MAY_BE_SHOWN = line!(), ", named as materialized (select id, session_id, seq from messages where ", checked!("user_id = $2"), " and id in ", ids!(3), "
+    MAY_BE_SHOWN = line!(), ", named as materialized (
+        select id, session_id, seq, role, content, name, created_at from messages where ", checked!("user_id = $2"), " and id in ", ids!(3), "
         and remember and (role = 'user' or name is not null))
-    select m.id from named m join sessions s on s.id = m.session_id and ", checked!("s.user_id = $2"), "
+    select ", as_found!(), " from named m join sessions s on s.id = m.session_id and ", checked!("s.user_id = $2"), "
     where s.status <> 'deleted' and s.project_id is not distinct from $4
     and ((s.id = $1 and m.seq < $5) or (s.id not in (select id from line)
         and (s.parent_session_id is null or s.parent_session_id not in (select id from line))))
@@ -58,16 +60,14 @@ pub struct Reader {
     pub without_private: bool,
 }
 
-/// Those of `of` that a prompt may have.
+/// Those of `of` that a prompt may have, in no order.
 pub async fn may_be_shown(
     q: &mut impl Querier,
     user: UserId,
     of: &[MessageId],
     reader: Reader,
-) -> Result<Vec<MessageId>, sqlx::Error> {
+) -> Result<Vec<Found>, sqlx::Error> {
     let Reader { session, project, oldest, without_private } = reader;
     let of = ids(of.iter().copied());
-    let rows =
-        fetch_all!((MessageId,), q, MAY_BE_SHOWN, session, user, of, project, oldest, without_private)?;
-    Ok(rows.into_iter().map(|(id,)| id).collect())
+    fetch_all!(Found, q, MAY_BE_SHOWN, session, user, of, project, oldest, without_private)
 }

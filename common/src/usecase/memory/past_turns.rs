@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use uuid::Uuid;
-
 use super::search::{
     Query,
     messages::{self, Place, Seen},
@@ -22,7 +20,6 @@ use crate::{
         text,
     },
     store::{
-        self,
         messages::Found,
         past_turns::{self, Reader},
     },
@@ -170,28 +167,23 @@ fn seen(asking: Asking<'_>) -> Seen {
 async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
     let places = messages::places(ctx, asking.user, &query(asking, question), seen(asking)).await?;
     let floor = floor(ctx, mode(asking));
-    let bears = |places: &[Place]| places.iter().any(|place| place.bearing >= floor);
     // To most questions nothing bears: then it need not be asked what may be shown.
-    if !bears(&places) {
+    if !places.iter().any(|place| place.bearing >= floor) {
         return Ok(PastTurns::default());
     }
-    let best = best(ctx, asking, &places).await?;
+    let told = best(ctx, asking, &places).await?;
     // One that bears on the question vouches for what was found beside it: most evidence shares few words with its question.
-    if !bears(&best) {
+    if !told.iter().any(|(_, place)| place.bearing >= floor) {
         return Ok(PastTurns::default());
     }
-    let ids: Vec<Uuid> = best.iter().map(|place| place.id.0).collect();
-    let texts = store::messages::found(&mut ctx.db.read().await?, asking.user, &ids).await?;
-    let mut texts: HashMap<MessageId, Found> = texts.into_iter().map(|found| (found.id, found)).collect();
-    let told = best.iter().filter_map(|place| Some((texts.remove(&place.id)?, place.score)));
-    let told: Vec<(Found, f64)> = told.collect();
+    let told: Vec<(Found, f64)> = told.into_iter().map(|(found, place)| (found, place.score)).collect();
     let turns: Vec<PastTurn> = told.iter().map(|(found, _)| turn(found)).collect();
     let (block, used) = frame(&turns, asking.budget);
     Ok(PastTurns { block, used: used.into_iter().filter_map(|at| told.get(at).cloned()).collect() })
 }
 
 /// The first of those that may be shown, as many as a prompt has. Mostly they are among the first that are asked about.
-async fn best(ctx: &Context, asking: Asking<'_>, places: &[Place]) -> Result<Vec<Place>> {
+async fn best(ctx: &Context, asking: Asking<'_>, places: &[Place]) -> Result<Vec<(Found, Place)>> {
     let reader = Reader {
         session: asking.session,
         project: asking.project,
@@ -206,8 +198,8 @@ async fn best(ctx: &Context, asking: Asking<'_>, places: &[Place]) -> Result<Vec
         }
         let ids: Vec<MessageId> = some.iter().map(|place| place.id).collect();
         let may = past_turns::may_be_shown(&mut ctx.db.read().await?, asking.user, &ids, reader).await?;
-        let may: HashSet<MessageId> = may.into_iter().collect();
-        best.extend(some.iter().filter(|place| may.contains(&place.id)));
+        let mut may: HashMap<MessageId, Found> = may.into_iter().map(|found| (found.id, found)).collect();
+        best.extend(some.iter().filter_map(|place| Some((may.remove(&place.id)?, *place))));
     }
     best.truncate(MOST);
     Ok(best)

@@ -67,6 +67,10 @@ pub fn after(turns: &[Turn], at: usize) -> Option<usize> {
 
 /// `held`: of each term of the question.
 pub fn by_words(turns: &[Turn], held: &[Holders]) -> ByWords {
+    if held.iter().all(Vec::is_empty) {
+        let nothing = || vec![0.0; turns.len()];
+        return ByWords { turn: nothing(), passage: nothing(), ..ByWords::default() };
+    }
     let alone = alone(turns, held);
     let turn = with_neighbours(turns, &alone);
     let passage = passages(turns, held);

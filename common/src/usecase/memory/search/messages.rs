@@ -52,18 +52,23 @@ async fn ranked(
     seen: Option<Seen>,
 ) -> Result<Ranked> {
     let anything = VectorFilter::default();
-    let (found, asked) = tokio::join!(by_words(ctx, user, query, words), async {
-        let names = messages::names(&mut ctx.db.read().await?, user).await?;
-        let named: Vec<String> = names.into_iter().filter(|name| mentions(&query.text, name)).collect();
-        // People speak of themselves in the first person: a question about them must too.
-        let question = named.first().map_or(query.text.clone(), |name| first_person(&query.text, name));
-        if !wants_meaning(ctx, query.mode, &question) {
-            return Ok((named, Ok(None)));
+    let near = async |question: &str| {
+        if !wants_meaning(ctx, query.mode, question) {
+            return Ok(None);
         }
-        let near = nearest(ctx, user, Corpus::Messages, &question, &anything).await.map(Some);
-        Ok::<_, crate::Error>((named, near))
-    });
-    let (named, near) = asked?;
+        nearest(ctx, user, Corpus::Messages, question, &anything).await.map(Some)
+    };
+    let (found, names, near_as_asked) = tokio::join!(
+        by_words(ctx, user, query, words),
+        async { Ok::<_, crate::Error>(messages::names(&mut ctx.db.read().await?, user).await?) },
+        near(&query.text),
+    );
+    let named: Vec<String> = names?.into_iter().filter(|name| mentions(&query.text, name)).collect();
+    // People speak of themselves in the first person: a question about them must too. Most users have no names, and wait for none.
+    let near = match named.first() {
+        Some(name) => near(&first_person(&query.text, name)).await,
+        None => near_as_asked,
+    };
     let mut found = found?;
     let near = or_words_alone(query.mode, near)?;
     if let Some(as_of) = query.as_of {
