@@ -66,17 +66,19 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     backlog(&arguments, &db, &link, report).await
 }
 
+const LIST: &str = "rapport:bench:raw";
+
 /// A value pushed at a rate, popped by a blocking reader.
 async fn raw(link: &RedisLink, rate: f64, count: usize) -> Result<Latencies, String> {
     let failed = |error: redis::RedisError| error.to_string();
-    let mut reader = link.blocking_connection(Duration::from_secs(30)).await.map_err(failed)?;
-    let mut writer = link.blocking_connection(Duration::from_secs(5)).await.map_err(failed)?;
+    let mut reader = link.blocking_connection(LIST, Duration::from_secs(30)).await.map_err(failed)?;
+    let mut writer = link.blocking_connection(LIST, Duration::from_secs(5)).await.map_err(failed)?;
     let epoch = Instant::now();
     let reading = tokio::spawn(async move {
         let mut latencies = Latencies::new()?;
         for _ in 0..count {
             let mut pop = redis::cmd("BLPOP");
-            pop.arg("rapport:bench:raw").arg(20);
+            pop.arg(LIST).arg(20);
             let (_, sent): (String, u64) = pop.query_async(&mut reader).await.map_err(failed)?;
             latencies.add(epoch.elapsed().saturating_sub(Duration::from_nanos(sent)));
         }
@@ -85,7 +87,7 @@ async fn raw(link: &RedisLink, rate: f64, count: usize) -> Result<Latencies, Str
     for number in 0..count {
         tokio::time::sleep_until(epoch + Duration::from_secs_f64(number as f64 / rate)).await;
         let mut push = redis::cmd("RPUSH");
-        push.arg("rapport:bench:raw").arg(epoch.elapsed().as_nanos() as u64);
+        push.arg(LIST).arg(epoch.elapsed().as_nanos() as u64);
         push.query_async::<()>(&mut writer).await.map_err(failed)?;
     }
     reading.await.map_err(|error| error.to_string())?

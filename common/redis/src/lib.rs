@@ -18,7 +18,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
+use redis::{
+    FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation, aio::MultiplexedConnection,
+};
 use tokio::sync::watch;
 
 mod server;
@@ -139,9 +141,14 @@ impl RedisLink {
         }
     }
 
-    /// A connection for commands that block for up to `response`.
-    pub async fn blocking_connection(&self, response: Duration) -> RedisResult<Connection> {
-        self.server.connect(response).await
+    /// A connection for commands about a key that block for up to `response`.
+    pub async fn blocking_connection(
+        &self,
+        key: &str,
+        response: Duration,
+    ) -> RedisResult<MultiplexedConnection> {
+        let shared = async { Ok(self.connection().await?.connection) };
+        self.server.connect_to(key, shared, response).await
     }
 
     pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
@@ -173,7 +180,7 @@ async fn keep(server: Server, link: std::sync::Weak<watch::Sender<State>>) {
         let Some(state) = link.upgrade() else { return };
         let current = state.borrow().clone();
         let State::Up(mut shared) = current else {
-            match server.connect(RESPONSE).await {
+            match server.connect().await {
                 Ok(connection) => {
                     number += 1;
                     state.send_replace(State::Up(Shared { connection, number }));

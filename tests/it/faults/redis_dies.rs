@@ -158,7 +158,7 @@ async fn of_several_servers_of_events_one_takes_along_only_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_cluster_a_server_that_dies_takes_along_nothing() {
+async fn of_a_cluster_servers_that_die_or_fall_silent_take_along_nothing() {
     let mut cluster = RedisCluster::start();
     let app = App::builder(Stack::Production).env("REDIS_URL", cluster.url()).workers(2).start().await;
     let user = app.user().await;
@@ -171,11 +171,16 @@ async fn of_a_cluster_a_server_that_dies_takes_along_nothing() {
     for _ in 0..8 {
         stream_one(&user).await;
     }
-    eventually("its replica takes over", Duration::from_secs(60), || async {
-        stream_one(&user).await;
-        cluster.has_taken_over().then_some(())
-    })
-    .await;
+    let again = async |cluster: &RedisCluster, replicas: usize| {
+        eventually("a replica takes over", Duration::from_secs(60), || async {
+            stream_one(&user).await;
+            (cluster.taken_over() == replicas).then_some(())
+        })
+        .await;
+    };
+    again(&cluster, 1).await;
+    cluster.silence_another_than_that_of("{chat}");
+    again(&cluster, 2).await;
     for _ in 0..8 {
         stream_one(&user).await;
     }

@@ -39,6 +39,7 @@ impl Node {
     fn ask(&self, command: &[&str]) -> Option<String> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
+        connection.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut built = redis::cmd(command[0]);
         built.arg(&command[1..]).query(&mut connection).ok()
     }
@@ -98,18 +99,29 @@ impl RedisCluster {
         self.nodes[..3].iter().filter(|node| node.was_sent(command)).count()
     }
 
-    /// Kills the server that has a key at first.
-    pub fn kill_server_of(&mut self, key: &str) {
+    /// The one of the three that has a key at first.
+    fn server_of(&self, key: &str) -> usize {
         let slot: u16 = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]).unwrap().parse().unwrap();
-        let at = usize::from(slot / 5_461).min(2);
+        usize::from(slot / 5_461).min(2)
+    }
+
+    pub fn kill_server_of(&mut self, key: &str) {
+        let at = self.server_of(key);
         self.nodes[at].process = None;
     }
 
-    /// Whether a replica has taken over, and runs scripts of clients: as a replica it runs what they did, not them.
-    pub fn has_taken_over(&self) -> bool {
-        self.nodes[3..].iter().any(|node| {
+    /// One of the other two, which the address names, says nothing any more: it can be connected to, and does not answer.
+    pub fn silence_another_than_that_of(&mut self, key: &str) {
+        let at = if self.server_of(key) == 1 { 2 } else { 1 };
+        self.nodes[at].process.as_ref().unwrap().signal("STOP");
+    }
+
+    /// How many replicas have taken over, and run scripts of clients: as a replica one runs what they did, not them.
+    pub fn taken_over(&self) -> usize {
+        let serves = |node: &&Node| {
             let role = node.ask(&["INFO", "replication"]);
             role.is_some_and(|role| role.contains("role:master")) && node.was_sent("evalsha")
-        })
+        };
+        self.nodes[3..].iter().filter(serves).count()
     }
 }

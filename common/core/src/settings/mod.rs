@@ -253,7 +253,9 @@ fn more_redis_urls(env: &mut Env, name: &str, has_redis: bool) -> Vec<Secret> {
     for part in env.list(name, &[]) {
         match urls.last_mut() {
             // Another node of a cluster.
-            Some(cluster) if !part.contains("://") => *cluster += &format!(",{part}"),
+            Some(last) if last.contains("-cluster://") && !part.contains("://") => {
+                *last += &format!(",{part}")
+            }
             _ => urls.push(part),
         }
     }

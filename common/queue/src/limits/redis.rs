@@ -85,16 +85,13 @@ impl Limits for RedisLimits {
     }
 
     async fn once(&self, key: &str, keep: Duration) -> Result<bool, LimitsError> {
+        // A cluster's client may send it twice: what stands there then is ours.
+        let ours = uuid::Uuid::from_bytes(rand::random()).to_string();
         let mut pipeline = redis::pipe();
-        pipeline
-            .cmd("SET")
-            .arg(format!("rapport:once:{key}"))
-            .arg(1)
-            .arg("NX")
-            .arg("PX")
-            .arg(keep.as_millis() as u64);
-        let (set,): (Option<String>,) =
+        pipeline.cmd("SET").arg(format!("rapport:once:{key}")).arg(&ours);
+        pipeline.arg("NX").arg("GET").arg("PX").arg(keep.as_millis() as u64);
+        let (there,): (Option<String>,) =
             self.link.query(&pipeline).await.map_err(|error| LimitsError(error.to_string()))?;
-        Ok(set.is_some())
+        Ok(there.is_none_or(|there| there == ours))
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
-use redis::Script;
+use redis::{Script, aio::MultiplexedConnection};
 
 use super::{
     Receiver, Wire, WireError, by_lane, priority,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock,
     domain::{ids::JobId, job::Lane},
-    redis_link::{BLOCKING_SLACK, Connection, RedisLink},
+    redis_link::{BLOCKING_SLACK, RedisLink},
     store::jobs::Ready,
 };
 
@@ -119,7 +119,7 @@ impl Wire for RedisWire {
 struct RedisReceiver {
     link: RedisLink,
     /// Its own: a blocking pop holds up everything else on a connection.
-    connection: Option<Connection>,
+    connection: Option<MultiplexedConnection>,
     key: String,
 }
 
@@ -127,7 +127,10 @@ impl RedisReceiver {
     async fn try_pop(&mut self, max: usize, wait: Duration) -> Result<Vec<JobId>, WireError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => self.connection.insert(self.link.blocking_connection(wait + BLOCKING_SLACK).await?),
+            None => {
+                let connection = self.link.blocking_connection(&self.key, wait + BLOCKING_SLACK).await?;
+                self.connection.insert(connection)
+            }
         };
         let mut command = redis::cmd("BZMPOP");
         command.arg(wait.as_secs_f64()).arg(1).arg(&self.key).arg("MIN").arg("COUNT").arg(max);

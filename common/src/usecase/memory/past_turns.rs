@@ -156,7 +156,9 @@ fn mode(asking: Asking<'_>) -> Mode {
 }
 
 fn query(asking: Asking<'_>, question: &str) -> Query {
-    Query { memories: false, messages: true, ..Query::memories(question, FOUND, mode(asking)) }
+    // Of a branch, the window also has turns of those it branched from: they are found, and not shown.
+    let most = FOUND + asking.window;
+    Query { memories: false, messages: true, ..Query::memories(question, most, mode(asking)) }
 }
 
 /// What stands in the prompt anyway.

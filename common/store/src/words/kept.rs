@@ -55,16 +55,19 @@ impl Known {
 }
 
 impl Users {
-    fn remove(&mut self, user: UserId) {
-        self.bytes -= self.known.remove(&user).map_or(0, |old| old.bytes());
+    fn remove(&mut self, user: UserId) -> Option<Known> {
+        let old = self.known.remove(&user)?;
+        self.bytes -= old.bytes();
+        Some(old)
     }
 
-    /// Forgets whoever searched longest ago, until the rest fits.
-    fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) {
+    /// Forgets postings first, of whoever searched longest ago, and then all of them, until the rest fits. What is forgotten is given, to
+    /// be freed where nobody waits for it.
+    fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) -> Vec<Known> {
         let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
         known.used = Instant::now();
         change(&mut known);
-        self.remove(user);
+        let mut forgotten: Vec<Known> = self.remove(user).into_iter().collect();
         if known.bytes() > self.budget {
             known.buckets = Arc::default();
         }
@@ -72,20 +75,32 @@ impl Users {
             known.loose = Arc::default();
         }
         // One that is too large would empty the memory for all others, and then go itself.
-        if known.bytes() <= self.budget {
-            self.bytes += known.bytes();
+        let bytes = known.bytes();
+        if bytes <= self.budget {
+            self.bytes += bytes;
             self.known.insert(user, known);
         }
-        while let Some((oldest, used)) = self.oldest()
+        while let Some((oldest, _)) = self.oldest(|known| !known.buckets.is_empty())
+            && self.bytes > self.budget
+        {
+            let Some(old) = self.remove(oldest) else { break };
+            let left = Known { buckets: Arc::default(), ..old.clone() };
+            self.bytes += left.bytes();
+            self.known.insert(oldest, left);
+            forgotten.push(old);
+        }
+        while let Some((oldest, used)) = self.oldest(|_| true)
             && (self.bytes > self.budget || used.elapsed() > UNUSED)
         {
-            self.remove(oldest);
+            forgotten.extend(self.remove(oldest));
         }
+        forgotten
     }
 
-    fn oldest(&self) -> Option<(UserId, Instant)> {
-        let oldest = self.known.iter().min_by_key(|(_, known)| known.used);
-        oldest.map(|(user, known)| (*user, known.used))
+    /// Of those that are like this, whoever searched longest ago, and when.
+    fn oldest(&self, is_meant: impl Fn(&Known) -> bool) -> Option<(UserId, Instant)> {
+        let some = self.known.iter().filter(|(_, known)| is_meant(known));
+        some.min_by_key(|(_, known)| known.used).map(|(user, known)| (*user, known.used))
     }
 }
 
@@ -113,7 +128,8 @@ impl Kept {
         });
         let Some(new) = sheets::renewed(q, user, &known, parts).await? else { return Ok(known) };
         let new = Arc::new(new);
-        self.with(|users| users.keep(user, |known| known.sheet = Arc::clone(&new)));
+        let forgotten = self.with(|users| users.keep(user, |known| known.sheet = Arc::clone(&new)));
+        drop(forgotten);
         Ok(new)
     }
 
@@ -125,9 +141,9 @@ impl Kept {
     }
 
     pub(super) fn keep_buckets(&self, user: UserId, new: &Buckets) {
-        self.with(|users| {
-            users.keep(user, |known| Arc::make_mut(&mut known.buckets).extend(new.clone()));
-        });
+        let forgotten = self
+            .with(|users| users.keep(user, |known| Arc::make_mut(&mut known.buckets).extend(new.clone())));
+        drop(forgotten);
     }
 
     /// The turns in no part, if none was deleted since they were read.
@@ -139,13 +155,15 @@ impl Kept {
     }
 
     pub(super) fn keep_loose(&self, user: UserId, deletions: i64, all: &Arc<AllLoose>) {
-        self.with(|users| {
-            users.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions));
+        let forgotten = self.with(|users| {
+            users.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions))
         });
+        drop(forgotten);
     }
 
     /// Of someone who is gone.
     pub fn forget(&self, user: UserId) {
-        self.with(|users| users.remove(user));
+        let forgotten = self.with(|users| users.remove(user));
+        drop(forgotten);
     }
 }
