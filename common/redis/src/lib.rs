@@ -88,9 +88,11 @@ impl RedisLink {
         let starting = matches!(*self.state.borrow(), State::Starting);
         if starting {
             let mut states = self.state.subscribe();
-            let _first =
-                tokio::time::timeout(CONNECT * 2, states.wait_for(|state| !matches!(state, State::Starting)))
-                    .await;
+            let _first = tokio::time::timeout(
+                self.server.patience(),
+                states.wait_for(|state| !matches!(state, State::Starting)),
+            )
+            .await;
         }
         match &*self.state.borrow() {
             State::Up(shared) => Ok(shared.clone()),
@@ -147,8 +149,7 @@ impl RedisLink {
         key: &str,
         response: Duration,
     ) -> RedisResult<MultiplexedConnection> {
-        let shared = async { Ok(self.connection().await?.connection) };
-        self.server.connect_to(key, shared, response).await
+        self.server.connect_to(key, response).await
     }
 
     pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {

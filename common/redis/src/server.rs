@@ -9,7 +9,8 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, Pipeline, RedisError, RedisFuture, RedisResult,
+    Value,
     aio::{ConnectionLike, MultiplexedConnection, PubSub},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
@@ -19,10 +20,8 @@ use super::{CONNECT, RESPONSE};
 
 /// How the address of a cluster begins, and what each of its nodes' begins with.
 const CLUSTER: [(&str, &str); 2] = [("redis-cluster://", "redis://"), ("rediss-cluster://", "rediss://")];
-/// How long one node of a cluster may take to be reached: a silent one must not keep the others waiting for long.
-const CONNECT_NODE: Duration = Duration::from_millis(200);
-/// How long a cluster may take: its client asks all named nodes, and then all that there are, each for an answer too.
-const CONNECT_ALL: Duration = Duration::from_millis(2_000);
+/// How long a connection to a cluster may take: its client asks all named nodes, and then all that there are, each for so long as one.
+const CONNECT_ALL: Duration = Duration::from_millis(2_500);
 
 #[derive(Clone)]
 pub(crate) enum Server {
@@ -37,7 +36,7 @@ pub(crate) struct Cluster {
     client: ClusterClient,
     /// What is published at any node of a cluster is heard at all of them.
     nodes: Vec<Client>,
-    /// The node to listen at next: another after each that was lost.
+    /// The node to ask or to listen at next: another each time, since one may be lost.
     next: AtomicUsize,
 }
 
@@ -63,14 +62,21 @@ fn parts(url: &str) -> Option<(String, Vec<&str>, &str)> {
     Some((format!("{scheme}{who}"), hosts, after))
 }
 
-/// The server that has a slot, if it is in this line of `CLUSTER SLOTS`: first and last slot, the server, its replicas.
-fn server_of(line: &[Value], slot: i64) -> Option<String> {
+/// The server that has a slot, if it is in this line of `CLUSTER SLOTS`: first and last slot, the server, its replicas. One without a
+/// name, or with one that means any, is where the node is that was asked.
+fn server_of(line: &[Value], slot: i64, asked: &str) -> Option<String> {
     let [Value::Int(first), Value::Int(last), Value::Array(server), ..] = line else { return None };
     let [host, Value::Int(port), ..] = &server[..] else { return None };
     if !(first..=last).contains(&&slot) {
         return None;
     }
-    let host: String = redis::from_redis_value_ref(host).ok()?;
+    let host: Option<String> = redis::from_redis_value_ref(host).ok()?;
+    let host = match host.as_deref() {
+        None | Some("" | "0.0.0.0" | "::") => asked,
+        // A node that is not known yet.
+        Some("?") => return None,
+        Some(host) => host,
+    };
     Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
@@ -79,18 +85,30 @@ impl Cluster {
         let addresses = hosts.iter().map(|host| format!("{before}{host}{after}"));
         let nodes = addresses.clone().map(Client::open).collect::<RedisResult<_>>()?;
         // Without limits of its own, a command may wait a second before it is sent again. Once is enough, to follow a key that has moved:
-        // whoever asks tries again by itself, or goes on without.
+        // whoever asks tries again by itself, or goes on without. An answer that is late is not waited for any longer.
         let client = ClusterClient::builder(addresses).retries(1).min_retry_wait(10).max_retry_wait(100);
-        let client = client.connection_timeout(CONNECT_NODE).response_timeout(RESPONSE).build()?;
+        let client = client.connection_timeout(CONNECT).response_timeout(RESPONSE).build()?;
         Ok(Self { before, after: after.to_owned(), client, nodes, next: AtomicUsize::new(0) })
     }
 
+    /// Another node at each call.
+    fn some_node(&self) -> RedisResult<&Client> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.nodes.len().max(1);
+        self.nodes.get(at).ok_or_else(late)
+    }
+
     /// The server that has a key, as some node says.
-    async fn server_of(&self, shared: &mut Connection, key: &str) -> RedisResult<Client> {
-        let mut asked = redis::pipe();
-        asked.cmd("CLUSTER").arg("KEYSLOT").arg(key).cmd("CLUSTER").arg("SLOTS");
-        let (slot, lines): (i64, Vec<Vec<Value>>) = asked.query_async(shared).await?;
-        let server = lines.iter().find_map(|line| server_of(line, slot)).ok_or_else(late)?;
+    async fn server_of(&self, key: &str) -> RedisResult<Client> {
+        let node = self.some_node()?;
+        let asked = match node.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.as_str(),
+            _ => "",
+        };
+        let mut question = redis::pipe();
+        question.cmd("CLUSTER").arg("KEYSLOT").arg(key).cmd("CLUSTER").arg("SLOTS");
+        let answer = question.query_async(&mut connect(node, RESPONSE).await?).await?;
+        let (slot, lines): (i64, Vec<Vec<Value>>) = answer;
+        let server = lines.iter().find_map(|line| server_of(line, slot, asked)).ok_or_else(late)?;
         Client::open(format!("{}{server}{}", self.before, self.after))
     }
 }
@@ -99,7 +117,7 @@ async fn connect(client: &Client, response: Duration) -> RedisResult<Multiplexed
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(response));
-    // The library's timeout ends before the handshake: a server that accepts and says nothing is caught here.
+    // A server that accepts and says nothing is caught here, whatever the library's timeout is for.
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     tokio::time::timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(late()))
 }
@@ -116,6 +134,11 @@ impl Server {
         matches!(self, Self::Cluster(_))
     }
 
+    /// How long the first connection is waited for.
+    pub fn patience(&self) -> Duration {
+        if self.is_cluster() { CONNECT_ALL } else { CONNECT * 2 }
+    }
+
     /// A connection whose answers take [`RESPONSE`] at most.
     pub async fn connect(&self) -> RedisResult<Connection> {
         match self {
@@ -129,27 +152,17 @@ impl Server {
     }
 
     /// A connection of its own to the server that has a key. If the key moves, its commands say so by an error.
-    pub async fn connect_to(
-        &self,
-        key: &str,
-        shared: impl Future<Output = RedisResult<Connection>>,
-        response: Duration,
-    ) -> RedisResult<MultiplexedConnection> {
+    pub async fn connect_to(&self, key: &str, response: Duration) -> RedisResult<MultiplexedConnection> {
         match self {
             Self::One(client) => connect(client, response).await,
-            Self::Cluster(cluster) => {
-                connect(&cluster.server_of(&mut shared.await?, key).await?, response).await
-            }
+            Self::Cluster(cluster) => connect(&cluster.server_of(key).await?, response).await,
         }
     }
 
     pub async fn pubsub(&self) -> RedisResult<PubSub> {
         let client = match self {
             Self::One(client) => client,
-            Self::Cluster(cluster) => {
-                let at = cluster.next.fetch_add(1, Ordering::Relaxed) % cluster.nodes.len().max(1);
-                cluster.nodes.get(at).ok_or_else(late)?
-            }
+            Self::Cluster(cluster) => cluster.some_node()?,
         };
         tokio::time::timeout(CONNECT, client.get_async_pubsub()).await.unwrap_or_else(|_| Err(late()))
     }
@@ -208,8 +221,12 @@ mod tests {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let server = |host: &str| Value::Array(vec![text(host), Value::Int(7), text("id")]);
         let line = [Value::Int(5), Value::Int(9), server("a"), server("replica")];
-        assert_eq!((server_of(&line, 4), server_of(&line, 9).as_deref()), (None, Some("a:7")));
-        assert_eq!(server_of(&[Value::Int(5), Value::Int(9), server("::1")], 5).as_deref(), Some("[::1]:7"));
-        assert_eq!(server_of(&[Value::Int(5), Value::Nil], 5), None);
+        assert_eq!((server_of(&line, 4, "x"), server_of(&line, 9, "x").as_deref()), (None, Some("a:7")));
+        let at = |host| server_of(&[Value::Int(5), Value::Int(9), server(host)], 5, "x");
+        assert_eq!((at("::1").as_deref(), at("?")), (Some("[::1]:7"), None));
+        assert_eq!((at("").as_deref(), at("0.0.0.0").as_deref()), (Some("x:7"), Some("x:7")));
+        let nameless = Value::Array(vec![Value::Nil, Value::Int(7)]);
+        assert_eq!(server_of(&[Value::Int(5), Value::Int(9), nameless], 5, "x").as_deref(), Some("x:7"));
+        assert_eq!(server_of(&[Value::Int(5), Value::Nil], 5, "x"), None);
     }
 }

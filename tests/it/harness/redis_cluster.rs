@@ -102,7 +102,11 @@ impl RedisCluster {
     /// The one of the three that has a key at first.
     fn server_of(&self, key: &str) -> usize {
         let slot: u16 = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]).unwrap().parse().unwrap();
-        usize::from(slot / 5_461).min(2)
+        match slot {
+            0..=5_460 => 0,
+            5_461..=10_922 => 1,
+            _ => 2,
+        }
     }
 
     pub fn kill_server_of(&mut self, key: &str) {

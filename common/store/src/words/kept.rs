@@ -61,8 +61,8 @@ impl Users {
         Some(old)
     }
 
-    /// Forgets postings first, of whoever searched longest ago, and then all of them, until the rest fits. What is forgotten is given, to
-    /// be freed where nobody waits for it.
+    /// Forgets who has not searched for long; then of others their postings, and then all, from whoever searched longest ago on, until the
+    /// rest fits. What is forgotten is given, to be freed where nobody waits for it.
     fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) -> Vec<Known> {
         let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
         known.used = Instant::now();
@@ -80,17 +80,22 @@ impl Users {
             self.bytes += bytes;
             self.known.insert(user, known);
         }
-        while let Some((oldest, _)) = self.oldest(|known| !known.buckets.is_empty())
-            && self.bytes > self.budget
+        while let Some((oldest, used)) = self.oldest(|_, _| true)
+            && used.elapsed() > UNUSED
         {
-            let Some(old) = self.remove(oldest) else { break };
+            forgotten.extend(self.remove(oldest));
+        }
+        while self.bytes > self.budget
+            && let Some((oldest, _)) = self.oldest(|one, known| *one != user && !known.buckets.is_empty())
+            && let Some(old) = self.remove(oldest)
+        {
             let left = Known { buckets: Arc::default(), ..old.clone() };
             self.bytes += left.bytes();
             self.known.insert(oldest, left);
             forgotten.push(old);
         }
-        while let Some((oldest, used)) = self.oldest(|_| true)
-            && (self.bytes > self.budget || used.elapsed() > UNUSED)
+        while self.bytes > self.budget
+            && let Some((oldest, _)) = self.oldest(|_, _| true)
         {
             forgotten.extend(self.remove(oldest));
         }
@@ -98,8 +103,8 @@ impl Users {
     }
 
     /// Of those that are like this, whoever searched longest ago, and when.
-    fn oldest(&self, is_meant: impl Fn(&Known) -> bool) -> Option<(UserId, Instant)> {
-        let some = self.known.iter().filter(|(_, known)| is_meant(known));
+    fn oldest(&self, is_meant: impl Fn(&UserId, &Known) -> bool) -> Option<(UserId, Instant)> {
+        let some = self.known.iter().filter(|(user, known)| is_meant(user, known));
         some.min_by_key(|(_, known)| known.used).map(|(user, known)| (*user, known.used))
     }
 }

@@ -30,9 +30,9 @@ const WAITING: i64 = 4;
 const STATE: i64 = 5;
 
 statements! {
-    /// One statement, so that it sees each message once, whether folded or not. Postings are those of buckets that are not kept yet. All
-    /// comes gathered: a row each would cost more than what is in it. Last come answers whose words are not known yet: they are found beside their questions. SQLite would read all
-    /// of the user's messages for them.
+    /// One statement, so that it sees each message once, whether folded or not. Postings are those of buckets that are not kept yet.
+    /// All comes gathered: a row each would cost more than what is in it. Last come answers whose words are not known yet: they are
+    /// found beside their questions. SQLite would read all of the user's messages for them.
     READ = "select cast(0 as bigint) as what, cast(0 as bigint) as n, ", gathered!("w.doc_id"), " as bytes
         from message_words w where w.user_id = $1
     union all select 1, 0, ",
