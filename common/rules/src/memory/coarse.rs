@@ -80,8 +80,8 @@ impl<F: Fn(usize) -> bool> WithSimd for Look<'_, F> {
     }
 }
 
-/// The product of each row of a block with the question. Whole numbers have no order to keep: the compiler uses vector instructions, the widest there are where it
-/// is put into [`Arch`]'s. Two products of numbers up to 127 fit into 16 bits.
+/// The product of each row of a block with the question. Whole numbers have no order to keep: the compiler uses vector instructions,
+/// the widest there are where it is put into [`Arch`]'s. Two products of numbers up to 127 fit into 16 bits.
 #[inline(always)]
 fn compute(block: &[i8], numbers: &[Wanted], sums: &mut [i32; BLOCK]) {
     let (columns, _) = block.as_chunks::<BLOCK>();

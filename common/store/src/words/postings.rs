@@ -108,10 +108,9 @@ pub async fn renewed(
     known: Buckets,
     parts: &[(i64, i64)],
 ) -> Result<(Buckets, bool), sqlx::Error> {
-    let is_old = |bucket: &Bucket, part: i64, stamp: i64| !bucket.knows(part, stamp);
     let old: HashSet<(i64, i64)> = known
         .values()
-        .flat_map(|bucket| parts.iter().filter(|(part, stamp)| is_old(bucket, *part, *stamp)))
+        .flat_map(|bucket| parts.iter().filter(|(part, stamp)| !bucket.knows(*part, *stamp)))
         .copied()
         .collect();
     let all_there = known.values().all(|bucket| bucket.parts.len() == parts.len());
@@ -125,9 +124,8 @@ pub async fn renewed(
         let numbers: Vec<u8> = known.keys().copied().collect();
         fetch_all!(Read, q, OF_PARTS, user, Json(asked), Json(numbers))?
     };
-    let is_same =
-        |(part, stamp): &(i64, i64)| read.iter().any(|row| row.part == *part && row.stamp == *stamp);
-    let is_whole = old.iter().all(is_same);
+    let now: HashMap<i64, i64> = read.iter().map(|row| (row.part, row.stamp)).collect();
+    let is_whole = old.iter().all(|(part, stamp)| now.get(part) == Some(stamp));
     let new: Buckets = known
         .into_iter()
         .map(|(number, bucket)| (number, Arc::new(bucket.renewed(number, parts, &read))))

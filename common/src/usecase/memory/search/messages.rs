@@ -90,7 +90,9 @@ async fn ranked(
     };
     let mut order: Vec<(u32, Explained)> = places.iter().copied().zip(evidence.weigh(&places)).collect();
     if let Some(seen) = seen {
-        order.retain(|(place, _)| !found.is_seen(*place, seen));
+        let session = found.index.session(seen.session);
+        let is_seen = |turn: &Turn| Some(turn.session) == session && i64::from(turn.seq) >= seen.oldest;
+        order.retain(|(place, _)| !found.turns.get(*place as usize).is_some_and(is_seen));
     }
     // Of equals the newest first.
     let newest = |place: u32| found.turns.get(place as usize).map_or(0, |turn| turn.at);
@@ -275,11 +277,6 @@ impl Found {
         let at = |place: &u32| Some((*place, *cosines.get(self.ids.get(*place as usize)?)?));
         let cosines = wide.iter().filter_map(at).collect();
         Ok((places, cosines))
-    }
-
-    fn is_seen(&self, place: u32, seen: Seen) -> bool {
-        let Some(turn) = self.turns.get(place as usize) else { return false };
-        Some(turn.session) == self.index.session(seen.session) && i64::from(turn.seq) >= seen.oldest
     }
 
     /// Where a message stands. One that is not in the index of words stands alone.
