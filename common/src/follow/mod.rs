@@ -13,6 +13,7 @@ mod mend;
 use std::time::Duration;
 
 use async_stream::stream;
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
 use serde_json::json;
 
@@ -85,6 +86,7 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
         let mut given = Given::up_to(after);
         let mut has_waited = false;
         loop {
+            let looked_at = clock::now();
             // A log that cannot be read is not an empty one.
             let logged = logged(&ctx, job, given.last, std::mem::take(&mut is_new)).await;
             let log_is_away = logged.is_err();
@@ -98,7 +100,7 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
                 }
             }
             if ended {
-                match Box::pin(end_by_ledger(&ctx, user, job, &given, after)).await {
+                match Box::pin(end_by_ledger(&ctx, user, job, &given, (after, looked_at))).await {
                     Ok(Some(End { is_new: true, .. })) if !has_waited => {
                         has_waited = true;
                         let _or_the_ledgers = tokio::time::timeout(TELLING, told(&mut live)).await;
@@ -119,7 +121,7 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
             }
             // Live until something is missing.
             loop {
-                match hear(&mut live, &watched, log_is_away).await {
+                match hear(&mut live, watched.is_final(), log_is_away).await {
                     Some(Live::Event(event)) if event.id <= given.last => {}
                     Some(Live::Event(event)) if event.id.follows(given.last) => {
                         if event.is_final() {
@@ -182,7 +184,11 @@ async fn told(live: &mut Option<Subscription>) {
 }
 
 /// What comes next. `None`: the ledger says that the job is final. A log that could not be read is read again soon.
-async fn hear(live: &mut Option<Subscription>, watched: &Watched, log_is_away: bool) -> Option<Live> {
+async fn hear(
+    live: &mut Option<Subscription>,
+    is_final: impl Future<Output = ()>,
+    log_is_away: bool,
+) -> Option<Live> {
     let next = async {
         match live.as_mut() {
             Some(live) => live.next().await,
@@ -192,8 +198,10 @@ async fn hear(live: &mut Option<Subscription>, watched: &Watched, log_is_away: b
     let again =
         async { if log_is_away { tokio::time::sleep(AGAIN).await } else { std::future::pending().await } };
     tokio::select! {
+        // What was told goes first: where many wait for one end, each that goes by the ledger instead asks the database.
+        biased;
         live = next => Some(live),
-        () = watched.is_final() => None,
+        () = is_final => None,
         () = again => Some(Live::Reread),
     }
 }
@@ -260,6 +268,7 @@ async fn heard_final(
         }
     };
     tokio::select! {
+        biased;
         heard = ended => heard,
         () = watched.is_final() => None,
         () = tokio::time::sleep_until(deadline) => None,
@@ -296,13 +305,18 @@ struct End {
     is_new: bool,
 }
 
-/// `None`: the job is not final.
+/// Whether the log was read too soon after a job's end to have it for certain. However long the ledger itself was waited for.
+fn may_be_told_since(ended: DateTime<Utc>, looked_at: DateTime<Utc>) -> bool {
+    (looked_at - ended).to_std().unwrap_or_default() < TELLING
+}
+
+/// `None`: the job is not final. After what the stream began, and when its log was read last.
 async fn end_by_ledger(
     ctx: &Context,
     user: UserId,
     id: JobId,
     given: &Given,
-    after: EventId,
+    (after, looked_at): (EventId, DateTime<Utc>),
 ) -> Result<Option<End>> {
     let mut conn = ctx.db.read().await?;
     let found = store::jobs::get(&mut conn, user, id).await?;
@@ -319,7 +333,38 @@ async fn end_by_ledger(
     if event.id <= given.last || already_final(ctx, id, after).await {
         return Ok(Some(End { events: Vec::new(), is_new: false }));
     }
-    let is_new = job.kind == JobKind::Chat
-        && job.finished_at.is_some_and(|at| (clock::now() - at).to_std().unwrap_or_default() < TELLING);
+    let is_new =
+        job.kind == JobKind::Chat && job.finished_at.is_some_and(|ended| may_be_told_since(ended, looked_at));
     Ok(Some(End { events: given.ending(event), is_new }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::new_uuid,
+        events::{EventLog, LocalEvents},
+    };
+    use chrono::TimeDelta;
+
+    #[tokio::test]
+    async fn what_was_told_goes_before_what_the_ledger_says() {
+        let events = LocalEvents::new(Duration::from_mins(1));
+        let job = JobId(new_uuid());
+        let mut live = Some(events.subscribe(job).await.unwrap());
+        for n in 1..=64 {
+            events.append(job, &[Event::new(EventId::new(1, n), "token", json!({}))]).await.unwrap();
+            let heard = hear(&mut live, std::future::ready(()), false).await;
+            assert!(matches!(heard, Some(Live::Event(event)) if event.id.n == n));
+        }
+        assert!(hear(&mut live, std::future::ready(()), false).await.is_none());
+    }
+
+    #[test]
+    fn a_log_that_was_read_at_the_end_is_read_again_however_late_the_ledger_answers() {
+        let ended = clock::now();
+        assert!(may_be_told_since(ended, ended - TimeDelta::seconds(5)), "read before the end");
+        assert!(may_be_told_since(ended, ended + TimeDelta::milliseconds(900)));
+        assert!(!may_be_told_since(ended, ended + TimeDelta::milliseconds(1_100)));
+    }
 }
