@@ -11,7 +11,7 @@ use axum::{
 use rapport_common::{Error, error::Code};
 use tower::ServiceBuilder;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     error::Failure,
@@ -79,7 +79,8 @@ pub fn app(state: AppState) -> Router {
         .merge(metrics)
         .route("/redoc", get(pages::redoc))
         .route("/redoc/redoc.standalone.js", get(pages::redoc_script))
-        .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", description()))
+        .route("/openapi.json", get(pages::openapi))
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json")))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(
