@@ -8,6 +8,10 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rapport_common::settings::{self, Env, Settings};
 
+/// The C library's keeps what bursts took, and costs more (docs/decisions/0038-allocator.md).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The version, and the commit it was built from where that is known.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("RAPPORT_BUILT_FROM"));
 
