@@ -16,6 +16,7 @@ use async_stream::stream;
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     Context, Error, Result, clock,
@@ -84,7 +85,9 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
         let Ear { job, mut live, watched } = ear;
         let Begin { after, mut is_new, mut ended } = begin;
         let mut given = Given::up_to(after);
-        let mut has_waited = false;
+        // Who listened when the job ended is about to be told, whatever the clocks say.
+        let mut was_listening = false;
+        let mut told_by = None;
         loop {
             let looked_at = clock::now();
             // A log that cannot be read is not an empty one.
@@ -100,19 +103,18 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
                 }
             }
             if ended {
-                match Box::pin(end_by_ledger(&ctx, user, job, &given, (after, looked_at))).await {
-                    Ok(Some(End { is_new: true, .. })) if !has_waited => {
-                        has_waited = true;
-                        let _or_the_ledgers = tokio::time::timeout(TELLING, told(&mut live)).await;
+                let look = Look { began_after: after, at: looked_at, was_listening };
+                match Box::pin(end_by_ledger(&ctx, user, job, &given, look)).await {
+                    Ok(Some(End { is_new: true, .. })) if told_by.is_none_or(|by| by > Instant::now()) => {
+                        let by = *told_by.get_or_insert_with(|| Instant::now() + TELLING);
+                        let _or_the_ledgers = tokio::time::timeout_at(by, told(&mut live)).await;
                     }
                     Ok(Some(End { events: last, .. })) => {
-                        if !last.is_empty() {
-                            METRICS.events.with_label_values(&["made_from_ledger"]).inc();
-                        }
-                        for event in last { yield event; }
+                        for event in counted(last) { yield event; }
                         return;
                     }
-                    Ok(None) => ended = false, // it was retried by hand
+                    // It was retried by hand.
+                    Ok(None) => (ended, was_listening, told_by) = (false, false, None),
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await, // the database is away
                 }
                 if ended {
@@ -135,13 +137,21 @@ fn follow_from(ctx: Context, user: UserId, ear: Ear, begin: Begin) -> impl Strea
                     }
                     Some(Live::Event(_) | Live::Reread) => break,
                     None => {
-                        ended = true;
+                        (ended, was_listening) = (true, true);
                         break;
                     }
                 }
             }
         }
     }
+}
+
+/// What was made from the ledger, if anything.
+fn counted(events: Vec<Event>) -> Vec<Event> {
+    if !events.is_empty() {
+        METRICS.events.with_label_values(&["made_from_ledger"]).inc();
+    }
+    events
 }
 
 /// What the log has after an event; of a job that has just begun, nothing.
@@ -174,7 +184,7 @@ async fn of_log(ctx: &Context, job: JobId, given: &mut Given, event: Event) -> V
 
 /// Until a final event was published, or some may have been missed.
 async fn told(live: &mut Option<Subscription>) {
-    let Some(live) = live.as_mut() else { return };
+    let Some(live) = live.as_mut() else { return std::future::pending().await };
     loop {
         match live.next().await {
             Live::Event(event) if !event.is_final() => {}
@@ -222,25 +232,25 @@ pub enum Waited {
 
 /// The same for a job that has not started yet.
 pub async fn wait_started(ctx: &Context, user: UserId, mut ear: Ear, wait: Duration) -> Result<Waited> {
-    let deadline = tokio::time::Instant::now() + wait;
+    let deadline = Instant::now() + wait;
     if !wait.is_zero()
         && let Some(event) = heard_final(ctx, &mut ear.live, &ear.watched, deadline).await
     {
         return Ok(Waited::Heard(event));
     }
-    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    let left = deadline.saturating_duration_since(Instant::now());
     Ok(Waited::Looked(wait_with(ctx, user, ear, left).await?.map(Box::new)))
 }
 
 async fn wait_with(ctx: &Context, user: UserId, ear: Ear, wait: Duration) -> Result<Option<Job>> {
-    let deadline = tokio::time::Instant::now() + wait;
+    let deadline = Instant::now() + wait;
     let Ear { job, mut live, watched } = ear;
     loop {
         let mut conn = ctx.db.read().await?;
         let found = store::jobs::get(&mut conn, user, job).await?;
         drop(conn);
         let Some(found) = found else { return Ok(None) };
-        let is_late = tokio::time::Instant::now() >= deadline || ctx.stopping.is_cancelled();
+        let is_late = Instant::now() >= deadline || ctx.stopping.is_cancelled();
         if found.status.is_final() || is_late {
             return Ok(Some(found));
         }
@@ -253,7 +263,7 @@ async fn heard_final(
     ctx: &Context,
     live: &mut Option<Subscription>,
     watched: &Watched,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
 ) -> Option<Event> {
     let ended = async {
         loop {
@@ -310,13 +320,22 @@ fn may_be_told_since(ended: DateTime<Utc>, looked_at: DateTime<Utc>) -> bool {
     (looked_at - ended).to_std().unwrap_or_default() < TELLING
 }
 
-/// `None`: the job is not final. After what the stream began, and when its log was read last.
+/// From where the ledger is asked for a job's end.
+struct Look {
+    /// The stream's beginning.
+    began_after: EventId,
+    /// When the log was read last.
+    at: DateTime<Utc>,
+    was_listening: bool,
+}
+
+/// `None`: the job is not final.
 async fn end_by_ledger(
     ctx: &Context,
     user: UserId,
     id: JobId,
     given: &Given,
-    (after, looked_at): (EventId, DateTime<Utc>),
+    look: Look,
 ) -> Result<Option<End>> {
     let mut conn = ctx.db.read().await?;
     let found = store::jobs::get(&mut conn, user, id).await?;
@@ -330,11 +349,12 @@ async fn end_by_ledger(
     };
     let Some(event) = final_event_of(&job) else { return Ok(None) };
     // Whoever has seen the final event, real or made, has seen all.
-    if event.id <= given.last || already_final(ctx, id, after).await {
+    if event.id <= given.last || already_final(ctx, id, look.began_after).await {
         return Ok(Some(End { events: Vec::new(), is_new: false }));
     }
-    let is_new =
-        job.kind == JobKind::Chat && job.finished_at.is_some_and(|ended| may_be_told_since(ended, looked_at));
+    let may_be_told =
+        || look.was_listening || job.finished_at.is_some_and(|ended| may_be_told_since(ended, look.at));
+    let is_new = job.kind == JobKind::Chat && may_be_told();
     Ok(Some(End { events: given.ending(event), is_new }))
 }
 
