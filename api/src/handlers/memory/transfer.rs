@@ -1,7 +1,7 @@
 //! Memories out to files and in from files.
 
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::result_of;
 use crate::{
     error::{Failure, Result},
-    extract::{Caller, JobPath, Json, Prefer, Query, unreadable},
+    extract::{Caller, JobPath, Json, Prefer, Query, drain, unreadable},
     handlers::{chat::job_response, jobs::JobView},
     state::AppState,
 };
@@ -288,10 +288,12 @@ pub async fn import(
     }
     let mut spool =
         Spool { state: &state, user: caller.user, blob: BlobId::new(), held: Vec::new(), parts: 0, rows: 0 };
-    let read = read_body(&mut spool, &kind, request).await;
+    let mut body = request.into_body().into_data_stream();
+    let read = read_body(&mut spool, &kind, &mut body).await;
     let (format, strategy) = match read {
         Ok(read) => read,
         Err(failure) => {
+            drain(body).await;
             spool.throw_away().await?;
             return Err(failure);
         }
@@ -307,9 +309,13 @@ pub async fn import(
     result_of(&state, &caller, (job, false), prefer).await
 }
 
-async fn read_body(spool: &mut Spool<'_>, kind: &str, request: Request) -> Result<(String, Option<String>)> {
+async fn read_body(
+    spool: &mut Spool<'_>,
+    kind: &str,
+    body: &mut BodyDataStream,
+) -> Result<(String, Option<String>)> {
     let mut total = 0;
-    let mut chunks = Box::pin(request.into_body().into_data_stream().map(move |chunk| {
+    let mut chunks = Box::pin(body.map(move |chunk| {
         let chunk = chunk.map_err(unreadable)?;
         total += chunk.len();
         if total > UPLOAD {
