@@ -1,17 +1,14 @@
 //! What a browser finds at `/` (the web UI), `/start` (the first commands) and `/redoc`.
 
-use std::sync::LazyLock;
-
 use axum::{
     Json as Answer,
     extract::State,
     http::{HeaderMap, header},
     response::{Html, IntoResponse, Response},
 };
-use rapport_common::Error;
 use serde_json::json;
 
-use crate::{error::Failure, extract::address, routes, state::AppState};
+use crate::{extract::address, state::AppState};
 
 const START: &str = include_str!("../../assets/start.html");
 const REDOC_PAGE: &str = include_str!("../../assets/redoc.html");
@@ -33,14 +30,6 @@ pub async fn redoc_script() -> Response {
         (header::CACHE_CONTROL, "public, max-age=86400"),
     ];
     (headers, REDOC).into_response()
-}
-
-/// The description of the API. It is made when somebody first asks, aside from those who serve: it takes a tenth of a second and some
-/// megabytes meanwhile, and few processes are ever asked.
-pub async fn openapi() -> Result<Response, Failure> {
-    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| routes::description().to_string());
-    let text = tokio::task::spawn_blocking(|| DESCRIPTION.as_str()).await.map_err(Error::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// The first commands to try, with the address this page was found at.
