@@ -102,9 +102,9 @@ fn start(kind: &str, memory: u64, time: Duration) -> std::io::Result<Child> {
     Command::new(program)
         .args([COMMAND, kind, &memory.to_string(), &time.as_secs().max(1).to_string(), &TEXT.to_string()])
         .env_clear()
-        // Threads take address space, of which there is a limit.
+        // Threads take address space, of which there is a limit, and so does what jemalloc keeps for later.
         .env("RAYON_NUM_THREADS", "1")
-        .env("MALLOC_ARENA_MAX", "1")
+        .env("_RJEM_MALLOC_CONF", "narenas:1,retain:false,dirty_decay_ms:0,muzzy_decay_ms:0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
