@@ -282,13 +282,14 @@ pub async fn import(
 ) -> Result<Response> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_lowercase();
+    let mut body = request.into_body().into_data_stream();
     if kind != "application/json" && kind != "text/csv" {
+        drain(body).await;
         let detail = "The body must be application/json or text/csv.";
         return Err(Error::new(Code::UnsupportedMediaType, detail).into());
     }
     let mut spool =
         Spool { state: &state, user: caller.user, blob: BlobId::new(), held: Vec::new(), parts: 0, rows: 0 };
-    let mut body = request.into_body().into_data_stream();
     let read = read_body(&mut spool, &kind, &mut body).await;
     let (format, strategy) = match read {
         Ok(read) => read,
