@@ -1,12 +1,11 @@
 //! JSON bodies: unreadable is 400, readable but wrong is 422 with the field's name.
 
 use axum::{
-    body::BodyDataStream,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use rapport_common::{
     Error,
     error::Code,
@@ -174,7 +173,7 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Error> {
 
 /// Reads what is left of a body that is refused, up to a bound: a client that is still sending when the connection closes never
 /// sees the answer.
-pub async fn drain(mut body: BodyDataStream) {
+pub async fn drain<E>(mut body: impl Stream<Item = Result<Bytes, E>> + Unpin) {
     let mut read = 0;
     while let Some(Ok(chunk)) = body.next().await {
         read += chunk.len();

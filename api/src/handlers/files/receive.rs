@@ -21,15 +21,16 @@ use rapport_common::{
     usecase::files::{self, Receiver},
 };
 
-use crate::{error::Result, extract::unreadable, state::AppState};
+use crate::{
+    error::Result,
+    extract::{drain, unreadable},
+    state::AppState,
+};
 
 /// Bytes of a form around its file.
 const AROUND: u64 = 256 * 1_024;
 /// A form is read in pieces of so many, whatever the connection gives at once.
 const PIECE: usize = 16 * 1_024;
-/// What is read and thrown away of a body that was refused: a client that is still sending when the connection closes never sees
-/// the answer.
-const DRAINED: usize = 64 * 1_024 * 1_024;
 
 /// An upload that ends with its request, whichever way that ends.
 struct Passing<'a> {
@@ -92,16 +93,6 @@ pub async fn whole(
         drain(body).await;
     }
     taken
-}
-
-pub async fn drain(mut body: impl Stream<Item = Result<Bytes, Error>> + Unpin) {
-    let mut read = 0;
-    while let Some(Ok(chunk)) = body.next().await {
-        read += chunk.len();
-        if read > DRAINED {
-            return;
-        }
-    }
 }
 
 fn too_large(ctx: &Context) -> Error {

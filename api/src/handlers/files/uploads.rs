@@ -20,10 +20,10 @@ use rapport_common::{
 };
 use serde::Serialize;
 
-use super::receive::{drain, take};
+use super::receive::take;
 use crate::{
     error::Result,
-    extract::{Caller, UploadPath, unreadable},
+    extract::{Caller, UploadPath, drain, unreadable},
     state::AppState,
 };
 
