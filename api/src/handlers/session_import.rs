@@ -2,7 +2,7 @@
 
 use axum::{
     Json as Answer,
-    body::Bytes,
+    body::{BodyDataStream, Bytes},
     extract::{Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -132,13 +132,17 @@ pub async fn import(
     require_json(request.headers())?;
     let extract = query.extract.unwrap_or(true);
     let mut spool = Spool::new(&state, &caller);
-    let read = spool.read(request).await;
+    let mut body = request.into_body().into_data_stream();
+    let read = spool.read(&mut body).await;
     let kept = match read {
         Ok(Read::One(one)) => {
             return own(&state, &caller, &one, extract, Repeatable::of(key, one.clone())).await;
         }
         Ok(Read::File) => spool.flush(0).await,
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            drain(body).await;
+            Err(failure)
+        }
     };
     if let Err(failure) = kept {
         spool.throw_away().await?;
@@ -211,8 +215,7 @@ impl<'a> Spool<'a> {
         Self { state, caller, blob, held, parts: 0, conversations: 0, digest }
     }
 
-    async fn read(&mut self, request: Request) -> Result<Read> {
-        let mut body = request.into_body().into_data_stream();
+    async fn read(&mut self, body: &mut BodyDataStream) -> Result<Read> {
         let (mut scanner, mut pieces) = (None, Vec::new());
         let (mut head, mut total) = (Vec::new(), 0);
         while let Some(chunk) = body.next().await {
@@ -220,7 +223,6 @@ impl<'a> Spool<'a> {
             total += chunk.len();
             let most = if scanner.is_some() { UPLOAD } else { ONE };
             if total > most {
-                drain(body).await;
                 return Err(
                     Error::new(Code::TooLarge, format!("The body is larger than {most} bytes.")).into()
                 );
