@@ -17,7 +17,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     commands::print(&format!("rapport api listens on {}\n", commands::reachable(address)))?;
     let unready = ctx.settings.shutdown_unready;
-    rapport_api::serve(ctx.clone(), listener, stopping, unready).await;
+    commands::on_runtime(rapport_api::serve(ctx.clone(), listener, stopping, unready)).await?;
     ctx.db.close().await;
     Ok(())
 }

@@ -27,6 +27,15 @@ use rapport_common::{files, settings::Settings};
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::sync::CancellationToken;
 
+/// Runs it on one of the runtime's threads. The main thread is none of them: what it has to do for each job or connection wakes it, and
+/// what it starts then wakes another.
+pub async fn on_runtime<F>(service: F) -> Result<F::Output, String>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(service).await.map_err(|error| format!("the service ended badly: {error}"))
+}
+
 /// Set when the process is asked to stop (SIGTERM, or Ctrl-C). A second request ends it at once.
 pub fn stop_signal(grace: Duration, token: CancellationToken) -> Result<CancellationToken, String> {
     let signal = |kind| unix::signal(kind).map_err(|error| format!("signals: {error}"));

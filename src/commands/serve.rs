@@ -43,7 +43,7 @@ pub async fn run(settings: Settings) -> Result<(), String> {
     let workers = tokio::spawn(workers);
     commands::print(&banner)?;
     // It is alone: there is no other that a load balancer could turn to.
-    rapport_api::serve(ctx.clone(), listener, stopping, Duration::ZERO).await;
+    commands::on_runtime(rapport_api::serve(ctx.clone(), listener, stopping, Duration::ZERO)).await?;
     workers.await.map_err(|error| format!("the workers ended badly: {error}"))?;
     ctx.db.close().await;
     Ok(())

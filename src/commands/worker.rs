@@ -39,8 +39,8 @@ pub async fn run(settings: Settings, arguments: Arguments) -> Result<(), String>
     rapport_api::serve_metrics(&ctx.settings, stopping.clone()).await?;
     let names: Vec<&str> = queues.iter().map(|queue| queue.as_str()).collect();
     commands::print(&format!("rapport worker takes jobs from {}\n", names.join(", ")))?;
-    rapport_worker::run(ctx.clone(), Options { queues, concurrency: arguments.concurrency.into() }, stopping)
-        .await;
+    let options = Options { queues, concurrency: arguments.concurrency.into() };
+    commands::on_runtime(rapport_worker::run(ctx.clone(), options, stopping)).await?;
     ctx.db.close().await;
     Ok(())
 }
