@@ -55,8 +55,8 @@ macro_rules! answer {
         select r.usage_id, j.user_id, r.day, r.project, r.api_key, r.provider, r.model, 'chat', r.prompt_tokens, r.completion_tokens,
             r.cost from j join r on r.job = j.id where r.usage_id is not null)
     select j.id as job, n.id, n.quarantine, n.priority, n.run_at from j left join lateral (
-        select id, quarantine, priority, run_at from jobs where session_id = j.session_id and status = 'queued'
-            and session_order is not null order by session_order limit 1) n on true")
+        select id, quarantine, priority, run_at from jobs where session_id = j.session_id and coalesce(status, '') = 'queued'
+            and finished_at is null and session_order is not null order by session_order limit 1) n on true")
     };
 }
 

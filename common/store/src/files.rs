@@ -51,9 +51,9 @@ statements! {
     FAILED = "update files set status = 'failed', error = $4, updated_at = $5 where id = $1 and user_id = $2 and job_id = $3";
     /// Of jobs that ended without a word of their file: cancelled, or dead.
     LEFT = "select f.id, f.user_id from files f where f.status in ('queued', 'reading') and not exists
-        (select 1 from jobs j where j.id = f.job_id and j.status in ('queued', 'running')) limit 100";
+        (select 1 from jobs j where j.id = f.job_id and j.finished_at is null) limit 100";
     GIVE_UP = "update files set status = 'failed', error = $3, updated_at = $4 where id = $1 and user_id = $2 and status in ('queued', 'reading')
-    and not exists (select 1 from jobs j where j.id = files.job_id and j.status in ('queued', 'running'))";
+    and not exists (select 1 from jobs j where j.id = files.job_id and j.finished_at is null)";
     OF_SESSION = "select f.id, f.name from files f join session_files l on l.file_id = f.id
     where l.session_id = $1 and l.user_id = $2 order by f.id";
     OF_PROJECT = "select f.id, f.name from files f join project_files l on l.file_id = f.id

@@ -61,12 +61,12 @@ statements! {
         cancel_requested = $5, crashes = 0, max_attempts = attempt + $4, session_order = coalesce($6, session_order)
     where id = $1 and user_id = $2 and coalesce(status, '') = 'failed'";
     OPEN_CHAT = "select id from jobs where session_id = $1 and user_id = $2 and kind = 'chat'
-      and status in ('queued', 'running') order by session_order limit 1";
+      and finished_at is null and session_order is not null order by session_order limit 1";
     PARTIAL = "select coalesce(partial, '') as partial, coalesce(partial_n, 0) as partial_n, attempt, status from jobs where id = $1";
     NEXT_IN_SESSION = "select id, user_id, quarantine, queue, priority, run_at from jobs where session_id = $1
-      and status = 'queued' and session_order is not null order by session_order limit 1";
+      and coalesce(status, '') = 'queued' and finished_at is null and session_order is not null order by session_order limit 1";
     OPEN_IN_SESSION = "select id from jobs where session_id = $1 and user_id = $2
-      and status in ('queued', 'running') and session_order is not null order by session_order";
+      and finished_at is null and session_order is not null order by session_order";
     OPEN_BY_KEY = "select id from jobs where dedupe_key = $1 and user_id = $2 and status in ('queued', 'running')";
     ANY_BY_KEY = "select ", columns!(),
         " from jobs where dedupe_key = $1 and user_id is null and status in ('queued', 'running')";

@@ -30,11 +30,12 @@ use crate::{
     error::Result,
 };
 
-/// No earlier job of the same session is open.
+/// No earlier job of the same session is open. It is asked for by `finished_at`, as `jobs_open` has them: by `status`, PostgreSQL may
+/// read all open jobs of everybody in another partial index, which was small when it was last looked at.
 macro_rules! unblocked {
     () => {
         "(j.session_order is null or not exists (select 1 from jobs e where e.session_id = j.session_id \
-         and e.session_order < j.session_order and e.status in ('queued', 'running') and e.session_order is not null))"
+         and e.session_order < j.session_order and e.finished_at is null and e.session_order is not null))"
     };
 }
 
@@ -63,10 +64,10 @@ statements! {
     /// and statements that lock many rows never wait for one another.
     RENEW = pg!("update jobs set lease_until = ", by_clock!(2, 3), "
             where id in (select j.id from jobs j join ", rows!(1, r, id uuid, attempt bigint), " on j.id = r.id and j.attempt = r.attempt
-                where j.status = 'running' order by j.id for update of j skip locked)"),
+                where coalesce(j.status, '') = 'running' order by j.id for update of j skip locked)"),
         lite!("update jobs set lease_until = $2 where status = 'running' and $3 is not null and exists (select 1
             from ", rows!(1, r, id uuid, attempt bigint), " where jobs.id = r.id and jobs.attempt = r.attempt)");
-    RUNNING = "select ", columns!(), " from jobs where id = $1 and attempt = $2 and status = 'running'";
+    RUNNING = "select ", columns!(), " from jobs where id = $1 and attempt = $2 and coalesce(status, '') = 'running'";
     HELD = "select id, attempt from jobs where worker = $1 and status = 'running'";
     CANCELLED = "select id, attempt from jobs where worker = $1 and status = 'running' and cancel_requested";
     SETTLE = "update jobs set status = $3, result = $4, error = $5, finished_at = $6, lease_until = null,
@@ -102,7 +103,7 @@ statements! {
     NOT_LATER = "update jobs set run_at = $1 where status = 'queued' and run_at > $1 and created_at > $1";
     END_LEASES = "update jobs set lease_until = $1 where status = 'running' and lease_until > $1";
     DEPTHS = "select queue, count(*) as count, min(run_at) as oldest from jobs where status = 'queued' group by queue";
-    OPEN = "select id from jobs where id in ", ids!(1), " and status in ('queued', 'running')";
+    OPEN = "select id from jobs where id in ", ids!(1), " and finished_at is null";
 }
 
 /// What the clocks of two processes may differ by although both go by the database's: a job is not too early by so little.

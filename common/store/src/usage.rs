@@ -46,7 +46,7 @@ statements! {
     from usage_totals where user_id = $1 and project = $2 and day = $3";
     HELD = "select cast(coalesce(sum(h.tokens), 0) as bigint), cast(coalesce(sum(h.cost), 0) as bigint)
     from budget_holds h join jobs j on j.id = h.job_id
-    where h.scope = $1 and h.day = $2 and h.job_id <> $3 and j.status in ('queued', 'running')";
+    where h.scope = $1 and h.day = $2 and h.job_id <> $3 and j.finished_at is null";
     HOLD = "insert into budget_holds (job_id, scope, day, tokens, cost) values ($1, $2, $3, $4, $5)
     on conflict (job_id, scope) do update set day = $3, tokens = $4, cost = $5";
     PRUNE = "delete from budget_holds where day < $1";

@@ -182,6 +182,31 @@ async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
     assert!(checked >= 8, "{checked}");
 }
 
+/// What a session has open is read by an index of its own. When nothing was open while PostgreSQL last looked, another partial index
+/// looks as small, and after a burst holds the open jobs of everybody.
+#[tokio::test]
+async fn open_jobs_of_a_session_are_not_looked_for_among_those_of_all() {
+    let pg = postgres().await;
+    let asks = |sql: &str| sql.contains("finished_at is null") && sql.contains("session_order");
+    let asked: Vec<_> = statements().filter(|(_, sql)| asks(sql.pg())).collect();
+    assert!(asked.len() >= 6, "{}", asked.len());
+    let mut conn = pg.read().await.unwrap();
+    let Raw::Pg(conn) = conn.raw() else { panic!() };
+    for (name, sql) in asked {
+        let sql = sql.pg();
+        let parameters = (1..=40).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
+        let script = format!(
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; prepare p as {sql}; explain execute p({})",
+            vec!["null"; parameters].join(", ")
+        );
+        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut *conn).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("jobs_open"), "{name}\n{plan}");
+        sqlx::raw_sql("deallocate all; reset all").execute(&mut *conn).await.unwrap();
+    }
+}
+
 /// What is asked for by ids is found by them, and not among all that the user has. SQLite takes a list for longer than what one user
 /// has, and has no statistics.
 #[tokio::test]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::statements;
 
 /// Name, and what is indexed.
-const INDEXES: [(&str, &str); 11] = [
+const INDEXES: [(&str, &str); 12] = [
     // Deleting a session looks for its jobs.
     ("jobs_session", "jobs (session_id)"),
     // Erasing an account, and counting what it has, looks for its messages.
@@ -33,12 +33,14 @@ const INDEXES: [(&str, &str); 11] = [
         "jobs_rare",
         "jobs (user_id, kind, id desc) where kind not in ('chat', 'title', 'memory_extraction', 'embedding')",
     ),
+    // A session's open jobs, in order.
+    ("jobs_open", "jobs (session_id, session_order) where finished_at is null and session_order is not null"),
 ];
 
 /// Those that went. Jobs that run are few, and `jobs_worker` has them all: what asks for old leases reads it. So a lease is renewed
-/// within its page (HOT), and a claim writes one index less. `sessions_active` is in the place of `sessions_user`, and
-/// `memories_status` of `memories_pending`.
-const GONE: [&str; 3] = ["jobs_leases", "sessions_user", "memories_pending"];
+/// within its page (HOT), and a claim writes one index less. `sessions_active` is in the place of `sessions_user`,
+/// `memories_status` of `memories_pending`, and `jobs_open` of `jobs_session_open`.
+const GONE: [&str; 4] = ["jobs_leases", "sessions_user", "memories_pending", "jobs_session_open"];
 
 /// Who makes them holds this lock: a number of ours.
 const LOCK: i64 = 0x0072_6170_706f_7274;
