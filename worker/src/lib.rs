@@ -4,6 +4,7 @@
 //! (`jobs/`, one file a kind). Beside them run a few small tasks a process: a feeder a lane, the heartbeat that renews all
 //! leases in one statement, the watcher for cancelled jobs, and the sweeper.
 
+mod announcing;
 mod answer_log;
 mod attempt;
 mod backend;

@@ -25,7 +25,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use rapport_common::{
     Context, Error, Result, clock,
-    domain::job::{Lane, Queue},
+    domain::job::Queue,
     store::{self, presence::Absent},
     telemetry::metrics::METRICS,
     usecase::{files, memory, model_pace, retention, usage, webhooks},
@@ -33,15 +33,8 @@ use rapport_common::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Runtime, crashes};
+use crate::{Runtime, announcing, crashes};
 
-/// Jobs announced in one sweep.
-const BATCH: i64 = 5_000;
-/// With this many on the wire the workers have enough to do: only the oldest few are announced again.
-const PLENTY: u64 = 1_000;
-const OLDEST: i64 = 200;
-/// A job announced this recently is left to the wire.
-const FRESH: TimeDelta = TimeDelta::milliseconds(1_000);
 /// So many chats a second keep a process busy.
 const MANY_CHATS: f64 = 100.0;
 const DEFERRALS: u32 = 30;
@@ -70,10 +63,10 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
         });
         METRICS.sweeper_leads.with_label_values::<&str>(&[]).set(i64::from(leads));
         let swept = sweep(&runtime, leads, &mut deferral, &mut absentees).await;
-        let mut leads_on = *swept.as_ref().unwrap_or(&false);
-        if let Err(error) = swept {
+        let Swept { mut leads_on, long } = swept.unwrap_or_else(|error| {
             tracing::warn!(%error, "sweep failed");
-        }
+            Swept::default()
+        });
         if sweeps.is_multiple_of(TIDY_EVERY) {
             model_pace::recall(&runtime.ctx).await;
         }
@@ -89,6 +82,7 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
         tokio::select! {
             () = end.cancelled() => break,
             () = tokio::time::sleep(rest) => {}
+            () = announcing::top_up(&runtime, long) => {}
         }
     }
     resign(&runtime).await;
@@ -135,13 +129,21 @@ async fn resign(runtime: &Runtime) {
     }
 }
 
-/// Whether this process is the one to lead on: not while it is too busy to do all of it.
+/// What came of a sweep.
+#[derive(Default)]
+struct Swept {
+    /// Whether this process is the one to lead on: not while it is too busy to do all of it.
+    leads_on: bool,
+    /// Queues in which more is due than was announced.
+    long: Vec<Queue>,
+}
+
 async fn sweep(
     runtime: &Runtime,
     leads: bool,
     deferral: &mut Deferral,
     absentees: &mut Absentees,
-) -> Result<bool> {
+) -> Result<Swept> {
     take_back(runtime, absentees).await?;
     let answered = runtime.chats_answered.load(Ordering::Relaxed);
     let mut has_time = true;
@@ -154,10 +156,13 @@ async fn sweep(
         webhooks::schedule(&runtime.ctx).await?;
     }
     model_pace::keep(&runtime.ctx).await?;
+    let mut long = Vec::new();
     for queue in Queue::ALL {
-        announce_due(runtime, queue).await?;
+        if announcing::announce_due(runtime, queue).await? {
+            long.push(queue);
+        }
     }
-    Ok(has_time)
+    Ok(Swept { leads_on: has_time, long })
 }
 
 /// People wait for chats and nobody for memory: while this process answers many, reading and embedding wait, for a
@@ -181,17 +186,6 @@ impl Deferral {
         self.sweeps = 0;
         true
     }
-}
-
-async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<()> {
-    // While the wire is away the workers ask the ledger themselves.
-    let Ok(depth) = runtime.ctx.wire.depth(Lane::normal(queue)).await else { return Ok(()) };
-    let limit = if depth >= PLENTY { OLDEST } else { BATCH };
-    let mut conn = runtime.ctx.db.read().await?;
-    let due = store::ledger::due(&mut conn, queue, clock::now() - FRESH, limit).await?;
-    drop(conn);
-    runtime.ctx.announce_again(&due).await;
-    Ok(())
 }
 
 /// Workers whose process holds no lock, as of the last look.

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use chrono::TimeDelta;
 use rapport_common::{
     clock,
     domain::{ids::JobId, job::Job},
@@ -58,6 +59,17 @@ impl House {
         store::jobs::enqueue(&mut tx, job).await.unwrap();
         tx.commit().await.unwrap();
         id
+    }
+
+    /// Puts so many probes in that were due so long ago, and that nobody announced.
+    pub async fn enqueue_due(&self, count: i64, since: TimeDelta) {
+        let mut tx = self.runtime.ctx.db.begin().await.unwrap();
+        for _ in 0..count {
+            let mut job = NewJob::new(&ProbePayload::default(), 3).unwrap();
+            job.run_at -= since;
+            store::jobs::enqueue(&mut tx, job).await.unwrap();
+        }
+        tx.commit().await.unwrap();
     }
 
     /// SQLite has one writer: here it is a transaction that ends when something is so.
