@@ -14,7 +14,10 @@ use rapport_common::{
         texts::Title,
     },
     follow::{Ear, Waited, wait_started},
-    store::{self, sessions::Filter},
+    store::{
+        self,
+        sessions::{Filter, Part},
+    },
     usecase::{
         repeat::Repeatable,
         send_message::{Accepted, send_message},
@@ -89,7 +92,8 @@ pub async fn list(
 ) -> Result<Answer<ConversationList>> {
     let filter = Filter { status: "active".to_owned(), project: None, q: None };
     let mut conn = state.ctx.db.read().await?;
-    let (items, _) = store::sessions::list(&mut conn, caller.user, &filter, None, limit, skip).await?;
+    let (items, _) =
+        store::sessions::list(&mut conn, caller.user, &filter, &Part { after: None, limit, skip }).await?;
     let view = |session: rapport_common::domain::session::Session| Conversation {
         id: session.id,
         title: session.title,

@@ -16,7 +16,7 @@ use rapport_common::{
     error::Code,
     store::{
         self,
-        sessions::{Change, Cursor, Filter},
+        sessions::{Change, Cursor, Filter, Part},
     },
     usecase::sessions,
 };
@@ -72,11 +72,10 @@ pub async fn list(
     let (after, skip) = start.parts();
     let q = filter.q.filter(|q| !q.trim().is_empty());
     let filter = Filter { status, project, q };
-    let mut conn = state.ctx.db.read().await?;
     // A deleted session that branches still need is kept without its words: nothing to show.
     let (items, total) = match filter.status.as_str() {
         "deleted" => (Vec::new(), 0),
-        _ => store::sessions::list(&mut conn, caller.user, &filter, after, limit, skip).await?,
+        _ => sessions::list(&state.ctx, caller.user, &filter, &Part { after, limit, skip }).await?,
     };
     let next_cursor = next_cursor(&items, limit, |last| (last.is_pinned, last.updated_at, last.id));
     let sessions = (!is_versioned(uri.path())).then(|| items.clone());

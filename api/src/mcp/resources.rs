@@ -5,7 +5,10 @@ use futures::StreamExt;
 use rapport_common::{
     Error, auth,
     domain::{ids::SessionId, user::Scope},
-    store::{self, sessions::Filter},
+    store::{
+        self,
+        sessions::{Filter, Part},
+    },
 };
 use serde_json::{Value, json};
 
@@ -50,7 +53,8 @@ pub async fn listed(state: &AppState, caller: &auth::Caller, cursor: &Value) -> 
         let filter = Filter { status: "active".to_owned(), project: None, q: None };
         let mut conn = state.ctx.db.read().await?;
         let (sessions, total) =
-            store::sessions::list(&mut conn, caller.user, &filter, None, PAGE, skip).await?;
+            store::sessions::list(&mut conn, caller.user, &filter, &Part { after: None, limit: PAGE, skip })
+                .await?;
         more |= total > skip + PAGE;
         resources.extend(sessions.into_iter().map(|session| {
             let name = if session.title.is_empty() { "A conversation".to_owned() } else { session.title };

@@ -1,5 +1,7 @@
 //! Making, changing and deleting sessions.
 
+use std::time::Duration;
+
 use super::{
     cancel_job::cancel_job,
     repeat::{Repeatable, repeated},
@@ -12,8 +14,48 @@ use crate::{
         texts::Title,
     },
     error::{Code, Wrong},
-    store::{self, sessions::Change},
+    store::{
+        self,
+        sessions::{Change, Filter, Part},
+        words::said,
+    },
 };
+
+/// How long reading all that a user said may take.
+const READING: Duration = Duration::from_secs(60);
+
+/// A page of the user's sessions, and how many there are in all. Of who has said much, a first search reads it in the database, while
+/// it is read into memory for the next.
+pub async fn list(ctx: &Context, user: UserId, filter: &Filter, part: &Part) -> Result<(Vec<Session>, i64)> {
+    let mut conn = ctx.db.read().await?;
+    if let Some(text) = &filter.q {
+        if let Some(found) = said::find(&mut conn, &ctx.words, user, filter, text, part).await? {
+            return Ok(found);
+        }
+        read_into_memory(ctx, user, filter);
+    }
+    Ok(store::sessions::list(&mut conn, user, filter, part).await?)
+}
+
+fn read_into_memory(ctx: &Context, user: UserId, filter: &Filter) {
+    let Some(turn) = ctx.warming.begin(user) else { return };
+    let (ctx, filter) = (ctx.clone(), filter.clone());
+    tokio::spawn(async move {
+        let _turn = turn;
+        let reading = async {
+            let mut conn = ctx.db.read().await?;
+            Ok::<_, Error>(said::read(&mut conn, &ctx.words, user, &filter).await?)
+        };
+        tokio::select! {
+            () = ctx.stopping.cancelled() => {}
+            read = tokio::time::timeout(READING, reading) => {
+                if !matches!(read, Ok(Ok(()))) {
+                    tracing::warn!("what a user said could not be read into memory");
+                }
+            }
+        }
+    });
+}
 
 /// Makes an empty session. `true` when this answers a repeated request with the same key.
 pub async fn create(

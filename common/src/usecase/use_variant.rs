@@ -31,6 +31,7 @@ pub async fn use_variant(ctx: &Context, user: UserId, answer: MessageId, variant
     if !store::branches::use_variant(&mut tx, user, session, seq, variant).await? {
         return Err(Error::not_found("variant"));
     }
+    store::sessions::said_otherwise(&mut tx, user, session).await?;
     find_again(&mut tx, user, session, variant).await?;
     tx.commit().await
 }

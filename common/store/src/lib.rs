@@ -125,6 +125,7 @@ pub const STATEMENTS: &[db::Listed] = &[
     words::fill::STATEMENTS,
     words::loose::STATEMENTS,
     words::postings::STATEMENTS,
+    words::said::STATEMENTS,
     words::sheets::STATEMENTS,
     workers::STATEMENTS,
 ];

@@ -17,6 +17,7 @@ macro_rules! columns {
         "id, user_id, title, project_id, message_count, status, is_pinned, parent_session_id, created_at, updated_at"
     };
 }
+pub(super) use columns;
 
 /// A window that was due stays so; one that is long enough, or has waited long enough, becomes due (DESIGN §6). `extract_after`
 /// is never later than `extract_due`, and stays where it is while more is said: it is indexed, and a row whose indexed columns
@@ -33,6 +34,7 @@ macro_rules! wanted {
         "user_id = $1 and (case when $2 = 'all' then status <> 'deleted' else status = $2 end) and ($3 is null or project_id = $3)"
     };
 }
+pub(super) use wanted;
 
 statements! {
     INSERT = "insert into sessions (id, user_id, title, title_source, project_id, created_at, updated_at, active_hour)
@@ -59,13 +61,15 @@ statements! {
         "update sessions set title = $2, title_source = 'model' where id = $1 and title_source in ('none', 'words')";
     SET_STATUS = "update sessions set status = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
+    /// What is kept in memory of its messages is read again (`words::said`).
+    SAID_OTHERWISE = "update sessions set next_seq = next_seq + 1 where id = $1 and user_id = $2";
     SET_PINNED = "update sessions set is_pinned = $3
     where id = $1 and user_id = $2 and status <> 'deleted'";
     LIST = "select ", columns!(), " from sessions where ", wanted!(), " and (is_pinned, updated_at, id) < ($4, $5, $6)
       order by is_pinned desc, updated_at desc, id desc limit $7 offset $8";
     COUNT = "select count(*) from sessions where ", wanted!();
     /// Those in whose title or messages the pattern $9 is found, and how many. All that the user said is read once, one message after
-    /// the other: session by session takes four times as long.
+    /// the other: session by session takes four times as long. For who has said more than is kept in memory (`words::said`).
     FOUND = "with found as materialized (select ", columns!(), " from sessions where ", wanted!(), " and (", contains!("title", 9), "
           or id in (select session_id from messages where user_id = $1 and ", contains!("content", 9), ")))
       select ", columns!(), ", (select count(*) from found) as total from found where (is_pinned, updated_at, id) < ($4, $5, $6)
@@ -203,7 +207,13 @@ pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool, sq
     Ok(execute!(tx, DELETE, id, user)? == 1)
 }
 
+/// Says that other messages stand in its places, by a transaction that has its row.
+pub async fn said_otherwise(tx: &mut Tx, user: UserId, id: SessionId) -> Result<(), sqlx::Error> {
+    execute!(tx, SAID_OTHERWISE, id, user).map(drop)
+}
+
 /// Which sessions a list wants.
+#[derive(Clone)]
 pub struct Filter {
     /// A status, or `all`.
     pub status: String,
@@ -215,16 +225,34 @@ pub struct Filter {
 /// Where a page begins: after this (pinned, updated, id), in descending order.
 pub type Cursor = (bool, DateTime<Utc>, SessionId);
 
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub after: Option<Cursor>,
+    pub limit: i64,
+    pub skip: i64,
+}
+
+impl Part {
+    pub fn first(limit: i64) -> Self {
+        Self { after: None, limit, skip: 0 }
+    }
+
+    /// What it comes after.
+    pub(super) fn begin(&self) -> Cursor {
+        self.after.unwrap_or_else(beginning)
+    }
+}
+
 pub async fn list(
     q: &mut impl Querier,
     user: UserId,
     filter: &Filter,
-    after: Option<Cursor>,
-    limit: i64,
-    skip: i64,
+    part: &Part,
 ) -> Result<(Vec<Session>, i64), sqlx::Error> {
     let pattern = filter.q.as_deref().map(super::contains_pattern);
-    let (pinned, updated, id) = after.unwrap_or_else(beginning);
+    let (pinned, updated, id) = part.begin();
+    let Part { limit, skip, .. } = *part;
     let Filter { status, project, .. } = filter;
     let Some(pattern) = pattern else {
         let page = fetch_all!(Session, q, LIST, user, status, project, pinned, updated, id, limit, skip)?;
@@ -235,7 +263,7 @@ pub async fn list(
         fetch_all!(Found, q, FOUND, user, status, project, pinned, updated, id, limit, skip, &pattern)?;
     let total = match page.first() {
         Some(found) => found.total,
-        None if after.is_none() && skip == 0 => 0,
+        None if part.after.is_none() && skip == 0 => 0,
         // Beyond the last page nothing says how many there are.
         None => {
             let (pinned, updated, id) = beginning();

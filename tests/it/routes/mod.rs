@@ -35,6 +35,7 @@ mod own_clients;
 mod ownership;
 mod providers;
 mod retention;
+mod said;
 mod scopes;
 mod service;
 mod sessions;

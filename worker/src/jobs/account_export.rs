@@ -168,11 +168,11 @@ async fn small_files(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> 
 async fn conversations(ctx: &Context, user: UserId, archive: &mut Archive<'_>) -> Result<()> {
     archive.begin("conversations.jsonl")?;
     let filter = sessions::Filter { status: "all".to_owned(), project: None, q: None };
-    let mut after = None;
+    let mut part = sessions::Part::first(PAGE);
     loop {
-        let (page, _) = sessions::list(&mut ctx.db.read().await?, user, &filter, after, PAGE, 0).await?;
+        let (page, _) = sessions::list(&mut ctx.db.read().await?, user, &filter, &part).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        after = Some((last.is_pinned, last.updated_at, last.id));
+        part.after = Some((last.is_pinned, last.updated_at, last.id));
         for session in &page {
             archive.line(&json!({"session": session})).await?;
             messages(ctx, user, session.id, archive).await?;

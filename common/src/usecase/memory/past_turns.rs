@@ -124,12 +124,12 @@ fn warm(ctx: &Context, asking: Asking<'_>, question: String) {
     });
 }
 
-/// Whose search goes on at this moment though nobody waits for it: one for each user, and few in all.
+/// Whose words are read into memory at this moment though nobody waits for it: one for each user, and few in all.
 #[derive(Clone, Default)]
 pub struct Warming(Arc<Mutex<HashSet<UserId>>>);
 
 /// Ends when it is dropped.
-struct Turn {
+pub(crate) struct Turn {
     warming: Warming,
     user: UserId,
 }
@@ -139,7 +139,7 @@ impl Warming {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, user: UserId) -> Option<Turn> {
+    pub(crate) fn begin(&self, user: UserId) -> Option<Turn> {
         let mut users = self.users();
         (users.len() < WARMED && users.insert(user)).then(|| Turn { warming: self.clone(), user })
     }

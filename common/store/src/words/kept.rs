@@ -9,6 +9,7 @@ use std::{
 use super::{
     loose::{self, AllLoose},
     postings::{self, Buckets},
+    said::Texts,
     sheets::{self, Sheet},
 };
 use crate::{db::Querier, domain::ids::UserId};
@@ -34,6 +35,7 @@ struct Known {
     sheet: Arc<Sheet>,
     buckets: Arc<Buckets>,
     loose: Arc<AllLoose>,
+    said: Arc<Texts>,
     /// How much had been deleted of the user's when `loose` was read: what is deleted may come back otherwise, under the same id.
     deletions: i64,
 }
@@ -45,12 +47,26 @@ impl Known {
             sheet: Arc::default(),
             buckets: Arc::default(),
             loose: Arc::default(),
+            said: Arc::default(),
             deletions: 0,
         }
     }
 
     fn bytes(&self) -> usize {
-        ENTRY + self.sheet.bytes() + postings::bytes(&self.buckets) + loose::bytes(&self.loose)
+        ENTRY
+            + self.sheet.bytes()
+            + postings::bytes(&self.buckets)
+            + loose::bytes(&self.loose)
+            + self.said.bytes()
+    }
+
+    /// The same without what is read again most easily: what was said, and postings.
+    fn lean(&self) -> Self {
+        Self { said: Arc::default(), buckets: Arc::default(), ..self.clone() }
+    }
+
+    fn is_lean(&self) -> bool {
+        self.said.bytes() == 0 && self.buckets.is_empty()
     }
 }
 
@@ -61,13 +77,16 @@ impl Users {
         Some(old)
     }
 
-    /// Forgets who has not searched for long; then of others their postings, and then all, from whoever searched longest ago on, until the
-    /// rest fits. What is forgotten is given, to be freed where nobody waits for it.
+    /// Forgets who has not searched for long; then of others what they said and their postings, and then all, from whoever searched longest
+    /// ago on, until the rest fits. What is forgotten is given, to be freed where nobody waits for it.
     fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) -> Vec<Known> {
         let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
         known.used = Instant::now();
         change(&mut known);
         let mut forgotten: Vec<Known> = self.remove(user).into_iter().collect();
+        if known.bytes() > self.budget {
+            known.said = Arc::new(Texts::too_large());
+        }
         if known.bytes() > self.budget {
             known.buckets = Arc::default();
         }
@@ -86,10 +105,10 @@ impl Users {
             forgotten.extend(self.remove(oldest));
         }
         while self.bytes > self.budget
-            && let Some((oldest, _)) = self.oldest(|one, known| *one != user && !known.buckets.is_empty())
+            && let Some((oldest, _)) = self.oldest(|one, known| *one != user && !known.is_lean())
             && let Some(old) = self.remove(oldest)
         {
-            let left = Known { buckets: Arc::default(), ..old.clone() };
+            let left = old.lean();
             self.bytes += left.bytes();
             self.known.insert(oldest, left);
             forgotten.push(old);
@@ -164,6 +183,29 @@ impl Kept {
             users.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions))
         });
         drop(forgotten);
+    }
+
+    /// What is known of what a user said.
+    pub(super) fn said(&self, user: UserId) -> Arc<Texts> {
+        let said = self.with(|users| {
+            let known = users.known.get_mut(&user)?;
+            known.used = Instant::now();
+            Some(Arc::clone(&known.said))
+        });
+        said.unwrap_or_default()
+    }
+
+    /// Keeps it, if it fits.
+    pub(super) fn keep_said(&self, user: UserId, texts: Texts) -> Arc<Texts> {
+        let texts = Arc::new(texts);
+        let forgotten = self.with(|users| users.keep(user, |known| known.said = Arc::clone(&texts)));
+        drop(forgotten);
+        texts
+    }
+
+    /// Bytes, of all users together.
+    pub(super) fn budget(&self) -> usize {
+        self.with(|users| users.budget)
     }
 
     /// Of someone who is gone.

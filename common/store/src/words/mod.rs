@@ -15,6 +15,7 @@ pub mod fold;
 pub mod kept;
 pub mod loose;
 pub mod postings;
+pub mod said;
 pub mod search;
 pub mod sheets;
 
