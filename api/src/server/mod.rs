@@ -8,8 +8,15 @@ mod activity;
 mod body;
 mod rest;
 mod room;
+mod version;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -18,11 +25,12 @@ use axum::{
     http::{HeaderValue, Request, Response, Uri, Version, header},
     routing::get,
 };
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rapport_common::{
     Context,
     settings::{Server, Settings},
@@ -39,6 +47,7 @@ use activity::Activity;
 use body::{Held, Paced};
 use rest::Rest;
 use room::{Room, Seated};
+use version::Version as Speaks;
 
 /// How long a connection without a request may take to end once it was told to.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -81,7 +90,7 @@ fn some_time_after(stopping: &CancellationToken, wait: Duration) -> Cancellation
 }
 
 async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListener, stop: Stop) {
-    let builder = builder(&limits);
+    let builders = Builders::new(&limits);
     let room = Room::new(&limits);
     let connections = TaskTracker::new();
     loop {
@@ -102,8 +111,8 @@ async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListe
             tracing::debug!(%error, "socket options not set");
         }
         if let Some(stream) = room.admit(stream, peer.ip()) {
-            let (builder, app) = (builder.clone(), app.clone());
-            connections.spawn(converse(builder, app, limits, stream, peer, stop.clone()));
+            let (builders, app) = (builders.clone(), app.clone());
+            connections.spawn(converse(builders, app, limits, stream, peer, stop.clone()));
         }
     }
     drop(listener);
@@ -113,30 +122,43 @@ async fn accept(app: Router, limits: Server, grace: Duration, listener: TcpListe
     }
 }
 
-fn builder(limits: &Server) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The first request's head has a shorter time, see `activity`.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
-        .keep_alive_interval(limits.ping)
-        .keep_alive_timeout(limits.ping);
-    builder
+/// How each HTTP is spoken.
+#[derive(Clone)]
+struct Builders {
+    one: http1::Builder,
+    two: http2::Builder<TokioExecutor>,
+}
+
+impl Builders {
+    fn new(limits: &Server) -> Self {
+        let mut one = http1::Builder::new();
+        // The first request's head has a shorter time, see `activity`.
+        one.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(HEAD_BYTES);
+        let mut two = http2::Builder::new(TokioExecutor::new());
+        two.timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEAD_BYTES as u32)
+            .keep_alive_interval(limits.ping)
+            .keep_alive_timeout(limits.ping);
+        Self { one, two }
+    }
 }
 
 /// One connection, from its first byte to its last, or to its upgrade.
 async fn converse(
-    builder: auto::Builder<TokioExecutor>,
+    builders: Builders,
     app: Router,
     limits: Server,
-    stream: Seated,
+    mut stream: Seated,
     peer: SocketAddr,
     stop: Stop,
 ) {
     let activity = Activity::new(limits);
+    let speaks = tokio::select! {
+        speaks = stream.version() => speaks,
+        () = activity.quiet() => return,
+        () = stop.closing.cancelled() => return,
+    };
     let service = service_fn(|request: Request<Incoming>| {
         let (app, busy, stopping) = (app.clone(), activity.begin(), stop.stopping.clone());
         async move {
@@ -149,7 +171,27 @@ async fn converse(
             Ok::<_, Infallible>(response.map(|body| Held::new(body, busy)))
         }
     });
-    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
+    match speaks {
+        Ok(Speaks::One) => {
+            let connection = builders.one.serve_connection(stream, service).with_upgrades();
+            see_through(connection, |one| one.graceful_shutdown(), &activity, &stop).await;
+        }
+        // On the heap: most connections are none of these, and would have room for one.
+        Ok(Speaks::Two) => {
+            let connection = builders.two.serve_connection(stream, service);
+            Box::pin(see_through(connection, |two| two.graceful_shutdown(), &activity, &stop)).await;
+        }
+        Err(error) => note(Err(error)),
+    }
+}
+
+/// Until the connection has ended, or does nothing for too long, or is to end.
+async fn see_through<C, E>(connection: C, end: fn(Pin<&mut C>), activity: &Activity, stop: &Stop)
+where
+    C: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
         () = activity.quiet() => {}
@@ -157,7 +199,7 @@ async fn converse(
     };
     // HTTP/2 hears that it is over; HTTP/1 closes after the request that runs, at once if none does. What nobody takes is
     // not waited for.
-    connection.as_mut().graceful_shutdown();
+    end(connection.as_mut());
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
         () = activity.free() => {}

@@ -21,6 +21,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::version::{Begun, Version};
+
 /// How long a refused client may take to read why, and how many may do so at once.
 const FAREWELL: Duration = Duration::from_secs(2);
 const FAREWELLS: usize = 256;
@@ -52,7 +54,7 @@ impl Room {
     /// The connection with its place, or `None`: then the client is told, and the connection ends.
     pub fn admit(&self, stream: TcpStream, peer: IpAddr) -> Option<Seated> {
         match self.place(peer) {
-            Ok(place) => Some(Seated { io: TokioIo::new(stream), _place: place }),
+            Ok(place) => Some(Seated { io: Begun::new(TokioIo::new(stream)), _place: place }),
             Err(reason) => {
                 METRICS.connections_refused.with_label_values::<&str>(&[]).inc();
                 if let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() {
@@ -130,8 +132,15 @@ impl Drop for Share {
 
 /// A connection's socket and its place.
 pub struct Seated {
-    io: TokioIo<TcpStream>,
+    io: Begun<TokioIo<TcpStream>>,
     _place: Place,
+}
+
+impl Seated {
+    /// Which HTTP is spoken. Ask before anything is read.
+    pub async fn version(&mut self) -> io::Result<Version> {
+        self.io.version().await
+    }
 }
 
 impl Read for Seated {
@@ -140,25 +149,25 @@ impl Read for Seated {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        self.io.poll_read(cx, buffer)
     }
 }
 
 impl Write for Seated {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        Pin::new(&mut self.io.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.io.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.io.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -166,7 +175,7 @@ impl Write for Seated {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.io.stream).poll_write_vectored(cx, slices)
     }
 }
 

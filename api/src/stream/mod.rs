@@ -60,13 +60,13 @@ fn shaped<S: Stream<Item = Event> + Send>(
     accumulate: bool,
 ) -> impl Stream<Item = Event> + Send + use<S> {
     let caller = caller.clone();
+    // On the heap: within, it would be held twice, as what was given and as what is polled.
+    let mut events = Box::pin(events);
     stream! {
         if let Some(first) = first {
             yield first;
         }
         let mut text = String::new();
-        // On the heap: pinned in place it would be held twice, as what was given and as what is polled.
-        let mut events = Box::pin(events);
         while let Some(mut event) = events.next().await {
             if accumulate {
                 match event.name.as_str() {

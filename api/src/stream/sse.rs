@@ -38,9 +38,10 @@ pub fn framed(
     farewell: Bytes,
 ) -> Response {
     let stopping = state.stopping.clone();
+    // On the heap, and not within: what is given stays in its place there beside the box.
+    let mut frames = Box::pin(frames);
     let body = stream! {
         let _slot = slot;
-        let mut frames = Box::pin(frames);
         loop {
             tokio::select! {
                 biased;
