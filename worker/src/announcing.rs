@@ -1,4 +1,4 @@
-//! Announcing what is due, some of it at a time: the wire holds as many of a queue's jobs as its workers have use for.
+//! Announcing what is due and was forgotten, some of it at a time.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use rapport_common::{
     domain::job::{Lane, Queue},
     store,
 };
+
+use tokio::time::Instant;
 
 use crate::Runtime;
 
@@ -33,15 +35,17 @@ pub async fn announce_due(runtime: &Runtime, queue: Queue) -> Result<bool> {
     Ok(due.len() as i64 == limit)
 }
 
-/// Between two sweeps, brings more to queues of which one sweep could not announce all, before the workers have nothing to do. Does not
-/// end.
-pub async fn top_up(runtime: &Runtime, mut long: Vec<Queue>) {
-    while !long.is_empty() {
+/// Until the next sweep, brings more to queues of which one sweep could not announce all, before the workers have nothing to do.
+pub async fn top_up(runtime: &Runtime, mut long: Vec<Queue>, until: Instant) {
+    while !long.is_empty() && Instant::now() + TOP_UP < until {
         tokio::time::sleep(TOP_UP).await;
         for queue in std::mem::take(&mut long) {
             let depth = runtime.ctx.wire.depth(Lane::normal(queue)).await;
             let is_long = match depth {
-                Ok(depth) if depth < PLENTY => announce_due(runtime, queue).await.unwrap_or(false),
+                Ok(depth) if depth < PLENTY => announce_due(runtime, queue).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, %queue, "the next sweep announces more");
+                    false
+                }),
                 Ok(_) => true,
                 Err(_) => false,
             };
@@ -50,7 +54,7 @@ pub async fn top_up(runtime: &Runtime, mut long: Vec<Queue>) {
             }
         }
     }
-    std::future::pending().await
+    tokio::time::sleep_until(until).await;
 }
 
 #[cfg(test)]
@@ -75,14 +79,15 @@ mod tests {
             store::ledger::claim(&mut conn, job, "a", lease, clock::now()).await.unwrap().unwrap();
         }
         drop(conn);
+        let until = Instant::now() + Duration::from_secs(60);
         let ready = async {
             while depth().await != 310 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::select! {
-            () = top_up(&house.runtime, vec![Queue::Probe]) => {}
-            ready = tokio::time::timeout(Duration::from_secs(60), ready) => ready.expect("it is topped up"),
+            () = top_up(&house.runtime, vec![Queue::Probe], until) => panic!("it is topped up"),
+            () = ready => {}
         }
     }
 }

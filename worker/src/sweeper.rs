@@ -81,8 +81,7 @@ pub async fn run(runtime: Arc<Runtime>, end: CancellationToken) {
         sweeps = sweeps.wrapping_add(1);
         tokio::select! {
             () = end.cancelled() => break,
-            () = tokio::time::sleep(rest) => {}
-            () = announcing::top_up(&runtime, long) => {}
+            () = announcing::top_up(&runtime, long, Instant::now() + rest) => {}
         }
     }
     resign(&runtime).await;

@@ -64,7 +64,7 @@ impl<R: Read + Unpin> Begun<R> {
         buffer.put_slice(&left[..count]);
         self.given += count;
         if buffer.remaining() > 0 {
-            // What fails now will fail again.
+            // After an error the stream is at its end, which the next read says.
             let _more = Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
         Poll::Ready(Ok(()))

@@ -187,6 +187,7 @@ pub async fn erase(ctx: &Context, caller: &Caller, password: &str, address: Opti
     let job = enqueue_erasure(ctx, &mut tx, user).await?;
     tx.commit().await?;
     ctx.auth.forget(user);
+    ctx.words.forget(user);
     let ready = store::jobs::Ready::of(&job, job.lane(), job.run_at);
     ctx.announce([ready]).await;
     Ok(job)

@@ -48,7 +48,7 @@ fn read_into_memory(ctx: &Context, user: UserId, filter: &Filter) {
         };
         tokio::select! {
             () = ctx.stopping.cancelled() => {}
-            read = tokio::time::timeout(READING, reading) => {
+            read = tokio::time::timeout(READING, store::db::in_background(reading)) => {
                 if !matches!(read, Ok(Ok(()))) {
                     tracing::warn!("what a user said could not be read into memory");
                 }

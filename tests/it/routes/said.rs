@@ -47,10 +47,11 @@ async fn what_was_said_is_found_as_it_is_now(stack: Stack) {
     let here = vec![session.clone()];
     assert_eq!(found(&user, "fRUIT").await, here);
     assert_eq!(found(&user, "quince").await, Vec::<String>::new());
-    let ask = json!({"message": "Äpfel or", "session_id": session, "provider": "openai", "model": "quince"});
+    let ask = json!({"message": "ΟΔΟΣΕΙΣ, Äpfel or", "session_id": session, "provider": "openai", "model": "quince"});
     let first = user.post("/chat", &ask).await.expect(200)["message_id"].as_str().unwrap().to_owned();
     assert_eq!(found(&user, "QUINCE").await, here);
     assert_eq!(found(&user, "äpfel").await, here);
+    assert_eq!(found(&user, "ΟΔΟΣ").await, here, "a word's end is none here");
     assert_eq!(found(&user, "orquince").await, Vec::<String>::new(), "these are two messages");
     assert_eq!(found(&other, "quince").await, Vec::<String>::new());
     let again = json!({"session_id": session, "provider": "openai", "model": "medlar"});
@@ -98,9 +99,15 @@ async fn who_said_more_than_is_kept_or_read_at_once_finds_it_all_the_same(stack:
             assert_eq!(found(&many, text).await, *talk, "{text}");
         }
     }
-    for user in [large, many] {
-        let [session] = found(&user, "talk 0").await.try_into().unwrap();
+    // Nearly all that there is room for, which is read again when something is said.
+    let near = app.user().await;
+    let texts = (0..1_500).map(|number| format!("{} n{number}.", "x".repeat(140))).collect();
+    import(&near, &[texts]).await;
+    assert_eq!(found(&near, "n1400.").await.len(), 1);
+    for user in [&large, &many, &near] {
+        let [session] = found(user, "talk 0").await.try_into().unwrap();
         user.chat_in(&session, "/echo an almond").await;
-        assert_eq!(found(&user, "almond").await, [session]);
+        assert_eq!(found(user, "almond").await, [session]);
     }
+    assert_eq!(found(&near, "n1400.").await.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What searches keep in memory of each user, up to a budget: sheets, postings, and turns in no part.
+//! What searches keep in memory of each user, up to a budget: sheets, postings, turns in no part, and what was said.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -60,13 +60,12 @@ impl Known {
             + self.said.bytes()
     }
 
-    /// The same without what is read again most easily: what was said, and postings.
-    fn lean(&self) -> Self {
-        Self { said: Arc::default(), buckets: Arc::default(), ..self.clone() }
+    fn without_said(&self) -> Self {
+        Self { said: Arc::default(), ..self.clone() }
     }
 
-    fn is_lean(&self) -> bool {
-        self.said.bytes() == 0 && self.buckets.is_empty()
+    fn without_buckets(&self) -> Self {
+        Self { buckets: Arc::default(), ..self.clone() }
     }
 }
 
@@ -77,8 +76,8 @@ impl Users {
         Some(old)
     }
 
-    /// Forgets who has not searched for long; then of others what they said and their postings, and then all, from whoever searched longest
-    /// ago on, until the rest fits. What is forgotten is given, to be freed where nobody waits for it.
+    /// Forgets who has not searched for long; then what others said, what this user said, others' postings, and then all, from whoever
+    /// searched longest ago on, until the rest fits. What is forgotten is given, to be freed where nobody waits for it.
     fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) -> Vec<Known> {
         let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
         known.used = Instant::now();
@@ -104,21 +103,41 @@ impl Users {
         {
             forgotten.extend(self.remove(oldest));
         }
-        while self.bytes > self.budget
-            && let Some((oldest, _)) = self.oldest(|one, known| *one != user && !known.is_lean())
-            && let Some(old) = self.remove(oldest)
-        {
-            let left = old.lean();
-            self.bytes += left.bytes();
-            self.known.insert(oldest, left);
-            forgotten.push(old);
-        }
+        self.shrink(&mut forgotten, |one, known| one != user && known.said.bytes() > 0, Known::without_said);
+        self.shrink(
+            &mut forgotten,
+            |_, known| known.said.bytes() > 0,
+            |known| Known { said: Arc::new(Texts::too_large()), ..known.clone() },
+        );
+        self.shrink(
+            &mut forgotten,
+            |one, known| one != user && !known.buckets.is_empty(),
+            Known::without_buckets,
+        );
         while self.bytes > self.budget
             && let Some((oldest, _)) = self.oldest(|_, _| true)
         {
             forgotten.extend(self.remove(oldest));
         }
         forgotten
+    }
+
+    /// Leaves less of those that are like this, from whoever searched longest ago on, until all fits.
+    fn shrink(
+        &mut self,
+        forgotten: &mut Vec<Known>,
+        is_meant: impl Fn(UserId, &Known) -> bool,
+        less: impl Fn(&Known) -> Known,
+    ) {
+        while self.bytes > self.budget
+            && let Some((oldest, _)) = self.oldest(|one, known| is_meant(*one, known))
+            && let Some(old) = self.remove(oldest)
+        {
+            let left = less(&old);
+            self.bytes += left.bytes();
+            self.known.insert(oldest, left);
+            forgotten.push(old);
+        }
     }
 
     /// Of those that are like this, whoever searched longest ago, and when.

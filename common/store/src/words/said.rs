@@ -2,7 +2,11 @@
 //! in memory, in small letters, session by session, while the session's stamp stays. A search reads the stamps, so what it answers is never
 //! older than what was committed before it began.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use memchr::memmem::Finder;
 use uuid::Uuid;
@@ -19,23 +23,33 @@ use crate::{
 
 /// Messages that a search may read itself, besides those it knows: about 10 ms.
 const AT_ONCE: i64 = 5_000;
-/// Messages read by one statement.
-const CHUNK: i64 = 1_000;
+/// Messages read by one statement: of the longest 24 MB.
+const CHUNK: i64 = 250;
 /// Stands between two messages: no text has it.
 const BETWEEN: char = '\0';
-/// A session that was deleted while it was looked for makes a page too short; so it is looked for again, this often.
+/// A session that changes while it is looked for may not belong there any more: so all is looked for again, this often.
 const TRIES: u32 = 3;
+/// How long a user who has said too much is believed to have.
+const TOO_LARGE: Duration = Duration::from_secs(15 * 60);
+
+/// Another one after each change of what was said in a session: whatever changes its messages writes to its row.
+macro_rules! stamp {
+    () => {
+        concat!(
+            pg!("cast(xmin as text)"),
+            lite!("next_seq || ' ' || message_count || ' ' || updated_at"),
+            " as stamp"
+        )
+    };
+}
 
 statements! {
-    /// All sessions, in a list's order. The stamp is another one after each change of the row, and whatever changes a session's
-    /// messages changes its row.
-    STAMPED = "select id, title, message_count, ", "coalesce(", wanted!(), ", false) as is_wanted, (is_pinned, updated_at, id) < ($4, $5, $6) as is_after, ",
-        pg!("cast(xmin as text)"),
-        lite!("next_seq || ' ' || message_count || ' ' || updated_at"),
-        " as stamp from sessions where user_id = $1 and status <> 'deleted' order by is_pinned desc, updated_at desc, id desc";
+    /// All sessions, in a list's order.
+    STAMPED = "select id, title, message_count, coalesce(", wanted!(), ", false) as is_wanted, (is_pinned, updated_at, id) < ($4, $5, $6) as is_after, ",
+        stamp!(), " from sessions where user_id = $1 and status <> 'deleted' order by is_pinned desc, updated_at desc, id desc";
     SAID = "select session_id, seq, content from messages where ", checked!("user_id = $1"), " and session_id in ", ids!(2), "
         and (session_id, seq) > ($3, $4) order by session_id, seq limit $5";
-    OF_PAGE = "select ", columns!(), " from sessions where ", checked!("user_id = $1"), " and status <> 'deleted' and id in ", ids!(2);
+    OF_PAGE = "select ", columns!(), ", ", stamp!(), " from sessions where ", checked!("user_id = $1"), " and status <> 'deleted' and id in ", ids!(2);
 }
 
 struct Stamped {
@@ -49,6 +63,14 @@ struct Stamped {
 
 row!(Stamped: id, title, message_count, is_wanted, is_after, stamp);
 
+/// A session, and its stamp as it was read.
+struct Shown {
+    session: Session,
+    stamp: String,
+}
+
+row!(Shown: session as flat, stamp);
+
 struct Said {
     session_id: SessionId,
     seq: i64,
@@ -60,7 +82,7 @@ row!(Said: session_id, seq, content);
 /// What was said in one session.
 pub struct Text {
     stamp: String,
-    text: String,
+    text: Box<str>,
 }
 
 /// What was said in a user's sessions.
@@ -68,8 +90,8 @@ pub struct Text {
 pub struct Texts {
     sessions: HashMap<SessionId, Arc<Text>>,
     bytes: usize,
-    /// Not kept: it would not fit.
-    is_too_large: bool,
+    /// Since when it is not kept, because it would not fit.
+    too_large: Option<Instant>,
 }
 
 impl Texts {
@@ -80,25 +102,28 @@ impl Texts {
 
     /// None, and none to be kept.
     pub fn too_large() -> Self {
-        Self { is_too_large: true, ..Self::default() }
+        Self { too_large: Some(Instant::now()), ..Self::default() }
     }
 
-    /// Those of these sessions.
+    fn is_too_large(&self) -> bool {
+        self.too_large.is_some_and(|since| since.elapsed() < TOO_LARGE)
+    }
+
+    /// Those of these sessions, as they are now.
     fn of(&self, all: &[Stamped]) -> Self {
         let mut some = Self::default();
         for one in all {
-            if let Some(text) = self.sessions.get(&one.id) {
+            if let Some(text) = self.sessions.get(&one.id).filter(|text| text.stamp == one.stamp) {
                 some.insert(one.id, Arc::clone(text));
             }
         }
         some
     }
 
+    /// Of a session that is not there.
     fn insert(&mut self, id: SessionId, text: Arc<Text>) {
         self.bytes += size(&text);
-        if let Some(old) = self.sessions.insert(id, text) {
-            self.bytes -= size(&old);
-        }
+        self.sessions.insert(id, text);
     }
 
     fn knows(&self, one: &Stamped) -> bool {
@@ -119,26 +144,37 @@ pub async fn find(
     text: &str,
     part: &Part,
 ) -> Result<Option<(Vec<Session>, i64)>, sqlx::Error> {
-    let text = text.to_lowercase();
-    for attempt in 1..=TRIES {
+    if kept.said(user).is_too_large() {
+        return Ok(None);
+    }
+    let text = small(text);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         let all = stamped(q, user, filter, part).await?;
         let Some(texts) = renewed(q, kept, user, &all, AT_ONCE).await? else { return Ok(None) };
         let finder = Finder::new(text.as_bytes());
         let is_in = |text: &str| finder.find(text.as_bytes()).is_some();
         let is_found = |one: &&Stamped| {
-            texts.sessions.get(&one.id).is_some_and(|text| is_in(&text.text))
-                || is_in(&one.title.to_lowercase())
+            texts.sessions.get(&one.id).is_some_and(|text| is_in(&text.text)) || is_in(&small(&one.title))
         };
         let found: Vec<&Stamped> = all.iter().filter(|one| one.is_wanted).filter(is_found).collect();
         let after = found.iter().filter(|one| one.is_after);
-        let shown: Vec<SessionId> =
-            after.skip(part.skip as usize).take(part.limit as usize).map(|one| one.id).collect();
-        let sessions = of_page(q, user, &shown).await?;
-        if sessions.len() == shown.len() || attempt == TRIES {
-            return Ok(Some((sessions, found.len() as i64)));
+        let page: Vec<&Stamped> = after.skip(part.skip as usize).take(part.limit as usize).copied().collect();
+        let shown = of_page(q, user, &page).await?;
+        let stamps = || shown.iter().map(|one| &one.stamp);
+        if stamps().eq(page.iter().map(|one| &one.stamp)) || attempt == TRIES {
+            return Ok(Some((shown.into_iter().map(|one| one.session).collect(), found.len() as i64)));
         }
     }
-    Ok(None)
+}
+
+/// In small letters, one for one: a word's end makes no difference, as it does in Greek.
+fn small(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 async fn stamped(
@@ -152,18 +188,14 @@ async fn stamped(
     fetch_all!(Stamped, q, STAMPED, user, status, project, pinned, updated, id)
 }
 
-async fn of_page(
-    q: &mut impl Querier,
-    user: UserId,
-    shown: &[SessionId],
-) -> Result<Vec<Session>, sqlx::Error> {
-    if shown.is_empty() {
+async fn of_page(q: &mut impl Querier, user: UserId, page: &[&Stamped]) -> Result<Vec<Shown>, sqlx::Error> {
+    if page.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sessions = fetch_all!(Session, q, OF_PAGE, user, ids(shown.iter().map(|id| id.0)))?;
-    let place: HashMap<SessionId, usize> = shown.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-    sessions.sort_by_key(|session| place.get(&session.id).copied());
-    Ok(sessions)
+    let mut shown = fetch_all!(Shown, q, OF_PAGE, user, ids(page.iter().map(|one| one.id.0)))?;
+    let place: HashMap<SessionId, usize> = page.iter().enumerate().map(|(at, one)| (one.id, at)).collect();
+    shown.sort_by_key(|one| place.get(&one.session.id).copied());
+    Ok(shown)
 }
 
 /// Reads and keeps what was said in the wanted sessions, however much, unless it is more than may be kept.
@@ -173,7 +205,7 @@ pub async fn read(
     user: UserId,
     filter: &Filter,
 ) -> Result<(), sqlx::Error> {
-    if kept.said(user).is_too_large {
+    if kept.said(user).is_too_large() {
         return Ok(());
     }
     let all = stamped(q, user, filter, &Part::first(1)).await?;
@@ -189,11 +221,11 @@ async fn renewed(
     most: i64,
 ) -> Result<Option<Arc<Texts>>, sqlx::Error> {
     let known = kept.said(user);
-    if known.is_too_large {
+    if known.is_too_large() {
         return Ok(None);
     }
     let new: Vec<&Stamped> = all.iter().filter(|one| one.is_wanted && !known.knows(one)).collect();
-    if new.is_empty() {
+    if new.is_empty() && all.iter().filter(|one| known.knows(one)).count() == known.sessions.len() {
         return Ok(Some(known));
     }
     // An empty session costs a row too.
@@ -221,7 +253,7 @@ async fn renewed(
     Ok(Some(kept.keep_said(user, texts)))
 }
 
-/// What was said in some sessions, each with its stamp. What is longer than `most` bytes is read no further.
+/// What was said in some sessions, each with its stamp. What takes more than `most` bytes is read no further, and is no whole.
 async fn said(
     q: &mut impl Querier,
     user: UserId,
@@ -235,9 +267,10 @@ async fn said(
         let read = fetch_all!(Said, q, SAID, user, &asked, session, seq, CHUNK)?;
         let is_whole = (read.len() as i64) < CHUNK;
         for one in &read {
-            let text = texts.entry(one.session_id).or_default();
-            text.extend(one.content.to_lowercase().chars().chain([BETWEEN]));
-            bytes += one.content.len();
+            let (text, content) = (texts.entry(one.session_id).or_default(), small(&one.content));
+            text.push_str(&content);
+            text.push(BETWEEN);
+            bytes += content.len();
         }
         match read.last() {
             Some(last) if !is_whole && bytes <= most => (session, seq) = (last.session_id, last.seq),
@@ -245,7 +278,8 @@ async fn said(
         }
     }
     let text = |one: &&Stamped| {
-        (one.id, Text { stamp: one.stamp.clone(), text: texts.remove(&one.id).unwrap_or_default() })
+        let text = texts.remove(&one.id).unwrap_or_default().into_boxed_str();
+        (one.id, Text { stamp: one.stamp.clone(), text })
     };
     Ok(sessions.iter().map(text).collect())
 }
