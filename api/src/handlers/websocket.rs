@@ -293,9 +293,10 @@ fn forward(
     tasks: &mut JoinSet<()>,
 ) {
     let (outbox, id) = (outbox.clone(), id.to_owned());
+    // On the heap, and not within: see `stream::sse`.
+    let mut events = Box::pin(events);
     tasks.spawn(async move {
         let _permit = permit;
-        let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
             if outbox.send(message(&event, &id)).await.is_err() {
                 return;

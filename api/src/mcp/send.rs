@@ -86,8 +86,9 @@ pub fn tell_all(
     let Heard { id, token, task, slot } = heard;
     let farewell =
         frame(&refused(&id, ENDED_EARLY, "the server is stopping; the answer goes on without you"));
+    // On the heap, and not within: see `stream::sse`.
+    let mut events = Box::pin(events);
     let frames = async_stream::stream! {
-        let mut events = Box::pin(events);
         let mut progress = Progress::default();
         while let Some(event) = events.next().await {
             if event.is_final() {

@@ -47,7 +47,6 @@ use activity::Activity;
 use body::{Held, Paced};
 use rest::Rest;
 use room::{Room, Seated};
-use version::Version as Speaks;
 
 /// How long a connection without a request may take to end once it was told to.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -172,12 +171,12 @@ async fn converse(
         }
     });
     match speaks {
-        Ok(Speaks::One) => {
+        Ok(version::Version::One) => {
             let connection = builders.one.serve_connection(stream, service).with_upgrades();
             see_through(connection, |one| one.graceful_shutdown(), &activity, &stop).await;
         }
         // On the heap: most connections are none of these, and would have room for one.
-        Ok(Speaks::Two) => {
+        Ok(version::Version::Two) => {
             let connection = builders.two.serve_connection(stream, service);
             Box::pin(see_through(connection, |two| two.graceful_shutdown(), &activity, &stop)).await;
         }

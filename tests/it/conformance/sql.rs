@@ -146,6 +146,21 @@ async fn many_processes_may_migrate_at_once() {
     }
 }
 
+/// How PostgreSQL runs a statement whose values it does not know.
+async fn generic_plan(pg: &Db, sql: &str, settings: &str) -> String {
+    let mut conn = pg.read().await.unwrap();
+    let Raw::Pg(conn) = conn.raw() else { panic!() };
+    let parameters = (1..=40).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
+    let script = format!(
+        "set plan_cache_mode = force_generic_plan; {settings} prepare p as {sql}; explain execute p({})",
+        vec!["null"; parameters].join(", ")
+    );
+    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut *conn).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect();
+    sqlx::raw_sql("deallocate all; reset all").execute(conn).await.unwrap();
+    plan.join("\n")
+}
+
 /// A statement about one job goes by its primary key, also when the table's statistics say that it is empty: a partial
 /// index then looks smaller, and is full of dead entries after a burst.
 #[tokio::test]
@@ -163,20 +178,10 @@ async fn jobs_are_found_by_their_key_and_not_by_a_partial_index() {
         .filter(|sql| sql.contains("id = $1 and"));
     let mut checked = 0;
     for sql in by_id {
-        let mut conn = pg.read().await.unwrap();
-        let Raw::Pg(conn) = conn.raw() else { panic!() };
-        let parameters = (1..=30).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
-        let script = format!(
-            "set plan_cache_mode = force_generic_plan; prepare p as {sql}; explain execute p({})",
-            vec!["null"; parameters].join(", ")
-        );
-        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut *conn).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect();
-        let plan = plan.join("\n");
+        let plan = generic_plan(&pg, sql, "").await;
         for index in ["jobs_worker", "jobs_leases", "jobs_ready", "jobs_one_running"] {
             assert!(!plan.contains(index), "{sql}\n{plan}");
         }
-        sqlx::raw_sql("deallocate all; reset all").execute(conn).await.unwrap();
         checked += 1;
     }
     assert!(checked >= 8, "{checked}");
@@ -190,20 +195,9 @@ async fn open_jobs_of_a_session_are_not_looked_for_among_those_of_all() {
     let asks = |sql: &str| sql.contains("finished_at is null") && sql.contains("session_order");
     let asked: Vec<_> = statements().filter(|(_, sql)| asks(sql.pg())).collect();
     assert!(asked.len() >= 6, "{}", asked.len());
-    let mut conn = pg.read().await.unwrap();
-    let Raw::Pg(conn) = conn.raw() else { panic!() };
     for (name, sql) in asked {
-        let sql = sql.pg();
-        let parameters = (1..=40).rev().find(|n| sql.contains(&format!("${n}"))).unwrap();
-        let script = format!(
-            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; prepare p as {sql}; explain execute p({})",
-            vec!["null"; parameters].join(", ")
-        );
-        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut *conn).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect();
-        let plan = plan.join("\n");
+        let plan = generic_plan(&pg, sql.pg(), "set enable_seqscan = off;").await;
         assert!(plan.contains("jobs_open"), "{name}\n{plan}");
-        sqlx::raw_sql("deallocate all; reset all").execute(&mut *conn).await.unwrap();
     }
 }
 

@@ -156,6 +156,22 @@ impl Kept {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What is known of a user, who asks for it now.
+    fn asked<T: Default>(&self, user: UserId, what: impl FnOnce(&Known) -> T) -> T {
+        let asked = self.with(|users| {
+            let known = users.known.get_mut(&user)?;
+            known.used = Instant::now();
+            Some(what(known))
+        });
+        asked.unwrap_or_default()
+    }
+
+    fn keep(&self, user: UserId, change: impl FnOnce(&mut Known)) {
+        let forgotten = self.with(|users| users.keep(user, change));
+        // Not while others wait for the lock.
+        drop(forgotten);
+    }
+
     /// The sheet of a user who has these parts, with these stamps.
     pub(super) async fn of(
         &self,
@@ -163,16 +179,10 @@ impl Kept {
         user: UserId,
         parts: &[(i64, i64)],
     ) -> Result<Arc<Sheet>, sqlx::Error> {
-        let known = self.with(|users| {
-            users.known.get_mut(&user).map_or_else(Default::default, |known| {
-                known.used = Instant::now();
-                Arc::clone(&known.sheet)
-            })
-        });
+        let known = self.asked(user, |known| Arc::clone(&known.sheet));
         let Some(new) = sheets::renewed(q, user, &known, parts).await? else { return Ok(known) };
         let new = Arc::new(new);
-        let forgotten = self.with(|users| users.keep(user, |known| known.sheet = Arc::clone(&new)));
-        drop(forgotten);
+        self.keep(user, |known| known.sheet = Arc::clone(&new));
         Ok(new)
     }
 
@@ -184,9 +194,7 @@ impl Kept {
     }
 
     pub(super) fn keep_buckets(&self, user: UserId, new: &Buckets) {
-        let forgotten = self
-            .with(|users| users.keep(user, |known| Arc::make_mut(&mut known.buckets).extend(new.clone())));
-        drop(forgotten);
+        self.keep(user, |known| Arc::make_mut(&mut known.buckets).extend(new.clone()));
     }
 
     /// The turns in no part, if none was deleted since they were read.
@@ -198,27 +206,18 @@ impl Kept {
     }
 
     pub(super) fn keep_loose(&self, user: UserId, deletions: i64, all: &Arc<AllLoose>) {
-        let forgotten = self.with(|users| {
-            users.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions))
-        });
-        drop(forgotten);
+        self.keep(user, |known| (known.loose, known.deletions) = (Arc::clone(all), deletions));
     }
 
     /// What is known of what a user said.
     pub(super) fn said(&self, user: UserId) -> Arc<Texts> {
-        let said = self.with(|users| {
-            let known = users.known.get_mut(&user)?;
-            known.used = Instant::now();
-            Some(Arc::clone(&known.said))
-        });
-        said.unwrap_or_default()
+        self.asked(user, |known| Arc::clone(&known.said))
     }
 
     /// Keeps it, if it fits.
     pub(super) fn keep_said(&self, user: UserId, texts: Texts) -> Arc<Texts> {
         let texts = Arc::new(texts);
-        let forgotten = self.with(|users| users.keep(user, |known| known.said = Arc::clone(&texts)));
-        drop(forgotten);
+        self.keep(user, |known| known.said = Arc::clone(&texts));
         texts
     }
 

@@ -113,7 +113,7 @@ impl Texts {
     fn of(&self, all: &[Stamped]) -> Self {
         let mut some = Self::default();
         for one in all {
-            if let Some(text) = self.sessions.get(&one.id).filter(|text| text.stamp == one.stamp) {
+            if let Some(text) = self.get(one) {
                 some.insert(one.id, Arc::clone(text));
             }
         }
@@ -126,8 +126,9 @@ impl Texts {
         self.sessions.insert(id, text);
     }
 
-    fn knows(&self, one: &Stamped) -> bool {
-        self.sessions.get(&one.id).is_some_and(|text| text.stamp == one.stamp)
+    /// What was said in a session, if it is known as it is now.
+    fn get(&self, one: &Stamped) -> Option<&Arc<Text>> {
+        self.sessions.get(&one.id).filter(|text| text.stamp == one.stamp)
     }
 }
 
@@ -156,7 +157,7 @@ pub async fn find(
         let finder = Finder::new(text.as_bytes());
         let is_in = |text: &str| finder.find(text.as_bytes()).is_some();
         let is_found = |one: &&Stamped| {
-            texts.sessions.get(&one.id).is_some_and(|text| is_in(&text.text)) || is_in(&small(&one.title))
+            texts.get(one).is_some_and(|text| is_in(&text.text)) || is_in(&small(&one.title))
         };
         let found: Vec<&Stamped> = all.iter().filter(|one| one.is_wanted).filter(is_found).collect();
         let after = found.iter().filter(|one| one.is_after);
@@ -221,11 +222,8 @@ async fn renewed(
     most: i64,
 ) -> Result<Option<Arc<Texts>>, sqlx::Error> {
     let known = kept.said(user);
-    if known.is_too_large() {
-        return Ok(None);
-    }
-    let new: Vec<&Stamped> = all.iter().filter(|one| one.is_wanted && !known.knows(one)).collect();
-    if new.is_empty() && all.iter().filter(|one| known.knows(one)).count() == known.sessions.len() {
+    let new: Vec<&Stamped> = all.iter().filter(|one| one.is_wanted && known.get(one).is_none()).collect();
+    if new.is_empty() && all.iter().filter_map(|one| known.get(one)).count() == known.sessions.len() {
         return Ok(Some(known));
     }
     // An empty session costs a row too.
