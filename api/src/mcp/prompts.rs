@@ -8,7 +8,7 @@ use rapport_common::{
     },
     memory::frame::frame,
     store::memories::{self, Filter, Sort, Wanted},
-    usecase::{memory::recall::recall, settings},
+    usecase::{memory::recall::recall_any, settings},
 };
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ pub async fn filled(state: &AppState, caller: &auth::Caller, parameters: &Value)
     let block = if topic.is_empty() {
         everything(state, caller).await?
     } else {
-        recall(&state.ctx, caller.user, topic, false).await.block
+        recall_any(&state.ctx, caller.user, topic, false).await?.block
     };
     let said = if block.is_empty() { "Nothing is remembered of me yet.".to_owned() } else { block };
     let text = format!("I am the user. This is to introduce me.\n\n{said}");

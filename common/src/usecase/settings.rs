@@ -17,7 +17,7 @@ use crate::{
     store::{self, Querier},
 };
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct MemorySettings {
     /// Read conversations for memories.

@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
 use super::search::{
     Query,
     messages::{self, Place, Seen},
@@ -55,12 +58,12 @@ pub struct PastTurns {
 
 /// Whose prompt it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
+pub struct Asking {
     pub user: UserId,
     pub session: SessionId,
     /// Conversations of other projects stay there.
     pub project: Option<ProjectId>,
-    pub settings: &'a MemorySettings,
+    pub settings: MemorySettings,
     /// The provider is part of this deployment; what is private goes to no other unless its user allows it.
     pub inside: bool,
     /// Tokens that they may take.
@@ -70,15 +73,26 @@ pub struct Asking<'a> {
     pub window: usize,
 }
 
-impl Asking<'_> {
+impl Asking {
     /// What no model has read, or is private, must not be in it.
     pub fn without_private(&self) -> bool {
         !self.inside && !self.settings.allow_private_in_context
     }
 }
 
-/// The turns for a question. Never fails: without them, the answer is given without them.
-pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> PastTurns {
+/// The turns for a question, in a task of its own: of somebody who said much it computes for some milliseconds, in which nothing
+/// else goes on in its task. Never fails: without them, the answer is given without them. Ends when it is dropped.
+pub async fn past_turns(ctx: &Context, asking: Asking, question: &str) -> PastTurns {
+    let (ctx, question) = (ctx.clone(), question.to_owned());
+    let found = async move { found(&ctx, asking, &question).await };
+    let task = AbortOnDropHandle::new(tokio::spawn(found.in_current_span()));
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "answering without earlier conversations");
+        PastTurns::default()
+    })
+}
+
+async fn found(ctx: &Context, asking: Asking, question: &str) -> PastTurns {
     let question: String = question.chars().take(QUESTION).collect();
     if asking.budget == 0 || text::terms(&question).is_empty() {
         return PastTurns::default();
@@ -108,7 +122,7 @@ pub async fn past_turns(ctx: &Context, asking: Asking<'_>, question: &str) -> Pa
 
 /// Searches again, for nobody: what was given up had mostly begun to read what the user has into memory, and each one after it would
 /// begin anew and be given up too.
-fn warm(ctx: &Context, asking: Asking<'_>, question: String) {
+fn warm(ctx: &Context, asking: Asking, question: String) {
     let Some(turn) = ctx.warming.begin(asking.user) else { return };
     let (ctx, user, query, seen) = (ctx.clone(), asking.user, query(asking, &question), seen(asking));
     tokio::spawn(async move {
@@ -151,22 +165,22 @@ impl Drop for Turn {
     }
 }
 
-fn mode(asking: Asking<'_>) -> Mode {
+fn mode(asking: Asking) -> Mode {
     if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword }
 }
 
-fn query(asking: Asking<'_>, question: &str) -> Query {
+fn query(asking: Asking, question: &str) -> Query {
     // Of a branch, the window also has turns of those it branched from: they are found, and not shown.
     let most = FOUND + asking.window;
     Query { memories: false, messages: true, ..Query::memories(question, most, mode(asking)) }
 }
 
 /// What stands in the prompt anyway.
-fn seen(asking: Asking<'_>) -> Seen {
+fn seen(asking: Asking) -> Seen {
     Seen { session: asking.session, oldest: asking.oldest }
 }
 
-async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastTurns> {
+async fn find(ctx: &Context, asking: Asking, question: &str) -> Result<PastTurns> {
     let places = messages::places(ctx, asking.user, &query(asking, question), seen(asking)).await?;
     let floor = floor(ctx, mode(asking));
     // To most questions nothing bears: then it need not be asked what may be shown.
@@ -185,7 +199,7 @@ async fn find(ctx: &Context, asking: Asking<'_>, question: &str) -> Result<PastT
 }
 
 /// The first of those that may be shown, as many as a prompt has. Mostly they are among the first that are asked about.
-async fn best(ctx: &Context, asking: Asking<'_>, places: &[Place]) -> Result<Vec<(Found, Place)>> {
+async fn best(ctx: &Context, asking: Asking, places: &[Place]) -> Result<Vec<(Found, Place)>> {
     let reader = Reader {
         session: asking.session,
         project: asking.project,

@@ -26,19 +26,47 @@ pub struct Recall {
     pub used: Vec<(Memory, f64)>,
 }
 
-/// The memories for a question. Never fails: without them, the answer is given without them. `inside`: the provider is
-/// part of this deployment; private memories go to no other unless their user allows it.
-pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -> Recall {
+/// Whose prompt it is, and what may be in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    pub user: UserId,
+    pub settings: MemorySettings,
+    /// The provider is part of this deployment; private memories go to no other unless their user allows it.
+    pub inside: bool,
+}
+
+impl Asking {
+    fn without_private(self) -> bool {
+        !self.inside && !self.settings.allow_private_in_context
+    }
+}
+
+/// The memories for a question of somebody who may have none, with the settings as they are.
+pub async fn recall_any(ctx: &Context, user: UserId, question: &str, inside: bool) -> Result<Recall> {
+    let mut conn = ctx.db.read().await?;
+    if !memories::are_any(&mut conn, user).await? {
+        return Ok(Recall::default());
+    }
+    let settings = settings::get(&mut conn, user).await?.memory_settings;
+    drop(conn);
+    Ok(recall(ctx, Asking { user, settings, inside }, question).await)
+}
+
+/// The memories for a question. Never fails: without them, the answer is given without them.
+pub async fn recall(ctx: &Context, asking: Asking, question: &str) -> Recall {
+    if ctx.settings.memory.context_tokens == 0 {
+        return Recall::default();
+    }
     let started = tokio::time::Instant::now();
     let outcome = |word: &str| METRICS.recalls.with_label_values(&[word]).inc();
     // What must never be missed does not wait for search, and stands there when search fails.
-    let found = tokio::time::timeout(DEADLINE, known(ctx, user, inside)).await;
-    let known = match found {
-        Ok(Ok(Some(known))) => known,
-        Ok(Ok(None)) => {
-            outcome("empty");
-            return Recall::default();
-        }
+    let (essential, found) = tokio::join!(
+        tokio::time::timeout(DEADLINE, essential(ctx, asking)),
+        tokio::time::timeout(DEADLINE, find(ctx, asking, question)),
+    );
+    METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
+    let essential = match essential {
+        Ok(Ok(essential)) => essential,
         Ok(Err(error)) => {
             outcome("failed");
             tracing::warn!(%error, "answering without memories");
@@ -50,12 +78,9 @@ pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -
             return Recall::default();
         }
     };
-    let left = DEADLINE.saturating_sub(started.elapsed());
-    let found = tokio::time::timeout(left, find(ctx, user, question, &known)).await;
-    METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
     let relevant = match found {
         Ok(Ok(relevant)) => {
-            outcome(if relevant.is_empty() && known.essential.is_empty() { "empty" } else { "used" });
+            outcome(if relevant.is_empty() && essential.is_empty() { "empty" } else { "used" });
             relevant
         }
         Ok(Err(error)) => {
@@ -71,7 +96,7 @@ pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -
     };
     let budgets = &ctx.settings.memory;
     let (block, used) = frame(&[
-        (known.essential.iter().collect(), budgets.essential_tokens),
+        (essential.iter().collect(), budgets.essential_tokens),
         (relevant.iter().map(|(memory, _)| memory).collect(), budgets.context_tokens),
     ]);
     let score = |memory: &Memory| {
@@ -82,33 +107,20 @@ pub async fn recall(ctx: &Context, user: UserId, question: &str, inside: bool) -
     Recall { block, used }
 }
 
-/// What is known before anything is searched for.
-struct Known {
-    essential: Vec<Memory>,
-    settings: MemorySettings,
-    without_private: bool,
-}
-
-/// `None`: nothing is known of this user, or no prompt is to have memories.
-async fn known(ctx: &Context, user: UserId, inside: bool) -> Result<Option<Known>> {
+async fn essential(ctx: &Context, asking: Asking) -> Result<Vec<Memory>> {
     let mut conn = ctx.db.read().await?;
-    if ctx.settings.memory.context_tokens == 0 || !memories::are_any(&mut conn, user).await? {
-        return Ok(None);
-    }
-    let settings = settings::get(&mut conn, user).await?.memory_settings;
-    let without_private = !inside && !settings.allow_private_in_context;
-    let mut essential = memories::essential(&mut conn, user, essential::LEAST, clock::now()).await?;
-    essential.retain(|memory| !(without_private && memory.is_private));
-    Ok(Some(Known { essential, settings, without_private }))
+    let mut essential = memories::essential(&mut conn, asking.user, essential::LEAST, clock::now()).await?;
+    essential.retain(|memory| !(asking.without_private() && memory.is_private));
+    Ok(essential)
 }
 
 /// What search finds for the question, with its score.
-async fn find(ctx: &Context, user: UserId, question: &str, known: &Known) -> Result<Vec<(Memory, f64)>> {
-    let mode = if known.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
+async fn find(ctx: &Context, asking: Asking, question: &str) -> Result<Vec<(Memory, f64)>> {
+    let mode = if asking.settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
     let question: String = question.chars().take(2_000).collect();
     let mut query = Query::memories(&question, MOST, mode);
-    query.without_private = known.without_private;
-    let hits = search::search(ctx, user, &query).await?;
+    query.without_private = asking.without_private();
+    let hits = search::search(ctx, asking.user, &query).await?;
     let relevant = hits.into_iter().filter(|hit| hit.is_relevant).filter_map(|hit| match hit.document {
         Document::Memory(memory) if memory.awaits_user() => None,
         Document::Memory(memory) => Some((*memory, hit.explained.score)),

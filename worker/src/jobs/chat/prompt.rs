@@ -27,8 +27,8 @@ use rapport_common::{
         },
         finish_chat::{owner, whose},
         memory::{
-            past_turns::{Asking, PastTurns, past_turns},
-            recall::{Recall, recall},
+            past_turns::{self, PastTurns, past_turns},
+            recall::{self, Recall, recall},
         },
         projects,
         settings::{self, ChatSettings, MemorySettings, UserSettings},
@@ -155,7 +155,7 @@ pub async fn build(ctx: &Context, job: &Job, payload: &ChatPayload) -> Result<Pr
     let choice = Choice::of(ctx, payload, project.as_ref(), &settings, &own_keys);
     let inside = own_keys.is_empty() && ctx.providers.stays_inside(&choice.provider, choice.fallback);
     let question = turns.first().map_or("", |turn| turn.content.as_str());
-    let asking = asking(ctx, (user, session), (&scope, &memory_settings, inside), (&choice, &turns));
+    let asking = asking(ctx, (user, session), (&scope, memory_settings, inside), (&choice, &turns));
     let (recall, past, knowledge) = found(ctx, payload, &scope, asking, &turns).await;
     let tools = offered(ctx, payload, user, scope.project_id).await?;
     let base = match (&active, &project) {
@@ -216,19 +216,28 @@ fn has_budget(ctx: &Context, payload: &ChatPayload, scope: &branches::Scope) -> 
 }
 
 /// Whose past turns are looked for, and where the window of this conversation will begin, as far as can be known before it is filled.
-fn asking<'a>(
+fn asking(
     ctx: &Context,
     (user, session): (UserId, SessionId),
-    (scope, settings, inside): (&branches::Scope, &'a MemorySettings, bool),
+    (scope, settings, inside): (&branches::Scope, MemorySettings, bool),
     (choice, turns): (&Choice, &[Turn]),
-) -> Asking<'a> {
+) -> past_turns::Asking {
     let ((room, _), memory) = (room(ctx, choice, turns), &ctx.settings.memory);
     let budget = memory.turn_tokens.min(room / PAST);
     let files = if scope.has_files { ctx.settings.files.context_tokens } else { 0 };
     let taken = memory.context_tokens + memory.essential_tokens + budget + files;
     let kept = window::kept(turns, room - taken.min(room / 2));
     let oldest = kept.last().map_or(i64::MAX, |turn| turn.seq);
-    Asking { user, session, project: scope.project_id, settings, inside, budget, oldest, window: kept.len() }
+    past_turns::Asking {
+        user,
+        session,
+        project: scope.project_id,
+        settings,
+        inside,
+        budget,
+        oldest,
+        window: kept.len(),
+    }
 }
 
 /// What memory, other conversations and files say about the question, all looked up at once.
@@ -236,7 +245,7 @@ async fn found(
     ctx: &Context,
     payload: &ChatPayload,
     scope: &branches::Scope,
-    asking: Asking<'_>,
+    asking: past_turns::Asking,
     turns: &[Turn],
 ) -> (Recall, PastTurns, Knowledge) {
     let question = turns.first().map_or("", |turn| turn.content.as_str());
@@ -248,8 +257,9 @@ async fn found(
     let looks_back = remembers && asking.settings.use_past_conversations && !is_seen && !is_unread;
     tokio::join!(
         async {
+            let of = recall::Asking { user: asking.user, settings: asking.settings, inside: asking.inside };
             let has_any = remembers && scope.has_memories;
-            if has_any { recall(ctx, asking.user, question, asking.inside).await } else { Recall::default() }
+            if has_any { recall(ctx, of, question).await } else { Recall::default() }
         },
         async { if looks_back { past_turns(ctx, asking, question).await } else { PastTurns::default() } },
         knowledge(ctx, (asking.user, asking.session), scope, question),
