@@ -12,26 +12,17 @@ use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use super::{VectorError, VectorFilter, VectorIndex};
+use super::{VectorError, VectorFilter, VectorIndex, rows::Vectors};
 use crate::{
-    domain::{
-        ids::UserId,
-        memory::{MemoryStatus, MemoryType},
-    },
-    memory::{
-        builtin_embedder::{dot, from_bytes},
-        coarse::Coarse,
-    },
+    domain::ids::UserId,
     store::{
         Db, memory_log,
         terms::Corpus,
         vector_index::{self, Point},
         vectors,
     },
+    telemetry::metrics::METRICS,
 };
-
-/// Rows from which on a coarse look comes first.
-const MANY: usize = 2_000;
 
 pub struct Exact {
     db: Db,
@@ -49,84 +40,6 @@ struct Kept {
     clock: u64,
 }
 
-/// One user's vectors of one corpus, one after another.
-#[derive(Default)]
-struct Vectors {
-    version: i64,
-    deletions: i64,
-    position: HashMap<Uuid, usize>,
-    rows: Vec<Row>,
-    matrix: Vec<f32>,
-    coarse: Coarse,
-    dimensions: usize,
-}
-
-struct Row {
-    id: Uuid,
-    kind: String,
-    memory_type: Option<MemoryType>,
-    status: Option<MemoryStatus>,
-    importance: f64,
-}
-
-impl Vectors {
-    fn put(&mut self, changed: vectors::Changed) {
-        let vector = from_bytes(&changed.vector);
-        if self.dimensions == 0 {
-            self.dimensions = vector.len();
-        }
-        if vector.len() != self.dimensions || self.dimensions == 0 {
-            return; // of another length than its model says: nothing to compare it with
-        }
-        let row = Row {
-            id: changed.doc_id,
-            memory_type: changed.kind.parse().ok(),
-            kind: changed.kind,
-            status: changed.status.parse().ok(),
-            importance: changed.importance,
-        };
-        let known = self.position.get(&changed.doc_id).copied();
-        match known {
-            Some(at) => {
-                self.matrix[at * self.dimensions..(at + 1) * self.dimensions].copy_from_slice(&vector);
-                self.rows[at] = row;
-            }
-            None => {
-                self.position.insert(changed.doc_id, self.rows.len());
-                self.rows.push(row);
-                self.matrix.extend_from_slice(&vector);
-            }
-        }
-        // Who has few needs no coarse look; with the row that makes them many come all before it.
-        if self.rows.len() >= MANY {
-            let at = known.unwrap_or(self.rows.len() - 1);
-            let first = if self.coarse.rows() == 0 { 0 } else { at };
-            for (at, vector) in self.matrix.chunks_exact(self.dimensions).enumerate().take(at + 1).skip(first)
-            {
-                self.coarse.put(at, vector);
-            }
-        }
-    }
-
-    fn cosine(&self, at: usize, query: &[f32]) -> f32 {
-        dot(&self.matrix[at * self.dimensions..(at + 1) * self.dimensions], query)
-    }
-
-    fn bytes(&self) -> usize {
-        self.matrix.len() * 4 + self.coarse.bytes() + self.rows.len() * 160
-    }
-
-    /// The rows that pass a filter and may be of the nearest.
-    fn may_be_nearest(&self, query: &[f32], filter: &VectorFilter, limit: usize) -> Vec<usize> {
-        let is_any = filter.is_any();
-        let may = |at: usize| is_any || self.rows.get(at).is_some_and(|row| passes(row, filter));
-        if self.rows.len() < MANY {
-            return (0..self.rows.len()).filter(|at| may(*at)).collect();
-        }
-        self.coarse.may_be_nearest(query, may, limit)
-    }
-}
-
 /// Does what may take long where it holds up no other request, nor the words of this one.
 async fn apart<T: Send + 'static>(
     is_long: bool,
@@ -136,13 +49,6 @@ async fn apart<T: Send + 'static>(
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(|error| VectorError(error.to_string()))
-}
-
-fn passes(row: &Row, filter: &VectorFilter) -> bool {
-    filter.memory_type.is_none_or(|kind| row.memory_type == Some(kind))
-        && (filter.statuses.is_empty() || row.status.is_some_and(|status| filter.statuses.contains(&status)))
-        && (filter.readings.is_empty() || filter.readings.contains(&row.kind))
-        && filter.min_importance.is_none_or(|least| row.importance >= least)
 }
 
 impl Exact {
@@ -160,8 +66,9 @@ impl Exact {
         Arc::clone(&entry.1)
     }
 
-    /// Forgets whoever searched longest ago, until the rest fits. Users that search right now are left out of the sum.
-    fn make_room(&self) {
+    /// Forgets whoever searched longest ago, until the rest fits: never `user`, who would have all read again at each word. Users that
+    /// search right now are left out of the sum.
+    fn make_room(&self, user: UserId) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sizes: Vec<(u64, Key, usize)> = kept
             .users
@@ -170,11 +77,12 @@ impl Exact {
             .collect();
         let mut total: usize = sizes.iter().map(|(_, _, bytes)| bytes).sum();
         sizes.sort_unstable();
-        for (_, key, bytes) in sizes {
+        for (_, key, bytes) in sizes.into_iter().filter(|(_, key, _)| key.0 != user) {
             if total <= self.budget {
                 return;
             }
             kept.users.remove(&key);
+            METRICS.vectors_forgotten.with_label_values(&[key.1.as_str()]).inc();
             total -= bytes;
         }
     }
@@ -209,9 +117,9 @@ impl Exact {
             };
             vectors = apart(grew, move || put(vectors)).await?;
         }
-        let found = apart(vectors.rows.len() >= MANY, move || use_them(&vectors)).await?;
+        let found = apart(vectors.are_many(), move || use_them(&vectors)).await?;
         if grew {
-            self.make_room();
+            self.make_room(user);
         }
         Ok(found)
     }
@@ -240,9 +148,7 @@ impl VectorIndex for Exact {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
-            let rows = vectors.may_be_nearest(&query, &filter, limit);
-            let mut all: Vec<(Uuid, f32)> =
-                rows.into_iter().map(|at| (vectors.rows[at].id, vectors.cosine(at, &query))).collect();
+            let mut all = vectors.nearest(&query, &filter, limit);
             let best_first = |a: &(Uuid, f32), b: &(Uuid, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
             if all.len() > limit && limit > 0 {
                 all.select_nth_unstable_by(limit - 1, best_first);
@@ -266,9 +172,7 @@ impl VectorIndex for Exact {
             if query.len() != vectors.dimensions {
                 return Vec::new();
             }
-            docs.iter()
-                .filter_map(|doc| Some((*doc, vectors.cosine(*vectors.position.get(doc)?, &query))))
-                .collect()
+            docs.iter().filter_map(|doc| Some((*doc, vectors.of(*doc, &query)?))).collect()
         })
         .await
     }
@@ -297,5 +201,49 @@ impl VectorIndex for Exact {
 
     async fn page(&self, _: Option<Uuid>, _: u32) -> Result<Vec<(Uuid, Corpus)>, VectorError> {
         Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        memory::builtin_embedder::{embed, to_bytes},
+        store::vectors::Changed,
+    };
+
+    fn put(exact: &Exact, key: Key, rows: u128) {
+        let slot = exact.slot(key);
+        let mut vectors = slot.try_lock().unwrap();
+        for n in 0..rows {
+            let vector = to_bytes(&embed(&format!("note {n}")));
+            let (kind, status) = ("user".to_owned(), String::new());
+            let doc_id = Uuid::from_u128(n);
+            vectors.put(Changed { doc_id, version: 1, vector, kind, status, importance: 0.0 });
+        }
+    }
+
+    fn kept(exact: &Exact) -> Vec<Key> {
+        exact.kept.lock().unwrap().users.keys().copied().collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_searches_keeps_both_of_their_corpora_however_large() {
+        let path = std::env::temp_dir().join(format!("rapport-vectors-{}.db", std::process::id()));
+        let exact = Exact::new(Db::sqlite(&path).await.unwrap(), "m".to_owned(), 30_000);
+        let (ann, bob) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        put(&exact, (ann, Corpus::Messages), 30);
+        put(&exact, (ann, Corpus::Memories), 10);
+        exact.make_room(ann);
+        assert_eq!(kept(&exact).len(), 2, "both are over the budget, and hers");
+        put(&exact, (bob, Corpus::Messages), 5);
+        exact.make_room(bob);
+        let left = kept(&exact);
+        assert!(
+            left.contains(&(bob, Corpus::Messages)) && !left.contains(&(ann, Corpus::Messages)),
+            "{left:?}"
+        );
+        assert!(left.contains(&(ann, Corpus::Memories)), "the rest fits");
+        let _temporary = std::fs::remove_file(path);
     }
 }

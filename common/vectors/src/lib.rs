@@ -3,12 +3,13 @@
 //! The database holds every vector; an index is derived from it. Both adapters answer alike for the same data, but for
 //! the approximation (`tests/it/conformance/vectors.rs`). A search never leaves its owner's documents.
 
-pub(crate) use rapport_core::{domain, settings};
+pub(crate) use rapport_core::{domain, settings, telemetry};
 pub(crate) use rapport_rules::memory;
 pub(crate) use rapport_store as store;
 
 mod exact;
 mod qdrant;
+mod rows;
 
 use async_trait::async_trait;
 use uuid::Uuid;

@@ -95,6 +95,9 @@ fn docs_metrics_md_lists_every_metric() {
         METRICS.pool_connections.with_label_values(&["p", "s"]).set(0);
         METRICS.recalls.with_label_values(&["o"]).inc();
         METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(0.1);
+        METRICS.past_turns.with_label_values(&["o"]).inc();
+        METRICS.past_turns_seconds.with_label_values::<&str>(&[]).observe(0.1);
+        METRICS.vectors_forgotten.with_label_values(&["c"]).inc();
         METRICS.windows.with_label_values(&["o"]).inc();
         METRICS.facts.with_label_values(&["b"]).inc();
         METRICS.files.with_label_values(&["o"]).inc();

@@ -56,6 +56,8 @@ pub struct Metrics {
     pub recall_seconds: HistogramVec,
     pub past_turns: IntCounterVec,
     pub past_turns_seconds: HistogramVec,
+    /// Vectors of others that went from memory to make room, users times corpora.
+    pub vectors_forgotten: IntCounterVec,
     /// Windows read, by outcome.
     pub windows: IntCounterVec,
     /// Facts by what became of them.
@@ -152,6 +154,11 @@ impl Metrics {
                 &["outcome"],
             ),
             past_turns_seconds: histogram("rapport_memory_past_turns_seconds", "Time of such a lookup.", &[]),
+            vectors_forgotten: counter(
+                "rapport_vectors_forgotten_total",
+                "Users' vectors that went from memory before their time, to make room (MEMORY__CACHE_MB), by what they are of.",
+                &["corpus"],
+            ),
             windows: counter(
                 "rapport_memory_windows_total",
                 "Windows of conversation read, by outcome.",
