@@ -16,6 +16,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     cluster::{Cluster, Options, accounts, client},
+    commits::Commits,
     peer,
     report::{Latencies, Report},
 };
@@ -183,17 +184,30 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     load(pace, Duration::from_secs(2), &through_ours, "\"").await?;
     let direct = load(pace, duration, &direct, "\"content\"").await?;
     let sign = if arguments.wait { "reply" } else { "event: token" };
-    let ours = load(pace, duration, &through_ours, sign).await?;
-    tell(report, "provider alone", &direct)?;
-    tell(report, "through Rapport", &ours)?;
-    report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
-    report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")?;
+    let commits = Commits::begin(&cluster.folder).await?;
+    let ours = load(pace, duration, &through_ours, sign).await;
+    let commits = commits.end().await?;
+    let ours = ours?;
+    compare(report, &direct, &ours, &commits)?;
     report.number("of the provider's rate", 100.0 * ours.rate() / direct.rate(), "%")?;
     if let Some(theirs) = theirs {
         tell(report, "through the FastAPI peer", &theirs)?;
         report.number("answers, Rapport / peer", ours.rate() / theirs.rate().max(0.001), "times")?;
     }
     Ok(())
+}
+
+/// What Rapport adds to the provider alone.
+fn compare(report: &mut Report, direct: &Load, ours: &Load, commits: &Latencies) -> Result<(), String> {
+    tell(report, "provider alone", direct)?;
+    tell(report, "through Rapport", ours)?;
+    report.number("added to the first token, p50", ours.first.ms(0.5) - direct.first.ms(0.5), "ms")?;
+    report.number("added to the first token, p99", ours.first.ms(0.99) - direct.first.ms(0.99), "ms")?;
+    // Every question is committed before it is answered.
+    report.latencies("one commit meanwhile", commits)?;
+    let beyond = |of: f64| ours.first.ms(of) - direct.first.ms(of) - commits.ms(of);
+    report.number("added to the first token beyond one commit, p50", beyond(0.5), "ms")?;
+    report.number("added to the first token beyond one commit, p99", beyond(0.99), "ms")
 }
 
 fn tell(report: &mut Report, who: &str, load: &Load) -> Result<(), String> {

@@ -6,6 +6,7 @@
 mod beside;
 mod chat;
 mod cluster;
+mod commits;
 mod completions;
 mod embedding;
 mod memory;
