@@ -186,8 +186,8 @@ pub async fn run(arguments: Arguments, report: &mut Report) -> Result<(), String
     let sign = if arguments.wait { "reply" } else { "event: token" };
     let commits = Commits::begin(&cluster.folder).await?;
     let ours = load(pace, duration, &through_ours, sign).await;
-    let commits = commits.end().await?;
-    let ours = ours?;
+    let commits = commits.end().await;
+    let (ours, commits) = (ours?, commits?);
     compare(report, &direct, &ours, &commits)?;
     report.number("of the provider's rate", 100.0 * ours.rate() / direct.rate(), "%")?;
     if let Some(theirs) = theirs {

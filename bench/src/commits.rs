@@ -1,6 +1,11 @@
 //! What one durable commit takes while a load runs: by itself a disk is quicker than beside others.
 
-use std::{fs::File, io::Write as _, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::{Seek as _, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 use sqlx::{Connection, PgConnection};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -11,6 +16,8 @@ use crate::{cluster::production, report::Latencies};
 const EVERY: Duration = Duration::from_millis(50);
 /// A transaction of a kilobyte that touches no table.
 const COMMIT: &str = "select pg_logical_emit_message(true, 'rapport-bench', repeat('x', 1000))";
+
+const PAGE: [u8; 8_192] = [7; 8_192];
 
 /// Commits are made and measured until it is ended.
 pub struct Commits {
@@ -46,7 +53,7 @@ async fn of_database(
     let mut latencies = Latencies::new()?;
     while pause(&mut ended).await {
         let began = Instant::now();
-        sqlx::query(COMMIT).execute(&mut connection).await.map_err(|error| error.to_string())?;
+        sqlx::raw_sql(COMMIT).execute(&mut connection).await.map_err(|error| error.to_string())?;
         latencies.add(began.elapsed());
     }
     Ok(latencies)
@@ -55,10 +62,13 @@ async fn of_database(
 async fn of_file(path: std::path::PathBuf, mut ended: oneshot::Receiver<()>) -> Result<Latencies, String> {
     let mut latencies = Latencies::new()?;
     let mut file = File::create(path).map_err(|error| error.to_string())?;
+    // Written again and again in its place, as SQLite writes its log.
+    file.write_all(&PAGE).and_then(|()| file.sync_all()).map_err(|error| error.to_string())?;
     while pause(&mut ended).await {
         let began = Instant::now();
         let written = tokio::task::spawn_blocking(move || {
-            file.write_all(&[7u8; 8_192])?;
+            file.rewind()?;
+            file.write_all(&PAGE)?;
             file.sync_data()?;
             Ok::<_, std::io::Error>(file)
         });

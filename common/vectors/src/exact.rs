@@ -24,6 +24,9 @@ use crate::{
     telemetry::metrics::METRICS,
 };
 
+/// Of the budget, this part is for others whatever one user has.
+const OTHERS: usize = 4;
+
 pub struct Exact {
     db: Db,
     model: String,
@@ -66,8 +69,8 @@ impl Exact {
         Arc::clone(&entry.1)
     }
 
-    /// Forgets whoever searched longest ago, until the rest fits: never `user`, who would have all read again at each word. Users that
-    /// search right now are left out of the sum.
+    /// Forgets whoever searched longest ago, until the rest fits: never `user`, who would have all read again at each word, and not all
+    /// others for one who has more than everything. Users that search right now are left out of the sum.
     fn make_room(&self, user: UserId) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sizes: Vec<(u64, Key, usize)> = kept
@@ -75,10 +78,13 @@ impl Exact {
             .iter()
             .filter_map(|(key, (used, vectors))| Some((*used, *key, vectors.try_lock().ok()?.bytes())))
             .collect();
+        let own: usize = sizes.iter().filter(|(_, key, _)| key.0 == user).map(|(_, _, bytes)| bytes).sum();
+        sizes.retain(|(_, key, _)| key.0 != user);
         let mut total: usize = sizes.iter().map(|(_, _, bytes)| bytes).sum();
+        let room = self.budget.saturating_sub(own).max(self.budget / OTHERS);
         sizes.sort_unstable();
-        for (_, key, bytes) in sizes.into_iter().filter(|(_, key, _)| key.0 != user) {
-            if total <= self.budget {
+        for (_, key, bytes) in sizes {
+            if total <= room {
                 return;
             }
             kept.users.remove(&key);

@@ -67,6 +67,10 @@ impl Vectors {
             None => {
                 self.position.insert(changed.doc_id, self.rows.len());
                 self.rows.push(row);
+                // By eighths: twice as much, as vectors grow by themselves, would be most of what is kept.
+                if self.numbers.capacity() - self.numbers.len() < self.dimensions {
+                    self.numbers.reserve_exact((self.numbers.len() / 8).max(self.dimensions));
+                }
                 self.numbers.extend(numbers);
             }
         }
@@ -122,9 +126,10 @@ impl Vectors {
 
 /// A vector's numbers as whole parts of a scale. One that is no number becomes 0.
 fn code(vector: &[f32]) -> (f32, impl Iterator<Item = i16>) {
-    let largest = vector.iter().fold(0f32, |most, x| most.max(x.abs()));
-    let scale = if largest > 0.0 && largest.is_finite() { largest / LARGEST } else { 1.0 };
-    (scale, vector.iter().map(move |x| (x / scale).round() as i16))
+    let number = |x: &f32| if x.is_finite() { *x } else { 0.0 };
+    let largest = vector.iter().map(number).fold(0f32, |most, x| most.max(x.abs()));
+    let scale = if largest > 0.0 { largest / LARGEST } else { 1.0 };
+    (scale, vector.iter().map(move |x| (number(x) / scale).round() as i16))
 }
 
 /// Eight sums side by side, so that the compiler may use vector instructions: one sum has an order to keep.
@@ -196,7 +201,9 @@ mod tests {
         kept.put(changed(odd, &[f32::NAN, f32::INFINITY, 1.0]));
         kept.put(changed(fine, &[0.0, 0.6, 0.8]));
         kept.put(changed(Uuid::from_u128(3), &[1.0])); // of another length
-        assert_eq!(kept.nearest(&[0.0, 0.6, 0.8], &VectorFilter::default(), 5).len(), 2);
+        let asked = [0.0, 0.6, 0.8];
+        assert_eq!(kept.nearest(&asked, &VectorFilter::default(), 5).len(), 2);
+        assert!((kept.of(odd, &asked).unwrap() - 0.8).abs() < 1e-4, "what is a number counts");
         assert!((kept.of(fine, &[0.0, 0.6, 0.8]).unwrap() - 1.0).abs() < 1e-4);
     }
 }

@@ -161,8 +161,12 @@ impl Coarse {
             Some(row) => *row = code,
             None => {
                 self.rows.push(code);
-                let blocks = self.rows.len().div_ceil(BLOCK);
-                self.numbers.resize(blocks * BLOCK * self.dimensions, 0);
+                let whole = self.rows.len().div_ceil(BLOCK) * BLOCK * self.dimensions;
+                if self.numbers.capacity() < whole {
+                    // By eighths, not to twice as much.
+                    self.numbers.reserve_exact((whole - self.numbers.len()).max(self.numbers.len() / 8));
+                }
+                self.numbers.resize(whole, 0);
             }
         }
         let block =
@@ -177,7 +181,7 @@ impl Coarse {
     }
 
     pub fn bytes(&self) -> usize {
-        self.numbers.len() + self.rows.len() * size_of::<Code>()
+        self.numbers.capacity() + self.rows.len() * size_of::<Code>()
     }
 
     /// The rows that may be of the `limit` nearest of those that may be found: those are among them for certain.

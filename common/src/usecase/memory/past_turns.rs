@@ -83,20 +83,21 @@ impl Asking {
 /// The turns for a question, in a task of its own: of somebody who said much it computes for some milliseconds, in which nothing
 /// else goes on in its task. Never fails: without them, the answer is given without them. Ends when it is dropped.
 pub async fn past_turns(ctx: &Context, asking: Asking, question: &str) -> PastTurns {
-    let (ctx, question) = (ctx.clone(), question.to_owned());
-    let found = async move { found(&ctx, asking, &question).await };
-    let task = AbortOnDropHandle::new(tokio::spawn(found.in_current_span()));
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "answering without earlier conversations");
-        PastTurns::default()
-    })
-}
-
-async fn found(ctx: &Context, asking: Asking, question: &str) -> PastTurns {
     let question: String = question.chars().take(QUESTION).collect();
     if asking.budget == 0 || text::terms(&question).is_empty() {
         return PastTurns::default();
     }
+    let ctx = ctx.clone();
+    let found = async move { found(&ctx, asking, question).await };
+    let task = AbortOnDropHandle::new(tokio::spawn(found.in_current_span()));
+    task.await.unwrap_or_else(|error| {
+        METRICS.past_turns.with_label_values(&["failed"]).inc();
+        tracing::warn!(%error, "answering without earlier conversations");
+        PastTurns::default()
+    })
+}
+
+async fn found(ctx: &Context, asking: Asking, question: String) -> PastTurns {
     let started = tokio::time::Instant::now();
     let outcome = |word: &str| METRICS.past_turns.with_label_values(&[word]).inc();
     let found = tokio::time::timeout(DEADLINE, find(ctx, asking, &question)).await;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
+
 use super::search::{self, Document, Query};
 use crate::{
     Context, Result, clock,
@@ -59,41 +61,20 @@ pub async fn recall(ctx: &Context, asking: Asking, question: &str) -> Recall {
     }
     let started = tokio::time::Instant::now();
     let outcome = |word: &str| METRICS.recalls.with_label_values(&[word]).inc();
-    // What must never be missed does not wait for search, and stands there when search fails.
+    // Neither waits for the other, and each stands there when the other fails.
     let (essential, found) = tokio::join!(
         tokio::time::timeout(DEADLINE, essential(ctx, asking)),
         tokio::time::timeout(DEADLINE, find(ctx, asking, question)),
     );
     METRICS.recall_seconds.with_label_values::<&str>(&[]).observe(started.elapsed().as_secs_f64());
-    let essential = match essential {
-        Ok(Ok(essential)) => essential,
-        Ok(Err(error)) => {
-            outcome("failed");
-            tracing::warn!(%error, "answering without memories");
-            return Recall::default();
-        }
-        Err(_) => {
-            outcome("late");
-            tracing::warn!("answering without memories: they took too long");
-            return Recall::default();
-        }
-    };
-    let relevant = match found {
-        Ok(Ok(relevant)) => {
-            outcome(if relevant.is_empty() && essential.is_empty() { "empty" } else { "used" });
-            relevant
-        }
-        Ok(Err(error)) => {
-            outcome("failed");
-            tracing::warn!(%error, "answering without memories of the question");
-            Vec::new()
-        }
-        Err(_) => {
-            outcome("late");
-            tracing::warn!("answering without memories of the question: search took too long");
-            Vec::new()
-        }
-    };
+    let (essential, is_known) = told(essential, "what must never be missed");
+    let (relevant, is_found) = told(found, "memories of the question");
+    outcome(match (is_known, is_found) {
+        (Told::Failed, _) | (_, Told::Failed) => "failed",
+        (Told::Late, _) | (_, Told::Late) => "late",
+        _ if relevant.is_empty() && essential.is_empty() => "empty",
+        _ => "used",
+    });
     let budgets = &ctx.settings.memory;
     let (block, used) = frame(&[
         (essential.iter().collect(), budgets.essential_tokens),
@@ -105,6 +86,28 @@ pub async fn recall(ctx: &Context, asking: Asking, question: &str) -> Recall {
     };
     let used = used.into_iter().map(|memory| (memory.clone(), score(memory))).collect();
     Recall { block, used }
+}
+
+/// What became of a look-up.
+enum Told {
+    There,
+    Late,
+    Failed,
+}
+
+/// What was looked up in time; what was not is left out of the prompt.
+fn told<T>(found: std::result::Result<Result<Vec<T>>, Elapsed>, what: &str) -> (Vec<T>, Told) {
+    match found {
+        Ok(Ok(found)) => (found, Told::There),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "answering without {what}");
+            (Vec::new(), Told::Failed)
+        }
+        Err(_) => {
+            tracing::warn!("answering without {what}: it took too long");
+            (Vec::new(), Told::Late)
+        }
+    }
 }
 
 async fn essential(ctx: &Context, asking: Asking) -> Result<Vec<Memory>> {
