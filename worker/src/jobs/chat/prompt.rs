@@ -262,21 +262,11 @@ async fn found(
             if has_any { recall(ctx, of, question).await } else { Recall::default() }
         },
         async { if looks_back { past_turns(ctx, asking, question).await } else { PastTurns::default() } },
-        knowledge(ctx, (asking.user, asking.session), scope, question),
+        async {
+            let search = || search::for_prompt(ctx, asking.user, asking.session, scope.project_id, question);
+            if scope.has_files { search().await } else { Knowledge::default() }
+        },
     )
-}
-
-/// What the user's files say about the question. Who has none waits for no search.
-async fn knowledge(
-    ctx: &Context,
-    (user, session): (UserId, SessionId),
-    scope: &branches::Scope,
-    question: &str,
-) -> Knowledge {
-    if !scope.has_files {
-        return Knowledge::default();
-    }
-    search::for_prompt(ctx, user, session, scope.project_id, question).await
 }
 
 /// What the client said itself, if it said more than a message.
