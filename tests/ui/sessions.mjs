@@ -67,8 +67,13 @@ export function nothingIsLost(it, prefix = '/') {
     const { page } = await opened(it, prefix, open, person);
     await say(page, '/echo one');
     await answered(page);
-    await page.fill('#composer', 'half a thought');
-    await page.reload();
+    // Reloaded in the same breath: what was written is kept before the page hears of it.
+    await Promise.all([page.waitForEvent('load'), page.evaluate(() => {
+      const box = document.getElementById('composer');
+      Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set.call(box, 'half a thought');
+      box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      location.reload();
+    })]);
     await page.waitForFunction(() => document.getElementById('composer')?.value === 'half a thought');
     await page.getByRole('link', { name: 'New chat' }).first().click();
     await page.waitForSelector('.first');

@@ -21,6 +21,8 @@ async function run(mode, act) {
   return new Promise((resolve) => {
     const transaction = base.transaction('drafts', mode);
     const request = act(transaction.objectStore('drafts'));
+    // Not first when the page has heard of it, and then perhaps is gone.
+    transaction.commit();
     // Written means written: a page may be closed at any moment.
     transaction.oncomplete = () => resolve(request.result);
     transaction.onerror = () => resolve(undefined);

@@ -19,13 +19,14 @@ export function Composer({ chat, onSent }) {
   const [choosing, setChoosing] = useState(false);
   const [busyMode, setBusyMode] = useState('queue');
   const box = useRef(null);
-  const place = chat.id ?? 'new';
+  // Asked when it is written: a new chat has its name in the middle of a `send`.
+  const place = () => chat.id ?? 'new';
   const answering = chat.live.value.some((one) => !one.problem && !one.done);
   const remembers = memory ?? settings.value?.memory_settings?.auto_memory_extraction ?? true;
 
   useEffect(() => {
     let gone = false;
-    drafts.load(user.value.id, place).then((draft) => { if (!gone && draft?.text && !box.current?.value) setText(draft.text); });
+    drafts.load(user.value.id, place()).then((draft) => { if (!gone && draft?.text && !box.current?.value) setText(draft.text); });
     if (!touch.matches) box.current?.focus({ preventScroll: true });
     return () => { gone = true; };
   }, [chat]);
@@ -38,7 +39,7 @@ export function Composer({ chat, onSent }) {
 
   const set = (words) => {
     setText(words);
-    drafts.save(user.value.id, place, words ? { text: words } : null);
+    drafts.save(user.value.id, place(), words ? { text: words } : null);
   };
   const sending = useRef(false);
   const send = async () => {
@@ -48,9 +49,11 @@ export function Composer({ chat, onSent }) {
     if (memory !== null) choices.enable_memory = memory;
     if (answering && busyMode !== 'queue') choices.on_busy = busyMode;
     sending.current = true;
+    const from = place();
     try {
       await chat.send(words, choices, chat.images.value);
       chat.images.value = [];
+      if (from !== place()) drafts.save(user.value.id, from, null);
       // Written meanwhile: it stays.
       set(box.current.value.trim() === words ? '' : box.current.value);
       onSent();
