@@ -83,7 +83,7 @@ impl Tool for SearchMemory {
         drop(conn);
         let mode = if settings.enable_semantic_search { Mode::Hybrid } else { Mode::Keyword };
         let mut query = Query::memories(&text, limit.unwrap_or(5).clamp(1, 20), mode);
-        query.without_private = !caller.inside && !settings.allow_private_in_context;
+        query.without_private = settings.without_private(caller.inside);
         let hits = search::search(ctx, user, &query).await.map_err(failed)?;
         let found: Vec<Value> = hits
             .into_iter()

@@ -35,6 +35,13 @@ pub struct MemorySettings {
     pub use_past_conversations: bool,
 }
 
+impl MemorySettings {
+    /// What is private must not be in a prompt. `inside`: its provider is part of this deployment.
+    pub fn without_private(&self, inside: bool) -> bool {
+        !inside && !self.allow_private_in_context
+    }
+}
+
 impl Default for MemorySettings {
     fn default() -> Self {
         Self {

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::VectorFilter;
 use crate::{
     domain::memory::{MemoryStatus, MemoryType},
-    memory::{builtin_embedder::from_bytes, coarse::Coarse},
+    memory::{
+        builtin_embedder::from_bytes,
+        coarse::{self, Coarse},
+    },
     store::vectors,
 };
 
@@ -67,10 +70,8 @@ impl Vectors {
             None => {
                 self.position.insert(changed.doc_id, self.rows.len());
                 self.rows.push(row);
-                // By eighths: twice as much, as vectors grow by themselves, would be most of what is kept.
-                if self.numbers.capacity() - self.numbers.len() < self.dimensions {
-                    self.numbers.reserve_exact((self.numbers.len() / 8).max(self.dimensions));
-                }
+                let whole = self.numbers.len() + self.dimensions;
+                coarse::reserve(&mut self.numbers, whole);
                 self.numbers.extend(numbers);
             }
         }

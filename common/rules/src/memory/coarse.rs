@@ -152,6 +152,13 @@ impl Best {
     }
 }
 
+/// Room for so many in all, which grows by eighths: twice as much, as vectors grow by themselves, would be most of what is kept.
+pub fn reserve<T>(numbers: &mut Vec<T>, whole: usize) {
+    if numbers.capacity() < whole {
+        numbers.reserve_exact((whole - numbers.len()).max(numbers.len() / 8));
+    }
+}
+
 impl Coarse {
     /// Puts a row in the place of another, or at the end. All have the same number of dimensions.
     pub fn put(&mut self, at: usize, vector: &[f32]) {
@@ -162,10 +169,7 @@ impl Coarse {
             None => {
                 self.rows.push(code);
                 let whole = self.rows.len().div_ceil(BLOCK) * BLOCK * self.dimensions;
-                if self.numbers.capacity() < whole {
-                    // By eighths, not to twice as much.
-                    self.numbers.reserve_exact((whole - self.numbers.len()).max(self.numbers.len() / 8));
-                }
+                reserve(&mut self.numbers, whole);
                 self.numbers.resize(whole, 0);
             }
         }

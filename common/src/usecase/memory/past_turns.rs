@@ -76,7 +76,7 @@ pub struct Asking {
 impl Asking {
     /// What no model has read, or is private, must not be in it.
     pub fn without_private(&self) -> bool {
-        !self.inside && !self.settings.allow_private_in_context
+        self.settings.without_private(self.inside)
     }
 }
 

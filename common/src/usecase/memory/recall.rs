@@ -39,7 +39,7 @@ pub struct Asking {
 
 impl Asking {
     fn without_private(self) -> bool {
-        !self.inside && !self.settings.allow_private_in_context
+        self.settings.without_private(self.inside)
     }
 }
 
