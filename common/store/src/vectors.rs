@@ -1,9 +1,14 @@
 //! Vectors: the truth, in the database. An index outside is fed from here and can be made anew from here.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::{
-    db::{Conn, Querier, Raw, Tx, execute, fetch_all, fetch_optional, ids, row, statements, within},
+    db::{
+        Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, from_gathered, ids, row,
+        statements, within,
+    },
     terms::{Corpus, of},
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -39,6 +44,8 @@ macro_rules! texts_of {
             pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
                 from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3
                 order by v.version limit 500";
+            /// All that there are, gathered: to see which of a hundred thousand are gone, without reading their vectors again.
+            pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = $1 and v.model = $2";
             pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
             pub(crate) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
@@ -218,6 +225,17 @@ pub async fn changed(
         }
     }
     fetch_all!(Changed, q, of!(corpus, CHANGED), user, since, model)
+}
+
+/// The documents of a user that have a vector of this model.
+pub async fn documents(
+    q: &mut impl Querier,
+    user: UserId,
+    corpus: Corpus,
+    model: &str,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let (bytes,) = fetch_one!((Option<Vec<u8>>,), q, of!(corpus, IDS), user, model)?;
+    Ok(from_gathered(bytes.as_deref())?.into_iter().collect())
 }
 
 /// What `CHANGED_LATELY` gives at most.

@@ -108,20 +108,26 @@ impl Exact {
         let mut conn = self.db.read().await?;
         let (version, deletions) = memory_log::state(&mut conn, user).await?;
         let mut grew = false;
-        if deletions != vectors.deletions {
-            *vectors = Vectors::default();
+        if version < vectors.version {
+            *vectors = Vectors::default(); // a database that was restored
         }
         if version > vectors.version || deletions != vectors.deletions {
             let since = vectors.version;
             let changed = vectors::changed(&mut conn, user, corpus, since, &self.model).await?;
+            let left = if vectors.is_empty() || deletions == vectors.deletions {
+                None
+            } else {
+                Some(vectors::documents(&mut conn, user, corpus, &self.model).await?)
+            };
             drop(conn);
             grew = !changed.is_empty();
             let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
                 changed.into_iter().for_each(|one| vectors.put(one));
+                left.iter().for_each(|left| vectors.keep_only(left));
                 (vectors.version, vectors.deletions) = (version, deletions);
                 vectors
             };
-            vectors = apart(grew, move || put(vectors)).await?;
+            vectors = apart(grew || vectors.are_many(), move || put(vectors)).await?;
         }
         let found = apart(vectors.are_many(), move || use_them(&vectors)).await?;
         if grew {

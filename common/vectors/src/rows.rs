@@ -3,7 +3,7 @@
 //! Each number takes two bytes, as a part of its row's largest: a cosine is then right to four digits, which is more than a model's own
 //! numbers say. A third byte a number is for the coarse look at very many.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -85,6 +85,33 @@ impl Vectors {
         }
     }
 
+    /// Takes out what is not among these.
+    pub fn keep_only(&mut self, documents: &HashSet<Uuid>) {
+        for at in (0..self.rows.len()).rev() {
+            if !documents.contains(&self.rows[at].id) {
+                self.swap_remove(at);
+            }
+        }
+        // Who has few by now needs no coarse look.
+        if !self.are_many() {
+            self.coarse = Coarse::default();
+        }
+    }
+
+    /// Takes a row out; the last one comes into its place.
+    fn swap_remove(&mut self, at: usize) {
+        let last = self.rows.len() - 1;
+        let place = at * self.dimensions;
+        self.numbers.copy_within(last * self.dimensions.., place);
+        self.numbers.truncate(last * self.dimensions);
+        self.coarse.swap_remove(at);
+        let gone = self.rows.swap_remove(at);
+        self.position.remove(&gone.id);
+        if let Some(moved) = self.rows.get(at) {
+            self.position.insert(moved.id, at);
+        }
+    }
+
     /// A row again, as near as it is kept.
     fn vector(&self, at: usize) -> Vec<f32> {
         let scale = self.rows[at].scale;
@@ -106,6 +133,10 @@ impl Vectors {
 
     pub fn bytes(&self) -> usize {
         self.numbers.capacity() * 2 + self.coarse.bytes() + self.rows.len() * 160
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     pub fn are_many(&self) -> bool {
@@ -193,6 +224,50 @@ mod tests {
         kept.put(changed(ids[5], &asked));
         assert!((kept.of(ids[5], &asked).unwrap() - 1.0).abs() < 5e-5);
         assert_eq!(best(&kept.nearest(&asked, &VectorFilter::default(), 1)).0, ids[5]);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_not_found_and_the_others_keep_theirs() {
+        let mut kept = Vectors::default();
+        let ids: Vec<Uuid> = (0..MANY + 10).map(|n| Uuid::from_u128(n as u128)).collect();
+        let text = |n: usize| format!("{} and {n}", ["tea", "rain", "bread"][n % 3]);
+        for (n, id) in ids.iter().enumerate() {
+            kept.put(changed(*id, &embed(&text(n))));
+        }
+        let asked = embed("tea and 12");
+        let all_are_true = |kept: &Vectors, left: &HashSet<Uuid>| {
+            for (n, id) in ids.iter().enumerate() {
+                let cosine = left.contains(id).then(|| cosine(&embed(&text(n)), &asked));
+                let known = kept.of(*id, &asked);
+                assert_eq!(known.is_some(), cosine.is_some(), "{n}");
+                assert!((known.unwrap_or(0.0) - cosine.unwrap_or(0.0)).abs() < 5e-5, "{n}");
+            }
+            let nearest = kept.nearest(&asked, &VectorFilter::default(), 1);
+            assert!(nearest.iter().any(|(id, _)| *id == ids[12]), "{}", nearest.len());
+            assert!(nearest.iter().all(|(id, _)| left.contains(id)));
+        };
+        // The first, the last, some between; then so many that no coarse look is needed, and back.
+        let mut left: HashSet<Uuid> = ids.iter().copied().collect();
+        [0, 7, 8, MANY + 9].iter().for_each(|n| assert!(left.remove(&ids[*n])));
+        kept.keep_only(&left);
+        assert!(kept.are_many());
+        all_are_true(&kept, &left);
+        ids[100..200].iter().for_each(|id| assert!(left.remove(id)));
+        kept.keep_only(&left);
+        assert!(!kept.are_many() && kept.coarse.rows() == 0);
+        all_are_true(&kept, &left);
+        for n in 100..200 {
+            kept.put(changed(ids[n], &embed(&text(n))));
+            left.insert(ids[n]);
+        }
+        assert!(kept.are_many() && kept.coarse.rows() == left.len());
+        all_are_true(&kept, &left);
+        kept.keep_only(&HashSet::new());
+        assert!(
+            kept.is_empty()
+                && kept.numbers.is_empty()
+                && kept.nearest(&asked, &VectorFilter::default(), 9).is_empty()
+        );
     }
 
     #[test]

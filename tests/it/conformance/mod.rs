@@ -4,6 +4,7 @@ mod bells;
 mod connections;
 mod events;
 mod groups;
+mod kept_vectors;
 mod kept_words;
 mod ledger_model;
 mod limits;

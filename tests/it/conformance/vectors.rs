@@ -38,7 +38,7 @@ fn qdrant(at: &QdrantAt, model: &str) -> Qdrant {
     Qdrant::new(at, model, builtin_embedder::DIMENSIONS).unwrap()
 }
 
-async fn user(db: &Db) -> UserId {
+pub async fn user(db: &Db) -> UserId {
     let id = UserId::new();
     let mut tx = db.begin().await.unwrap();
     let new = rapport_common::store::users::NewUser {
@@ -54,7 +54,7 @@ async fn user(db: &Db) -> UserId {
     id
 }
 
-async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
+pub async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
     let words = ["tea", "chess", "rain", "music", "bread", "trains"];
     let content = format!("Note {n} about {} and {} {}", words[n % 6], words[(n / 6 + 1) % 6], n * n % 97);
     let status = if n.is_multiple_of(5) { MemoryStatus::Confirmed } else { MemoryStatus::Pending };

@@ -180,6 +180,18 @@ impl Coarse {
         }
     }
 
+    /// Takes a row out; the last one comes into its place.
+    pub fn swap_remove(&mut self, at: usize) {
+        let Some(last) = self.rows.len().checked_sub(1).filter(|last| at <= *last) else { return };
+        let block = |row: usize| row / BLOCK * BLOCK * self.dimensions + row % BLOCK;
+        let (from, to) = (block(last), block(at));
+        for column in (0..self.dimensions).map(|dimension| dimension * BLOCK) {
+            self.numbers[to + column] = self.numbers[from + column];
+        }
+        self.rows.swap_remove(at);
+        self.numbers.truncate(last.div_ceil(BLOCK) * BLOCK * self.dimensions);
+    }
+
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -220,12 +232,22 @@ mod tests {
         fn the_nearest_are_among_those_that_may_be(
             rows in vectors(), query in prop::collection::vec(prop_oneof![Just(0f32), -1f32..1.0], 12), limit in 1usize..9,
             twice in any::<prop::sample::Index>(), left_out in any::<prop::sample::Index>(),
+            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
         ) {
-            let mut coarse = Coarse::default();
+            let (mut rows, mut coarse) = (rows, Coarse::default());
             // Some are put in a second time, as they are now.
-            let (again, left_out) = (twice.index(rows.len()), left_out.index(rows.len()));
+            let again = twice.index(rows.len());
             rows.iter().enumerate().for_each(|(at, row)| coarse.put(at, if at == again { &query } else { row }));
             coarse.put(again, &rows[again]);
+            for gone in gone {
+                if rows.len() > 1 {
+                    let at = gone.index(rows.len());
+                    rows.swap_remove(at);
+                    coarse.swap_remove(at);
+                }
+            }
+            prop_assert_eq!(coarse.rows(), rows.len());
+            let left_out = left_out.index(rows.len());
             let may = |at: usize| at != left_out;
             let mut nearest: Vec<usize> = (0..rows.len()).filter(|at| may(*at)).collect();
             nearest.sort_by(|a, b| dot(&rows[*b], &query).total_cmp(&dot(&rows[*a], &query)));

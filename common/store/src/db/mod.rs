@@ -31,7 +31,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub use conn::{Conn, DEADLINE, Durability, LONG_DEADLINE, Querier, Raw, Tx, was_full, within};
 pub(crate) use rapport_core::row;
 pub use statements::{Listed, Sql, ids, violated};
-pub(crate) use statements::{column, execute, fetch_all, fetch_one, fetch_optional, run, sql, statements};
+pub(crate) use statements::{
+    column, execute, fetch_all, fetch_one, fetch_optional, from_gathered, run, sql, statements,
+};
 
 use crate::error::{Result, database_is_away};
 pub use lend::in_background;

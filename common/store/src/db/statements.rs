@@ -1,5 +1,7 @@
 //! How statements are written, listed, and run.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+
 /// A statement: its text for each database. What is bound to it is the same. Only `statements!` makes one, and lists it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sql {
@@ -69,6 +71,14 @@ pub type Listed = &'static [(&'static str, Sql)];
 /// A list of ids as one bound value: JSON, for `ids!` in a statement.
 pub fn ids<T: Copy + Into<uuid::Uuid>>(ids: impl IntoIterator<Item = T>) -> sqlx::types::Json<Vec<String>> {
     sqlx::types::Json(ids.into_iter().map(|id| id.into().simple().to_string()).collect())
+}
+
+/// The ids that `gathered!` put together; none of `None`, which is what it makes of no rows.
+pub fn from_gathered(bytes: Option<&[u8]>) -> Result<Vec<uuid::Uuid>, sqlx::Error> {
+    let Some(bytes) = bytes else { return Ok(Vec::new()) };
+    let bytes = HEXLOWER_PERMISSIVE.decode(bytes).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let ids = bytes.chunks(16).map(uuid::Uuid::from_slice);
+    ids.collect::<Result<_, _>>().map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// One column of several rows: a value that `unnest` takes, on PostgreSQL.

@@ -17,7 +17,7 @@ use super::{
     sheets::{self, Sheet},
 };
 use crate::{
-    db::{Querier, fetch_all, row, statements},
+    db::{Querier, fetch_all, from_gathered, row, statements},
     domain::ids::{SessionId, UserId},
     memory::turns::{Turn, passages::Holders},
 };
@@ -71,10 +71,9 @@ impl Read {
         })
     }
 
-    /// Messages, from their bytes in hex.
-    fn messages(&self) -> Vec<Uuid> {
-        let bytes = HEXLOWER_PERMISSIVE.decode(self.bytes.as_deref().unwrap_or_default()).unwrap_or_default();
-        bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).collect()
+    /// The messages that were gathered.
+    fn messages(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+        from_gathered(self.bytes.as_deref())
     }
 }
 
@@ -107,17 +106,20 @@ pub async fn find(
         let unknown: Vec<u8> = buckets.iter().copied().filter(|bucket| !known.contains_key(bucket)).collect();
         let rows = fetch_all!(Read, q, READ, user, Json(&unknown))?;
         let of_kind = |what: i64| rows.iter().filter(move |row| row.what == what);
-        let messages = |what: i64| of_kind(what).flat_map(Read::messages);
+        let messages = |what: i64| {
+            let all: Result<Vec<_>, sqlx::Error> = of_kind(what).map(Read::messages).collect();
+            all.map(|all| all.into_iter().flatten())
+        };
         let stamps = of_kind(PARTS).flat_map(Read::parts);
         let parts: Vec<(i64, i64)> =
             stamps.filter_map(|(part, stamp)| Some((part, stamp.parse().ok()?))).collect();
         let sheet = kept.of(q, user, &parts).await?;
-        let bags: Vec<Uuid> = messages(BAGS).collect();
+        let bags: Vec<Uuid> = messages(BAGS)?.collect();
         let has_words: HashSet<Uuid> = bags.iter().copied().collect();
         // One that is embedded again by another model has its words already.
         let is_new = |id: &Uuid| !has_words.contains(id) && !sheet.knows(*id);
-        let waiting: Vec<Uuid> = messages(WAITING).filter(is_new).collect();
-        let gone: HashSet<Uuid> = messages(GONE).collect();
+        let waiting: Vec<Uuid> = messages(WAITING)?.filter(is_new).collect();
+        let gone: HashSet<Uuid> = messages(GONE)?.collect();
         let deletions = of_kind(STATE).map(|row| row.n).next().unwrap_or(0);
         let listed = Listed { bags, waiting, deletions };
         let (loose, has_all_loose) = loose::of(q, kept, user, &listed).await?;
