@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
+use super::{
+    db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements},
+    jobs::users_with_open,
+};
 use crate::domain::{
     ids::{ChangeId, JobId, SessionId, UserId},
     memory::{RunOutcome, Turn},
@@ -13,8 +16,7 @@ use crate::domain::{
 statements! {
     /// `extract_after` is where the index has them, and may be too early (`sessions::HEARD`); of older versions it is all there is.
     DUE = "select s.id, s.user_id from sessions s where s.extract_after <= $1 and s.extract_after is not null
-    and (s.extract_due <= $1 or s.extract_due is null) and s.status <> 'deleted' and not exists (select 1 from jobs j where j.user_id = s.user_id and j.kind = 'memory_extraction'
-        and j.status in ('queued', 'running'))
+    and (s.extract_due <= $1 or s.extract_due is null) and s.status <> 'deleted' and s.user_id not in ", users_with_open!("'memory_extraction'"), "
     order by s.extract_after limit $2";
     /// Those that said more meanwhile. What somebody else changes in this moment is left for the next time.
     MOVE_ON = "update sessions set extract_after = extract_due where id in (select id from sessions where extract_after <= $1

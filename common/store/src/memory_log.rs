@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements};
+use super::{
+    db::{Conn, Querier, Tx, execute, fetch_all, fetch_one, fetch_optional, row, statements},
+    jobs::users_with_open,
+};
 use crate::{
     clock,
     domain::{
@@ -20,8 +23,8 @@ statements! {
     ADD_DIRTY = "update memory_state set dirty = dirty + $2 where user_id = $1";
     STATE = "select version, deletions from memory_state where user_id = $1";
     CONSOLIDATED = "update memory_state set dirty = 0, consolidated_at = $2 where user_id = $1";
-    DIRTY_USERS = "select s.user_id from memory_state s where s.dirty >= $1 and not exists (select 1 from jobs j
-    where j.user_id = s.user_id and j.kind = 'consolidation' and j.status in ('queued', 'running')) limit 100";
+    DIRTY_USERS = "select s.user_id from memory_state s where s.dirty >= $1
+    and s.user_id not in ", users_with_open!("'consolidation'"), " limit 100";
     INSERT_CHANGE =
         "insert into memory_changes (id, change_set, memory_id, user_id, actor, action, before, after, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

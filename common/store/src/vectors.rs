@@ -9,6 +9,7 @@ use super::{
         Conn, Querier, Raw, Tx, execute, fetch_all, fetch_one, fetch_optional, from_gathered, ids, row,
         statements, within,
     },
+    jobs::users_with_open,
     terms::{Corpus, of},
 };
 use crate::domain::ids::{MemoryId, UserId};
@@ -119,8 +120,7 @@ statements! {
         union select user_id from memory_vectors where not indexed and $1
         union select user_id from message_vectors where not indexed and $1
         union select user_id from chunk_vectors where not indexed and $1) u
-    where not exists (select 1 from jobs j where j.user_id = u.user_id and j.kind = 'embedding' and j.status in ('queued', 'running'))
-    limit 200";
+    where u.user_id not in ", users_with_open!("'embedding'"), " limit 200";
 }
 
 pub struct NewVector<'a> {

@@ -201,6 +201,20 @@ async fn open_jobs_of_a_session_are_not_looked_for_among_those_of_all() {
     }
 }
 
+/// Who has a job of a kind already is looked up in a hash. When hardly any was open while PostgreSQL last looked, it would go through all
+/// of them once more for each user, or for each session.
+#[tokio::test]
+async fn users_with_open_jobs_are_looked_up_in_a_hash() {
+    let pg = postgres().await;
+    let asks = |sql: &str| sql.contains("j.status in ('queued', 'running')");
+    let asked: Vec<_> = statements().filter(|(_, sql)| asks(sql.pg())).collect();
+    assert!(asked.len() >= 4, "{}", asked.len());
+    for (name, sql) in asked {
+        let plan = generic_plan(&pg, sql.pg(), "").await;
+        assert!(plan.contains("hashed SubPlan") && !plan.contains("Anti Join"), "{name}\n{plan}");
+    }
+}
+
 /// What is asked for by ids is found by them, and not among all that the user has. SQLite takes a list for longer than what one user
 /// has, and has no statistics.
 #[tokio::test]
