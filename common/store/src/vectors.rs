@@ -16,15 +16,11 @@ use crate::domain::ids::{MemoryId, UserId};
 
 /// What an index is told of documents.
 macro_rules! points {
-    ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
+    ($vectors:literal, $docs:literal, $filters:literal) => {
         concat!(
             "select v.doc_id, v.user_id, v.vector, v.version, ",
-            $kind,
-            " as kind, ",
-            $status,
-            " as status, ",
-            $importance,
-            " as importance from ",
+            $filters,
+            " from ",
             $vectors,
             " v join ",
             $docs,
@@ -33,22 +29,30 @@ macro_rules! points {
     };
 }
 
-/// The statements of one corpus: its vectors, and what searches filter them by.
+/// The user $1, whom PostgreSQL does not know when it plans: of one who has a good part of a table it would read the whole table, with
+/// what everybody else has.
+macro_rules! someone {
+    () => {
+        concat!(pg!("(select $1::uuid)"), lite!("$1"))
+    };
+}
+
+/// The statements of one corpus: its vectors, and what searches filter them by. `$told`: what is told of those that changed, and from
+/// where it comes.
 macro_rules! texts_of {
-    ($vectors:literal, $kind:literal, $status:literal, $importance:literal, $docs:literal) => {
+    ($vectors:literal, $docs:literal, $filters:literal, $told:literal, $from:literal) => {
         $crate::db::statements! {
             pub(crate) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
-            pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
-                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3";
-            /// The same, of a few: along the index, also where PostgreSQL knows that the user has a good part of the table.
-            pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $kind, " as kind, ", $status, " as status, ", $importance, " as importance
-                from ", $vectors, " v join ", $docs, " m on m.id = v.doc_id where v.user_id = $1 and v.version > $2 and v.model = $3
-                order by v.version limit 500";
+            pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
+                " where v.user_id = ", someone!(), " and v.version > $2 and v.model = $3";
+            /// The same, of a few.
+            pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
+                " where v.user_id = ", someone!(), " and v.version > $2 and v.model = $3 order by v.version limit 500";
             /// All that there are, gathered: to see which of a hundred thousand are gone, without reading their vectors again.
-            pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = $1 and v.model = $2";
+            pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = ", someone!(), " and v.model = $2";
             pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
-            pub(crate) UNINDEXED = points!($vectors, $kind, $status, $importance, $docs), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
+            pub(crate) UNINDEXED = points!($vectors, $docs, $filters), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a
             /// user's change locks rows in an order of its own.
             pub(crate) MARK_INDEXED = pg!("update ", $vectors, " set indexed = $1 where user_id = $3 and doc_id in (
@@ -56,8 +60,8 @@ macro_rules! texts_of {
                 order by doc_id for update skip locked)"),
                 lite!("update ", $vectors, " set indexed = $1 where version <= $2 and user_id = $3 and doc_id in ", ids!(4));
             pub(crate) TOUCH = "update ", $vectors, " set version = $3, indexed = $4 where doc_id = $1 and user_id = $2";
-            pub(crate) PAGE = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
-            pub(crate) POINTS = points!($vectors, $kind, $status, $importance, $docs), "where v.model = $1 and v.doc_id in ", ids!(2);
+            pub(crate) PAGE = points!($vectors, $docs, $filters), "where v.model = $1 and v.doc_id > $2 order by v.doc_id limit $3";
+            pub(crate) POINTS = points!($vectors, $docs, $filters), "where v.model = $1 and v.doc_id in ", ids!(2);
             pub(crate) VERSIONS = "select doc_id, version from ", $vectors, " where model = $1 and doc_id in ", ids!(2);
             pub(crate) COUNT = "select count(*) from ", $vectors, " where model = $1";
             pub(crate) UNINDEX_ALL = "update ", $vectors, " set indexed = $1 where model = $2 and indexed";
@@ -70,13 +74,32 @@ macro_rules! texts_of {
 }
 
 pub(crate) mod of_memories {
-    texts_of!("memory_vectors", "m.memory_type", "m.status", "m.importance", "memories");
+    texts_of!(
+        "memory_vectors",
+        "memories",
+        "m.memory_type as kind, m.status, m.importance",
+        "m.memory_type as kind, m.status, m.importance",
+        " join memories m on m.id = v.doc_id"
+    );
 }
+/// Exact search filters nothing that was said, so it does not read who said it: a hundred thousand rows.
 pub(crate) mod of_messages {
-    texts_of!("message_vectors", "m.role", "''", "cast(0 as double precision)", "messages");
+    texts_of!(
+        "message_vectors",
+        "messages",
+        "m.role as kind, '' as status, cast(0 as double precision) as importance",
+        "'' as kind, '' as status, cast(0 as double precision) as importance",
+        ""
+    );
 }
 pub(crate) mod of_chunks {
-    texts_of!("chunk_vectors", "m.generation", "''", "cast(0 as double precision)", "chunks");
+    texts_of!(
+        "chunk_vectors",
+        "chunks",
+        "m.generation as kind, '' as status, cast(0 as double precision) as importance",
+        "m.generation as kind, '' as status, cast(0 as double precision) as importance",
+        " join chunks m on m.id = v.doc_id"
+    );
 }
 
 statements! {

@@ -122,7 +122,7 @@ impl Exact {
             drop(conn);
             grew = !changed.is_empty();
             let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
-                changed.into_iter().for_each(|one| vectors.put(one));
+                vectors.put_all(changed);
                 left.iter().for_each(|left| vectors.keep_only(left));
                 (vectors.version, vectors.deletions) = (version, deletions);
                 vectors

@@ -43,6 +43,19 @@ struct Row {
 }
 
 impl Vectors {
+    /// Puts many in: there is room for all of them first.
+    pub fn put_all(&mut self, all: Vec<vectors::Changed>) {
+        let rows = self.rows.len() + all.len();
+        let dimensions = all.first().map_or(0, |one| one.vector.len() / size_of::<f32>());
+        self.rows.reserve(all.len());
+        self.position.reserve(all.len());
+        coarse::reserve(&mut self.numbers, rows * dimensions);
+        if rows >= MANY {
+            self.coarse.reserve(rows, dimensions);
+        }
+        all.into_iter().for_each(|one| self.put(one));
+    }
+
     pub fn put(&mut self, changed: vectors::Changed) {
         let vector = from_bytes(&changed.vector);
         if self.dimensions == 0 {
@@ -161,7 +174,7 @@ fn code(vector: &[f32]) -> (f32, impl Iterator<Item = i16>) {
     let number = |x: &f32| if x.is_finite() { *x } else { 0.0 };
     let largest = vector.iter().map(number).fold(0f32, |most, x| most.max(x.abs()));
     let scale = if largest > 0.0 { largest / LARGEST } else { 1.0 };
-    (scale, vector.iter().map(move |x| (number(x) / scale).round() as i16))
+    (scale, vector.iter().map(move |x| coarse::whole(number(x) / scale)))
 }
 
 /// Eight sums side by side, so that the compiler may use vector instructions: one sum has an order to keep.
@@ -256,10 +269,8 @@ mod tests {
         kept.keep_only(&left);
         assert!(!kept.are_many() && kept.coarse.rows() == 0);
         all_are_true(&kept, &left);
-        for n in 100..200 {
-            kept.put(changed(ids[n], &embed(&text(n))));
-            left.insert(ids[n]);
-        }
+        kept.put_all((100..200).map(|n| changed(ids[n], &embed(&text(n)))).collect());
+        left.extend(&ids[100..200]);
         assert!(kept.are_many() && kept.coarse.rows() == left.len());
         all_are_true(&kept, &left);
         kept.keep_only(&HashSet::new());
