@@ -29,14 +29,6 @@ macro_rules! points {
     };
 }
 
-/// The user $1, whom PostgreSQL does not know when it plans: of one who has a good part of a table it would read the whole table, with
-/// what everybody else has.
-macro_rules! someone {
-    () => {
-        concat!(pg!("(select $1::uuid)"), lite!("$1"))
-    };
-}
-
 /// The statements of one corpus: its vectors, and what searches filter them by. `$told`: what is told of those that changed, and from
 /// where it comes.
 macro_rules! texts_of {
@@ -45,12 +37,12 @@ macro_rules! texts_of {
             pub(crate) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
             pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
-                " where v.user_id = ", someone!(), " and v.version > $2 and v.model = $3";
+                " where v.user_id = ", someone!(1), " and v.version > $2 and v.model = $3";
             /// The same, of a few.
             pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
-                " where v.user_id = ", someone!(), " and v.version > $2 and v.model = $3 order by v.version limit 500";
+                " where v.user_id = ", someone!(1), " and v.version > $2 and v.model = $3 order by v.version limit 500";
             /// All that there are, gathered: to see which of a hundred thousand are gone, without reading their vectors again.
-            pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = ", someone!(), " and v.model = $2";
+            pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = ", someone!(1), " and v.model = $2";
             pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
             pub(crate) UNINDEXED = points!($vectors, $docs, $filters), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
             /// What somebody changes in this moment is passed over, not waited for: its new version goes into the index anyway, and a

@@ -90,6 +90,13 @@ pub(crate) mod pg {
             concat!("(", $condition, ") is true")
         };
     }
+    /// A user whom PostgreSQL does not know when it plans: of one who has a good part of a table it would read the whole table, with what
+    /// everybody else has.
+    macro_rules! someone {
+        ($n:literal) => {
+            concat!("(select $", $n, "::uuid)")
+        };
+    }
     /// The ids of all rows as one value, in hex.
     macro_rules! gathered {
         ($id:literal) => {
@@ -107,7 +114,7 @@ pub(crate) mod pg {
         };
     }
     pub(crate) use {
-        any_of, begin, by_clock, checked, contains, day, gathered, hour, ids, lite, pg, rows, texts,
+        any_of, begin, by_clock, checked, contains, day, gathered, hour, ids, lite, pg, rows, someone, texts,
     };
 }
 
@@ -174,6 +181,11 @@ pub(crate) mod lite {
             concat!("+", $condition)
         };
     }
+    macro_rules! someone {
+        ($n:literal) => {
+            concat!("$", $n)
+        };
+    }
     macro_rules! gathered {
         ($id:literal) => {
             concat!("cast(group_concat(hex(", $id, "), '') as blob)")
@@ -190,6 +202,7 @@ pub(crate) mod lite {
         };
     }
     pub(crate) use {
-        any_of, begin, by_clock, checked, column, contains, day, gathered, hour, ids, lite, pg, rows, texts,
+        any_of, begin, by_clock, checked, column, contains, day, gathered, hour, ids, lite, pg, rows,
+        someone, texts,
     };
 }
