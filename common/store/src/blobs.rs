@@ -2,10 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    db::{Conn, Querier, Tx, execute, fetch_one, fetch_optional, statements},
-    jobs::users_with_open,
-};
+use super::db::{Conn, Querier, Tx, execute, fetch_one, fetch_optional, statements};
 use crate::domain::ids::{BlobId, UserId};
 
 statements! {
@@ -14,8 +11,8 @@ statements! {
     PART = "select data from blobs where id = $1 and user_id = $2 and part = $3";
     COUNT = "select count(*) from blobs where id = $1 and user_id = $2";
     DELETE = "delete from blobs where id = $1 and user_id = $2";
-    PRUNE = "delete from blobs where created_at < $1 and user_id not in ",
-        users_with_open!("'import', 'chat_import', 'export', 'account_export'");
+    PRUNE = "delete from blobs where created_at < $1 and not exists (select 1 from jobs j where j.user_id = blobs.user_id
+        and j.status in ('queued', 'running') and j.kind in ('import', 'chat_import', 'export', 'account_export'))";
 }
 
 pub async fn add(

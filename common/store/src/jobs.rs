@@ -25,13 +25,15 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// Users with an open job of these kinds. For `not in`, which PostgreSQL looks up in a hash: what it makes of `not exists` goes through all
-/// those jobs again for each user, when it last looked at the table before they were there (20,000 of each: 16.7 s).
+/// those jobs again for each user, when it last looked at the table before they were there (20,000 of each: 16.7 s). It makes a hash of no
+/// more than it takes for what fits its `work_mem`: so of the first 50,000. Where more are open, who has one may be given again, and
+/// no second one is put in.
 macro_rules! users_with_open {
     ($kinds:literal) => {
         concat!(
             "(select j.user_id from jobs j where j.user_id is not null and j.status in ('queued', 'running') and j.kind in (",
             $kinds,
-            "))"
+            ") limit 50000)"
         )
     };
 }
