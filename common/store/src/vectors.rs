@@ -1,7 +1,5 @@
 //! Vectors: the truth, in the database. An index outside is fed from here and can be made anew from here.
 
-use std::collections::HashSet;
-
 use uuid::Uuid;
 
 use super::{
@@ -37,11 +35,15 @@ macro_rules! texts_of {
             pub(crate) UPSERT = "insert into ", $vectors, " (doc_id, user_id, model, vector, version) values ($1, $2, $3, $4, $5)
                 on conflict (doc_id) do update set model = $3, vector = $4, version = $5, indexed = $6";
             pub(crate) CHANGED = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
-                " where v.user_id = ", someone!(1), " and v.version > $2 and v.model = $3";
-            /// The same, of a few.
+                " where v.user_id = ", someone!(1), " and v.version > $2 and v.version <= $4 and v.model = $3";
+            /// Where a part of them ends: the version of the 5,000th.
+            pub(crate) PART = "select v.version from ", $vectors, " v where v.user_id = ", someone!(1), " and v.version > $2
+                order by v.version limit 1 offset 4999";
+            pub(crate) COUNT_OF = "select count(*) from ", $vectors, " v where v.user_id = ", someone!(1);
+            /// The same as `CHANGED`, of a few.
             pub(crate) CHANGED_LATELY = "select v.doc_id, v.version, v.vector, ", $told, " from ", $vectors, " v", $from,
                 " where v.user_id = ", someone!(1), " and v.version > $2 and v.model = $3 order by v.version limit 500";
-            /// All that there are, gathered: to see which of a hundred thousand are gone, without reading their vectors again.
+            /// All that there are, gathered: to see which of a hundred thousand are gone, without their vectors.
             pub(crate) IDS = "select ", gathered!("v.doc_id"), " as bytes from ", $vectors, " v where v.user_id = ", someone!(1), " and v.model = $2";
             pub(crate) GET = "select doc_id, model, vector from ", $vectors, " where ", checked!("user_id = $1"), " and doc_id in ", ids!(2);
             pub(crate) UNINDEXED = points!($vectors, $docs, $filters), "where not v.indexed and v.model = $1 and ($2 is null or v.user_id = $2) limit $3";
@@ -225,21 +227,30 @@ pub struct Changed {
 
 row!(Changed: doc_id, version, vector, kind, status, importance);
 
-/// What changed of a user's vectors since a number.
+/// What changed of a user's vectors since a number: all of it, or the next some thousands and up to which number they go. Nobody's
+/// hundred thousand stand in memory twice, or take one statement too long.
 pub async fn changed(
     q: &mut impl Querier,
     user: UserId,
     corpus: Corpus,
     since: i64,
     model: &str,
-) -> Result<Vec<Changed>, sqlx::Error> {
+) -> Result<(Vec<Changed>, Option<i64>), sqlx::Error> {
     if since > 0 {
         let lately = fetch_all!(Changed, q, of!(corpus, CHANGED_LATELY), user, since, model)?;
         if lately.len() < LATELY {
-            return Ok(lately);
+            return Ok((lately, None));
         }
     }
-    fetch_all!(Changed, q, of!(corpus, CHANGED), user, since, model)
+    let until = fetch_optional!((i64,), q, of!(corpus, PART), user, since)?.map(|row| row.0);
+    let changed =
+        fetch_all!(Changed, q, of!(corpus, CHANGED), user, since, model, until.unwrap_or(i64::MAX))?;
+    Ok((changed, until))
+}
+
+/// How many vectors a user has, of any model.
+pub async fn count_of(q: &mut impl Querier, user: UserId, corpus: Corpus) -> Result<i64, sqlx::Error> {
+    Ok(fetch_one!((i64,), q, of!(corpus, COUNT_OF), user)?.0)
 }
 
 /// The documents of a user that have a vector of this model.
@@ -248,9 +259,9 @@ pub async fn documents(
     user: UserId,
     corpus: Corpus,
     model: &str,
-) -> Result<HashSet<Uuid>, sqlx::Error> {
+) -> Result<Vec<Uuid>, sqlx::Error> {
     let (bytes,) = fetch_one!((Option<Vec<u8>>,), q, of!(corpus, IDS), user, model)?;
-    Ok(from_gathered(bytes.as_deref())?.into_iter().collect())
+    from_gathered(bytes.as_deref())
 }
 
 /// What `CHANGED_LATELY` gives at most.

@@ -93,6 +93,36 @@ impl Exact {
         }
     }
 
+    /// Puts what changed since in, part by part; each is there once it is read, also when the next one fails. Whether anything did.
+    async fn read_on(
+        &self,
+        user: UserId,
+        corpus: Corpus,
+        mut vectors: OwnedMutexGuard<Vectors>,
+    ) -> Result<(OwnedMutexGuard<Vectors>, bool), VectorError> {
+        let (mut grew, mut is_first) = (false, true);
+        loop {
+            let mut conn = self.db.read().await?;
+            let (changed, until) =
+                vectors::changed(&mut conn, user, corpus, vectors.version, &self.model).await?;
+            let total = match until {
+                Some(_) if is_first => vectors::count_of(&mut conn, user, corpus).await? as usize,
+                _ => 0,
+            };
+            drop(conn);
+            (grew, is_first) = (grew || !changed.is_empty(), false);
+            let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
+                vectors.put_all(changed, total);
+                vectors.version = until.unwrap_or(vectors.version);
+                vectors
+            };
+            vectors = apart(grew, move || put(vectors)).await?;
+            if until.is_none() {
+                return Ok((vectors, grew));
+            }
+        }
+    }
+
     /// `fresh`: brought up to date first. A look at certain documents right after a search needs that not.
     async fn with<T: Send + 'static>(
         &self,
@@ -105,29 +135,26 @@ impl Exact {
         if !fresh && vectors.version > 0 {
             return Ok(use_them(&vectors));
         }
-        let mut conn = self.db.read().await?;
-        let (version, deletions) = memory_log::state(&mut conn, user).await?;
+        let (version, deletions) = memory_log::state(&mut self.db.read().await?, user).await?;
         let mut grew = false;
-        if version < vectors.version {
+        if version < vectors.version || deletions < vectors.deletions {
             *vectors = Vectors::default(); // a database that was restored
         }
         if version > vectors.version || deletions != vectors.deletions {
-            let since = vectors.version;
-            let changed = vectors::changed(&mut conn, user, corpus, since, &self.model).await?;
-            let left = if vectors.is_empty() || deletions == vectors.deletions {
-                None
-            } else {
-                Some(vectors::documents(&mut conn, user, corpus, &self.model).await?)
-            };
-            drop(conn);
-            grew = !changed.is_empty();
-            let put = move |mut vectors: OwnedMutexGuard<Vectors>| {
-                vectors.put_all(changed);
-                left.iter().for_each(|left| vectors.keep_only(left));
-                (vectors.version, vectors.deletions) = (version, deletions);
-                vectors
-            };
-            vectors = apart(grew || vectors.are_many(), move || put(vectors)).await?;
+            let may_have_gone = !vectors.is_empty() && deletions != vectors.deletions;
+            (vectors, grew) = self.read_on(user, corpus, vectors).await?;
+            if may_have_gone {
+                let mut conn = self.db.read().await?;
+                let left = vectors::documents(&mut conn, user, corpus, &self.model).await?;
+                drop(conn);
+                let keep = move |mut vectors: OwnedMutexGuard<Vectors>| {
+                    vectors.keep_only(&left);
+                    vectors
+                };
+                vectors = apart(vectors.are_many(), move || keep(vectors)).await?;
+            }
+            vectors.version = vectors.version.max(version);
+            vectors.deletions = deletions;
         }
         let found = apart(vectors.are_many(), move || use_them(&vectors)).await?;
         if grew {

@@ -43,12 +43,15 @@ struct Row {
 }
 
 impl Vectors {
-    /// Puts many in: there is room for all of them first.
-    pub fn put_all(&mut self, all: Vec<vectors::Changed>) {
-        let rows = self.rows.len() + all.len();
-        let dimensions = all.first().map_or(0, |one| one.vector.len() / size_of::<f32>());
-        self.rows.reserve(all.len());
-        self.position.reserve(all.len());
+    /// Puts many in. There is room for `total` rows then, if that is more: others follow.
+    pub fn put_all(&mut self, all: Vec<vectors::Changed>, total: usize) {
+        let new = all.iter().filter(|one| !self.position.contains_key(&one.doc_id)).count();
+        let rows = total.max(self.rows.len() + new);
+        let room = rows - self.rows.len();
+        let first = all.first().map_or(0, |one| one.vector.len() / size_of::<f32>());
+        let dimensions = if self.dimensions == 0 { first } else { self.dimensions };
+        self.rows.reserve(room);
+        self.position.reserve(room);
         coarse::reserve(&mut self.numbers, rows * dimensions);
         if rows >= MANY {
             self.coarse.reserve(rows, dimensions);
@@ -99,7 +102,8 @@ impl Vectors {
     }
 
     /// Takes out what is not among these.
-    pub fn keep_only(&mut self, documents: &HashSet<Uuid>) {
+    pub fn keep_only(&mut self, documents: &[Uuid]) {
+        let documents: HashSet<&Uuid> = documents.iter().collect();
         for at in (0..self.rows.len()).rev() {
             if !documents.contains(&self.rows[at].id) {
                 self.swap_remove(at);
@@ -108,6 +112,16 @@ impl Vectors {
         // Who has few by now needs no coarse look.
         if !self.are_many() {
             self.coarse = Coarse::default();
+        }
+        if self.rows.is_empty() {
+            self.dimensions = 0;
+        }
+        // What was room for many more is given back.
+        if self.numbers.capacity() / 2 > self.numbers.len() {
+            self.numbers.shrink_to_fit();
+            self.rows.shrink_to_fit();
+            self.position.shrink_to_fit();
+            self.coarse.shrink();
         }
     }
 
@@ -262,18 +276,19 @@ mod tests {
         // The first, the last, some between; then so many that no coarse look is needed, and back.
         let mut left: HashSet<Uuid> = ids.iter().copied().collect();
         [0, 7, 8, MANY + 9].iter().for_each(|n| assert!(left.remove(&ids[*n])));
-        kept.keep_only(&left);
+        kept.keep_only(&Vec::from_iter(left.iter().copied()));
         assert!(kept.are_many());
         all_are_true(&kept, &left);
         ids[100..200].iter().for_each(|id| assert!(left.remove(id)));
-        kept.keep_only(&left);
+        kept.keep_only(&Vec::from_iter(left.iter().copied()));
         assert!(!kept.are_many() && kept.coarse.rows() == 0);
         all_are_true(&kept, &left);
-        kept.put_all((100..200).map(|n| changed(ids[n], &embed(&text(n)))).collect());
+        kept.put_all((100..200).map(|n| changed(ids[n], &embed(&text(n)))).collect(), 0);
         left.extend(&ids[100..200]);
         assert!(kept.are_many() && kept.coarse.rows() == left.len());
         all_are_true(&kept, &left);
-        kept.keep_only(&HashSet::new());
+        kept.keep_only(&[]);
+        assert_eq!((kept.bytes(), kept.dimensions), (0, 0));
         assert!(
             kept.is_empty()
                 && kept.numbers.is_empty()

@@ -215,6 +215,51 @@ async fn users_with_open_jobs_are_looked_up_in_a_hash() {
     }
 }
 
+/// Vectors of somebody who has most of a table are found by whose they are: else all of everybody's are read with them.
+#[tokio::test]
+async fn vectors_of_somebody_with_very_many_are_not_looked_for_among_all() {
+    let pg = postgres().await;
+    let user = "01900000-0000-7000-8000-000000000001";
+    let filled: Vec<String> = ["memory", "message", "chunk"]
+        .map(|table| {
+            format!(
+                "insert into {table}_vectors (doc_id, user_id, model, vector, version) select gen_random_uuid(), \
+                 case when n > 300 then '{user}' else gen_random_uuid() end, 'm', '', n from generate_series(1, 2000) n; \
+                 analyze {table}_vectors;"
+            )
+        })
+        .into();
+    let named = |name: &str| {
+        ["::CHANGED", "::CHANGED_LATELY", "::PART", "::IDS"].iter().any(|end| name.ends_with(end))
+    };
+    let asked: Vec<_> =
+        statements().filter(|(name, _)| name.contains("::vectors::of_") && named(name)).collect();
+    assert_eq!(asked.len(), 12);
+    let mut conn = pg.read().await.unwrap();
+    let Raw::Pg(conn) = conn.raw() else { panic!() };
+    let filled = format!("set session_replication_role = replica; {}", filled.concat());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(filled)).execute(&mut *conn).await.unwrap();
+    for (name, sql) in asked {
+        let values = ["'m'", "0, 'm'", "0, 'm', 9999", "0"];
+        let parameters = (1..=4).rev().find(|n| sql.pg().contains(&format!("${n}"))).unwrap();
+        let values = match parameters {
+            2 if name.ends_with("IDS") => values[0],
+            2 => values[3],
+            3 => values[1],
+            _ => values[2],
+        };
+        let script = format!(
+            "set plan_cache_mode = force_custom_plan; prepare p as {}; explain execute p('{user}', {values})",
+            sql.pg()
+        );
+        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut *conn).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect();
+        let is_whole = plan.iter().any(|line| line.contains("Seq Scan on") && line.contains("_vectors"));
+        assert!(!is_whole, "{name}\n{}", plan.join("\n"));
+        sqlx::raw_sql("deallocate p").execute(&mut *conn).await.unwrap();
+    }
+}
+
 /// What is asked for by ids is found by them, and not among all that the user has. SQLite takes a list for longer than what one user
 /// has, and has no statistics.
 #[tokio::test]

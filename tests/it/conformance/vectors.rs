@@ -11,7 +11,7 @@ use rapport_common::{
     embeddings::Embedder,
     memory::builtin_embedder,
     settings::{QdrantAt, QdrantLayout, Quantization},
-    store::{Db, memories, memory_log, terms::Corpus, vector_index, vectors as rows},
+    store::{Db, Tx, memories, memory_log, terms::Corpus, vector_index, vectors as rows},
     vectors::{Exact, Qdrant, VectorFilter, VectorIndex},
 };
 use rapport_tests::StandIn;
@@ -55,18 +55,23 @@ pub async fn user(db: &Db) -> UserId {
 }
 
 pub async fn put(db: &Db, user: UserId, n: usize, model: &str) -> Uuid {
+    let mut tx = db.begin().await.unwrap();
+    let version = memory_log::take_version(&mut tx, user).await.unwrap();
+    let id = put_in(&mut tx, user, n, (model, version)).await;
+    tx.commit().await.unwrap();
+    id
+}
+
+pub async fn put_in(tx: &mut Tx, user: UserId, n: usize, (model, version): (&str, i64)) -> Uuid {
     let words = ["tea", "chess", "rain", "music", "bread", "trains"];
     let content = format!("Note {n} about {} and {} {}", words[n % 6], words[(n / 6 + 1) % 6], n * n % 97);
     let status = if n.is_multiple_of(5) { MemoryStatus::Confirmed } else { MemoryStatus::Pending };
     let mut memory = Memory::new(user, &content, TYPES[n % 3], status, clock::now());
     memory.importance = (n % 11) as f64 / 10.0;
-    let mut tx = db.begin().await.unwrap();
-    let version = memory_log::take_version(&mut tx, user).await.unwrap();
-    memories::insert(&mut tx, &memory).await.unwrap();
+    memories::insert(tx, &memory).await.unwrap();
     let bytes = builtin_embedder::to_bytes(&builtin_embedder::embed(&content));
     let new = rows::NewVector { doc: memory.id.0, model, vector: &bytes, version };
-    rows::upsert(&mut tx, user, Corpus::Memories, new).await.unwrap();
-    tx.commit().await.unwrap();
+    rows::upsert(tx, user, Corpus::Memories, new).await.unwrap();
     memory.id.0
 }
 

@@ -211,6 +211,12 @@ impl Coarse {
         self.numbers.truncate(last.div_ceil(BLOCK) * BLOCK * self.dimensions);
     }
 
+    /// Gives back the room that no row needs.
+    pub fn shrink(&mut self) {
+        self.numbers.shrink_to_fit();
+        self.rows.shrink_to_fit();
+    }
+
     pub fn rows(&self) -> usize {
         self.rows.len()
     }

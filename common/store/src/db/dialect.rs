@@ -7,6 +7,9 @@
 //! - `day!("m.created_at")`: the day of a time, as YYYY-MM-DD in UTC;
 //! - `hour!("$3")`: the hour of a time, counted since 1970 began;
 //! - `by_clock!(2, 4)`: the moment in parameter 2, where 4 is now, by the database's own clock. SQLite has one process, and its clock;
+//! - `gathered!("v.doc_id")`: the ids of all rows as one value, see [`super::from_gathered`];
+//! - `someone!(1)`: the user in parameter 1, whom PostgreSQL does not know when it plans: of one who has a good part of a table it would
+//!   read the whole table, with what everybody else has;
 //! - `checked!("user_id = $1")`: a condition that is checked, and not searched by. All that one user has is taken for less than a list
 //!   of ids otherwise: by SQLite, which has no statistics, and by PostgreSQL while it has none of that user;
 //! - `pg!(…)`, `lite!(…)`: text for one of them alone.
@@ -90,14 +93,11 @@ pub(crate) mod pg {
             concat!("(", $condition, ") is true")
         };
     }
-    /// A user whom PostgreSQL does not know when it plans: of one who has a good part of a table it would read the whole table, with what
-    /// everybody else has.
     macro_rules! someone {
         ($n:literal) => {
             concat!("(select $", $n, "::uuid)")
         };
     }
-    /// The ids of all rows as one value, in hex.
     macro_rules! gathered {
         ($id:literal) => {
             concat!("convert_to(encode(string_agg(uuid_send(", $id, "), ''), 'hex'), 'UTF8')")
