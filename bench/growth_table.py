@@ -3,6 +3,7 @@
 
     bench/growth_table.py                                # 20,000, 200,000 and 2,000,000 messages
     bench/growth_table.py --sizes 20000,200000 --keep-json /tmp/table.json
+    bench/growth_table.py --sizes 20000,4000000 --heavy 1000000   # the heavy account has a million of them, and 200,000 memories
 
 Starts a PostgreSQL, a Redis, the mock provider, the API and a worker of its own (RAPPORT_BIN, or target/debug/rapport), fills the database by SQL
 and prints a table in Markdown. Exits with 1 if a statement reads all of a big table at the largest size. Nothing is synced to the disk: what is
@@ -24,6 +25,8 @@ from growth.stack import Stack, short  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parent.parent
 IDLE_SECONDS = 30
+# Messages of the heavy account, at most.
+HEAVY = 100_000
 # The small account's chats and deletes are its twin's, which is as large.
 ACCOUNTS = ["small", "heavy", "twin"]
 
@@ -33,8 +36,8 @@ def say(text):
 
 
 class Run:
-    def __init__(self, stack, sizes):
-        self.stack, self.sizes = stack, sizes
+    def __init__(self, stack, sizes, heavy=HEAVY):
+        self.stack, self.sizes, self.most = stack, sizes, heavy
         self.filler = fill.Filler(stack)
         self.scans = scans.Scans(stack)
         self.routes = routes.all_routes((ROOT / "docs" / "routes.txt").read_text())
@@ -57,7 +60,7 @@ class Run:
 
     def grow(self, size):
         """Fills up to so many messages in all."""
-        heavy = min(size // 4, 100_000)
+        heavy = min(size // 4, self.most)
         self.filler.heavy(self.users["heavy"], heavy)
         self.filler.others_up_to((size - heavy) // fill.PER_USER)
         for number in (1, 2):
@@ -159,13 +162,14 @@ class Run:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="20000,200000,2000000", help="messages in all, ascending, separated by commas")
+    parser.add_argument("--heavy", type=int, default=HEAVY, help="messages of the heavy account, at most; it never has more than a quarter")
     parser.add_argument("--keep-json", help="a file for all that was found")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     # Whoever ends this ends its servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     stack = Stack(os.environ.get("RAPPORT_BIN", str(ROOT / "target" / "debug" / "rapport")))
-    run = Run(stack, sizes)
+    run = Run(stack, sizes, options.heavy)
     try:
         stack.start()
         run.all()

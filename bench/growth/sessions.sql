@@ -41,7 +41,9 @@ insert into messages (id, session_id, user_id, job_id, seq, role, content, statu
 insert into message_words (user_id, doc_id, length, bag)
     select l.user_id, l.id, x.length, x.bag from growth.lines l join growth.turns x on x.n = l.n;
 insert into message_vectors (doc_id, user_id, model, vector, version)
+    -- So many at a time as the product makes.
     select l.id, l.user_id, x.model, x.vector, 1 + coalesce((select version from memory_state s where s.user_id = l.user_id), 0)
+        + (row_number() over (partition by l.user_id order by l.id) - 1) / 192
     from growth.lines l join growth.turns x on x.n = l.n where l.with_vectors;
 insert into message_variants (id, session_id, user_id, seq, content, status, provider, model, created_at)
     select growth.v7(l.at, 'variant' || l.id), l.session_id, l.user_id, l.seq, 'Another answer.', 'complete', 'openai', 'mock', l.at

@@ -4,7 +4,8 @@ set synchronous_commit = off;
 set work_mem = '256MB';
 
 insert into memory_state (user_id) select user_id from growth.want on conflict do nothing;
-update memory_state s set version = s.version + 1 from growth.want w where w.user_id = s.user_id;
+update memory_state s set version = 1 + greatest(s.version, (select max(v.version) from message_vectors v where v.user_id = s.user_id))
+    from growth.want w where w.user_id = s.user_id;
 insert into user_settings (user_id, settings, updated_at) select user_id, '{}', growth.start() from growth.want on conflict do nothing;
 
 -- Memories.
