@@ -340,3 +340,28 @@ async fn on_both_an_index_of_before_is_moved() {
     an_index_of_before_is_moved(postgres().await).await;
     an_index_of_before_is_moved(sqlite().await).await;
 }
+
+/// After an import thousands wait: no transaction folds them all.
+async fn some_are_folded_at_once(db: Db) {
+    let mut tx = db.begin().await.unwrap();
+    let mine = user_with_session(&mut tx).await;
+    for n in 0..3 * 256 + 5 {
+        say(&mut tx, mine, n, &text(n)).await;
+    }
+    tx.commit().await.unwrap();
+    let is_waiting = async || fold::is_waiting(&mut db.read().await.unwrap(), mine.0).await.unwrap();
+    for (made, parts, waits) in [(2, 2, true), (1, 3, false), (0, 3, false)] {
+        let mut tx = db.begin().await.unwrap();
+        memory_log::take_version(&mut tx, mine.0).await.unwrap();
+        assert_eq!(fold::fold_some(&mut tx, mine.0, 2).await.unwrap(), made);
+        tx.commit().await.unwrap();
+        assert_eq!((rows(&db, "message_word_parts").await, is_waiting().await), (parts, waits));
+    }
+    assert_eq!(rows(&db, "message_words").await, 5);
+}
+
+#[tokio::test]
+async fn on_both_some_are_folded_at_once() {
+    some_are_folded_at_once(sqlite().await).await;
+    some_are_folded_at_once(postgres().await).await;
+}

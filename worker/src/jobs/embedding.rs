@@ -27,6 +27,7 @@ impl Work for EmbeddingPayload {
                     Err(EmbedError::Ours(error)) => return Err(error),
                 }
             }
+            while corpus == Corpus::Messages && embed::fold_some(ctx, user).await? {}
             loop {
                 match embed::index_some(ctx, Some(user), corpus, 1_000).await? {
                     0 => break,

@@ -25,6 +25,9 @@ use crate::{
 
 /// Documents embedded in one transaction.
 const BATCH: i64 = 192;
+/// Parts of the index of words that one transaction makes: one keeps up with what is embedded. After an import thousands wait; each goes
+/// over what those before it took in the same transaction, and whoever changes something of the user's waits meanwhile.
+const PARTS: usize = 8;
 
 /// Puts in the job that embeds what the user has; one at a time is enough, and the sweep finds what it missed.
 pub async fn enqueue(ctx: &Context, tx: &mut Tx, user: UserId) -> Result<Option<Ready>> {
@@ -69,7 +72,9 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     let mut tx = ctx.db.begin().await?;
     let version = memory_log::take_version(&mut tx, user).await?;
     words::insert_late(&mut tx, user, &late, words::Late::Unembedded).await?;
-    while corpus == Corpus::Messages && words::fold::fold_one(&mut tx, user).await? {}
+    if corpus == Corpus::Messages {
+        words::fold::fold_some(&mut tx, user, PARTS).await?;
+    }
     let embedded = waiting.into_iter().zip(found).map(|(one, vector)| {
         // A memory of other words by now: this vector would be nobody's.
         let norm = if corpus == Corpus::Memories { text::normalise(&one.content) } else { String::new() };
@@ -78,6 +83,18 @@ pub async fn embed_some(ctx: &Context, user: UserId, corpus: Corpus) -> Result<u
     vectors::store_many(&mut tx, user, corpus, &model, version, embedded.collect()).await?;
     tx.commit().await?;
     Ok(count)
+}
+
+/// Folds some of the words that wait to be. `false`: there is nothing left.
+pub async fn fold_some(ctx: &Context, user: UserId) -> Result<bool> {
+    if !words::fold::is_waiting(&mut ctx.db.read().await?, user).await? {
+        return Ok(false);
+    }
+    let mut tx = ctx.db.begin().await?;
+    memory_log::take_version(&mut tx, user).await?;
+    let folded = words::fold::fold_some(&mut tx, user, PARTS).await?;
+    tx.commit().await?;
+    Ok(folded > 0)
 }
 
 /// Puts what the index outside lacks into it: of one user, or of all. How many.

@@ -52,14 +52,27 @@ pub struct Folded {
     pub bag: Vec<u8>,
 }
 
+/// Whether there are enough bags for a part.
+pub async fn is_waiting(q: &mut impl Querier, user: UserId) -> Result<bool, sqlx::Error> {
+    let (waiting,) = fetch_one!((i64,), q, WAITING, user, SLOTS as i64)?;
+    Ok(waiting == SLOTS as i64)
+}
+
+/// Makes so many parts, if there are bags for them. How many it made.
+pub async fn fold_some(tx: &mut Tx, user: UserId, most: usize) -> Result<usize, sqlx::Error> {
+    let mut made = 0;
+    while made < most && fold_one(tx, user).await? {
+        made += 1;
+    }
+    Ok(made)
+}
+
 /// Folds 256 bags into a part, if there are so many. `false`: there are not.
 pub async fn fold_one(tx: &mut Tx, user: UserId) -> Result<bool, sqlx::Error> {
-    let slots = SLOTS as i64;
-    let (waiting,) = fetch_one!((i64,), tx, WAITING, user, slots)?;
-    if waiting < slots {
+    if !is_waiting(tx, user).await? {
         return Ok(false);
     }
-    let taken = fetch_all!((Uuid, i64, Vec<u8>), tx, TAKE, user, slots)?;
+    let taken = fetch_all!((Uuid, i64, Vec<u8>), tx, TAKE, user, SLOTS as i64)?;
     let folded = taken.into_iter().map(|(message, length, bag)| Folded { message, length, bag });
     let folded: Vec<Folded> = folded.collect();
     add_part(tx, user, &folded).await?;
