@@ -1,8 +1,11 @@
 //! What searches keep in memory of the index of words: never less than what the database says.
 
-use rapport_common::store::{
-    Db, memory_log,
-    words::{fold, kept::Kept, loose, postings, search},
+use rapport_common::{
+    domain::ids::{SessionId, UserId},
+    store::{
+        Db, memory_log,
+        words::{fold, kept::Kept, loose, postings, search},
+    },
 };
 use uuid::Uuid;
 
@@ -38,6 +41,33 @@ async fn a_search_notices_what_is_folded_meanwhile(db: Db) {
     assert_eq!(loose(&Kept::new(1 << 20), &ids[255..]).await, None);
     let found = search::find(&mut db.read().await.unwrap(), &kept, mine.0, &["zq3"]).await.unwrap();
     assert_eq!(found.turns.len(), ids.len());
+}
+
+/// As it is with somebody who has a million: all that is there for everybody would not hold their turns.
+async fn whoever_searches_keeps_their_turns_however_many(db: Db) {
+    let kept = Kept::new(1);
+    let mut tx = db.begin().await.unwrap();
+    let (ann, bob) = (user_with_session(&mut tx).await, user_with_session(&mut tx).await);
+    for n in 0..256 {
+        say(&mut tx, ann, n, &text(n)).await;
+        say(&mut tx, bob, n, &text(n)).await;
+    }
+    for user in [ann.0, bob.0] {
+        memory_log::take_version(&mut tx, user).await.unwrap();
+        assert!(fold::fold_one(&mut tx, user).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    let knows_its_session = async |whose: (UserId, SessionId)| {
+        let found = search::find(&mut db.read().await.unwrap(), &kept, whose.0, &["zq3"]).await.unwrap();
+        found.session(whose.1).is_some()
+    };
+    assert!(knows_its_session(bob).await && knows_its_session(ann).await);
+    // Behind their backs, so that whoever reads it again sees that it is not there.
+    let mut tx = db.begin().await.unwrap();
+    run(&mut tx, "update message_word_parts set sheet = null".to_owned()).await;
+    tx.commit().await.unwrap();
+    assert!(knows_its_session(ann).await, "kept");
+    assert!(!knows_its_session(bob).await, "went when ann came");
 }
 
 /// As when a corrected export is imported again.
@@ -116,4 +146,10 @@ async fn on_both_what_comes_back_under_its_id_has_its_new_words() {
 async fn on_both_a_search_notices_what_is_folded_meanwhile() {
     a_search_notices_what_is_folded_meanwhile(postgres().await).await;
     a_search_notices_what_is_folded_meanwhile(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn on_both_whoever_searches_keeps_their_turns_however_many() {
+    whoever_searches_keeps_their_turns_however_many(sqlite().await).await;
+    whoever_searches_keeps_their_turns_however_many(postgres().await).await;
 }

@@ -18,6 +18,8 @@ use crate::{db::Querier, domain::ids::UserId};
 const UNUSED: Duration = Duration::from_secs(15 * 60);
 /// What an entry takes beside what is in it, about.
 const ENTRY: usize = 256;
+/// Of the budget, this part is for others whatever one user has.
+const OTHERS: usize = 4;
 
 #[derive(Clone)]
 pub struct Kept(Arc<Mutex<Users>>);
@@ -53,11 +55,12 @@ impl Known {
     }
 
     fn bytes(&self) -> usize {
-        ENTRY
-            + self.sheet.bytes()
-            + postings::bytes(&self.buckets)
-            + loose::bytes(&self.loose)
-            + self.said.bytes()
+        ENTRY + self.sheet.bytes() + loose::bytes(&self.loose) + self.besides()
+    }
+
+    /// What makes searches quicker, beside the turns without which each reads all again.
+    fn besides(&self) -> usize {
+        postings::bytes(&self.buckets) + self.said.bytes()
     }
 
     fn without_said(&self) -> Self {
@@ -76,46 +79,48 @@ impl Users {
         Some(old)
     }
 
-    /// Forgets who has not searched for long; then what others said, what this user said, others' postings, and then all, from whoever
-    /// searched longest ago on, until the rest fits. What is forgotten is given, to be freed where nobody waits for it.
+    /// Forgets who has not searched for long; then what others said, what this user said, others' postings, and then all of others, from
+    /// whoever searched longest ago on, until the rest fits. Of this user the turns stay, however many. What is forgotten is given, to be
+    /// freed where nobody waits for it.
     fn keep(&mut self, user: UserId, change: impl FnOnce(&mut Known)) -> Vec<Known> {
         let mut known = self.known.get(&user).cloned().unwrap_or_else(Known::new);
         known.used = Instant::now();
         change(&mut known);
         let mut forgotten: Vec<Known> = self.remove(user).into_iter().collect();
-        if known.bytes() > self.budget {
+        if known.besides() > self.budget {
             known.said = Arc::new(Texts::too_large());
         }
-        if known.bytes() > self.budget {
+        if known.besides() > self.budget {
             known.buckets = Arc::default();
         }
-        if known.bytes() > self.budget {
-            known.loose = Arc::default();
-        }
-        // One that is too large would empty the memory for all others, and then go itself.
-        let bytes = known.bytes();
-        if bytes <= self.budget {
-            self.bytes += bytes;
-            self.known.insert(user, known);
-        }
+        let room = self.budget.max(known.bytes() + self.budget / OTHERS);
+        self.bytes += known.bytes();
+        self.known.insert(user, known);
         while let Some((oldest, used)) = self.oldest(|_, _| true)
             && used.elapsed() > UNUSED
         {
             forgotten.extend(self.remove(oldest));
         }
-        self.shrink(&mut forgotten, |one, known| one != user && known.said.bytes() > 0, Known::without_said);
         self.shrink(
             &mut forgotten,
+            room,
+            |one, known| one != user && known.said.bytes() > 0,
+            Known::without_said,
+        );
+        self.shrink(
+            &mut forgotten,
+            room,
             |_, known| known.said.bytes() > 0,
             |known| Known { said: Arc::new(Texts::too_large()), ..known.clone() },
         );
         self.shrink(
             &mut forgotten,
+            room,
             |one, known| one != user && !known.buckets.is_empty(),
             Known::without_buckets,
         );
-        while self.bytes > self.budget
-            && let Some((oldest, _)) = self.oldest(|_, _| true)
+        while self.bytes > room
+            && let Some((oldest, _)) = self.oldest(|one, _| *one != user)
         {
             forgotten.extend(self.remove(oldest));
         }
@@ -126,10 +131,11 @@ impl Users {
     fn shrink(
         &mut self,
         forgotten: &mut Vec<Known>,
+        room: usize,
         is_meant: impl Fn(UserId, &Known) -> bool,
         less: impl Fn(&Known) -> Known,
     ) {
-        while self.bytes > self.budget
+        while self.bytes > room
             && let Some((oldest, _)) = self.oldest(|one, known| is_meant(*one, known))
             && let Some(old) = self.remove(oldest)
         {
